@@ -1,0 +1,141 @@
+#include "allocator.h"
+
+#include <sys/mman.h>
+
+#include <bit>
+#include <cstdlib>
+#include <mutex>
+#include <new>
+
+namespace alice::allocator {
+namespace {
+
+constexpr std::size_t kAlignment = 64;
+constexpr std::size_t kMapped = std::size_t{1} << 20;     // from here on blocks are mapped, not malloc'ed
+constexpr std::size_t kHugePage = std::size_t{1} << 21;
+constexpr int kStepsPerDoubling = 8;                      // at most 1/8 of a block is wasted
+constexpr int kClasses = 64 * kStepsPerDoubling;
+
+// Sizes 64, 128, …, 512, then eight steps in each doubling.
+int size_class(std::size_t bytes) {
+  const std::size_t units = bytes == 0 ? 1 : (bytes + kAlignment - 1) / kAlignment;
+  if (units <= kStepsPerDoubling) return static_cast<int>(units) - 1;
+  const int shift = std::bit_width(units - 1) - 4;  // keeps the leading four bits, rounded up
+  const std::size_t top = ((units - 1) >> shift) + 1;
+  return shift * kStepsPerDoubling + static_cast<int>(top) - 1;
+}
+
+std::size_t class_bytes(int c) {
+  if (c < kStepsPerDoubling) return static_cast<std::size_t>(c + 1) * kAlignment;
+  const int shift = (c - kStepsPerDoubling) / kStepsPerDoubling;
+  const int top = c - shift * kStepsPerDoubling + 1;
+  return (static_cast<std::size_t>(top) << shift) * kAlignment;
+}
+
+struct FreeBlock {
+  FreeBlock* next;
+};
+
+// Leaked on purpose: arrays may outlive static destruction at interpreter exit.
+struct State {
+  std::mutex mutex;
+  FreeBlock* free[kClasses] = {};
+  MemoryStats stats{};
+};
+State& state() {
+  static State* s = new State;
+  return *s;
+}
+
+std::size_t mapped_bytes(std::size_t bytes) { return (bytes + kHugePage - 1) / kHugePage * kHugePage; }
+
+void* from_system(std::size_t bytes) {
+  if (bytes < kMapped) return std::aligned_alloc(kAlignment, bytes);
+  // Large blocks start on a huge page, so that 2 MiB instead of 4 KiB are faulted in at a time.
+  const std::size_t want = mapped_bytes(bytes);
+  void* raw = mmap(nullptr, want + kHugePage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (raw == MAP_FAILED) return nullptr;
+  char* start = static_cast<char*>(raw);
+  char* aligned = reinterpret_cast<char*>((reinterpret_cast<std::uintptr_t>(start) + kHugePage - 1) / kHugePage * kHugePage);
+  if (aligned != start) munmap(start, static_cast<std::size_t>(aligned - start));
+  char* end = start + want + kHugePage;
+  if (aligned + want != end) munmap(aligned + want, static_cast<std::size_t>(end - (aligned + want)));
+#ifdef MADV_HUGEPAGE
+  madvise(aligned, want, MADV_HUGEPAGE);
+#endif
+  return aligned;
+}
+
+void to_system(void* block, std::size_t bytes) {
+  if (bytes < kMapped)
+    std::free(block);
+  else
+    munmap(block, mapped_bytes(bytes));
+}
+
+void trim_locked(State& s) {
+  for (int c = 0; c < kClasses; ++c)
+    while (FreeBlock* block = s.free[c]) {
+      s.free[c] = block->next;
+      s.stats.cached_bytes -= class_bytes(c);
+      to_system(block, class_bytes(c));
+    }
+}
+
+}  // namespace
+
+void* allocate(std::size_t bytes) {
+  const int c = size_class(bytes);
+  if (c >= kClasses) throw std::bad_alloc();
+  const std::size_t size = class_bytes(c);
+  State& s = state();
+  std::lock_guard lock(s.mutex);
+  void* block = s.free[c];
+  if (block) {
+    s.free[c] = s.free[c]->next;
+    s.stats.cached_bytes -= size;
+  } else {
+    block = from_system(size);
+    if (!block) {
+      trim_locked(s);
+      block = from_system(size);
+      if (!block) throw std::bad_alloc();
+    }
+    ++s.stats.system_calls;
+  }
+  ++s.stats.allocations;
+  s.stats.live_bytes += size;
+  if (s.stats.live_bytes > s.stats.peak_bytes) s.stats.peak_bytes = s.stats.live_bytes;
+  return block;
+}
+
+void release(void* block, std::size_t bytes) {
+  const int c = size_class(bytes);
+  State& s = state();
+  std::lock_guard lock(s.mutex);
+  auto* freed = static_cast<FreeBlock*>(block);
+  freed->next = s.free[c];
+  s.free[c] = freed;
+  s.stats.live_bytes -= class_bytes(c);
+  s.stats.cached_bytes += class_bytes(c);
+}
+
+void trim() {
+  State& s = state();
+  std::lock_guard lock(s.mutex);
+  trim_locked(s);
+}
+
+MemoryStats stats() {
+  State& s = state();
+  std::lock_guard lock(s.mutex);
+  return s.stats;
+}
+
+void reset_peak() {
+  State& s = state();
+  std::lock_guard lock(s.mutex);
+  s.stats.peak_bytes = s.stats.live_bytes;
+}
+
+}  // namespace alice::allocator

@@ -1,0 +1,40 @@
+#include "kernel.h"
+
+#include <algorithm>
+#include <memory>
+
+namespace alice {
+
+Registry& Registry::instance() {
+  static Registry registry;
+  return registry;
+}
+
+void Registry::add(const Kernel& kernel) {
+  if (find(kernel.name)) fail(ErrorKind::Value, "registry: kernel ", kernel.name, " is registered twice");
+  kernels_.push_back(new Kernel(kernel));  // lives as long as the process
+}
+
+const Kernel* Registry::find(std::string_view name) const {
+  auto it = std::find_if(kernels_.begin(), kernels_.end(), [&](const Kernel* k) { return name == k->name; });
+  return it == kernels_.end() ? nullptr : *it;
+}
+
+void evaluate(Call& call) {
+  call.kernel.infer(call);
+  for (const Array& a : call.in)
+    if (a.is_abstract()) return;
+  auto run = call.kernel.run[static_cast<int>(Device::Cpu)];
+  if (!run || (!call.out.empty() && !call.out[0].is_abstract())) return;  // views: nothing to compute
+  for (Array& o : call.out) o = Array::empty(o.shape(), o.dtype());
+  run(call);
+}
+
+double streaming_cost(const Call& call) {
+  std::int64_t n = 0;
+  for (const Array& a : call.in) n = std::max(n, a.numel());
+  for (const Array& a : call.out) n = std::max(n, a.numel());
+  return 0.25 * static_cast<double>(n);
+}
+
+}  // namespace alice

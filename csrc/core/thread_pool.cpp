@@ -1,0 +1,190 @@
+#include "thread_pool.h"
+
+#include <pthread.h>
+#ifdef __linux__
+#include <sched.h>
+#endif
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstdlib>
+#include <fstream>
+#include <mutex>
+#include <new>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace alice {
+namespace {
+
+// CPUs this process may use: its affinity mask, lowered by the container's CPU quota (cgroup v2 or v1).
+int available_cpus() {
+  int cpus = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+#ifdef __linux__
+  cpu_set_t set;
+  if (sched_getaffinity(0, sizeof set, &set) == 0) cpus = std::max(1, CPU_COUNT(&set));
+  double quota = -1, period = -1;
+  std::string first;
+  if (std::ifstream v2("/sys/fs/cgroup/cpu.max"); v2 >> first >> period) {
+    if (first != "max") quota = std::atof(first.c_str());
+  } else {
+    std::ifstream("/sys/fs/cgroup/cpu/cpu.cfs_quota_us") >> quota;
+    std::ifstream("/sys/fs/cgroup/cpu/cpu.cfs_period_us") >> period;
+  }
+  if (quota > 0 && period > 0) cpus = std::clamp(static_cast<int>(quota / period + 0.5), 1, cpus);
+#endif
+  return cpus;
+}
+
+int initial_threads() {
+  if (const char* wish = std::getenv("ALICE_NUM_THREADS")) {
+    const int n = std::atoi(wish);
+    if (n >= 1) return std::min(n, 1024);
+  }
+  return available_cpus();
+}
+
+// One round of work. Workers take chunk numbers from `next`; the owner waits until `done` reaches `chunks`.
+class Pool {
+ public:
+  int size() const { return size_; }
+
+  void resize(int n) {
+    std::lock_guard owner(owner_);
+    stop_workers();
+    size_ = n;
+  }
+
+  void run(std::int64_t chunks, void (*body)(void*, std::int64_t), void* context) {
+    std::unique_lock owner(owner_, std::try_to_lock);
+    if (size_ == 1 || inside_ || !owner) {
+      for (std::int64_t c = 0; c < chunks; ++c) body(context, c);
+      return;
+    }
+    start_workers();
+    inside_ = true;
+    {
+      std::lock_guard lock(mutex_);
+      body_ = body;
+      context_ = context;
+      chunks_ = chunks;
+      next_.store(0, std::memory_order_relaxed);
+      active_ = 0;
+      open_ = true;
+      ++round_;
+      round_seen_.store(round_, std::memory_order_release);
+    }
+    wake_.notify_all();
+    work();
+    // No chunk is left to take: refuse late workers, and wait for those that still compute one.
+    std::unique_lock lock(mutex_);
+    open_ = false;
+    idle_.wait(lock, [&] { return active_ == 0; });
+    inside_ = false;
+  }
+
+  // The child of a fork has no workers: forget the parent's threads, keep its settings.
+  void after_fork_in_child() {
+    new (&owner_) std::mutex;
+    new (&mutex_) std::mutex;
+    new (&wake_) std::condition_variable;
+    new (&idle_) std::condition_variable;
+    new (&workers_) std::vector<std::thread>;  // the parent's handles are not ours to join
+    inside_ = false;
+    active_ = 0;
+    open_ = false;
+  }
+
+ private:
+  void work() {
+    for (;;) {
+      const std::int64_t c = next_.fetch_add(1, std::memory_order_relaxed);
+      if (c >= chunks_) return;
+      body_(context_, c);
+    }
+  }
+
+  void start_workers() {
+    while (static_cast<int>(workers_.size()) < size_ - 1) workers_.emplace_back([this] { loop(); });
+  }
+
+  void stop_workers() {
+    {
+      std::lock_guard lock(mutex_);
+      stop_ = true;
+      round_seen_.store(++round_, std::memory_order_release);
+    }
+    wake_.notify_all();
+    for (std::thread& t : workers_) t.join();
+    workers_.clear();
+    stop_ = false;
+  }
+
+  void loop() {
+    inside_ = true;
+    std::uint64_t seen;
+    {
+      std::lock_guard lock(mutex_);
+      seen = open_ ? round_ - 1 : round_;
+    }
+    for (;;) {
+      // Rounds often follow each other closely: look for the next one for a while before sleeping.
+      const auto give_up = std::chrono::steady_clock::now() + std::chrono::microseconds(20);
+      while (round_seen_.load(std::memory_order_acquire) == seen && std::chrono::steady_clock::now() < give_up)
+        std::this_thread::yield();
+      {
+        std::unique_lock lock(mutex_);
+        wake_.wait(lock, [&] { return round_ != seen; });
+        seen = round_;
+        if (stop_) return;
+        if (!open_) continue;  // the round ended before this worker woke
+        ++active_;
+      }
+      work();
+      std::lock_guard lock(mutex_);
+      if (--active_ == 0) idle_.notify_one();
+    }
+  }
+
+  int size_ = initial_threads();
+  std::mutex owner_;  // held by the thread whose work the pool does
+  std::mutex mutex_;  // guards the fields below
+  std::condition_variable wake_, idle_;
+  std::vector<std::thread> workers_;
+  std::uint64_t round_ = 0;
+  std::atomic<std::uint64_t> round_seen_{0};  // copy of round_ that workers can watch without the lock
+  std::int64_t chunks_ = 0;
+  int active_ = 0;     // workers inside work()
+  bool open_ = false;  // may workers still join the round?
+  bool stop_ = false;
+  std::atomic<std::int64_t> next_{0};
+  void (*body_)(void*, std::int64_t) = nullptr;
+  void* context_ = nullptr;
+  static thread_local bool inside_;
+};
+
+thread_local bool Pool::inside_ = false;
+
+// Leaked on purpose: workers may still sleep in it when static objects are destroyed.
+Pool& pool() {
+  static Pool* p = [] {
+    auto* made = new Pool;
+    pthread_atfork(nullptr, nullptr, [] { pool().after_fork_in_child(); });
+    return made;
+  }();
+  return *p;
+}
+
+}  // namespace
+
+int num_threads() { return pool().size(); }
+void set_num_threads(int n) { pool().resize(std::max(1, n)); }
+
+void detail::run_chunks(std::int64_t chunks, void (*body)(void*, std::int64_t), void* context) {
+  pool().run(chunks, body, context);
+}
+
+}  // namespace alice
