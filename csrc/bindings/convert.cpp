@@ -1,0 +1,150 @@
+// NumPy arrays, scalars and dtypes to ours and back.
+#include <pybind11/numpy.h>
+
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+#include "engine.h"
+
+namespace alice {
+namespace {
+
+py::object* dtype_table() {
+  static py::object* table = new py::object[kDTypeCount]{
+      py::dtype::of<bool>(),         py::dtype::of<std::uint8_t>(), py::dtype::of<std::int32_t>(),
+      py::dtype::of<std::int64_t>(), py::dtype::of<float>(),        py::dtype::of<double>()};
+  return table;
+}
+
+PyObject* numpy_generic() {
+  static PyObject* type = py::object(py::module_::import("numpy").attr("generic")).release().ptr();
+  return type;
+}
+
+// Keeps the Python owner of foreign memory; Storage may die on any thread.
+void release_owner(void* owner) {
+  if (!Py_IsInitialized()) return;
+  py::gil_scoped_acquire gil;
+  Py_DECREF(static_cast<PyObject*>(owner));
+}
+
+}  // namespace
+
+py::object dtype_object(DType t) { return dtype_table()[static_cast<int>(t)]; }
+
+bool parse_dtype(PyObject* o, DType* out) {
+  for (int i = 0; i < kDTypeCount; ++i)
+    if (dtype_table()[i].ptr() == o) {
+      *out = static_cast<DType>(i);
+      return true;
+    }
+  if (!py::isinstance<py::dtype>(o)) return false;
+  for (int i = 0; i < kDTypeCount; ++i)
+    if (dtype_table()[i].equal(py::handle(o))) {
+      *out = static_cast<DType>(i);
+      return true;
+    }
+  return false;
+}
+
+Array array_from_numpy(py::handle handle, bool copy) {
+  auto a = py::reinterpret_borrow<py::array>(handle);
+  DType dtype;
+  if (!parse_dtype(a.dtype().ptr(), &dtype))
+    fail(ErrorKind::DType, "asarray: dtype must be one of bool, uint8, int32, int64, float32, float64; got ",
+         std::string(py::str(a.dtype())), "; convert with x.astype(\"float32\")");
+  if (a.ndim() > kMaxRank) fail(ErrorKind::Shape, "asarray: at most ", kMaxRank, " dimensions are supported; got ", a.ndim());
+  const auto item = static_cast<std::int64_t>(itemsize(dtype));
+  Dims shape, strides;
+  bool whole_strides = reinterpret_cast<std::uintptr_t>(a.data()) % static_cast<std::uintptr_t>(item) == 0;
+  for (py::ssize_t i = 0; i < a.ndim(); ++i) {
+    shape.push_back(a.shape(i));
+    strides.push_back(a.strides(i) / item);
+    whole_strides = whole_strides && a.strides(i) % item == 0;
+  }
+  if (!copy && whole_strides) {
+    PyObject* owner = Py_NewRef(a.ptr());
+    auto* data = static_cast<std::byte*>(const_cast<void*>(a.data()));
+    StorageRef storage(Storage::adopt(data, static_cast<std::size_t>(a.nbytes()), a.writeable(), release_owner, owner));
+    return Array::wrap(std::move(storage), data, dtype, shape, strides);
+  }
+  Array out = Array::empty(shape, dtype);
+  if (out.numel() == 0) return out;
+  const bool plain = whole_strides && (a.flags() & py::array::c_style);
+  if (plain) {
+    std::memcpy(out.bytes(), a.data(), static_cast<std::size_t>(a.nbytes()));
+  } else {  // NumPy walks whatever strides it made
+    auto contiguous = py::module_::import("numpy").attr("array")(a, py::arg("order") = "C").cast<py::array>();
+    std::memcpy(out.bytes(), contiguous.data(), static_cast<std::size_t>(contiguous.nbytes()));
+  }
+  return out;
+}
+
+py::object numpy_from_tensor(TensorObject* tensor, bool writable) {
+  const Array& a = tensor->array;
+  if (a.is_abstract())
+    fail(ErrorKind::Trace, "numpy: this Tensor is abstract, it has a shape ", a.shape(), " and a dtype ", name(a.dtype()),
+         " but no values; keep the call outside of the traced function");
+  const auto item = static_cast<py::ssize_t>(itemsize(a.dtype()));
+  std::vector<py::ssize_t> shape, strides;
+  for (int i = 0; i < a.rank(); ++i) {
+    shape.push_back(a.dim(i));
+    strides.push_back(a.strides()[i] * item);
+  }
+  // The array holds the storage, not the Tensor: a view of a value does not keep its graph alive.
+  auto* keep = new StorageRef(a.storage());
+  py::capsule owner(keep, [](void* p) { delete static_cast<StorageRef*>(p); });
+  py::array out(py::reinterpret_borrow<py::dtype>(dtype_object(a.dtype())), shape, strides, a.bytes(), owner);
+  if (!writable) py::detail::array_proxy(out.ptr())->flags &= ~py::detail::npy_api::NPY_ARRAY_WRITEABLE_;
+  return out;
+}
+
+Scalar parse_scalar(PyObject* o) {
+  Scalar s;
+  if (PyBool_Check(o)) {
+    s.kind = Scalar::Kind::Bool;
+    s.integer = o == Py_True;
+    s.real = static_cast<double>(s.integer);
+  } else if (PyFloat_Check(o)) {
+    s.kind = Scalar::Kind::Real;
+    s.real = PyFloat_AS_DOUBLE(o);
+  } else if (PyLong_Check(o)) {
+    int overflow = 0;
+    s.kind = Scalar::Kind::Int;
+    s.integer = PyLong_AsLongLongAndOverflow(o, &overflow);
+    if (overflow) {  // too large for int64: only a floating dtype can hold it
+      s.kind = Scalar::Kind::Real;
+      s.real = PyLong_AsDouble(o);
+      if (PyErr_Occurred()) throw py::error_already_set();
+    } else {
+      s.real = static_cast<double>(s.integer);
+    }
+  } else if (PyObject_TypeCheck(o, reinterpret_cast<PyTypeObject*>(numpy_generic()))) {
+    py::object item = py::reinterpret_borrow<py::object>(o).attr("item")();
+    if (item.ptr() != o && (PyBool_Check(item.ptr()) || PyLong_Check(item.ptr()) || PyFloat_Check(item.ptr())))
+      return parse_scalar(item.ptr());
+  }
+  return s;
+}
+
+Array scalar_array(const Scalar& value, DType dtype, const char* op) {
+  Array a = Array::empty(Dims{}, dtype);
+  dispatch(dtype, [&](auto tag) {
+    using T = decltype(tag);
+    if constexpr (std::is_same_v<T, bool>) {
+      *a.data<T>() = value.real != 0 || std::isnan(value.real);
+    } else if constexpr (std::is_integral_v<T>) {
+      if (value.kind == Scalar::Kind::Real || value.integer < std::numeric_limits<T>::min() ||
+          value.integer > std::numeric_limits<T>::max())
+        fail(ErrorKind::DType, op, ": the Python number ", value.real, " does not fit ", name(dtype),
+             "; convert the tensor with x.astype(ac.float32) first");
+      *a.data<T>() = static_cast<T>(value.integer);
+    } else {
+      *a.data<T>() = static_cast<T>(value.kind == Scalar::Kind::Int ? static_cast<double>(value.integer) : value.real);
+    }
+  });
+  return a;
+}
+
+}  // namespace alice

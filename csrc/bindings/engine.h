@@ -1,0 +1,124 @@
+// The three Python types of the engine and the state they share. They are plain CPython types rather than
+// pybind11 classes because they stand on the hot path: making one costs tens of nanoseconds.
+//
+//   Tensor ──producer──► Equation ──sources──► Equation | leaf Tensor
+//      │                    │
+//    array               primitive, attributes, saved arrays
+//
+// An Equation never refers to the Tensors it produced (rules that need an output get a fresh handle on the
+// same array), so there are no reference cycles and a graph is freed the moment its last Tensor goes.
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+#include <cstdint>
+#include <vector>
+
+#include "../core/kernel.h"
+
+namespace alice {
+
+namespace py = pybind11;
+
+struct EquationObject;
+
+struct TensorObject {
+  PyObject_HEAD
+  Array array;
+  EquationObject* producer;  // null: a leaf, or a value nobody records
+  std::int32_t index;        // which of the producer's results
+  std::uint32_t levels;      // the differentiation contexts that this value depends on, one bit each
+  bool requires_grad;        // a leaf whose .grad backward() fills
+  PyObject* grad;            // Tensor or null
+  PyObject* weakrefs;
+};
+
+struct PrimitiveObject {
+  PyObject_HEAD
+  vectorcallfunc vectorcall;
+  const Kernel* kernel;
+  PyObject* name;
+  std::uint64_t saved_inputs;  // bit i: the gradient rule reads the data of input i
+  bool saves_output;
+  bool differentiable;
+};
+
+// One input of an equation, as its gradient rules will see it.
+struct Saved {
+  Array array;            // without memory if no rule reads it
+  std::uint32_t version;  // of the storage when it was saved
+  std::uint32_t levels;
+  bool tracked;           // a live differentiation context depends on it
+  std::int32_t index;
+  PyObject* source;       // owned: the producing Equation, the leaf Tensor, or null for a constant
+};
+
+struct EquationObject {
+  PyObject_HEAD
+  PrimitiveObject* primitive;
+  PyObject* attributes;  // tuple, or null for none
+  std::uint64_t sequence;
+  std::uint32_t levels;
+  bool released;         // saved arrays were given back
+  std::vector<Saved> inputs;
+  std::vector<Array> outputs;  // without memory unless a rule reads them
+  std::vector<std::uint32_t> output_versions;
+};
+
+// What a thread is doing: which differentiation contexts are live, and who writes down the equations.
+struct ThreadState {
+  std::uint32_t active = 1;      // bit 0 is the context of backward(); bit k is the k-th nested grad or vjp
+  int depth = 0;
+  PyObject* recorder = nullptr;  // borrowed list to which every equation is appended
+};
+ThreadState& thread_state();
+
+extern PyTypeObject* tensor_type;    // alice_core.Tensor, a Python subclass of TensorBase
+extern PyTypeObject* equation_type;
+
+inline bool is_tensor(PyObject* o) { return Py_TYPE(o) == tensor_type || PyObject_TypeCheck(o, tensor_type); }
+inline TensorObject* as_tensor(PyObject* o) { return reinterpret_cast<TensorObject*>(o); }
+
+PyObject* make_tensor(Array array, EquationObject* producer = nullptr, int index = 0, std::uint32_t levels = 0);
+
+// Builds the equation of one call and hands out its results. `outputs` are the new Tensors.
+EquationObject* make_equation(PrimitiveObject* primitive, std::vector<Saved> inputs, PyObject* attributes,
+                              std::uint32_t levels, std::span<const Array> outputs);
+
+// The object under which reverse mode keeps the adjoint of a value: the equation of a single result, the pair
+// (equation, index) of several, the address of a leaf. New reference.
+PyObject* adjoint_key(PyObject* source, int index);
+
+// The primitive behind an operator (`+`) or a promotion (`astype`), known once Python has made it.
+PrimitiveObject* operator_primitive(int slot);
+enum OperatorSlot { kAdd, kSubtract, kMultiply, kDivide, kFloorDivide, kRemainder, kPower, kMatmul, kNegative, kAbs,
+                    kEqual, kNotEqual, kLess, kLessEqual, kGreater, kGreaterEqual, kAnd, kOr, kXor, kInvert,
+                    kAstype, kOperatorSlots };
+
+// Calls a primitive: converts and promotes the arguments, runs the kernel, records. Null with a Python error set.
+PyObject* bind(PrimitiveObject* primitive, PyObject* const* args, Py_ssize_t nargs);
+
+// Python exceptions (errors.cpp). Both leave a Python error set.
+PyObject* raise_python(ErrorKind kind, const std::string& message);
+PyObject* translate_current_exception();
+
+// NumPy conversions (convert.cpp).
+Array array_from_numpy(py::handle array, bool copy);  // throws alice::Error for dtypes we do not have
+py::object numpy_from_tensor(TensorObject* tensor, bool writable);
+py::object dtype_object(DType t);                     // the np.dtype, borrowed from a table
+bool parse_dtype(PyObject* o, DType* out);            // false without an error if `o` is no np.dtype of ours
+// Weak value of a Python or NumPy scalar; kind None if `o` is neither.
+struct Scalar {
+  enum class Kind { None, Bool, Int, Real } kind = Kind::None;
+  std::int64_t integer = 0;
+  double real = 0;
+};
+Scalar parse_scalar(PyObject* o);
+Array scalar_array(const Scalar& value, DType dtype, const char* op);
+
+void add_tensor_type(py::module_& m);
+void add_equation_type(py::module_& m);
+void add_primitive_type(py::module_& m);
+void add_errors(py::module_& m);
+
+}  // namespace alice

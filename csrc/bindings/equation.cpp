@@ -1,0 +1,214 @@
+// Equation: one call of a primitive as reverse mode, the printed trace and the compiler see it.
+#include <new>
+
+#include "engine.h"
+
+namespace alice {
+
+PyTypeObject* equation_type = nullptr;
+
+namespace {
+
+EquationObject* self_of(PyObject* o) { return reinterpret_cast<EquationObject*>(o); }
+
+// A chain of a million equations must not free itself by recursion: what an equation held is put on a list,
+// and the outermost deallocation works the list off. (All under the interpreter lock of one thread.)
+void equation_dealloc(PyObject* o) {
+  thread_local std::vector<PyObject*> pending;
+  thread_local bool draining = false;
+  auto* eq = self_of(o);
+  for (Saved& s : eq->inputs)
+    if (s.source) pending.push_back(s.source);
+  Py_XDECREF(eq->attributes);
+  Py_XDECREF(eq->primitive);
+  eq->inputs.~vector();
+  eq->outputs.~vector();
+  eq->output_versions.~vector();
+  PyTypeObject* type = Py_TYPE(o);
+  type->tp_free(o);
+  Py_DECREF(type);
+  if (draining) return;
+  draining = true;
+  while (!pending.empty()) {
+    PyObject* next = pending.back();
+    pending.pop_back();
+    Py_DECREF(next);
+  }
+  draining = false;
+}
+
+void check_version(const EquationObject* eq, const Array& a, std::uint32_t version, const char* role, std::size_t i) {
+  if (a.storage() && a.storage()->version != version)
+    fail(ErrorKind::Gradient, eq->primitive->kernel->name, ": the saved ", role, " ", i, ", shape ", a.shape(), ", ",
+         name(a.dtype()), ", was changed in place after the op ran; take the gradient before the change, or give the op a copy (ac.tensor)");
+}
+
+void check_alive(const EquationObject* eq) {
+  if (eq->released)
+    fail(ErrorKind::Gradient, eq->primitive->kernel->name,
+         ": backward() went through this graph before and freed it; call backward(retain_graph=True) the first time, or compute the loss again");
+}
+
+PyObject* get_inputs(PyObject* o, void*) {
+  auto* eq = self_of(o);
+  try {
+    check_alive(eq);
+    py::tuple out(eq->inputs.size());
+    for (std::size_t i = 0; i < eq->inputs.size(); ++i) {
+      const Saved& s = eq->inputs[i];
+      check_version(eq, s.array, s.version, "input", i);
+      PyObject* t;
+      if (s.source && Py_TYPE(s.source) != equation_type && !s.array.is_abstract())
+        t = Py_NewRef(s.source);
+      else
+        t = make_tensor(s.array, s.source && Py_TYPE(s.source) == equation_type ? self_of(s.source) : nullptr, s.index,
+                        s.levels);
+      if (!t) return nullptr;
+      PyTuple_SET_ITEM(out.ptr(), static_cast<Py_ssize_t>(i), t);
+    }
+    return out.release().ptr();
+  } catch (...) {
+    return translate_current_exception();
+  }
+}
+
+PyObject* get_outputs(PyObject* o, void*) {
+  auto* eq = self_of(o);
+  try {
+    check_alive(eq);
+    py::tuple out(eq->outputs.size());
+    for (std::size_t i = 0; i < eq->outputs.size(); ++i) {
+      check_version(eq, eq->outputs[i], eq->output_versions[i], "result", i);
+      PyObject* t = make_tensor(eq->outputs[i], eq, static_cast<int>(i), eq->levels);
+      if (!t) return nullptr;
+      PyTuple_SET_ITEM(out.ptr(), static_cast<Py_ssize_t>(i), t);
+    }
+    return out.release().ptr();
+  } catch (...) {
+    return translate_current_exception();
+  }
+}
+
+// Keys of the inputs' adjoints; None where nothing asks for one.
+PyObject* get_keys(PyObject* o, void*) {
+  auto* eq = self_of(o);
+  PyObject* out = PyTuple_New(static_cast<Py_ssize_t>(eq->inputs.size()));
+  if (!out) return nullptr;
+  for (std::size_t i = 0; i < eq->inputs.size(); ++i) {
+    const Saved& s = eq->inputs[i];
+    PyTuple_SET_ITEM(out, static_cast<Py_ssize_t>(i), s.tracked ? adjoint_key(s.source, s.index) : Py_NewRef(Py_None));
+  }
+  return out;
+}
+
+// Keys of every input, tracked or not, as long as it is not an anonymous constant: names for the printed trace.
+PyObject* get_variables(PyObject* o, void*) {
+  auto* eq = self_of(o);
+  PyObject* out = PyTuple_New(static_cast<Py_ssize_t>(eq->inputs.size()));
+  if (!out) return nullptr;
+  for (std::size_t i = 0; i < eq->inputs.size(); ++i) {
+    const Saved& s = eq->inputs[i];
+    PyTuple_SET_ITEM(out, static_cast<Py_ssize_t>(i), s.source ? adjoint_key(s.source, s.index) : Py_NewRef(Py_None));
+  }
+  return out;
+}
+
+PyObject* get_sources(PyObject* o, void*) {
+  auto* eq = self_of(o);
+  PyObject* out = PyTuple_New(static_cast<Py_ssize_t>(eq->inputs.size()));
+  if (!out) return nullptr;
+  for (std::size_t i = 0; i < eq->inputs.size(); ++i) {
+    PyObject* source = eq->inputs[i].source;
+    PyTuple_SET_ITEM(out, static_cast<Py_ssize_t>(i), Py_NewRef(source ? source : Py_None));
+  }
+  return out;
+}
+
+PyObject* get_primitive(PyObject* o, void*) { return Py_NewRef(reinterpret_cast<PyObject*>(self_of(o)->primitive)); }
+PyObject* get_sequence(PyObject* o, void*) { return PyLong_FromUnsignedLongLong(self_of(o)->sequence); }
+PyObject* get_attributes(PyObject* o, void*) {
+  PyObject* a = self_of(o)->attributes;
+  return a ? Py_NewRef(a) : PyTuple_New(0);
+}
+
+// Bytes that this equation alone keeps from being freed cannot be known; these are the bytes it holds on to.
+PyObject* get_saved_bytes(PyObject* o, void*) {
+  std::size_t bytes = 0;
+  for (const Saved& s : self_of(o)->inputs)
+    if (!s.array.is_abstract()) bytes += static_cast<std::size_t>(s.array.numel()) * itemsize(s.array.dtype());
+  for (const Array& a : self_of(o)->outputs)
+    if (!a.is_abstract()) bytes += static_cast<std::size_t>(a.numel()) * itemsize(a.dtype());
+  return PyLong_FromSize_t(bytes);
+}
+
+PyObject* release(PyObject* o, PyObject*) {
+  auto* eq = self_of(o);
+  eq->released = true;
+  for (Saved& s : eq->inputs) s.array = Array();
+  for (Array& a : eq->outputs) a = Array();
+  Py_RETURN_NONE;
+}
+
+PyGetSetDef getset[] = {
+    {"primitive", get_primitive, nullptr, "The primitive that was called.", nullptr},
+    {"attributes", get_attributes, nullptr, "The static arguments of the call.", nullptr},
+    {"sequence", get_sequence, nullptr, "Equations are numbered in the order of their execution.", nullptr},
+    {"inputs", get_inputs, nullptr, "The inputs as Tensors; abstract where no rule reads the data.", nullptr},
+    {"outputs", get_outputs, nullptr, "The results as Tensors; abstract where no rule reads the data.", nullptr},
+    {"sources", get_sources, nullptr, "Where each input came from: an Equation, a leaf Tensor, or None.", nullptr},
+    {"keys", get_keys, nullptr, "Keys of the inputs' adjoints, None where none is wanted.", nullptr},
+    {"variables", get_variables, nullptr, "Keys of the inputs, None for anonymous constants.", nullptr},
+    {"saved_bytes", get_saved_bytes, nullptr, "Bytes of the values kept for the gradient rules.", nullptr},
+    {nullptr, nullptr, nullptr, nullptr, nullptr}};
+
+PyMethodDef methods[] = {
+    {"release", release, METH_NOARGS, "Gives the saved values back; the equation cannot be differentiated any more."},
+    {nullptr, nullptr, 0, nullptr}};
+
+PyType_Slot slots[] = {{Py_tp_dealloc, reinterpret_cast<void*>(equation_dealloc)},
+                       {Py_tp_getset, getset},
+                       {Py_tp_methods, methods},
+                       {Py_tp_doc, const_cast<char*>("One recorded call of a primitive.")},
+                       {0, nullptr}};
+PyType_Spec spec = {"alice_core._core.Equation", sizeof(EquationObject), 0,
+                    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION, slots};
+
+}  // namespace
+
+EquationObject* make_equation(PrimitiveObject* primitive, std::vector<Saved> inputs, PyObject* attributes,
+                              std::uint32_t levels, std::span<const Array> outputs) {
+  static std::uint64_t counter = 0;  // under the interpreter lock
+  PyObject* o = equation_type->tp_alloc(equation_type, 0);
+  if (!o) throw py::error_already_set();
+  auto* eq = self_of(o);
+  eq->primitive = primitive;
+  Py_INCREF(primitive);
+  eq->attributes = attributes;
+  Py_XINCREF(attributes);
+  eq->sequence = counter++;
+  eq->levels = levels;
+  eq->released = false;
+  new (&eq->inputs) std::vector<Saved>(std::move(inputs));
+  new (&eq->outputs) std::vector<Array>();
+  new (&eq->output_versions) std::vector<std::uint32_t>();
+  eq->outputs.reserve(outputs.size());
+  for (const Array& a : outputs) {
+    eq->outputs.push_back(primitive->saves_output ? a : a.shape_only());
+    eq->output_versions.push_back(a.storage() ? a.storage()->version : 0);
+  }
+  return eq;
+}
+
+PyObject* adjoint_key(PyObject* source, int index) {
+  if (Py_TYPE(source) != equation_type) return PyLong_FromVoidPtr(source);
+  if (self_of(source)->outputs.size() == 1) return Py_NewRef(source);
+  return Py_BuildValue("(Oi)", source, index);
+}
+
+void add_equation_type(py::module_& m) {
+  equation_type = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&spec));
+  if (!equation_type) throw py::error_already_set();
+  m.add_object("Equation", reinterpret_cast<PyObject*>(equation_type));
+}
+
+}  // namespace alice

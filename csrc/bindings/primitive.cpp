@@ -1,0 +1,362 @@
+// PrimitiveBase: a kernel that can be called with Tensors. bind() is the one way from Python to native work:
+//   arguments → Tensors of the dtypes the kernel takes → infer, allocate, run → result, and an equation if
+//   anybody differentiates or records.
+#include "engine.h"
+#include <structmember.h>
+
+#include <string>
+
+namespace alice {
+namespace {
+
+constexpr double kReleaseLockNanoseconds = 20000;  // from here on other Python threads may run meanwhile
+constexpr int kMaxAttrs = 8;
+
+PrimitiveObject* operators[kOperatorSlots] = {};
+const char* const operator_names[kOperatorSlots] = {
+    "add",     "subtract", "multiply", "divide",     "floor_divide", "remainder",     "pow",         "matmul",
+    "negative", "abs",     "equal",    "not_equal",  "less",         "less_equal",    "greater",     "greater_equal",
+    "logical_and", "logical_or", "logical_xor", "logical_not", "astype"};
+
+PrimitiveObject* self_of(PyObject* o) { return reinterpret_cast<PrimitiveObject*>(o); }
+
+// Owns the Tensors that conversion makes, up to the end of the call.
+struct Arguments {
+  std::vector<py::object> converted;
+  std::vector<TensorObject*> tensors;  // null while an argument is still a weakly typed scalar
+  std::vector<Scalar> scalars;
+};
+
+[[noreturn]] void bad_argument(const char* op, Py_ssize_t i, PyObject* o) {
+  fail(ErrorKind::DType, op, ": argument ", i, " must be a Tensor, a NumPy array or a number; got ", Py_TYPE(o)->tp_name,
+       "; convert it with ac.tensor(…)");
+}
+
+PyObject* numpy_array_type() {
+  static PyObject* type = py::object(py::module_::import("numpy").attr("ndarray")).release().ptr();
+  return type;
+}
+
+DType scalar_dtype(const Scalar& s) {
+  switch (s.kind) {
+    case Scalar::Kind::Bool: return DType::Bool;
+    case Scalar::Kind::Int: return DType::Int64;
+    default: return DType::Float32;
+  }
+}
+
+// The dtype that a weak scalar asks for beside tensors of dtype `common`: its kind counts, its width does not.
+DType with_scalar(DType common, const Scalar& s) {
+  if (s.kind == Scalar::Kind::Real && !is_floating(common)) return DType::Float32;
+  if (s.kind == Scalar::Kind::Int && common == DType::Bool) return DType::Int64;
+  return common;
+}
+
+// Brings the arguments from `first` on to one dtype and returns it.
+DType promote_arguments(const Arguments& a, std::size_t first, Inputs mode) {
+  bool any = false;
+  DType common = DType::Bool;
+  for (std::size_t i = first; i < a.tensors.size(); ++i)
+    if (a.tensors[i]) {
+      common = any ? promote(common, a.tensors[i]->array.dtype()) : a.tensors[i]->array.dtype();
+      any = true;
+    }
+  for (std::size_t i = first; i < a.tensors.size(); ++i)
+    if (!a.tensors[i]) common = any ? with_scalar(common, a.scalars[i]) : promote(common, scalar_dtype(a.scalars[i]));
+  if (mode == Inputs::Numeric && common == DType::Bool) return DType::Int32;
+  if (mode == Inputs::Floating && !is_floating(common)) return DType::Float32;
+  return common;
+}
+
+void cast_argument(Arguments& a, std::size_t i, DType dtype, const char* op) {
+  if (!a.tensors[i]) {
+    a.converted.push_back(py::reinterpret_steal<py::object>(make_tensor(scalar_array(a.scalars[i], dtype, op))));
+  } else if (a.tensors[i]->array.dtype() != dtype) {
+    PyObject* args[] = {reinterpret_cast<PyObject*>(a.tensors[i]), dtype_object(dtype).ptr()};
+    PyObject* cast = bind(operators[kAstype], args, 2);
+    if (!cast) throw py::error_already_set();
+    a.converted.push_back(py::reinterpret_steal<py::object>(cast));
+  } else {
+    return;
+  }
+  a.tensors[i] = as_tensor(a.converted.back().ptr());
+}
+
+void convert_arguments(Arguments& a, const Kernel& kernel, PyObject* const* args, std::size_t n) {
+  a.tensors.resize(n);
+  bool plain = true;  // all Tensors of one dtype, the usual case
+  for (std::size_t i = 0; i < n; ++i) {
+    PyObject* o = args[i];
+    if (is_tensor(o)) {
+      a.tensors[i] = as_tensor(o);
+      plain = plain && a.tensors[i]->array.dtype() == a.tensors[0]->array.dtype();
+      continue;
+    }
+    if (PyObject_TypeCheck(o, reinterpret_cast<PyTypeObject*>(numpy_array_type()))) {
+      a.converted.push_back(py::reinterpret_steal<py::object>(make_tensor(array_from_numpy(o, true))));
+      a.tensors[i] = as_tensor(a.converted.back().ptr());
+      plain = plain && a.tensors[0] && a.tensors[i]->array.dtype() == a.tensors[0]->array.dtype();
+      continue;
+    }
+    a.scalars.resize(n);
+    a.scalars[i] = parse_scalar(o);
+    if (a.scalars[i].kind == Scalar::Kind::None) bad_argument(kernel.name, static_cast<Py_ssize_t>(i), o);
+    plain = false;
+  }
+  const DType first = plain ? a.tensors[0]->array.dtype() : DType::Bool;
+  switch (kernel.inputs) {
+    case Inputs::AsIs:
+      if (plain) return;
+      for (std::size_t i = 0; i < n; ++i)
+        if (!a.tensors[i]) cast_argument(a, i, scalar_dtype(a.scalars[i]), kernel.name);
+      return;
+    case Inputs::Where: {
+      cast_argument(a, 0, DType::Bool, kernel.name);
+      const DType dtype = promote_arguments(a, 1, Inputs::Promote);
+      for (std::size_t i = 1; i < n; ++i) cast_argument(a, i, dtype, kernel.name);
+      return;
+    }
+    default: {
+      if (plain && (is_floating(first) || kernel.inputs == Inputs::Promote ||
+                    (kernel.inputs == Inputs::Numeric && first != DType::Bool)))
+        return;
+      const DType dtype = promote_arguments(a, 0, kernel.inputs);
+      for (std::size_t i = 0; i < n; ++i) cast_argument(a, i, dtype, kernel.name);
+    }
+  }
+}
+
+Attr parse_attr(const char* op, PyObject* o) {
+  if (o == Py_None) return Attr();
+  if (PyLong_Check(o)) {  // bool too
+    const long long v = PyLong_AsLongLong(o);
+    if (v == -1 && PyErr_Occurred()) throw py::error_already_set();
+    return Attr(static_cast<std::int64_t>(v));
+  }
+  if (PyFloat_Check(o)) return Attr(PyFloat_AS_DOUBLE(o));
+  if (PyTuple_Check(o) || PyList_Check(o)) {
+    Dims d;
+    const Py_ssize_t n = PySequence_Fast_GET_SIZE(o);
+    for (Py_ssize_t i = 0; i < n; ++i) {
+      py::object entry = py::reinterpret_steal<py::object>(PyNumber_Index(PySequence_Fast_GET_ITEM(o, i)));
+      if (!entry) throw py::error_already_set();
+      const long long v = PyLong_AsLongLong(entry.ptr());
+      if (v == -1 && PyErr_Occurred()) throw py::error_already_set();
+      d.push_back(v);
+    }
+    return Attr(d);
+  }
+  DType dtype;
+  if (parse_dtype(o, &dtype)) return Attr(static_cast<std::int64_t>(dtype));
+  if (PyIndex_Check(o)) {
+    py::object entry = py::reinterpret_steal<py::object>(PyNumber_Index(o));
+    if (!entry) throw py::error_already_set();
+    return parse_attr(op, entry.ptr());
+  }
+  const double real = PyFloat_AsDouble(o);
+  if (real == -1.0 && PyErr_Occurred()) {
+    PyErr_Clear();
+    fail(ErrorKind::DType, op, ": expected a number, a tuple of ints, a dtype or None as attribute; got ", Py_TYPE(o)->tp_name);
+  }
+  return Attr(real);
+}
+
+void run(Call& call) {
+  if (call.kernel.cost && call.kernel.cost(call) > kReleaseLockNanoseconds) {
+    py::gil_scoped_release unlocked;
+    evaluate(call);
+  } else {
+    evaluate(call);
+  }
+}
+
+// Any argument whose type defines __alice_bind__ takes the call over: the seam for values that carry more than
+// an array (a tangent, a batch axis). Returns null without an error if there is none.
+PyObject* overridden(PrimitiveObject* p, PyObject* const* args, Py_ssize_t nargs) {
+  static PyObject* hook = PyUnicode_InternFromString("__alice_bind__");
+  for (Py_ssize_t i = 0; i < nargs; ++i) {
+    PyTypeObject* type = Py_TYPE(args[i]);
+    if (type == tensor_type || PyFloat_Check(args[i]) || PyLong_Check(args[i]) || PyTuple_Check(args[i]) ||
+        args[i] == Py_None)
+      continue;
+    PyObject* method = _PyType_Lookup(type, hook);
+    if (!method) continue;
+    PyObject* rest = PyTuple_New(nargs);
+    if (!rest) return nullptr;
+    for (Py_ssize_t k = 0; k < nargs; ++k) PyTuple_SET_ITEM(rest, k, Py_NewRef(args[k]));
+    PyObject* result = PyObject_CallMethodObjArgs(args[i], hook, reinterpret_cast<PyObject*>(p), rest, nullptr);
+    Py_DECREF(rest);
+    return result;
+  }
+  return nullptr;
+}
+
+Saved save(PrimitiveObject* p, std::size_t i, TensorObject* t, Array array, std::uint32_t active, bool recording) {
+  Saved s;
+  s.levels = t->levels;
+  s.tracked = p->differentiable && (t->levels & active) != 0;
+  s.index = t->index;
+  s.version = array.storage() ? array.storage()->version : 0;
+  s.source = t->producer ? reinterpret_cast<PyObject*>(t->producer)
+             : t->levels || recording ? reinterpret_cast<PyObject*>(t)
+                                      : nullptr;
+  Py_XINCREF(s.source);
+  s.array = (p->saved_inputs >> (i < 63 ? i : 63)) & 1 ? std::move(array) : array.shape_only();
+  return s;
+}
+
+PyObject* bind_checked(PrimitiveObject* p, PyObject* const* args, Py_ssize_t nargs) {
+  const Kernel& kernel = *p->kernel;
+  const Py_ssize_t n_in = kernel.n_in < 0 ? nargs - kernel.n_attrs : kernel.n_in;
+  if (nargs != n_in + kernel.n_attrs || (kernel.n_in < 0 && n_in < 1)) {
+    if (kernel.n_in < 0) fail(ErrorKind::Value, kernel.name, ": expected at least one array; got none");
+    fail(ErrorKind::Value, kernel.name, ": expected ", kernel.n_in, " inputs and ", kernel.n_attrs, " attributes; got ", nargs, " arguments");
+  }
+  if (PyObject* taken = overridden(p, args, n_in); taken || PyErr_Occurred()) return taken;
+
+  Arguments a;
+  convert_arguments(a, kernel, args, static_cast<std::size_t>(n_in));
+  Attr attrs[kMaxAttrs];
+  for (int i = 0; i < kernel.n_attrs; ++i) attrs[i] = parse_attr(kernel.name, args[n_in + i]);
+
+  ThreadState& state = thread_state();
+  std::uint32_t levels = 0;
+  std::vector<Array> in;
+  in.reserve(static_cast<std::size_t>(n_in));
+  for (TensorObject* t : a.tensors) {
+    levels |= t->levels;
+    in.push_back(t->array);
+  }
+  levels = p->differentiable ? levels & state.active : 0;
+
+  std::vector<Array> out(static_cast<std::size_t>(kernel.n_out));
+  Call call{kernel, in, out, {attrs, static_cast<std::size_t>(kernel.n_attrs)}};
+  run(call);
+
+  EquationObject* eq = nullptr;
+  if (levels || state.recorder) {
+    std::vector<Saved> saved;
+    saved.reserve(in.size());
+    for (std::size_t i = 0; i < in.size(); ++i)
+      saved.push_back(save(p, i, a.tensors[i], std::move(in[i]), state.active, state.recorder != nullptr));
+    py::object attributes;
+    if (kernel.n_attrs) {
+      attributes = py::reinterpret_steal<py::object>(PyTuple_New(kernel.n_attrs));
+      for (int i = 0; i < kernel.n_attrs; ++i) PyTuple_SET_ITEM(attributes.ptr(), i, Py_NewRef(args[n_in + i]));
+    }
+    eq = make_equation(p, std::move(saved), attributes.ptr(), levels, out);
+  }
+  py::object held = py::reinterpret_steal<py::object>(reinterpret_cast<PyObject*>(eq));
+  if (eq && state.recorder && PyList_Append(state.recorder, held.ptr()) < 0) return nullptr;
+  if (out.size() == 1) return make_tensor(std::move(out[0]), eq, 0, levels);
+  py::tuple results(out.size());
+  for (std::size_t i = 0; i < out.size(); ++i)
+    PyTuple_SET_ITEM(results.ptr(), static_cast<Py_ssize_t>(i), make_tensor(std::move(out[i]), eq, static_cast<int>(i), levels));
+  return results.release().ptr();
+}
+
+PyObject* primitive_call(PyObject* self, PyObject* const* args, std::size_t nargsf, PyObject* kwnames) {
+  PrimitiveObject* p = self_of(self);
+  if (kwnames && PyTuple_GET_SIZE(kwnames)) {
+    PyErr_Format(PyExc_TypeError, "%s: a primitive takes positional arguments only", p->kernel->name);
+    return nullptr;
+  }
+  return bind(p, args, PyVectorcall_NARGS(nargsf));
+}
+
+PyObject* primitive_new(PyTypeObject* type, PyObject* args, PyObject*) {
+  const char* name;
+  if (!PyArg_ParseTuple(args, "s", &name)) return nullptr;
+  const Kernel* kernel = Registry::instance().find(name);
+  if (!kernel) {
+    PyErr_Format(PyExc_ValueError, "Primitive: there is no kernel of the name %s", name);
+    return nullptr;
+  }
+  if (kernel->n_attrs > kMaxAttrs || kernel->n_out < 0) {
+    PyErr_Format(PyExc_ValueError, "Primitive: kernel %s cannot be called with Tensors", name);
+    return nullptr;
+  }
+  PyObject* o = type->tp_alloc(type, 0);
+  if (!o) return nullptr;
+  PrimitiveObject* p = self_of(o);
+  p->vectorcall = primitive_call;
+  p->kernel = kernel;
+  p->name = PyUnicode_InternFromString(name);
+  p->saved_inputs = ~std::uint64_t{0};
+  p->saves_output = true;
+  p->differentiable = true;
+  for (int i = 0; i < kOperatorSlots; ++i)
+    if (std::string_view(operator_names[i]) == name) {
+      Py_INCREF(o);
+      Py_XSETREF(operators[i], p);
+    }
+  return o;
+}
+
+void primitive_dealloc(PyObject* o) {
+  Py_XDECREF(self_of(o)->name);
+  PyTypeObject* type = Py_TYPE(o);
+  type->tp_free(o);
+  Py_DECREF(type);
+}
+
+PyObject* set_saves(PyObject* o, PyObject* args) {
+  unsigned long long inputs;
+  int output, differentiable;
+  if (!PyArg_ParseTuple(args, "Kpp", &inputs, &output, &differentiable)) return nullptr;
+  self_of(o)->saved_inputs = inputs;
+  self_of(o)->saves_output = output != 0;
+  self_of(o)->differentiable = differentiable != 0;
+  Py_RETURN_NONE;
+}
+
+PyObject* get_name(PyObject* o, void*) { return Py_NewRef(self_of(o)->name); }
+PyObject* get_n_inputs(PyObject* o, void*) { return PyLong_FromLong(self_of(o)->kernel->n_in); }
+PyObject* get_n_outputs(PyObject* o, void*) { return PyLong_FromLong(self_of(o)->kernel->n_out); }
+PyObject* get_differentiable(PyObject* o, void*) { return PyBool_FromLong(self_of(o)->differentiable); }
+
+PyGetSetDef getset[] = {{"name", get_name, nullptr, "Name of the primitive and of its kernel.", nullptr},
+                        {"n_inputs", get_n_inputs, nullptr, "Number of array inputs, -1 for any number.", nullptr},
+                        {"n_outputs", get_n_outputs, nullptr, "Number of results.", nullptr},
+                        {"differentiable", get_differentiable, nullptr, "False if the result carries no gradient.", nullptr},
+                        {nullptr, nullptr, nullptr, nullptr, nullptr}};
+PyMethodDef methods[] = {{"_set_saves", set_saves, METH_VARARGS, "(bit set of inputs, output?, differentiable?)"},
+                         {nullptr, nullptr, 0, nullptr}};
+PyMemberDef members[] = {
+    {"__vectorcalloffset__", T_PYSSIZET, offsetof(PrimitiveObject, vectorcall), READONLY, nullptr},
+    {nullptr, 0, 0, 0, nullptr}};
+PyType_Slot slots[] = {{Py_tp_new, reinterpret_cast<void*>(primitive_new)},
+                       {Py_tp_dealloc, reinterpret_cast<void*>(primitive_dealloc)},
+                       {Py_tp_call, reinterpret_cast<void*>(PyVectorcall_Call)},
+                       {Py_tp_getset, getset},
+                       {Py_tp_methods, methods},
+                       {Py_tp_members, members},
+                       {Py_tp_doc, const_cast<char*>("A native kernel that can be called with Tensors.")},
+                       {0, nullptr}};
+PyType_Spec spec = {"alice_core._core.PrimitiveBase", sizeof(PrimitiveObject), 0,
+                    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_VECTORCALL, slots};
+
+}  // namespace
+
+ThreadState& thread_state() {
+  thread_local ThreadState state;
+  return state;
+}
+
+PrimitiveObject* operator_primitive(int slot) { return operators[slot]; }
+
+PyObject* bind(PrimitiveObject* primitive, PyObject* const* args, Py_ssize_t nargs) {
+  try {
+    return bind_checked(primitive, args, nargs);
+  } catch (...) {
+    return translate_current_exception();
+  }
+}
+
+void add_primitive_type(py::module_& m) {
+  PyObject* type = PyType_FromSpec(&spec);
+  if (!type) throw py::error_already_set();
+  m.add_object("PrimitiveBase", type);
+}
+
+}  // namespace alice

@@ -1,0 +1,271 @@
+// TensorBase: the part of a Tensor that must be quick. Everything a reader would call an API is in tensor.py.
+#include "engine.h"
+#include <structmember.h>
+
+#include <new>
+
+namespace alice {
+
+PyTypeObject* tensor_type = nullptr;
+
+namespace {
+
+TensorObject* self_of(PyObject* o) { return reinterpret_cast<TensorObject*>(o); }
+
+void tensor_dealloc(PyObject* o) {
+  TensorObject* t = self_of(o);
+  if (t->weakrefs) PyObject_ClearWeakRefs(o);
+  Py_CLEAR(t->producer);
+  Py_CLEAR(t->grad);
+  t->array.~Array();
+  PyTypeObject* type = Py_TYPE(o);
+  type->tp_free(o);
+  Py_DECREF(type);
+}
+
+PyObject* dims_tuple(const Dims& d) {
+  PyObject* out = PyTuple_New(d.size());
+  for (int i = 0; out && i < d.size(); ++i) PyTuple_SET_ITEM(out, i, PyLong_FromLongLong(d[i]));
+  return out;
+}
+
+PyObject* get_shape(PyObject* o, void*) { return dims_tuple(self_of(o)->array.shape()); }
+PyObject* get_strides(PyObject* o, void*) { return dims_tuple(self_of(o)->array.strides()); }
+PyObject* get_dtype(PyObject* o, void*) { return dtype_object(self_of(o)->array.dtype()).release().ptr(); }
+PyObject* get_ndim(PyObject* o, void*) { return PyLong_FromLong(self_of(o)->array.rank()); }
+PyObject* get_size(PyObject* o, void*) { return PyLong_FromLongLong(self_of(o)->array.numel()); }
+PyObject* get_device(PyObject* o, void*) { return PyUnicode_FromString(name(self_of(o)->array.device())); }
+PyObject* get_is_abstract(PyObject* o, void*) { return PyBool_FromLong(self_of(o)->array.is_abstract()); }
+PyObject* get_is_contiguous(PyObject* o, void*) { return PyBool_FromLong(self_of(o)->array.is_contiguous()); }
+PyObject* get_requires_grad(PyObject* o, void*) { return PyBool_FromLong(self_of(o)->requires_grad); }
+PyObject* get_levels(PyObject* o, void*) { return PyLong_FromUnsignedLong(self_of(o)->levels); }
+PyObject* get_is_tracked(PyObject* o, void*) { return PyBool_FromLong((self_of(o)->levels & thread_state().active) != 0); }
+PyObject* get_producer(PyObject* o, void*) {
+  auto* p = reinterpret_cast<PyObject*>(self_of(o)->producer);
+  return Py_NewRef(p ? p : Py_None);
+}
+PyObject* get_key(PyObject* o, void*) {
+  TensorObject* t = self_of(o);
+  return t->producer ? adjoint_key(reinterpret_cast<PyObject*>(t->producer), t->index) : adjoint_key(o, 0);
+}
+PyObject* get_version(PyObject* o, void*) {
+  const StorageRef& s = self_of(o)->array.storage();
+  return PyLong_FromUnsignedLong(s ? s->version : 0);
+}
+PyObject* get_grad(PyObject* o, void*) {
+  PyObject* g = self_of(o)->grad;
+  return Py_NewRef(g ? g : Py_None);
+}
+int set_grad(PyObject* o, PyObject* value, void*) {
+  if (!value || value == Py_None) {
+    Py_CLEAR(self_of(o)->grad);
+    return 0;
+  }
+  if (!is_tensor(value)) {
+    PyErr_Format(PyExc_TypeError, "grad: expected a Tensor or None; got %s", Py_TYPE(value)->tp_name);
+    return -1;
+  }
+  if (!(self_of(value)->array.shape() == self_of(o)->array.shape())) {
+    try {
+      fail(ErrorKind::Shape, "grad: expected the shape ", self_of(o)->array.shape(), " of the Tensor; got ",
+           self_of(value)->array.shape());
+    } catch (...) {
+      translate_current_exception();
+    }
+    return -1;
+  }
+  Py_XSETREF(self_of(o)->grad, Py_NewRef(value));
+  return 0;
+}
+
+PyObject* set_requires_grad(PyObject* o, PyObject* arg) {
+  const int on = PyObject_IsTrue(arg);
+  if (on < 0) return nullptr;
+  TensorObject* t = self_of(o);
+  t->requires_grad = on != 0;
+  t->levels = on ? t->levels | 1u : t->levels & ~1u;
+  Py_RETURN_NONE;
+}
+
+// A leaf that shares the array: what a differentiation context watches.
+PyObject* leaf(PyObject* o, PyObject* arg) {
+  const unsigned long levels = PyLong_AsUnsignedLong(arg);
+  if (PyErr_Occurred()) return nullptr;
+  return make_tensor(self_of(o)->array, nullptr, 0, static_cast<std::uint32_t>(levels));
+}
+
+// The same value, followed by one more differentiation context.
+PyObject* watch(PyObject* o, PyObject* arg) {
+  const unsigned long level = PyLong_AsUnsignedLong(arg);
+  if (PyErr_Occurred()) return nullptr;
+  TensorObject* t = self_of(o);
+  return make_tensor(t->array, t->producer, t->index, t->levels | static_cast<std::uint32_t>(level));
+}
+
+PyObject* to_numpy(PyObject* o, PyObject* arg) {
+  const int writable = PyObject_IsTrue(arg);
+  if (writable < 0) return nullptr;
+  try {
+    return numpy_from_tensor(self_of(o), writable != 0).release().ptr();
+  } catch (...) {
+    return translate_current_exception();
+  }
+}
+
+PyObject* item(PyObject* o, PyObject*) {
+  const Array& a = self_of(o)->array;
+  try {
+    if (a.is_abstract())
+      fail(ErrorKind::Trace, "item: this Tensor is abstract, it has a shape ", a.shape(), " and a dtype ", name(a.dtype()),
+           " but no value; use ac.where to choose by value, or keep the call outside of the traced function");
+    if (a.numel() != 1)
+      fail(ErrorKind::Shape, "item: expected a Tensor with one element; got shape ", a.shape(), "; use x.numpy() or reduce it first");
+    return dispatch(a.dtype(), [&](auto tag) -> PyObject* {
+      using T = decltype(tag);
+      const T v = *a.data<T>();
+      if constexpr (std::is_same_v<T, bool>)
+        return PyBool_FromLong(v);
+      else if constexpr (std::is_integral_v<T>)
+        return PyLong_FromLongLong(static_cast<long long>(v));
+      else
+        return PyFloat_FromDouble(static_cast<double>(v));
+    });
+  } catch (...) {
+    return translate_current_exception();
+  }
+}
+
+PyObject* shares_memory(PyObject* o, PyObject* other) {
+  if (!is_tensor(other)) Py_RETURN_FALSE;
+  const StorageRef& mine = self_of(o)->array.storage();
+  return PyBool_FromLong(mine && mine.get() == self_of(other)->array.storage().get());
+}
+
+// memoryview(x), bytes(x), …: NumPy's array of the same memory serves the request, read-only.
+int get_buffer(PyObject* o, Py_buffer* view, int flags) {
+  view->obj = nullptr;
+  try {
+    return PyObject_GetBuffer(numpy_from_tensor(self_of(o), false).ptr(), view, flags);
+  } catch (...) {
+    translate_current_exception();
+    return -1;
+  }
+}
+
+// Operators: one table row each. The other operand may be anything that bind() takes; for the rest Python
+// asks the other operand's type.
+bool operand(PyObject* o) {
+  if (is_tensor(o) || PyFloat_Check(o) || PyLong_Check(o)) return true;
+  static PyObject* numpy = PyImport_ImportModule("numpy");
+  static PyObject* ndarray = PyObject_GetAttrString(numpy, "ndarray");
+  static PyObject* generic = PyObject_GetAttrString(numpy, "generic");
+  return PyObject_TypeCheck(o, reinterpret_cast<PyTypeObject*>(ndarray)) ||
+         PyObject_TypeCheck(o, reinterpret_cast<PyTypeObject*>(generic));
+}
+
+template <int Slot>
+PyObject* binary(PyObject* a, PyObject* b) {
+  if (!operand(a) || !operand(b)) Py_RETURN_NOTIMPLEMENTED;
+  PyObject* args[] = {a, b};
+  return bind(operator_primitive(Slot), args, 2);
+}
+template <int Slot>
+PyObject* unary(PyObject* a) {
+  return bind(operator_primitive(Slot), &a, 1);
+}
+PyObject* power(PyObject* a, PyObject* b, PyObject* modulus) {
+  if (modulus != Py_None) Py_RETURN_NOTIMPLEMENTED;
+  return binary<kPower>(a, b);
+}
+PyObject* compare(PyObject* a, PyObject* b, int op) {
+  switch (op) {
+    case Py_EQ: return binary<kEqual>(a, b);
+    case Py_NE: return binary<kNotEqual>(a, b);
+    case Py_LT: return binary<kLess>(a, b);
+    case Py_LE: return binary<kLessEqual>(a, b);
+    case Py_GT: return binary<kGreater>(a, b);
+    default: return binary<kGreaterEqual>(a, b);
+  }
+}
+// Elementwise == leaves identity as the only sensible hash.
+Py_hash_t hash(PyObject* o) { return static_cast<Py_hash_t>(reinterpret_cast<std::uintptr_t>(o) >> 4); }
+
+PyGetSetDef getset[] = {
+    {"shape", get_shape, nullptr, "Extents, a tuple of ints.", nullptr},
+    {"strides", get_strides, nullptr, "Steps between neighbours along each axis, in elements.", nullptr},
+    {"dtype", get_dtype, nullptr, "Element type, a NumPy dtype.", nullptr},
+    {"ndim", get_ndim, nullptr, "Number of axes.", nullptr},
+    {"size", get_size, nullptr, "Number of elements.", nullptr},
+    {"device", get_device, nullptr, "Where the data is: 'cpu', or 'abstract' for a shape and dtype without data.", nullptr},
+    {"is_abstract", get_is_abstract, nullptr, "True if there is a shape and a dtype but no data.", nullptr},
+    {"is_contiguous", get_is_contiguous, nullptr, "True if the elements lie in C order without gaps.", nullptr},
+    {"requires_grad", get_requires_grad, nullptr, "True for a leaf whose .grad backward() fills.", nullptr},
+    {"is_tracked", get_is_tracked, nullptr, "True if an op on this Tensor would be recorded for differentiation.", nullptr},
+    {"grad", get_grad, set_grad, "The gradient that backward() accumulated, a Tensor of the same shape, or None.", nullptr},
+    {"_levels", get_levels, nullptr, "Bit set of the differentiation contexts this value depends on.", nullptr},
+    {"_producer", get_producer, nullptr, "The Equation that made this value, or None.", nullptr},
+    {"_key", get_key, nullptr, "The key of this value's adjoint.", nullptr},
+    {"_version", get_version, nullptr, "Number of in-place changes of the memory.", nullptr},
+    {nullptr, nullptr, nullptr, nullptr, nullptr}};
+
+PyMethodDef methods[] = {
+    {"_set_requires_grad", set_requires_grad, METH_O, nullptr},
+    {"_leaf", leaf, METH_O, "A leaf of the given levels on the same memory."},
+    {"_watch", watch, METH_O, "The same value, followed by one more differentiation context."},
+    {"_numpy", to_numpy, METH_O, "A NumPy view; the argument says whether it may be written to."},
+    {"item", item, METH_NOARGS, "The only element as a Python bool, int or float."},
+    {"_shares_memory", shares_memory, METH_O, nullptr},
+    {nullptr, nullptr, 0, nullptr}};
+
+PyMemberDef members[] = {
+    {"__weaklistoffset__", T_PYSSIZET, offsetof(TensorObject, weakrefs), READONLY, nullptr},
+    {nullptr, 0, 0, 0, nullptr}};
+
+PyType_Slot slots[] = {{Py_tp_dealloc, reinterpret_cast<void*>(tensor_dealloc)},
+                       {Py_tp_getset, getset},
+                       {Py_tp_methods, methods},
+                       {Py_tp_members, members},
+                       {Py_tp_richcompare, reinterpret_cast<void*>(compare)},
+                       {Py_tp_hash, reinterpret_cast<void*>(hash)},
+                       {Py_nb_add, reinterpret_cast<void*>(binary<kAdd>)},
+                       {Py_nb_subtract, reinterpret_cast<void*>(binary<kSubtract>)},
+                       {Py_nb_multiply, reinterpret_cast<void*>(binary<kMultiply>)},
+                       {Py_nb_true_divide, reinterpret_cast<void*>(binary<kDivide>)},
+                       {Py_nb_floor_divide, reinterpret_cast<void*>(binary<kFloorDivide>)},
+                       {Py_nb_remainder, reinterpret_cast<void*>(binary<kRemainder>)},
+                       {Py_nb_power, reinterpret_cast<void*>(power)},
+                       {Py_nb_matrix_multiply, reinterpret_cast<void*>(binary<kMatmul>)},
+                       {Py_nb_negative, reinterpret_cast<void*>(unary<kNegative>)},
+                       {Py_nb_absolute, reinterpret_cast<void*>(unary<kAbs>)},
+                       {Py_nb_and, reinterpret_cast<void*>(binary<kAnd>)},
+                       {Py_nb_or, reinterpret_cast<void*>(binary<kOr>)},
+                       {Py_nb_xor, reinterpret_cast<void*>(binary<kXor>)},
+                       {Py_nb_invert, reinterpret_cast<void*>(unary<kInvert>)},
+                       {Py_bf_getbuffer, reinterpret_cast<void*>(get_buffer)},
+                       {Py_tp_doc, const_cast<char*>("Native part of alice_core.Tensor.")},
+                       {0, nullptr}};
+PyType_Spec spec = {"alice_core._core.TensorBase", sizeof(TensorObject), 0,
+                    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_DISALLOW_INSTANTIATION, slots};
+
+}  // namespace
+
+PyObject* make_tensor(Array array, EquationObject* producer, int index, std::uint32_t levels) {
+  PyObject* o = tensor_type->tp_alloc(tensor_type, 0);
+  if (!o) throw py::error_already_set();
+  TensorObject* t = self_of(o);
+  new (&t->array) Array(std::move(array));
+  t->producer = producer;
+  Py_XINCREF(producer);
+  t->index = index;
+  t->levels = levels;
+  return o;
+}
+
+void add_tensor_type(py::module_& m) {
+  PyObject* type = PyType_FromSpec(&spec);
+  if (!type) throw py::error_already_set();
+  tensor_type = reinterpret_cast<PyTypeObject*>(type);  // until Python names its subclass
+  m.add_object("TensorBase", type);
+}
+
+}  // namespace alice

@@ -1,0 +1,33 @@
+"""The exceptions of alice_core.
+
+Every message names the op, what was expected, what came, and the remedy. Index errors and plain value errors are
+Python's own ``IndexError`` and ``ValueError``.
+"""
+
+from __future__ import annotations
+
+__all__ = ["AliceError", "DTypeError", "DeviceError", "GradientError", "ShapeError", "TraceError"]
+
+
+class AliceError(Exception):
+    """Base of the exceptions that alice_core defines."""
+
+
+class ShapeError(AliceError, ValueError):
+    """Shapes, axes or ranks do not fit the op."""
+
+
+class DTypeError(AliceError, TypeError):
+    """An element type, or the type of an argument, does not fit the op."""
+
+
+class DeviceError(AliceError, RuntimeError):
+    """Data is on another device than the op needs."""
+
+
+class GradientError(AliceError, RuntimeError):
+    """A derivative cannot be taken: a saved value changed, a graph was freed, an op has no rule."""
+
+
+class TraceError(AliceError, RuntimeError):
+    """A value was asked for where only a shape and a dtype are known."""

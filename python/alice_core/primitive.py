@@ -1,0 +1,106 @@
+"""Primitives: functions whose Jacobian products we know.
+
+A primitive is a native kernel together with its derivative rules. Calling it runs the kernel and, where somebody
+differentiates or records, appends an equation to the trace; see ``csrc/bindings/primitive.cpp`` for that path. The
+rules are plain Python in terms of other primitives, so their results can be differentiated again.
+
+Source: notes, section 6.1 (primitives, evaluation trace) and 6.4 (VJPs).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from . import _core
+from .errors import GradientError
+from .tensor import Tensor
+
+__all__ = ["Primitive", "primitives"]
+
+#: ``rule(g, ans, *inputs, *attributes)``: the cotangent of one input, or the tangent of the result (see ``defjvp``).
+Rule = Callable[..., Any]
+
+_registry: dict[str, Primitive] = {}
+
+
+def primitives() -> dict[str, Primitive]:
+    """All primitives by name, a copy."""
+    return dict(_registry)
+
+
+class Primitive(_core.PrimitiveBase):
+    """A native kernel with its derivative rules.
+
+    Parameters
+    ----------
+    name : str
+        Name of the kernel.
+    saves : sequence of int and ``"ans"``, optional
+        The inputs, by index, and the result whose *data* the gradient rules read. Only these are kept alive by the
+        trace; rules see the others as abstract Tensors (shape and dtype). Default: everything.
+    differentiable : bool
+        False for ops with integer or boolean results: what they return is never tracked.
+    """
+
+    vjp_rules: Sequence[Rule | None] | None
+    vjp_joint: Rule | None
+    jvp_rules: Sequence[Rule | None] | None
+    batch_rule: Rule | None
+
+    def __new__(
+        cls, name: str, *, saves: Sequence[int | str] | None = None, differentiable: bool = True
+    ) -> Primitive:
+        self = super().__new__(cls, name)
+        inputs = (1 << 64) - 1 if saves is None else sum(1 << i for i in saves if isinstance(i, int))
+        self._set_saves(inputs, saves is None or "ans" in saves, differentiable)
+        self.vjp_rules = self.vjp_joint = self.jvp_rules = self.batch_rule = None
+        _registry[name] = self
+        return self
+
+    def defvjp(self, *rules: Rule | None) -> None:
+        """Set one rule per input: ``rule(g, ans, *inputs, *attributes)`` returns the cotangent of that input.
+
+        None stands for a derivative that is zero wherever it exists.
+        """
+        if self.n_inputs >= 0 and len(rules) != self.n_inputs:
+            raise ValueError(f"{self.name}: expected {self.n_inputs} VJP rules, one per input; got {len(rules)}")
+        self.vjp_rules = rules
+
+    def defvjp_all(self, rule: Rule) -> None:
+        """Set one rule for all inputs: ``rule(g, ans, inputs, *attributes)`` returns a cotangent or None for each."""
+        self.vjp_joint = rule
+
+    def defjvp(self, *rules: Rule | None) -> None:
+        """Set one rule per input: ``rule(t, ans, *inputs, *attributes)`` returns what tangent t adds to the result's."""
+        self.jvp_rules = rules
+
+    def defbatch(self, rule: Rule) -> None:
+        """Set the rule that runs the primitive once for a whole batch: ``rule(axes, *inputs, *attributes)``."""
+        self.batch_rule = rule
+
+    def pull_back(
+        self, g: Any, ans: Any, inputs: Sequence[Tensor], attributes: Sequence[Any], wanted: Sequence[bool]
+    ) -> Sequence[Tensor | None]:
+        """Cotangents of the wanted inputs, from the cotangent ``g`` of the result."""
+        if self.vjp_rules is not None:
+            return [
+                rule(g, ans, *inputs, *attributes) if want and rule is not None else None
+                for rule, want in zip(self.vjp_rules, wanted, strict=True)
+            ]
+        if self.vjp_joint is not None:
+            cotangents: Sequence[Tensor | None] = self.vjp_joint(g, ans, inputs, *attributes)
+            if len(cotangents) != len(inputs):
+                raise GradientError(
+                    f"{self.name}: the VJP rule must return one cotangent per input; expected {len(inputs)}, "
+                    f"got {len(cotangents)}"
+                )
+            return cotangents
+        raise GradientError(f"{self.name}: no VJP rule is defined; use ac.stop_gradient around the call")
+
+    def __repr__(self) -> str:
+        return f"<primitive {self.name}>"
+
+
+# From here on native calls return Tensors.
+_core.setup(Tensor, Primitive)

@@ -1,0 +1,473 @@
+"""Tensor: an n-dimensional array of one element type that remembers how it was made.
+
+Source: notes, section 2.1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import numpy as np
+import numpy.typing as npt
+
+from . import _core
+from .errors import DTypeError, GradientError, ShapeError, TraceError
+
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+    TensorLike: TypeAlias = "Tensor | npt.NDArray[Any] | np.generic | bool | int | float"
+    DTypeLike: TypeAlias = npt.DTypeLike
+    Axis: TypeAlias = "int | tuple[int, ...] | None"
+
+__all__ = ["Tensor", "abstract", "asarray", "from_dlpack", "tensor"]
+
+float32 = np.dtype(np.float32)
+float64 = np.dtype(np.float64)
+int32 = np.dtype(np.int32)
+int64 = np.dtype(np.int64)
+uint8 = np.dtype(np.uint8)
+bool_ = np.dtype(np.bool_)
+DTYPES = (bool_, uint8, int32, int64, float32, float64)
+
+
+class Tensor(_core.TensorBase):
+    """An n-dimensional array of numbers of one dtype. Made by :func:`tensor`, :func:`asarray` and every op.
+
+    Tensors are values: ops return new ones. Only parameters change in place, through :meth:`assign_` and optimisers.
+    Operators, indexing and broadcasting are NumPy's. NumPy arrays and Python numbers may stand on either side of an
+    operator; Python and NumPy scalars take the dtype of the Tensor beside them.
+
+    Examples
+    --------
+    >>> import alice_core as ac
+    >>> x = ac.tensor([[1.0, 2.0], [3.0, 4.0]])
+    >>> x.shape, x.dtype.name
+    ((2, 2), 'float32')
+    >>> x @ x.T
+    Tensor([[ 5., 11.],
+            [11., 25.]], dtype=float32)
+    """
+
+    __slots__ = ()
+
+    # -- shape and dtype ------------------------------------------------------------------------------------------
+
+    @property
+    def T(self) -> Tensor:
+        """All axes in reverse order, a view."""
+        return _ops().shape.permute_dims(self, tuple(range(self.ndim))[::-1])
+
+    @property
+    def mT(self) -> Tensor:
+        """The last two axes exchanged, a view."""
+        return _ops().linalg.matrix_transpose(self)
+
+    @property
+    def nbytes(self) -> int:
+        """Size of the elements in bytes."""
+        return int(self.size * self.dtype.itemsize)
+
+    def astype(self, dtype: DTypeLike) -> Tensor:
+        """The same values in another dtype; differentiable between floating dtypes."""
+        return _ops().arithmetic.astype(self, dtype)
+
+    def reshape(self, *shape: int | Sequence[int]) -> Tensor:
+        """The elements in C order in another shape, one entry of which may be -1."""
+        first = shape[0] if len(shape) == 1 else shape
+        return _ops().shape.reshape(self, first if isinstance(first, (tuple, list)) else (first,))
+
+    def flatten(self) -> Tensor:
+        """The elements in C order along one axis."""
+        return _ops().shape.reshape(self, (-1,))
+
+    def squeeze(self, axis: Axis = None) -> Tensor:
+        """Without the given axes, which must have extent 1 (None: without all such axes)."""
+        if axis is None:
+            axis = tuple(i for i, n in enumerate(self.shape) if n == 1)
+        return _ops().shape.squeeze(self, axis)
+
+    def __len__(self) -> int:
+        if self.ndim == 0:
+            raise TypeError("len: expected a Tensor with at least one axis; got a 0-d Tensor")
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return (self[i] for i in range(len(self)))
+
+    def __getitem__(self, key: Any) -> Tensor:
+        return _ops().indexing.getitem(self, key)
+
+    def __setitem__(self, key: Any, value: Any) -> NoReturn:
+        raise TypeError(
+            "Tensors are values and do not support item assignment; build a new one with ac.where or ac.concat, "
+            "or change a whole parameter with p.assign_(value)"
+        )
+
+    # -- reductions -----------------------------------------------------------------------------------------------
+
+    def sum(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+        """See :func:`alice_core.sum`."""
+        return _ops().reduction.sum(self, axis=axis, keepdims=keepdims)
+
+    def mean(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+        """See :func:`alice_core.mean`."""
+        return _ops().reduction.mean(self, axis=axis, keepdims=keepdims)
+
+    def prod(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+        """See :func:`alice_core.prod`."""
+        return _ops().reduction.prod(self, axis=axis, keepdims=keepdims)
+
+    def max(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+        """See :func:`alice_core.max`."""
+        return _ops().reduction.max(self, axis=axis, keepdims=keepdims)
+
+    def min(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+        """See :func:`alice_core.min`."""
+        return _ops().reduction.min(self, axis=axis, keepdims=keepdims)
+
+    def var(self, axis: Axis = None, correction: float = 0.0, keepdims: bool = False) -> Tensor:
+        """See :func:`alice_core.var`."""
+        return _ops().reduction.var(self, axis=axis, correction=correction, keepdims=keepdims)
+
+    def std(self, axis: Axis = None, correction: float = 0.0, keepdims: bool = False) -> Tensor:
+        """See :func:`alice_core.std`."""
+        return _ops().reduction.std(self, axis=axis, correction=correction, keepdims=keepdims)
+
+    def argmax(self, axis: int | None = None, keepdims: bool = False) -> Tensor:
+        """See :func:`alice_core.argmax`."""
+        return _ops().reduction.argmax(self, axis=axis, keepdims=keepdims)
+
+    def argmin(self, axis: int | None = None, keepdims: bool = False) -> Tensor:
+        """See :func:`alice_core.argmin`."""
+        return _ops().reduction.argmin(self, axis=axis, keepdims=keepdims)
+
+    def any(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+        """See :func:`alice_core.any`."""
+        return _ops().reduction.any(self, axis=axis, keepdims=keepdims)
+
+    def all(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+        """See :func:`alice_core.all`."""
+        return _ops().reduction.all(self, axis=axis, keepdims=keepdims)
+
+    # -- values ---------------------------------------------------------------------------------------------------
+
+    def numpy(self, *, writable: bool = False) -> npt.NDArray[Any]:
+        """The elements as a NumPy array on the same memory, read-only unless ``writable=True``.
+
+        Writing through a writable view is not seen by the trace: never do it between an op and its gradient.
+        """
+        array: npt.NDArray[Any] = self._numpy(writable)
+        return array
+
+    def tolist(self) -> Any:
+        """The elements as nested Python lists."""
+        return self.numpy().tolist()
+
+    def __bool__(self) -> bool:
+        return bool(self._scalar("bool"))
+
+    def __float__(self) -> float:
+        return float(self._scalar("float"))
+
+    def __int__(self) -> int:
+        return int(self._scalar("int"))
+
+    def __index__(self) -> int:
+        if self.dtype.kind not in "iu" or self.ndim != 0:
+            raise TypeError(f"index: expected a 0-d integer Tensor; got shape {self.shape}, dtype {self.dtype}")
+        return int(self._scalar("index"))
+
+    def _scalar(self, asked: str) -> bool | int | float:
+        if self.is_abstract:
+            raise TraceError(
+                f"{asked}: this Tensor is abstract, its value is not known while tracing; choose by value with "
+                f"ac.where, or keep the decision outside of the traced function"
+            )
+        if self.size != 1:
+            raise ShapeError(
+                f"{asked}: expected a Tensor with one element; got shape {self.shape}; reduce it first, "
+                f"for instance with ac.any or ac.all"
+            )
+        return self.item()
+
+    def __repr__(self) -> str:
+        if self.is_abstract:
+            return f"Tensor(abstract, shape={self.shape}, dtype={self.dtype.name})"
+        body = np.array2string(self.numpy(), separator=", ", prefix="Tensor(")
+        grad = ", requires_grad=True" if self.requires_grad else ""
+        return f"Tensor({body}, dtype={self.dtype.name}{grad})"
+
+    def __format__(self, spec: str) -> str:
+        return format(self.item(), spec) if spec and self.size == 1 else repr(self)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _unpickle, (np.array(self.numpy()), self.requires_grad)
+
+    def __copy__(self) -> Tensor:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+        return _unpickle(self.numpy(), self.requires_grad)
+
+    # -- NumPy and DLPack -----------------------------------------------------------------------------------------
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]:
+        if self.is_tracked:
+            raise GradientError(
+                "__array__: converting a Tensor that is being differentiated to NumPy would cut the trace; call "
+                "ac.stop_gradient(x).numpy() if that is meant, or use the function of alice_core"
+            )
+        array = self.numpy()
+        if (dtype is not None and array.dtype != dtype) or copy:
+            if copy is False:
+                raise ValueError(f"__array__: {array.dtype} cannot become {dtype} without a copy")
+            return array.astype(dtype or array.dtype)
+        return array
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        from . import numpy_dispatch
+
+        return numpy_dispatch.ufunc(ufunc, method, inputs, kwargs)
+
+    def __array_function__(self, func: Callable[..., Any], types: Any, args: Any, kwargs: Any) -> Any:
+        from . import numpy_dispatch
+
+        return numpy_dispatch.function(func, args, kwargs)
+
+    def __dlpack__(self, **kwargs: Any) -> Any:
+        version = kwargs.get("max_version")
+        if version is None or version < (1, 0):  # no way to say "read-only" before DLPack 1.0: hand out a copy
+            return np.array(self.numpy()).__dlpack__(**kwargs)
+        return self.numpy().__dlpack__(**kwargs)
+
+    def __dlpack_device__(self) -> tuple[Any, int]:
+        return self.numpy().__dlpack_device__()
+
+    # -- differentiation ------------------------------------------------------------------------------------------
+
+    def requires_grad_(self, on: bool = True) -> Tensor:
+        """Mark this leaf so that :meth:`backward` fills its ``.grad``; returns it.
+
+        Raises
+        ------
+        DTypeError
+            If the dtype is not floating.
+        GradientError
+            If the Tensor is the result of a recorded op.
+        """
+        if self.dtype.kind != "f":
+            raise DTypeError(
+                f"requires_grad_: expected a floating dtype; got {self.dtype.name}; convert with x.astype(ac.float32)"
+            )
+        if self._producer is not None:
+            raise GradientError(
+                "requires_grad_: expected a leaf; this Tensor is the result of a recorded op; "
+                "take ac.stop_gradient(x) first"
+            )
+        self._set_requires_grad(on)
+        return self
+
+    def backward(self, gradient: TensorLike | None = None, *, retain_graph: bool = False) -> None:
+        """Reverse mode from here: add d(self)/d(leaf) to ``.grad`` of every leaf that requires a gradient.
+
+        Parameters
+        ----------
+        gradient : Tensor of the same shape, optional
+            The cotangent to start from; 1 for a 0-d Tensor.
+        retain_graph : bool
+            Keep the saved values, so that ``backward`` can be called again.
+        """
+        from .transforms.grad import backward
+
+        backward(self, gradient, retain_graph=retain_graph)
+
+    def detach(self) -> Tensor:
+        """The same values as a constant, see :func:`alice_core.stop_gradient`."""
+        return self._leaf(0)
+
+    def assign_(self, value: TensorLike) -> Tensor:
+        """Overwrite the elements in place with ``value``, broadcast and cast to this shape and dtype.
+
+        Gradients of ops that saved the old elements raise from then on instead of being silently wrong.
+
+        Raises
+        ------
+        GradientError
+            If this Tensor is the result of a recorded op.
+        """
+        if self._producer is not None:
+            raise GradientError(
+                "assign_: expected a leaf (a parameter); this Tensor is the result of a recorded op; "
+                "use the new value instead of changing the old one"
+            )
+        ops = _ops()
+        new = asarray(value).detach().astype(self.dtype)
+        if new.shape != self.shape:
+            new = ops.shape.broadcast_to(new, self.shape)
+        if new._shares_memory(self):
+            new = tensor(new)
+        _core.update("copy", [new], (), [self])
+        return self
+
+    def __init_subclass__(cls, **kwargs: Any) -> NoReturn:
+        raise TypeError("Tensor cannot be subclassed; keep Tensors as attributes of your class")
+
+
+def _ops() -> Any:
+    from . import ops
+
+    return ops
+
+
+def _unpickle(array: npt.NDArray[Any], requires_grad: bool) -> Tensor:
+    x = tensor(array)
+    return x.requires_grad_() if requires_grad else x
+
+
+def _to_numpy(obj: Any, dtype: DTypeLike | None, name: str) -> npt.NDArray[Any]:
+    """A NumPy array of one of our dtypes: Python floats become float32, Python ints int64."""
+    if isinstance(obj, (list, tuple)):
+        obj = _plain(obj)
+    try:
+        array = np.asarray(obj)
+    except ValueError as error:
+        raise ShapeError(
+            f"{name}: expected nested lists of equal lengths; got a ragged list ({error}); pad it first"
+        ) from None
+    if array.dtype.kind not in "biuf":
+        raise DTypeError(
+            f"{name}: expected numbers; got {type(obj).__name__} that NumPy reads as dtype {array.dtype}"
+        )
+    if dtype is None and array.dtype == np.float64 and not isinstance(obj, (np.ndarray, np.generic)):
+        dtype = float32
+    if dtype is not None:
+        wanted = np.dtype(dtype)
+        if wanted not in DTYPES:
+            raise DTypeError(f"{name}: dtype must be one of {', '.join(d.name for d in DTYPES)}; got {wanted}")
+        array = array.astype(wanted, copy=False)
+    return array
+
+
+def _plain(obj: Any) -> Any:
+    """Nested lists with 0-d and other Tensors among them, as NumPy understands them."""
+    if isinstance(obj, Tensor):
+        if obj.is_tracked:
+            raise GradientError("tensor: a list of Tensors that are being differentiated; join them with ac.stack")
+        return obj.numpy() if obj.ndim else obj.item()
+    if isinstance(obj, (list, tuple)):
+        return [_plain(x) for x in obj]
+    return obj
+
+
+def tensor(obj: Any, dtype: DTypeLike | None = None) -> Tensor:
+    """Copy ``obj`` into a new Tensor.
+
+    Parameters
+    ----------
+    obj : nested lists of numbers, NumPy array, Tensor, or number
+        Python floats become float32, Python ints int64; the dtype of arrays is kept.
+    dtype : dtype, optional
+        One of bool, uint8, int32, int64, float32, float64.
+
+    Returns
+    -------
+    Tensor
+        Contiguous, a constant for differentiation.
+
+    Raises
+    ------
+    ShapeError
+        For ragged lists.
+    DTypeError
+        For anything but numbers of the six dtypes.
+
+    Source
+    ------
+    Notes, section 2.1.
+
+    Examples
+    --------
+    >>> import alice_core as ac
+    >>> ac.tensor([[1, 2], [3, 4]], dtype=ac.float64)
+    Tensor([[1., 2.],
+            [3., 4.]], dtype=float64)
+    """
+    array = obj.numpy() if isinstance(obj, Tensor) else _to_numpy(obj, dtype, "tensor")
+    if isinstance(obj, Tensor) and dtype is not None:
+        array = array.astype(dtype)
+    result: Tensor = _core.tensor(array, True)
+    return result
+
+
+def asarray(obj: Any, dtype: DTypeLike | None = None, *, copy: bool | None = None) -> Tensor:
+    """``obj`` as a Tensor, on the same memory where that is safe.
+
+    Parameters
+    ----------
+    obj : Tensor, NumPy array, number, or nested lists of numbers
+        A Tensor is returned as it is.
+    dtype : dtype, optional
+        Convert to this dtype.
+    copy : bool, optional
+        None shares the memory of read-only NumPy arrays and copies others, since a later write through NumPy could
+        not be noticed. False always shares: the caller promises not to write. True always copies.
+
+    Raises
+    ------
+    ValueError
+        If ``copy=False`` cannot be kept.
+
+    Examples
+    --------
+    >>> import alice_core as ac, numpy as np
+    >>> ac.asarray(np.arange(3.0))
+    Tensor([0., 1., 2.], dtype=float64)
+    """
+    if isinstance(obj, Tensor):
+        converted = obj if dtype is None or obj.dtype == np.dtype(dtype) else obj.astype(dtype)
+        return tensor(converted) if copy else converted
+    array = _to_numpy(obj, dtype, "asarray")
+    shared = array is obj
+    if copy is False and not shared:
+        raise ValueError(f"asarray: copy=False, but {type(obj).__name__} cannot become a Tensor without a copy")
+    result: Tensor = _core.tensor(array, copy is True or (copy is None and (not shared or array.flags.writeable)))
+    return result
+
+
+def from_dlpack(obj: Any, *, copy: bool | None = None) -> Tensor:
+    """A Tensor from any object that speaks DLPack (PyTorch, JAX, CuPy on the CPU, …).
+
+    Parameters
+    ----------
+    obj : object with ``__dlpack__`` and ``__dlpack_device__``
+        On the CPU.
+    copy : bool, optional
+        As in :func:`asarray`.
+
+    Examples
+    --------
+    >>> import alice_core as ac, numpy as np
+    >>> ac.from_dlpack(np.ones(2))
+    Tensor([1., 1.], dtype=float64)
+    """
+    return asarray(np.from_dlpack(obj), copy=copy)
+
+
+def abstract(shape: Sequence[int], dtype: DTypeLike = float32) -> Tensor:
+    """A Tensor with a shape and a dtype but no data: functions run on it to learn what they would return.
+
+    Parameters
+    ----------
+    shape : tuple of int
+    dtype : dtype
+
+    Examples
+    --------
+    >>> import alice_core as ac
+    >>> ac.abstract((3, 4)) @ ac.abstract((4, 5))
+    Tensor(abstract, shape=(3, 5), dtype=float32)
+    """
+    result: Tensor = _core.abstract(list(shape), np.dtype(dtype))
+    return result

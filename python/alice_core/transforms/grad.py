@@ -1,0 +1,384 @@
+"""Gradients by reverse mode.
+
+A call of ``vjp`` opens a *differentiation context*, one bit in the levels of every value that depends on its
+arguments. The dual program runs after the context has closed, so it is recorded only if an enclosing context (or
+``backward``) depends on it: nesting gives higher derivatives, and a single gradient pays for nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from .. import _core, tree
+from ..errors import DTypeError, GradientError, ShapeError
+from ..ops import arithmetic, creation
+from ..ops.identity import identity
+from ..tensor import Tensor, TensorLike, asarray, tensor
+from ..trace import reverse
+
+__all__ = [
+    "backward",
+    "grad",
+    "grad_enabled",
+    "no_grad",
+    "numerical_grad",
+    "stop_gradient",
+    "value_and_grad",
+    "vjp",
+]
+
+
+@contextmanager
+def _active(levels: int) -> Iterator[None]:
+    before = _core.get_active()
+    _core.set_active(levels)
+    try:
+        yield
+    finally:
+        _core.set_active(before)
+
+
+@contextmanager
+def no_grad() -> Iterator[None]:
+    """Run ops without recording them; parameters are constants inside.
+
+    ``grad`` and ``vjp`` called inside still differentiate with respect to their own arguments.
+
+    Examples
+    --------
+    >>> import alice_core as ac
+    >>> w = ac.tensor(2.0).requires_grad_()
+    >>> with ac.no_grad():
+    ...     y = w * w
+    >>> y.is_tracked
+    False
+    """
+    with _active(0):
+        yield
+
+
+def grad_enabled() -> bool:
+    """True unless inside :func:`no_grad`.
+
+    Examples
+    --------
+    >>> import alice_core as ac
+    >>> ac.grad_enabled()
+    True
+    """
+    return bool(_core.get_active() & 1)
+
+
+def stop_gradient(x: TensorLike) -> Tensor:
+    """The same values as a constant: no gradient flows through the result.
+
+    Parameters
+    ----------
+    x : Tensor of any shape and dtype
+
+    Returns
+    -------
+    Tensor
+        On the same memory.
+
+    Examples
+    --------
+    >>> import alice_core as ac
+    >>> ac.grad(lambda x: x * ac.stop_gradient(x))(3.0)
+    Tensor(3., dtype=float32)
+    """
+    return asarray(x)._leaf(0)
+
+
+def _reverse(
+    outputs: Sequence[Tensor], cotangents: Sequence[Tensor], targets: Sequence[Tensor] | None, release: bool = False
+) -> tuple[dict[Hashable, Tensor], list[_core.Equation]]:
+    return reverse(
+        outputs, cotangents, targets, add=arithmetic.add, zeros_like=creation.zeros_like, release=release
+    )
+
+
+def backward(y: Tensor, gradient: TensorLike | None = None, *, retain_graph: bool = False) -> None:
+    """Add the gradient of ``y`` to ``.grad`` of every leaf that requires one; see :meth:`Tensor.backward`."""
+    if not y.is_tracked:
+        raise GradientError(
+            "backward: the result depends on no Tensor that requires a gradient; call p.requires_grad_() before the "
+            "computation, and keep it outside of ac.no_grad()"
+        )
+    if gradient is None:
+        if y.ndim != 0:
+            raise ShapeError(
+                f"backward: expected a 0-d result; got shape {y.shape}; reduce it (ac.sum, ac.mean), or pass the "
+                f"cotangent: y.backward(gradient); whole Jacobians come from ac.vjp"
+            )
+        seed = creation.ones_like(y)
+    else:
+        seed = asarray(gradient, dtype=y.dtype)
+        _check_cotangent("backward", y, seed)
+    # The dual program itself belongs to the enclosing contexts only, never to backward's own.
+    with _active(_core.get_active() & ~1):
+        adjoints, order = _reverse([y], [seed], None, release=not retain_graph)
+        leaves = {id(s): s for eq in order for s in eq.sources if isinstance(s, Tensor)}
+        if y.requires_grad:
+            leaves[id(y)] = y
+        for leaf in leaves.values():
+            g = adjoints.get(leaf._key)
+            if g is not None and leaf.requires_grad:
+                leaf.grad = g.detach() if leaf.grad is None else leaf.grad + g
+
+
+def _check_cotangent(name: str, y: Tensor, ct: Tensor) -> None:
+    if ct.shape != y.shape:
+        raise ShapeError(f"{name}: the cotangent must have the shape of the result; expected {y.shape}, got {ct.shape}")
+
+
+def _watch(name: str, x: Any, position: str, level: int) -> Tensor:
+    """A leaf of this context with the values of x, linked to x where an enclosing context follows it."""
+    t = asarray(x)
+    if t.dtype.kind != "f":
+        raise DTypeError(
+            f"{name}: {position} must be floating-point to be differentiated; got {t.dtype.name}; "
+            f"convert with x.astype(ac.float32), or leave it out of argnums"
+        )
+    return identity(t)._watch(level) if t.is_tracked else t._leaf(level)
+
+
+class Pullback:
+    """The function ``cotangent -> cotangents of the arguments`` that :func:`vjp` returns. Can be called repeatedly."""
+
+    def __init__(self, result: Any, outputs: list[Tensor], arguments: Sequence[Any], targets: list[Tensor]) -> None:
+        self._result = result
+        self._outputs = outputs
+        self._arguments = arguments
+        self._targets = targets
+
+    def __call__(self, cotangent: Any) -> tuple[Any, ...]:
+        cts = [asarray(c, dtype=y.dtype) for c, y in zip(tree.leaves(cotangent), self._outputs, strict=True)]
+        for y, ct in zip(self._outputs, cts, strict=True):
+            _check_cotangent("vjp", y, ct)
+        adjoints, _ = _reverse(self._outputs, cts, self._targets)
+        found = (adjoints.get(t._key) for t in self._targets)
+        filled = (creation.zeros_like(t) if g is None else g for g, t in zip(found, self._targets, strict=True))
+        return tuple(tree.rebuild(argument, filled) for argument in self._arguments)
+
+
+def _vjp(
+    name: str, f: Callable[..., Any], args: Sequence[Any], argnums: Sequence[int], kwargs: dict[str, Any], has_aux: bool
+) -> tuple[Any, Pullback, Any]:
+    before = _core.get_active()
+    level = _core.push_level()
+    try:
+        watched = list(args)
+        targets: list[Tensor] = []
+        for n in argnums:
+            leaves = [_watch(name, leaf, f"argument {n}", level) for leaf in tree.leaves(args[n])]
+            targets += leaves
+            watched[n] = tree.rebuild(args[n], iter(leaves))
+        result = f(*watched, **kwargs)
+    finally:
+        _core.pop_level(before)
+    aux = None
+    if has_aux:
+        if not isinstance(result, tuple) or len(result) != 2:
+            raise GradientError(f"{name}: with has_aux=True the function must return a pair (value, aux)")
+        result, aux = result
+    outputs = list(tree.leaves(result))
+    for y in outputs:
+        if not isinstance(y, Tensor):
+            raise GradientError(
+                f"{name}: the function must return Tensors; got {type(y).__name__}; numbers taken out of Tensors "
+                f"(float(x), x.item(), NumPy functions) carry no gradient"
+            )
+    pullback = Pullback(result, outputs, [watched[n] for n in argnums], targets)
+    return result, pullback, aux
+
+
+def _outside(result: Any) -> Any:
+    """Handles on the results that do not keep the finished context's graph alive, unless an enclosing one needs it."""
+    return tree.map_leaves(lambda y: y if y.is_tracked else y._leaf(0), result)
+
+
+def vjp(f: Callable[..., Any], *xs: Any) -> tuple[Any, Pullback]:
+    """Value of ``f`` and its pull-back, the vector-Jacobian product.
+
+    Parameters
+    ----------
+    f : callable
+        From Tensors, or nested lists, tuples and dicts of them, to the like.
+    *xs : Tensors or nested structures
+        The point; all leaves floating.
+
+    Returns
+    -------
+    y
+        ``f(*xs)``.
+    pullback : callable
+        ``pullback(v)`` is the tuple of ``v^T df/dx``, one for each argument, with its structure and shapes; ``v`` has
+        the structure and shapes of ``y``.
+
+    Raises
+    ------
+    DTypeError
+        If an argument is not floating-point.
+
+    Source
+    ------
+    Notes, section 6.4, with errata E-45 to E-47.
+
+    Examples
+    --------
+    >>> import alice_core as ac
+    >>> W = ac.tensor([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
+    >>> y, pullback = ac.vjp(lambda x: W @ x, ac.tensor([1.0, -1.0]))
+    >>> pullback(ac.tensor([1.0, 2.0, 3.0]))
+    (Tensor([22., 28.], dtype=float32),)
+    """
+    result, pullback, _ = _vjp("vjp", f, xs, range(len(xs)), {}, False)
+    return _outside(result), pullback
+
+
+def value_and_grad(
+    f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False
+) -> Callable[..., tuple[Any, Any]]:
+    """Return a function that computes ``f`` and its gradient in one go.
+
+    Parameters
+    ----------
+    f : callable
+        Returns a 0-d floating Tensor, or a pair (that, anything) with ``has_aux``.
+    argnums : int or sequence of int
+        The positional arguments to differentiate; Tensors or nested lists, tuples and dicts of them.
+    has_aux : bool
+        ``f`` returns ``(value, aux)``, and so does the new function in place of the value.
+
+    Returns
+    -------
+    callable
+        ``(value, gradient)``; the gradient has the structure of the argument (a tuple of them for several argnums).
+        Arguments that the value does not depend on get zeros.
+
+    Raises
+    ------
+    DTypeError
+        If a differentiated argument is not floating-point.
+    ShapeError
+        If the value is not 0-d.
+
+    Source
+    ------
+    Notes, section 6.3.
+
+    Examples
+    --------
+    >>> import alice_core as ac
+    >>> ac.value_and_grad(lambda x: ac.sum(x * x))(ac.tensor([1.0, 2.0]))
+    (Tensor(5., dtype=float32), Tensor([2., 4.], dtype=float32))
+    """
+    return _value_and_grad("value_and_grad", f, argnums, has_aux)
+
+
+def _value_and_grad(
+    name: str, f: Callable[..., Any], argnums: int | Sequence[int], has_aux: bool
+) -> Callable[..., tuple[Any, Any]]:
+    numbers = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+
+    def differentiated(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
+        for n in numbers:
+            if not -len(args) <= n < len(args):
+                raise ValueError(f"{name}: argnums {argnums} is out of range; the call has {len(args)} arguments")
+        y, pullback, aux = _vjp(name, f, args, [n % len(args) for n in numbers], kwargs, has_aux)
+        if not isinstance(y, Tensor) or y.ndim != 0:
+            got = f"shape {y.shape}" if isinstance(y, Tensor) else type(y).__name__
+            raise ShapeError(
+                f"{name}: the function must return a 0-d Tensor; got {got}; reduce it (ac.sum, ac.mean), or use "
+                f"ac.vjp for the product with a cotangent"
+            )
+        if y.dtype.kind != "f":
+            raise DTypeError(f"{name}: the function must return a floating value; got {y.dtype.name}")
+        gradients = pullback(creation.ones_like(y))
+        value = _outside(y)
+        return (value, aux) if has_aux else value, gradients[0] if isinstance(argnums, int) else gradients
+
+    return differentiated
+
+
+def grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable[..., Any]:
+    """Return the gradient of ``f`` as a function.
+
+    Parameters
+    ----------
+    f, argnums, has_aux
+        As in :func:`value_and_grad`.
+
+    Returns
+    -------
+    callable
+        Takes what ``f`` takes and returns the gradient, or ``(gradient, aux)`` with ``has_aux``. It is made of
+        differentiable ops: ``grad(grad(f))`` is the second derivative.
+
+    Raises
+    ------
+    DTypeError, ShapeError
+        As :func:`value_and_grad`.
+
+    Source
+    ------
+    Notes, sections 2.2 and 6.3.
+
+    Examples
+    --------
+    >>> import alice_core as ac
+    >>> ac.grad(lambda x: x**3)(2.0)
+    Tensor(12., dtype=float32)
+    >>> ac.grad(ac.grad(lambda x: x**3))(2.0)
+    Tensor(12., dtype=float32)
+    """
+    both = _value_and_grad("grad", f, argnums, has_aux)
+
+    def gradient(*args: Any, **kwargs: Any) -> Any:
+        value, g = both(*args, **kwargs)
+        return (g, value[1]) if has_aux else g
+
+    return gradient
+
+
+def numerical_grad(f: Callable[[Tensor], Any], x: TensorLike, step: float = 1e-6) -> Tensor:
+    """The gradient of ``f`` by central differences, to check others with.
+
+    Parameters
+    ----------
+    f : callable
+        From one Tensor to a 0-d Tensor or a number.
+    x : Tensor, computed with in float64
+    step : float
+        Half the distance of the two points. The error is about ``step**2 + 1e-16 / step``, relative to f.
+
+    Returns
+    -------
+    Tensor of x's shape, float64
+        It takes two calls of f for every element.
+
+    Source
+    ------
+    Notes, section 6.1, with erratum E-37.
+
+    Examples
+    --------
+    >>> import alice_core as ac
+    >>> print(f"{ac.numerical_grad(ac.sin, 1.0).item():.8f}")
+    0.54030231
+    """
+    point = np.array(tensor(asarray(x)).numpy(), dtype=np.float64)
+    result = np.empty_like(point)
+    for i in np.ndindex(point.shape):
+        values = []
+        for sign in (1.0, -1.0):
+            moved = point.copy()
+            moved[i] += sign * step
+            values.append(float(f(tensor(moved))))
+        result[i] = (values[0] - values[1]) / (2.0 * step)
+    return tensor(result)
