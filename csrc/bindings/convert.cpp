@@ -11,9 +11,9 @@ namespace alice {
 namespace {
 
 py::object* dtype_table() {
-  static py::object* table = new py::object[kDTypeCount]{
-      py::dtype::of<bool>(),         py::dtype::of<std::uint8_t>(), py::dtype::of<std::int32_t>(),
-      py::dtype::of<std::int64_t>(), py::dtype::of<float>(),        py::dtype::of<double>()};
+  static py::object* table = new py::object[kDTypeCount]{py::dtype::of<bool>(),         py::dtype::of<std::uint8_t>(),
+                                                         py::dtype::of<std::int32_t>(), py::dtype::of<std::int64_t>(),
+                                                         py::dtype::of<float>(),        py::dtype::of<double>()};
   return table;
 }
 
@@ -54,7 +54,8 @@ Array array_from_numpy(py::handle handle, bool copy) {
   if (!parse_dtype(a.dtype().ptr(), &dtype))
     fail(ErrorKind::DType, "asarray: dtype must be one of bool, uint8, int32, int64, float32, float64; got ",
          std::string(py::str(a.dtype())), "; convert with x.astype(\"float32\")");
-  if (a.ndim() > kMaxRank) fail(ErrorKind::Shape, "asarray: at most ", kMaxRank, " dimensions are supported; got ", a.ndim());
+  if (a.ndim() > kMaxRank)
+    fail(ErrorKind::Shape, "asarray: at most ", kMaxRank, " dimensions are supported; got ", a.ndim());
   const auto item = static_cast<std::int64_t>(itemsize(dtype));
   Dims shape, strides;
   bool whole_strides = reinterpret_cast<std::uintptr_t>(a.data()) % static_cast<std::uintptr_t>(item) == 0;
@@ -84,8 +85,8 @@ Array array_from_numpy(py::handle handle, bool copy) {
 py::object numpy_from_tensor(TensorObject* tensor, bool writable) {
   const Array& a = tensor->array;
   if (a.is_abstract())
-    fail(ErrorKind::Trace, "numpy: this Tensor is abstract, it has a shape ", a.shape(), " and a dtype ", name(a.dtype()),
-         " but no values; keep the call outside of the traced function");
+    fail(ErrorKind::Trace, "numpy: this Tensor is abstract, it has a shape ", a.shape(), " and a dtype ",
+         name(a.dtype()), " but no values; keep the call outside of the traced function");
   const auto item = static_cast<py::ssize_t>(itemsize(a.dtype()));
   std::vector<py::ssize_t> shape, strides;
   for (int i = 0; i < a.rank(); ++i) {

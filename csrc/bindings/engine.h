@@ -41,6 +41,8 @@ struct PrimitiveObject {
   std::uint64_t saved_inputs;  // bit i: the gradient rule reads the data of input i
   bool saves_output;
   bool differentiable;
+  PyObject* vjp_rules;  // tuple of one rule (or None) per input, or null
+  PyObject* vjp_joint;  // one rule for all inputs, or null
 };
 
 // One input of an equation, as its gradient rules will see it.
@@ -48,9 +50,9 @@ struct Saved {
   Array array;            // without memory if no rule reads it
   std::uint32_t version;  // of the storage when it was saved
   std::uint32_t levels;
-  bool tracked;           // a live differentiation context depends on it
+  bool tracked;  // a live differentiation context depends on it
   std::int32_t index;
-  PyObject* source;       // owned: the producing Equation, the leaf Tensor, or null for a constant
+  PyObject* source;  // owned: the producing Equation, the leaf Tensor, or null for a constant
 };
 
 struct EquationObject {
@@ -59,7 +61,7 @@ struct EquationObject {
   PyObject* attributes;  // tuple, or null for none
   std::uint64_t sequence;
   std::uint32_t levels;
-  bool released;         // saved arrays were given back
+  bool released;  // saved arrays were given back
   std::vector<Saved> inputs;
   std::vector<Array> outputs;  // without memory unless a rule reads them
   std::vector<std::uint32_t> output_versions;
@@ -67,13 +69,13 @@ struct EquationObject {
 
 // What a thread is doing: which differentiation contexts are live, and who writes down the equations.
 struct ThreadState {
-  std::uint32_t active = 1;      // bit 0 is the context of backward(); bit k is the k-th nested grad or vjp
+  std::uint32_t active = 1;  // bit 0 is the context of backward(); bit k is the k-th nested grad or vjp
   int depth = 0;
   PyObject* recorder = nullptr;  // borrowed list to which every equation is appended
 };
 ThreadState& thread_state();
 
-extern PyTypeObject* tensor_type;    // alice_core.Tensor, a Python subclass of TensorBase
+extern PyTypeObject* tensor_type;  // alice_core.Tensor, a Python subclass of TensorBase
 extern PyTypeObject* equation_type;
 
 inline bool is_tensor(PyObject* o) { return Py_TYPE(o) == tensor_type || PyObject_TypeCheck(o, tensor_type); }
@@ -85,15 +87,41 @@ PyObject* make_tensor(Array array, EquationObject* producer = nullptr, int index
 EquationObject* make_equation(PrimitiveObject* primitive, std::vector<Saved> inputs, PyObject* attributes,
                               std::uint32_t levels, std::span<const Array> outputs);
 
-// The object under which reverse mode keeps the adjoint of a value: the equation of a single result, the pair
-// (equation, index) of several, the address of a leaf. New reference.
-PyObject* adjoint_key(PyObject* source, int index);
+// What the gradient rules get to see. Both throw if the saved values are gone or were changed in place.
+py::tuple saved_inputs(EquationObject* eq);
+py::tuple saved_outputs(EquationObject* eq);
+void release_saved(EquationObject* eq);
+
+// An object that names a value: the equation of a single result, the pair (equation, index) of several, the address
+// of a leaf. New reference.
+PyObject* value_key(PyObject* source, int index);
 
 // The primitive behind an operator (`+`) or a promotion (`astype`), known once Python has made it.
 PrimitiveObject* operator_primitive(int slot);
-enum OperatorSlot { kAdd, kSubtract, kMultiply, kDivide, kFloorDivide, kRemainder, kPower, kMatmul, kNegative, kAbs,
-                    kEqual, kNotEqual, kLess, kLessEqual, kGreater, kGreaterEqual, kAnd, kOr, kXor, kInvert,
-                    kAstype, kOperatorSlots };
+enum OperatorSlot {
+  kAdd,
+  kSubtract,
+  kMultiply,
+  kDivide,
+  kFloorDivide,
+  kRemainder,
+  kPower,
+  kMatmul,
+  kNegative,
+  kAbs,
+  kEqual,
+  kNotEqual,
+  kLess,
+  kLessEqual,
+  kGreater,
+  kGreaterEqual,
+  kAnd,
+  kOr,
+  kXor,
+  kInvert,
+  kAstype,
+  kOperatorSlots
+};
 
 // Calls a primitive: converts and promotes the arguments, runs the kernel, records. Null with a Python error set.
 PyObject* bind(PrimitiveObject* primitive, PyObject* const* args, Py_ssize_t nargs);
@@ -105,8 +133,8 @@ PyObject* translate_current_exception();
 // NumPy conversions (convert.cpp).
 Array array_from_numpy(py::handle array, bool copy);  // throws alice::Error for dtypes we do not have
 py::object numpy_from_tensor(TensorObject* tensor, bool writable);
-py::object dtype_object(DType t);                     // the np.dtype, borrowed from a table
-bool parse_dtype(PyObject* o, DType* out);            // false without an error if `o` is no np.dtype of ours
+py::object dtype_object(DType t);           // the np.dtype, borrowed from a table
+bool parse_dtype(PyObject* o, DType* out);  // false without an error if `o` is no np.dtype of ours
 // Weak value of a Python or NumPy scalar; kind None if `o` is neither.
 struct Scalar {
   enum class Kind { None, Bool, Int, Real } kind = Kind::None;

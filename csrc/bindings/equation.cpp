@@ -40,86 +40,42 @@ void equation_dealloc(PyObject* o) {
 void check_version(const EquationObject* eq, const Array& a, std::uint32_t version, const char* role, std::size_t i) {
   if (a.storage() && a.storage()->version != version)
     fail(ErrorKind::Gradient, eq->primitive->kernel->name, ": the saved ", role, " ", i, ", shape ", a.shape(), ", ",
-         name(a.dtype()), ", was changed in place after the op ran; take the gradient before the change, or give the op a copy (ac.tensor)");
+         name(a.dtype()),
+         ", was changed in place after the op ran; take the gradient before the change, or give the op a copy "
+         "(ac.tensor)");
 }
 
 void check_alive(const EquationObject* eq) {
   if (eq->released)
     fail(ErrorKind::Gradient, eq->primitive->kernel->name,
-         ": backward() went through this graph before and freed it; call backward(retain_graph=True) the first time, or compute the loss again");
+         ": backward() went through this graph before and freed it; call backward(retain_graph=True) the first time, "
+         "or compute the loss again");
 }
 
 PyObject* get_inputs(PyObject* o, void*) {
-  auto* eq = self_of(o);
   try {
-    check_alive(eq);
-    py::tuple out(eq->inputs.size());
-    for (std::size_t i = 0; i < eq->inputs.size(); ++i) {
-      const Saved& s = eq->inputs[i];
-      check_version(eq, s.array, s.version, "input", i);
-      PyObject* t;
-      if (s.source && Py_TYPE(s.source) != equation_type && !s.array.is_abstract())
-        t = Py_NewRef(s.source);
-      else
-        t = make_tensor(s.array, s.source && Py_TYPE(s.source) == equation_type ? self_of(s.source) : nullptr, s.index,
-                        s.levels);
-      if (!t) return nullptr;
-      PyTuple_SET_ITEM(out.ptr(), static_cast<Py_ssize_t>(i), t);
-    }
-    return out.release().ptr();
+    return saved_inputs(self_of(o)).release().ptr();
   } catch (...) {
     return translate_current_exception();
   }
 }
 
 PyObject* get_outputs(PyObject* o, void*) {
-  auto* eq = self_of(o);
   try {
-    check_alive(eq);
-    py::tuple out(eq->outputs.size());
-    for (std::size_t i = 0; i < eq->outputs.size(); ++i) {
-      check_version(eq, eq->outputs[i], eq->output_versions[i], "result", i);
-      PyObject* t = make_tensor(eq->outputs[i], eq, static_cast<int>(i), eq->levels);
-      if (!t) return nullptr;
-      PyTuple_SET_ITEM(out.ptr(), static_cast<Py_ssize_t>(i), t);
-    }
-    return out.release().ptr();
+    return saved_outputs(self_of(o)).release().ptr();
   } catch (...) {
     return translate_current_exception();
   }
 }
 
-// Keys of the inputs' adjoints; None where nothing asks for one.
-PyObject* get_keys(PyObject* o, void*) {
-  auto* eq = self_of(o);
-  PyObject* out = PyTuple_New(static_cast<Py_ssize_t>(eq->inputs.size()));
-  if (!out) return nullptr;
-  for (std::size_t i = 0; i < eq->inputs.size(); ++i) {
-    const Saved& s = eq->inputs[i];
-    PyTuple_SET_ITEM(out, static_cast<Py_ssize_t>(i), s.tracked ? adjoint_key(s.source, s.index) : Py_NewRef(Py_None));
-  }
-  return out;
-}
-
-// Keys of every input, tracked or not, as long as it is not an anonymous constant: names for the printed trace.
+// Names for the printed trace.
 PyObject* get_variables(PyObject* o, void*) {
   auto* eq = self_of(o);
   PyObject* out = PyTuple_New(static_cast<Py_ssize_t>(eq->inputs.size()));
   if (!out) return nullptr;
   for (std::size_t i = 0; i < eq->inputs.size(); ++i) {
     const Saved& s = eq->inputs[i];
-    PyTuple_SET_ITEM(out, static_cast<Py_ssize_t>(i), s.source ? adjoint_key(s.source, s.index) : Py_NewRef(Py_None));
-  }
-  return out;
-}
-
-PyObject* get_sources(PyObject* o, void*) {
-  auto* eq = self_of(o);
-  PyObject* out = PyTuple_New(static_cast<Py_ssize_t>(eq->inputs.size()));
-  if (!out) return nullptr;
-  for (std::size_t i = 0; i < eq->inputs.size(); ++i) {
-    PyObject* source = eq->inputs[i].source;
-    PyTuple_SET_ITEM(out, static_cast<Py_ssize_t>(i), Py_NewRef(source ? source : Py_None));
+    PyTuple_SET_ITEM(out, static_cast<Py_ssize_t>(i), s.source ? value_key(s.source, s.index) : Py_NewRef(Py_None));
   }
   return out;
 }
@@ -141,39 +97,56 @@ PyObject* get_saved_bytes(PyObject* o, void*) {
   return PyLong_FromSize_t(bytes);
 }
 
-PyObject* release(PyObject* o, PyObject*) {
-  auto* eq = self_of(o);
-  eq->released = true;
-  for (Saved& s : eq->inputs) s.array = Array();
-  for (Array& a : eq->outputs) a = Array();
-  Py_RETURN_NONE;
-}
-
 PyGetSetDef getset[] = {
     {"primitive", get_primitive, nullptr, "The primitive that was called.", nullptr},
     {"attributes", get_attributes, nullptr, "The static arguments of the call.", nullptr},
     {"sequence", get_sequence, nullptr, "Equations are numbered in the order of their execution.", nullptr},
     {"inputs", get_inputs, nullptr, "The inputs as Tensors; abstract where no rule reads the data.", nullptr},
     {"outputs", get_outputs, nullptr, "The results as Tensors; abstract where no rule reads the data.", nullptr},
-    {"sources", get_sources, nullptr, "Where each input came from: an Equation, a leaf Tensor, or None.", nullptr},
-    {"keys", get_keys, nullptr, "Keys of the inputs' adjoints, None where none is wanted.", nullptr},
     {"variables", get_variables, nullptr, "Keys of the inputs, None for anonymous constants.", nullptr},
     {"saved_bytes", get_saved_bytes, nullptr, "Bytes of the values kept for the gradient rules.", nullptr},
     {nullptr, nullptr, nullptr, nullptr, nullptr}};
 
-PyMethodDef methods[] = {
-    {"release", release, METH_NOARGS, "Gives the saved values back; the equation cannot be differentiated any more."},
-    {nullptr, nullptr, 0, nullptr}};
-
 PyType_Slot slots[] = {{Py_tp_dealloc, reinterpret_cast<void*>(equation_dealloc)},
                        {Py_tp_getset, getset},
-                       {Py_tp_methods, methods},
                        {Py_tp_doc, const_cast<char*>("One recorded call of a primitive.")},
                        {0, nullptr}};
 PyType_Spec spec = {"alice_core._core.Equation", sizeof(EquationObject), 0,
                     Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION, slots};
 
 }  // namespace
+
+py::tuple saved_inputs(EquationObject* eq) {
+  check_alive(eq);
+  py::tuple out(eq->inputs.size());
+  for (std::size_t i = 0; i < eq->inputs.size(); ++i) {
+    const Saved& s = eq->inputs[i];
+    check_version(eq, s.array, s.version, "input", i);
+    const bool produced = s.source && Py_TYPE(s.source) == equation_type;
+    PyObject* t = s.source && !produced && !s.array.is_abstract()
+                      ? Py_NewRef(s.source)
+                      : make_tensor(s.array, produced ? self_of(s.source) : nullptr, s.index, s.levels);
+    PyTuple_SET_ITEM(out.ptr(), static_cast<Py_ssize_t>(i), t);
+  }
+  return out;
+}
+
+py::tuple saved_outputs(EquationObject* eq) {
+  check_alive(eq);
+  py::tuple out(eq->outputs.size());
+  for (std::size_t i = 0; i < eq->outputs.size(); ++i) {
+    check_version(eq, eq->outputs[i], eq->output_versions[i], "result", i);
+    PyTuple_SET_ITEM(out.ptr(), static_cast<Py_ssize_t>(i),
+                     make_tensor(eq->outputs[i], eq, static_cast<int>(i), eq->levels));
+  }
+  return out;
+}
+
+void release_saved(EquationObject* eq) {
+  eq->released = true;
+  for (Saved& s : eq->inputs) s.array = s.array.shape_only();
+  for (Array& a : eq->outputs) a = a.shape_only();
+}
 
 EquationObject* make_equation(PrimitiveObject* primitive, std::vector<Saved> inputs, PyObject* attributes,
                               std::uint32_t levels, std::span<const Array> outputs) {
@@ -199,7 +172,7 @@ EquationObject* make_equation(PrimitiveObject* primitive, std::vector<Saved> inp
   return eq;
 }
 
-PyObject* adjoint_key(PyObject* source, int index) {
+PyObject* value_key(PyObject* source, int index) {
   if (Py_TYPE(source) != equation_type) return PyLong_FromVoidPtr(source);
   if (self_of(source)->outputs.size() == 1) return Py_NewRef(source);
   return Py_BuildValue("(Oi)", source, index);

@@ -8,7 +8,7 @@ namespace {
 
 PyObject* exception_class(ErrorKind kind) {
   static PyObject* classes[7] = {};
-  static const char* const names[7] = {"ShapeError",    "DTypeError", "DeviceError",    "GradientError",
+  static const char* const names[7] = {"ShapeError", "DTypeError", "DeviceError", "GradientError",
                                        "TraceError", "IndexError", "ValueError"};
   PyObject*& cls = classes[static_cast<int>(kind)];
   if (!cls) {

@@ -3,15 +3,13 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
-#include <algorithm>
-#include <unordered_set>
-
 #include "../core/allocator.h"
 #include "../core/isa.h"
 #include "../core/thread_pool.h"
 #include "../ops/blas.h"
 #include "../ops/register.h"
 #include "engine.h"
+#include "reverse.h"
 
 namespace alice {
 namespace {
@@ -34,56 +32,6 @@ TensorObject* checked_tensor(py::handle h, const char* what) {
   return as_tensor(h.ptr());
 }
 
-EquationObject* checked_equation(PyObject* o) {
-  return o && Py_TYPE(o) == equation_type ? reinterpret_cast<EquationObject*>(o) : nullptr;
-}
-
-// Equations between `outputs` and the targets, last executed first; for `targets` None, the leaves that require
-// a gradient. Equations off every path to a target are left out, so no rule runs in vain.
-py::list reverse_order(py::sequence outputs, py::object targets) {
-  std::vector<EquationObject*> order, stack;
-  std::unordered_set<EquationObject*> seen;
-  std::unordered_set<const void*> leaf_targets;
-  std::unordered_set<EquationObject*> relevant, target_equations;
-  const bool to_leaves = targets.is_none();
-  if (!to_leaves)
-    for (py::handle h : targets) {
-      TensorObject* t = checked_tensor(h, "reverse_order");
-      if (t->producer)
-        target_equations.insert(t->producer);
-      else
-        leaf_targets.insert(t);
-    }
-  auto visit = [&](EquationObject* eq) {
-    if (eq && seen.insert(eq).second) stack.push_back(eq);
-  };
-  for (py::handle h : outputs) visit(checked_tensor(h, "reverse_order")->producer);
-  while (!stack.empty()) {
-    EquationObject* eq = stack.back();
-    stack.pop_back();
-    order.push_back(eq);
-    for (const Saved& s : eq->inputs)
-      if (s.tracked) visit(checked_equation(s.source));
-  }
-  std::sort(order.begin(), order.end(), [](auto* a, auto* b) { return a->sequence < b->sequence; });
-  for (EquationObject* eq : order)
-    for (const Saved& s : eq->inputs) {
-      if (!s.tracked) continue;
-      EquationObject* from = checked_equation(s.source);
-      const bool hit = from        ? relevant.count(from) || target_equations.count(from)
-                       : to_leaves ? as_tensor(s.source)->requires_grad
-                                   : leaf_targets.count(s.source) != 0;
-      if (hit) {
-        relevant.insert(eq);
-        break;
-      }
-    }
-  py::list result;
-  for (auto it = order.rbegin(); it != order.rend(); ++it)
-    if (relevant.count(*it)) result.append(py::reinterpret_borrow<py::object>(reinterpret_cast<PyObject*>(*it)));
-  return result;
-}
-
 // Runs a kernel into existing Tensors: the only in-place change there is. Their versions grow, so that a gradient
 // rule which saved the old value can tell.
 void update(const std::string& name, py::sequence inputs, py::sequence attributes, py::sequence outputs) {
@@ -94,7 +42,7 @@ void update(const std::string& name, py::sequence inputs, py::sequence attribute
   for (py::handle h : outputs) out.push_back(checked_tensor(h, "update")->array);
   std::vector<Attr> attrs;
   for (py::handle h : attributes)
-    attrs.push_back(h.is_none()                  ? Attr()
+    attrs.push_back(h.is_none()                     ? Attr()
                     : py::isinstance<py::float_>(h) ? Attr(h.cast<double>())
                                                     : Attr(h.cast<std::int64_t>()));
   described.resize(out.size());
@@ -102,12 +50,13 @@ void update(const std::string& name, py::sequence inputs, py::sequence attribute
   kernel->infer(inferred);
   for (std::size_t i = 0; i < out.size(); ++i) {
     if (!(described[i].shape() == out[i].shape()) || described[i].dtype() != out[i].dtype())
-      fail(ErrorKind::Shape, name, ": result ", i, " has shape ", described[i].shape(), " and dtype ", alice::name(described[i].dtype()),
-           "; cannot be written into a Tensor of shape ", out[i].shape(), " and dtype ", alice::name(out[i].dtype()));
+      fail(ErrorKind::Shape, name, ": result ", i, " has shape ", described[i].shape(), " and dtype ",
+           alice::name(described[i].dtype()), "; cannot be written into a Tensor of shape ", out[i].shape(),
+           " and dtype ", alice::name(out[i].dtype()));
     if (out[i].is_abstract()) fail(ErrorKind::Trace, name, ": cannot change an abstract Tensor in place");
     if (!out[i].is_contiguous())
-      fail(ErrorKind::Value, name, ": only contiguous Tensors can be changed in place; got strides ", out[i].strides(), " for shape ",
-           out[i].shape(), "; make the parameter with ac.tensor(x)");
+      fail(ErrorKind::Value, name, ": only contiguous Tensors can be changed in place; got strides ", out[i].strides(),
+           " for shape ", out[i].shape(), "; make the parameter with ac.tensor(x)");
     if (!out[i].storage()->writable)
       fail(ErrorKind::Value, name, ": the Tensor shares read-only memory; make the parameter with ac.tensor(x)");
   }
@@ -167,24 +116,34 @@ PYBIND11_MODULE(_core, m) {
   add_tensor_type(m);
   add_primitive_type(m);
 
-  m.def("setup", [](py::type tensor, py::type primitive) {
-    tensor_type = reinterpret_cast<PyTypeObject*>(tensor.inc_ref().ptr());
-    // Before CPython 3.12 a Python subclass does not inherit the fast calling convention by itself.
-    reinterpret_cast<PyTypeObject*>(primitive.ptr())->tp_flags |= Py_TPFLAGS_HAVE_VECTORCALL;
-  }, py::arg("tensor"), py::arg("primitive"));
-  m.def("tensor", [](py::array array, bool copy) {
-    return py::reinterpret_steal<py::object>(make_tensor(array_from_numpy(array, copy)));
-  }, py::arg("array"), py::arg("copy"));
-  m.def("abstract", [](std::vector<std::int64_t> shape, py::object dtype) {
-    DType t;
-    if (!parse_dtype(dtype.ptr(), &t)) fail(ErrorKind::DType, "abstract: unknown dtype ", std::string(py::repr(dtype)));
-    Dims d;
-    for (std::int64_t n : shape) d.push_back(n);
-    checked_numel(d);
-    return py::reinterpret_steal<py::object>(make_tensor(Array::abstract(d, t)));
-  }, py::arg("shape"), py::arg("dtype"));
+  m.def(
+      "setup",
+      [](py::type tensor, py::type primitive) {
+        tensor_type = reinterpret_cast<PyTypeObject*>(tensor.inc_ref().ptr());
+        // Before CPython 3.12 a Python subclass does not inherit the fast calling convention by itself.
+        reinterpret_cast<PyTypeObject*>(primitive.ptr())->tp_flags |= Py_TPFLAGS_HAVE_VECTORCALL;
+      },
+      py::arg("tensor"), py::arg("primitive"));
+  m.def(
+      "tensor",
+      [](py::array array, bool copy) {
+        return py::reinterpret_steal<py::object>(make_tensor(array_from_numpy(array, copy)));
+      },
+      py::arg("array"), py::arg("copy"));
+  m.def(
+      "abstract",
+      [](std::vector<std::int64_t> shape, py::object dtype) {
+        DType t;
+        if (!parse_dtype(dtype.ptr(), &t))
+          fail(ErrorKind::DType, "abstract: unknown dtype ", std::string(py::repr(dtype)));
+        Dims d;
+        for (std::int64_t n : shape) d.push_back(n);
+        checked_numel(d);
+        return py::reinterpret_steal<py::object>(make_tensor(Array::abstract(d, t)));
+      },
+      py::arg("shape"), py::arg("dtype"));
   m.def("update", &update, py::arg("kernel"), py::arg("inputs"), py::arg("attributes"), py::arg("outputs"));
-  m.def("reverse_order", &reverse_order, py::arg("outputs"), py::arg("targets"));
+  m.def("reverse", &reverse, py::arg("outputs"), py::arg("cotangents"), py::arg("targets"), py::arg("release"));
   m.def("kernels", [] {
     std::vector<std::string> names;
     for (const Kernel* k : Registry::instance().all()) names.emplace_back(k->name);
@@ -194,12 +153,15 @@ PYBIND11_MODULE(_core, m) {
   m.def("pop_level", &pop_level, py::arg("active"));
   m.def("get_active", [] { return thread_state().active; });
   m.def("set_active", [](std::uint32_t active) { thread_state().active = active; }, py::arg("active"));
-  m.def("set_recorder", [](py::object list) {
-    ThreadState& s = thread_state();
-    py::object previous = s.recorder ? py::reinterpret_steal<py::object>(s.recorder) : py::none();
-    s.recorder = list.is_none() ? nullptr : list.inc_ref().ptr();
-    return previous;
-  }, py::arg("list"));
+  m.def(
+      "set_recorder",
+      [](py::object list) {
+        ThreadState& s = thread_state();
+        py::object previous = s.recorder ? py::reinterpret_steal<py::object>(s.recorder) : py::none();
+        s.recorder = list.is_none() ? nullptr : list.inc_ref().ptr();
+        return previous;
+      },
+      py::arg("list"));
   m.def("memory_stats", &memory_stats);
   m.def("reset_peak_memory", &allocator::reset_peak);
   m.def("trim_memory", &allocator::trim);

@@ -1,8 +1,8 @@
 // PrimitiveBase: a kernel that can be called with Tensors. bind() is the one way from Python to native work:
 //   arguments → Tensors of the dtypes the kernel takes → infer, allocate, run → result, and an equation if
 //   anybody differentiates or records.
-#include "engine.h"
 #include <structmember.h>
+#include "engine.h"
 
 #include <string>
 
@@ -14,9 +14,9 @@ constexpr int kMaxAttrs = 8;
 
 PrimitiveObject* operators[kOperatorSlots] = {};
 const char* const operator_names[kOperatorSlots] = {
-    "add",     "subtract", "multiply", "divide",     "floor_divide", "remainder",     "pow",         "matmul",
-    "negative", "abs",     "equal",    "not_equal",  "less",         "less_equal",    "greater",     "greater_equal",
-    "logical_and", "logical_or", "logical_xor", "logical_not", "astype"};
+    "add",     "subtract",      "multiply",    "divide",     "floor_divide", "remainder",   "pow",
+    "matmul",  "negative",      "abs",         "equal",      "not_equal",    "less",        "less_equal",
+    "greater", "greater_equal", "logical_and", "logical_or", "logical_xor",  "logical_not", "astype"};
 
 PrimitiveObject* self_of(PyObject* o) { return reinterpret_cast<PrimitiveObject*>(o); }
 
@@ -28,8 +28,8 @@ struct Arguments {
 };
 
 [[noreturn]] void bad_argument(const char* op, Py_ssize_t i, PyObject* o) {
-  fail(ErrorKind::DType, op, ": argument ", i, " must be a Tensor, a NumPy array or a number; got ", Py_TYPE(o)->tp_name,
-       "; convert it with ac.tensor(…)");
+  fail(ErrorKind::DType, op, ": argument ", i, " must be a Tensor, a NumPy array or a number; got ",
+       Py_TYPE(o)->tp_name, "; convert it with ac.tensor(…)");
 }
 
 PyObject* numpy_array_type() {
@@ -156,7 +156,8 @@ Attr parse_attr(const char* op, PyObject* o) {
   const double real = PyFloat_AsDouble(o);
   if (real == -1.0 && PyErr_Occurred()) {
     PyErr_Clear();
-    fail(ErrorKind::DType, op, ": expected a number, a tuple of ints, a dtype or None as attribute; got ", Py_TYPE(o)->tp_name);
+    fail(ErrorKind::DType, op, ": expected a number, a tuple of ints, a dtype or None as attribute; got ",
+         Py_TYPE(o)->tp_name);
   }
   return Attr(real);
 }
@@ -179,14 +180,10 @@ PyObject* overridden(PrimitiveObject* p, PyObject* const* args, Py_ssize_t nargs
     if (type == tensor_type || PyFloat_Check(args[i]) || PyLong_Check(args[i]) || PyTuple_Check(args[i]) ||
         args[i] == Py_None)
       continue;
-    PyObject* method = _PyType_Lookup(type, hook);
-    if (!method) continue;
-    PyObject* rest = PyTuple_New(nargs);
-    if (!rest) return nullptr;
-    for (Py_ssize_t k = 0; k < nargs; ++k) PyTuple_SET_ITEM(rest, k, Py_NewRef(args[k]));
-    PyObject* result = PyObject_CallMethodObjArgs(args[i], hook, reinterpret_cast<PyObject*>(p), rest, nullptr);
-    Py_DECREF(rest);
-    return result;
+    if (!PyObject_HasAttr(reinterpret_cast<PyObject*>(type), hook)) continue;
+    py::tuple all(nargs);
+    for (Py_ssize_t k = 0; k < nargs; ++k) PyTuple_SET_ITEM(all.ptr(), k, Py_NewRef(args[k]));
+    return PyObject_CallMethodObjArgs(args[i], hook, reinterpret_cast<PyObject*>(p), all.ptr(), nullptr);
   }
   return nullptr;
 }
@@ -197,7 +194,7 @@ Saved save(PrimitiveObject* p, std::size_t i, TensorObject* t, Array array, std:
   s.tracked = p->differentiable && (t->levels & active) != 0;
   s.index = t->index;
   s.version = array.storage() ? array.storage()->version : 0;
-  s.source = t->producer ? reinterpret_cast<PyObject*>(t->producer)
+  s.source = t->producer              ? reinterpret_cast<PyObject*>(t->producer)
              : t->levels || recording ? reinterpret_cast<PyObject*>(t)
                                       : nullptr;
   Py_XINCREF(s.source);
@@ -210,7 +207,8 @@ PyObject* bind_checked(PrimitiveObject* p, PyObject* const* args, Py_ssize_t nar
   const Py_ssize_t n_in = kernel.n_in < 0 ? nargs - kernel.n_attrs : kernel.n_in;
   if (nargs != n_in + kernel.n_attrs || (kernel.n_in < 0 && n_in < 1)) {
     if (kernel.n_in < 0) fail(ErrorKind::Value, kernel.name, ": expected at least one array; got none");
-    fail(ErrorKind::Value, kernel.name, ": expected ", kernel.n_in, " inputs and ", kernel.n_attrs, " attributes; got ", nargs, " arguments");
+    fail(ErrorKind::Value, kernel.name, ": expected ", kernel.n_in, " inputs and ", kernel.n_attrs, " attributes; got ",
+         nargs, " arguments");
   }
   if (PyObject* taken = overridden(p, args, n_in); taken || PyErr_Occurred()) return taken;
 
@@ -251,7 +249,8 @@ PyObject* bind_checked(PrimitiveObject* p, PyObject* const* args, Py_ssize_t nar
   if (out.size() == 1) return make_tensor(std::move(out[0]), eq, 0, levels);
   py::tuple results(out.size());
   for (std::size_t i = 0; i < out.size(); ++i)
-    PyTuple_SET_ITEM(results.ptr(), static_cast<Py_ssize_t>(i), make_tensor(std::move(out[i]), eq, static_cast<int>(i), levels));
+    PyTuple_SET_ITEM(results.ptr(), static_cast<Py_ssize_t>(i),
+                     make_tensor(std::move(out[i]), eq, static_cast<int>(i), levels));
   return results.release().ptr();
 }
 
@@ -295,6 +294,8 @@ PyObject* primitive_new(PyTypeObject* type, PyObject* args, PyObject*) {
 
 void primitive_dealloc(PyObject* o) {
   Py_XDECREF(self_of(o)->name);
+  Py_XDECREF(self_of(o)->vjp_rules);
+  Py_XDECREF(self_of(o)->vjp_joint);
   PyTypeObject* type = Py_TYPE(o);
   type->tp_free(o);
   Py_DECREF(type);
@@ -315,14 +316,17 @@ PyObject* get_n_inputs(PyObject* o, void*) { return PyLong_FromLong(self_of(o)->
 PyObject* get_n_outputs(PyObject* o, void*) { return PyLong_FromLong(self_of(o)->kernel->n_out); }
 PyObject* get_differentiable(PyObject* o, void*) { return PyBool_FromLong(self_of(o)->differentiable); }
 
-PyGetSetDef getset[] = {{"name", get_name, nullptr, "Name of the primitive and of its kernel.", nullptr},
-                        {"n_inputs", get_n_inputs, nullptr, "Number of array inputs, -1 for any number.", nullptr},
-                        {"n_outputs", get_n_outputs, nullptr, "Number of results.", nullptr},
-                        {"differentiable", get_differentiable, nullptr, "False if the result carries no gradient.", nullptr},
-                        {nullptr, nullptr, nullptr, nullptr, nullptr}};
+PyGetSetDef getset[] = {
+    {"name", get_name, nullptr, "Name of the primitive and of its kernel.", nullptr},
+    {"n_inputs", get_n_inputs, nullptr, "Number of array inputs, -1 for any number.", nullptr},
+    {"n_outputs", get_n_outputs, nullptr, "Number of results.", nullptr},
+    {"differentiable", get_differentiable, nullptr, "False if the result carries no gradient.", nullptr},
+    {nullptr, nullptr, nullptr, nullptr, nullptr}};
 PyMethodDef methods[] = {{"_set_saves", set_saves, METH_VARARGS, "(bit set of inputs, output?, differentiable?)"},
                          {nullptr, nullptr, 0, nullptr}};
 PyMemberDef members[] = {
+    {"vjp_rules", T_OBJECT, offsetof(PrimitiveObject, vjp_rules), 0, "One VJP rule (or None) per input, or None."},
+    {"vjp_joint", T_OBJECT, offsetof(PrimitiveObject, vjp_joint), 0, "One VJP rule for all inputs, or None."},
     {"__vectorcalloffset__", T_PYSSIZET, offsetof(PrimitiveObject, vectorcall), READONLY, nullptr},
     {nullptr, 0, 0, 0, nullptr}};
 PyType_Slot slots[] = {{Py_tp_new, reinterpret_cast<void*>(primitive_new)},

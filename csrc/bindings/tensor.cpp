@@ -1,6 +1,6 @@
 // TensorBase: the part of a Tensor that must be quick. Everything a reader would call an API is in tensor.py.
-#include "engine.h"
 #include <structmember.h>
+#include "engine.h"
 
 #include <new>
 
@@ -39,14 +39,16 @@ PyObject* get_is_abstract(PyObject* o, void*) { return PyBool_FromLong(self_of(o
 PyObject* get_is_contiguous(PyObject* o, void*) { return PyBool_FromLong(self_of(o)->array.is_contiguous()); }
 PyObject* get_requires_grad(PyObject* o, void*) { return PyBool_FromLong(self_of(o)->requires_grad); }
 PyObject* get_levels(PyObject* o, void*) { return PyLong_FromUnsignedLong(self_of(o)->levels); }
-PyObject* get_is_tracked(PyObject* o, void*) { return PyBool_FromLong((self_of(o)->levels & thread_state().active) != 0); }
+PyObject* get_is_tracked(PyObject* o, void*) {
+  return PyBool_FromLong((self_of(o)->levels & thread_state().active) != 0);
+}
 PyObject* get_producer(PyObject* o, void*) {
   auto* p = reinterpret_cast<PyObject*>(self_of(o)->producer);
   return Py_NewRef(p ? p : Py_None);
 }
 PyObject* get_key(PyObject* o, void*) {
   TensorObject* t = self_of(o);
-  return t->producer ? adjoint_key(reinterpret_cast<PyObject*>(t->producer), t->index) : adjoint_key(o, 0);
+  return t->producer ? value_key(reinterpret_cast<PyObject*>(t->producer), t->index) : value_key(o, 0);
 }
 PyObject* get_version(PyObject* o, void*) {
   const StorageRef& s = self_of(o)->array.storage();
@@ -116,10 +118,12 @@ PyObject* item(PyObject* o, PyObject*) {
   const Array& a = self_of(o)->array;
   try {
     if (a.is_abstract())
-      fail(ErrorKind::Trace, "item: this Tensor is abstract, it has a shape ", a.shape(), " and a dtype ", name(a.dtype()),
+      fail(ErrorKind::Trace, "item: this Tensor is abstract, it has a shape ", a.shape(), " and a dtype ",
+           name(a.dtype()),
            " but no value; use ac.where to choose by value, or keep the call outside of the traced function");
     if (a.numel() != 1)
-      fail(ErrorKind::Shape, "item: expected a Tensor with one element; got shape ", a.shape(), "; use x.numpy() or reduce it first");
+      fail(ErrorKind::Shape, "item: expected a Tensor with one element; got shape ", a.shape(),
+           "; use x.numpy() or reduce it first");
     return dispatch(a.dtype(), [&](auto tag) -> PyObject* {
       using T = decltype(tag);
       const T v = *a.data<T>();
@@ -144,6 +148,11 @@ PyObject* shares_memory(PyObject* o, PyObject* other) {
 // memoryview(x), bytes(x), …: NumPy's array of the same memory serves the request, read-only.
 int get_buffer(PyObject* o, Py_buffer* view, int flags) {
   view->obj = nullptr;
+  if (self_of(o)->levels & thread_state().active) {
+    PyErr_SetString(PyExc_BufferError,
+                    "a Tensor that is being differentiated has no buffer; take ac.stop_gradient(x) first");
+    return -1;
+  }
   try {
     return PyObject_GetBuffer(numpy_from_tensor(self_of(o), false).ptr(), view, flags);
   } catch (...) {
@@ -196,30 +205,31 @@ PyGetSetDef getset[] = {
     {"dtype", get_dtype, nullptr, "Element type, a NumPy dtype.", nullptr},
     {"ndim", get_ndim, nullptr, "Number of axes.", nullptr},
     {"size", get_size, nullptr, "Number of elements.", nullptr},
-    {"device", get_device, nullptr, "Where the data is: 'cpu', or 'abstract' for a shape and dtype without data.", nullptr},
+    {"device", get_device, nullptr, "Where the data is: 'cpu', or 'abstract' for a shape and dtype without data.",
+     nullptr},
     {"is_abstract", get_is_abstract, nullptr, "True if there is a shape and a dtype but no data.", nullptr},
     {"is_contiguous", get_is_contiguous, nullptr, "True if the elements lie in C order without gaps.", nullptr},
     {"requires_grad", get_requires_grad, nullptr, "True for a leaf whose .grad backward() fills.", nullptr},
-    {"is_tracked", get_is_tracked, nullptr, "True if an op on this Tensor would be recorded for differentiation.", nullptr},
-    {"grad", get_grad, set_grad, "The gradient that backward() accumulated, a Tensor of the same shape, or None.", nullptr},
+    {"is_tracked", get_is_tracked, nullptr, "True if an op on this Tensor would be recorded for differentiation.",
+     nullptr},
+    {"grad", get_grad, set_grad, "The gradient that backward() accumulated, a Tensor of the same shape, or None.",
+     nullptr},
     {"_levels", get_levels, nullptr, "Bit set of the differentiation contexts this value depends on.", nullptr},
     {"_producer", get_producer, nullptr, "The Equation that made this value, or None.", nullptr},
-    {"_key", get_key, nullptr, "The key of this value's adjoint.", nullptr},
+    {"_key", get_key, nullptr, "Names this value in a trace.", nullptr},
     {"_version", get_version, nullptr, "Number of in-place changes of the memory.", nullptr},
     {nullptr, nullptr, nullptr, nullptr, nullptr}};
 
-PyMethodDef methods[] = {
-    {"_set_requires_grad", set_requires_grad, METH_O, nullptr},
-    {"_leaf", leaf, METH_O, "A leaf of the given levels on the same memory."},
-    {"_watch", watch, METH_O, "The same value, followed by one more differentiation context."},
-    {"_numpy", to_numpy, METH_O, "A NumPy view; the argument says whether it may be written to."},
-    {"item", item, METH_NOARGS, "The only element as a Python bool, int or float."},
-    {"_shares_memory", shares_memory, METH_O, nullptr},
-    {nullptr, nullptr, 0, nullptr}};
+PyMethodDef methods[] = {{"_set_requires_grad", set_requires_grad, METH_O, nullptr},
+                         {"_leaf", leaf, METH_O, "A leaf of the given levels on the same memory."},
+                         {"_watch", watch, METH_O, "The same value, followed by one more differentiation context."},
+                         {"_numpy", to_numpy, METH_O, "A NumPy view; the argument says whether it may be written to."},
+                         {"item", item, METH_NOARGS, "The only element as a Python bool, int or float."},
+                         {"_shares_memory", shares_memory, METH_O, nullptr},
+                         {nullptr, nullptr, 0, nullptr}};
 
-PyMemberDef members[] = {
-    {"__weaklistoffset__", T_PYSSIZET, offsetof(TensorObject, weakrefs), READONLY, nullptr},
-    {nullptr, 0, 0, 0, nullptr}};
+PyMemberDef members[] = {{"__weaklistoffset__", T_PYSSIZET, offsetof(TensorObject, weakrefs), READONLY, nullptr},
+                         {nullptr, 0, 0, 0, nullptr}};
 
 PyType_Slot slots[] = {{Py_tp_dealloc, reinterpret_cast<void*>(tensor_dealloc)},
                        {Py_tp_getset, getset},

@@ -11,9 +11,9 @@ namespace alice::allocator {
 namespace {
 
 constexpr std::size_t kAlignment = 64;
-constexpr std::size_t kMapped = std::size_t{1} << 20;     // from here on blocks are mapped, not malloc'ed
+constexpr std::size_t kMapped = std::size_t{1} << 20;  // from here on blocks are mapped, not malloc'ed
 constexpr std::size_t kHugePage = std::size_t{1} << 21;
-constexpr int kStepsPerDoubling = 8;                      // at most 1/8 of a block is wasted
+constexpr int kStepsPerDoubling = 8;  // at most 1/8 of a block is wasted
 constexpr int kClasses = 64 * kStepsPerDoubling;
 
 // Sizes 64, 128, …, 512, then eight steps in each doubling.
@@ -56,7 +56,8 @@ void* from_system(std::size_t bytes) {
   void* raw = mmap(nullptr, want + kHugePage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (raw == MAP_FAILED) return nullptr;
   char* start = static_cast<char*>(raw);
-  char* aligned = reinterpret_cast<char*>((reinterpret_cast<std::uintptr_t>(start) + kHugePage - 1) / kHugePage * kHugePage);
+  char* aligned =
+      reinterpret_cast<char*>((reinterpret_cast<std::uintptr_t>(start) + kHugePage - 1) / kHugePage * kHugePage);
   if (aligned != start) munmap(start, static_cast<std::size_t>(aligned - start));
   char* end = start + want + kHugePage;
   if (aligned + want != end) munmap(aligned + want, static_cast<std::size_t>(end - (aligned + want)));

@@ -8,11 +8,11 @@
 namespace alice {
 
 struct MemoryStats {
-  std::uint64_t live_bytes;     // in use by arrays
-  std::uint64_t peak_bytes;     // highest live_bytes so far
-  std::uint64_t cached_bytes;   // freed, waiting to be reused
-  std::uint64_t allocations;    // blocks handed out
-  std::uint64_t system_calls;   // of those, blocks that had to come from the operating system
+  std::uint64_t live_bytes;    // in use by arrays
+  std::uint64_t peak_bytes;    // highest live_bytes so far
+  std::uint64_t cached_bytes;  // freed, waiting to be reused
+  std::uint64_t allocations;   // blocks handed out
+  std::uint64_t system_calls;  // of those, blocks that had to come from the operating system
 };
 
 namespace allocator {

@@ -73,8 +73,8 @@ Array Array::wrap(StorageRef storage, std::byte* data, DType dtype, const Dims& 
 
 bool Array::is_contiguous() const {
   std::int64_t step = 1;
+  if (numel() == 0) return true;
   for (int i = rank() - 1; i >= 0; --i) {
-    if (shape_[i] == 0) return true;
     if (shape_[i] != 1 && strides_[i] != step) return false;
     step *= shape_[i];
   }

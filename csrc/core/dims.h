@@ -47,9 +47,7 @@ class Dims {
     values_[size_++] = value;
   }
   void pop_back() { --size_; }
-  bool operator==(const Dims& other) const {
-    return size_ == other.size_ && std::equal(begin(), end(), other.begin());
-  }
+  bool operator==(const Dims& other) const { return size_ == other.size_ && std::equal(begin(), end(), other.begin()); }
 
  private:
   int size_ = 0;

@@ -30,17 +30,29 @@ constexpr DType promote(DType a, DType b) { return a > b ? a : b; }
 template <class T>
 struct DTypeOf;
 template <>
-struct DTypeOf<bool> { static constexpr DType value = DType::Bool; };
+struct DTypeOf<bool> {
+  static constexpr DType value = DType::Bool;
+};
 template <>
-struct DTypeOf<std::uint8_t> { static constexpr DType value = DType::UInt8; };
+struct DTypeOf<std::uint8_t> {
+  static constexpr DType value = DType::UInt8;
+};
 template <>
-struct DTypeOf<std::int32_t> { static constexpr DType value = DType::Int32; };
+struct DTypeOf<std::int32_t> {
+  static constexpr DType value = DType::Int32;
+};
 template <>
-struct DTypeOf<std::int64_t> { static constexpr DType value = DType::Int64; };
+struct DTypeOf<std::int64_t> {
+  static constexpr DType value = DType::Int64;
+};
 template <>
-struct DTypeOf<float> { static constexpr DType value = DType::Float32; };
+struct DTypeOf<float> {
+  static constexpr DType value = DType::Float32;
+};
 template <>
-struct DTypeOf<double> { static constexpr DType value = DType::Float64; };
+struct DTypeOf<double> {
+  static constexpr DType value = DType::Float64;
+};
 
 // Calls f with a value of the C++ type behind `t`: dispatch(t, [&](auto tag) { using T = decltype(tag); … }).
 template <class F>

@@ -45,17 +45,17 @@ struct Call {
 
 // How bind() brings the inputs to the dtypes that a kernel takes.
 enum class Inputs : std::uint8_t {
-  AsIs,       // the kernel checks dtypes itself
-  Promote,    // all inputs to their common dtype
-  Numeric,    // as Promote, bool becomes int32
-  Floating,   // as Promote, integers and bool become float32
-  Where,      // first input bool, the rest as Promote
+  AsIs,      // the kernel checks dtypes itself
+  Promote,   // all inputs to their common dtype
+  Numeric,   // as Promote, bool becomes int32
+  Floating,  // as Promote, integers and bool become float32
+  Where,     // first input bool, the rest as Promote
 };
 
 struct Kernel {
   const char* name;
-  int n_in;     // -1: any number, at least one
-  int n_out;    // -1: as many as the caller has room for
+  int n_in;   // -1: any number, at least one
+  int n_out;  // -1: as many as the caller has room for
   int n_attrs;
   Inputs inputs;
   // Checks shapes, dtypes and attributes, and describes the results: out[i] = Array::abstract(shape, dtype).

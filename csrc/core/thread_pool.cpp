@@ -137,7 +137,7 @@ class Pool {
         std::this_thread::yield();
       {
         std::unique_lock lock(mutex_);
-        wake_.wait(lock, [&] { return round_ != seen; });
+        wake_.wait(lock, [&] { return stop_ || round_ != seen; });  // a new worker may meet stop_ first
         seen = round_;
         if (stop_) return;
         if (!open_) continue;  // the round ended before this worker woke

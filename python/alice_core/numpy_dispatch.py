@@ -134,7 +134,9 @@ def _squeeze(a: Any, axis: Any = None) -> Any:
 
 
 def _var(name: str) -> Callable[..., Any]:
-    def moment(a: Any, axis: Any = None, ddof: float = 0, keepdims: bool = False, correction: float | None = None) -> Any:
+    def moment(
+        a: Any, axis: Any = None, ddof: float = 0, keepdims: bool = False, correction: float | None = None
+    ) -> Any:
         return _ac(name)(a, axis=axis, correction=ddof if correction is None else correction, keepdims=keepdims)
 
     return moment
@@ -241,7 +243,7 @@ def ufunc(func: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str
         if func.__name__ == "positive":
             return inputs[0]
         target = getattr(alice_core, _UFUNC_NAMES.get(func.__name__, func.__name__), None)  # type: ignore[assignment]
-        if target is None or func.__name__ in dir(builtins) and target is getattr(builtins, func.__name__, None):
+        if target is None or (func.__name__ in dir(builtins) and target is getattr(builtins, func.__name__, None)):
             raise _unsupported(name, "alice_core has no such op")
     else:
         raise _unsupported(f"{name}.{method}", "this ufunc method is not supported on Tensors")

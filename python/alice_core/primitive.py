@@ -10,11 +10,13 @@ Source: notes, section 6.1 (primitives, evaluation trace) and 6.4 (VJPs).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import _core
-from .errors import GradientError
 from .tensor import Tensor
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 __all__ = ["Primitive", "primitives"]
 
@@ -43,18 +45,14 @@ class Primitive(_core.PrimitiveBase):
         False for ops with integer or boolean results: what they return is never tracked.
     """
 
-    vjp_rules: Sequence[Rule | None] | None
-    vjp_joint: Rule | None
     jvp_rules: Sequence[Rule | None] | None
     batch_rule: Rule | None
 
-    def __new__(
-        cls, name: str, *, saves: Sequence[int | str] | None = None, differentiable: bool = True
-    ) -> Primitive:
+    def __new__(cls, name: str, *, saves: Sequence[int | str] | None = None, differentiable: bool = True) -> Self:
         self = super().__new__(cls, name)
         inputs = (1 << 64) - 1 if saves is None else sum(1 << i for i in saves if isinstance(i, int))
         self._set_saves(inputs, saves is None or "ans" in saves, differentiable)
-        self.vjp_rules = self.vjp_joint = self.jvp_rules = self.batch_rule = None
+        self.jvp_rules = self.batch_rule = None
         _registry[name] = self
         return self
 
@@ -72,31 +70,12 @@ class Primitive(_core.PrimitiveBase):
         self.vjp_joint = rule
 
     def defjvp(self, *rules: Rule | None) -> None:
-        """Set one rule per input: ``rule(t, ans, *inputs, *attributes)`` returns what tangent t adds to the result's."""
+        """Set one rule per input: ``rule(t, ans, *inputs, *attributes)`` is what its tangent t adds to the result's."""
         self.jvp_rules = rules
 
     def defbatch(self, rule: Rule) -> None:
         """Set the rule that runs the primitive once for a whole batch: ``rule(axes, *inputs, *attributes)``."""
         self.batch_rule = rule
-
-    def pull_back(
-        self, g: Any, ans: Any, inputs: Sequence[Tensor], attributes: Sequence[Any], wanted: Sequence[bool]
-    ) -> Sequence[Tensor | None]:
-        """Cotangents of the wanted inputs, from the cotangent ``g`` of the result."""
-        if self.vjp_rules is not None:
-            return [
-                rule(g, ans, *inputs, *attributes) if want and rule is not None else None
-                for rule, want in zip(self.vjp_rules, wanted, strict=True)
-            ]
-        if self.vjp_joint is not None:
-            cotangents: Sequence[Tensor | None] = self.vjp_joint(g, ans, inputs, *attributes)
-            if len(cotangents) != len(inputs):
-                raise GradientError(
-                    f"{self.name}: the VJP rule must return one cotangent per input; expected {len(inputs)}, "
-                    f"got {len(cotangents)}"
-                )
-            return cotangents
-        raise GradientError(f"{self.name}: no VJP rule is defined; use ac.stop_gradient around the call")
 
     def __repr__(self) -> str:
         return f"<primitive {self.name}>"

@@ -6,7 +6,7 @@ Source: notes, section 2.1.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -15,11 +15,11 @@ from . import _core
 from .errors import DTypeError, GradientError, ShapeError, TraceError
 
 if TYPE_CHECKING:
-    from typing import TypeAlias
+    from . import ops  # at run time ops/__init__.py puts itself here: the ops are written in Tensors
 
-    TensorLike: TypeAlias = "Tensor | npt.NDArray[Any] | np.generic | bool | int | float"
-    DTypeLike: TypeAlias = npt.DTypeLike
-    Axis: TypeAlias = "int | tuple[int, ...] | None"
+TensorLike: TypeAlias = "Tensor | npt.NDArray[Any] | np.generic | bool | int | float"
+DTypeLike: TypeAlias = npt.DTypeLike
+Axis: TypeAlias = "int | tuple[int, ...] | None"
 
 __all__ = ["Tensor", "abstract", "asarray", "from_dlpack", "tensor"]
 
@@ -57,12 +57,12 @@ class Tensor(_core.TensorBase):
     @property
     def T(self) -> Tensor:
         """All axes in reverse order, a view."""
-        return _ops().shape.permute_dims(self, tuple(range(self.ndim))[::-1])
+        return ops.shape.permute_dims(self, tuple(range(self.ndim))[::-1])
 
     @property
     def mT(self) -> Tensor:
         """The last two axes exchanged, a view."""
-        return _ops().linalg.matrix_transpose(self)
+        return ops.shape.matrix_transpose(self)
 
     @property
     def nbytes(self) -> int:
@@ -71,22 +71,21 @@ class Tensor(_core.TensorBase):
 
     def astype(self, dtype: DTypeLike) -> Tensor:
         """The same values in another dtype; differentiable between floating dtypes."""
-        return _ops().arithmetic.astype(self, dtype)
+        return ops.arithmetic.astype(self, dtype)
 
-    def reshape(self, *shape: int | Sequence[int]) -> Tensor:
-        """The elements in C order in another shape, one entry of which may be -1."""
-        first = shape[0] if len(shape) == 1 else shape
-        return _ops().shape.reshape(self, first if isinstance(first, (tuple, list)) else (first,))
+    def reshape(self, *shape: Any) -> Tensor:
+        """The elements in C order in another shape, given as a tuple or as ints, one of which may be -1."""
+        return ops.shape.reshape(self, shape[0] if len(shape) == 1 else shape)
 
     def flatten(self) -> Tensor:
         """The elements in C order along one axis."""
-        return _ops().shape.reshape(self, (-1,))
+        return ops.shape.reshape(self, (-1,))
 
     def squeeze(self, axis: Axis = None) -> Tensor:
         """Without the given axes, which must have extent 1 (None: without all such axes)."""
         if axis is None:
             axis = tuple(i for i, n in enumerate(self.shape) if n == 1)
-        return _ops().shape.squeeze(self, axis)
+        return ops.shape.squeeze(self, axis)
 
     def __len__(self) -> int:
         if self.ndim == 0:
@@ -97,7 +96,7 @@ class Tensor(_core.TensorBase):
         return (self[i] for i in range(len(self)))
 
     def __getitem__(self, key: Any) -> Tensor:
-        return _ops().indexing.getitem(self, key)
+        return ops.indexing.getitem(self, key)
 
     def __setitem__(self, key: Any, value: Any) -> NoReturn:
         raise TypeError(
@@ -109,47 +108,47 @@ class Tensor(_core.TensorBase):
 
     def sum(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
         """See :func:`alice_core.sum`."""
-        return _ops().reduction.sum(self, axis=axis, keepdims=keepdims)
+        return ops.reduction.sum(self, axis=axis, keepdims=keepdims)
 
     def mean(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
         """See :func:`alice_core.mean`."""
-        return _ops().reduction.mean(self, axis=axis, keepdims=keepdims)
+        return ops.reduction.mean(self, axis=axis, keepdims=keepdims)
 
     def prod(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
         """See :func:`alice_core.prod`."""
-        return _ops().reduction.prod(self, axis=axis, keepdims=keepdims)
+        return ops.reduction.prod(self, axis=axis, keepdims=keepdims)
 
     def max(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
         """See :func:`alice_core.max`."""
-        return _ops().reduction.max(self, axis=axis, keepdims=keepdims)
+        return ops.reduction.max(self, axis=axis, keepdims=keepdims)
 
     def min(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
         """See :func:`alice_core.min`."""
-        return _ops().reduction.min(self, axis=axis, keepdims=keepdims)
+        return ops.reduction.min(self, axis=axis, keepdims=keepdims)
 
     def var(self, axis: Axis = None, correction: float = 0.0, keepdims: bool = False) -> Tensor:
         """See :func:`alice_core.var`."""
-        return _ops().reduction.var(self, axis=axis, correction=correction, keepdims=keepdims)
+        return ops.reduction.var(self, axis=axis, correction=correction, keepdims=keepdims)
 
     def std(self, axis: Axis = None, correction: float = 0.0, keepdims: bool = False) -> Tensor:
         """See :func:`alice_core.std`."""
-        return _ops().reduction.std(self, axis=axis, correction=correction, keepdims=keepdims)
+        return ops.reduction.std(self, axis=axis, correction=correction, keepdims=keepdims)
 
     def argmax(self, axis: int | None = None, keepdims: bool = False) -> Tensor:
         """See :func:`alice_core.argmax`."""
-        return _ops().reduction.argmax(self, axis=axis, keepdims=keepdims)
+        return ops.reduction.argmax(self, axis=axis, keepdims=keepdims)
 
     def argmin(self, axis: int | None = None, keepdims: bool = False) -> Tensor:
         """See :func:`alice_core.argmin`."""
-        return _ops().reduction.argmin(self, axis=axis, keepdims=keepdims)
+        return ops.reduction.argmin(self, axis=axis, keepdims=keepdims)
 
     def any(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
         """See :func:`alice_core.any`."""
-        return _ops().reduction.any(self, axis=axis, keepdims=keepdims)
+        return ops.reduction.any(self, axis=axis, keepdims=keepdims)
 
     def all(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
         """See :func:`alice_core.all`."""
-        return _ops().reduction.all(self, axis=axis, keepdims=keepdims)
+        return ops.reduction.all(self, axis=axis, keepdims=keepdims)
 
     # -- values ---------------------------------------------------------------------------------------------------
 
@@ -302,7 +301,6 @@ class Tensor(_core.TensorBase):
                 "assign_: expected a leaf (a parameter); this Tensor is the result of a recorded op; "
                 "use the new value instead of changing the old one"
             )
-        ops = _ops()
         new = asarray(value).detach().astype(self.dtype)
         if new.shape != self.shape:
             new = ops.shape.broadcast_to(new, self.shape)
@@ -313,12 +311,6 @@ class Tensor(_core.TensorBase):
 
     def __init_subclass__(cls, **kwargs: Any) -> NoReturn:
         raise TypeError("Tensor cannot be subclassed; keep Tensors as attributes of your class")
-
-
-def _ops() -> Any:
-    from . import ops
-
-    return ops
 
 
 def _unpickle(array: npt.NDArray[Any], requires_grad: bool) -> Tensor:
@@ -337,9 +329,7 @@ def _to_numpy(obj: Any, dtype: DTypeLike | None, name: str) -> npt.NDArray[Any]:
             f"{name}: expected nested lists of equal lengths; got a ragged list ({error}); pad it first"
         ) from None
     if array.dtype.kind not in "biuf":
-        raise DTypeError(
-            f"{name}: expected numbers; got {type(obj).__name__} that NumPy reads as dtype {array.dtype}"
-        )
+        raise DTypeError(f"{name}: expected numbers; got {type(obj).__name__} that NumPy reads as dtype {array.dtype}")
     if dtype is None and array.dtype == np.float64 and not isinstance(obj, (np.ndarray, np.generic)):
         dtype = float32
     if dtype is not None:

@@ -1,81 +1,26 @@
-"""The evaluation trace, and reverse mode on it.
+"""The evaluation trace: what a function did, as a list of equations.
 
-Running primitives on tracked Tensors leaves a graph of equations behind (``csrc/bindings/engine.h`` draws it).
-``reverse`` walks it from the last equation to the first, and so writes the *dual program*: one adjoint per value,
-each VJP rule called exactly once. The walk is a loop over a sorted list: depth is limited by memory alone.
+Running primitives on tracked Tensors leaves a graph of equations behind (``csrc/bindings/engine.h`` draws it), which
+reverse mode walks from the last equation to the first (``csrc/bindings/reverse.cpp``). Here the same equations are
+written down one after the other, tracked or not.
 
-Source: notes, section 6.3, with errata E-41 to E-44.
+Source: notes, section 6.1, with erratum E-36.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from . import _core
-from .errors import GradientError, TraceError
+from .errors import TraceError
 
 if TYPE_CHECKING:
     from .tensor import Tensor
 
 __all__ = ["Trace", "trace"]
-
-
-def reverse(
-    outputs: Sequence[Tensor],
-    cotangents: Sequence[Tensor],
-    targets: Sequence[Tensor] | None,
-    *,
-    add: Callable[[Any, Any], Any],
-    zeros_like: Callable[[Any], Any],
-    release: bool = False,
-) -> tuple[dict[Hashable, Tensor], list[_core.Equation]]:
-    """Adjoints of ``targets`` (None: of the leaves that require a gradient), by adjoint key, and the equations walked.
-
-    ``release`` gives the saved values of every equation back as soon as its rules have run.
-    """
-    adjoints: dict[Hashable, Tensor] = {}
-
-    def accumulate(key: Hashable, value: Tensor) -> None:
-        before = adjoints.get(key)
-        adjoints[key] = value if before is None else add(before, value)
-
-    for output, cotangent in zip(outputs, cotangents, strict=True):
-        accumulate(output._key, cotangent)
-    keep = set() if targets is None else {t._key for t in targets}
-    order = _core.reverse_order(outputs, targets)
-    for eq in order:
-        primitive = eq.primitive
-        results = eq.outputs
-        if len(results) == 1:
-            ans: Any = results[0]
-            g: Any = adjoints.get(eq) if eq in keep else adjoints.pop(eq, None)
-            if g is None:
-                continue
-        else:
-            ans = results
-            parts = [adjoints.get((eq, i)) if (eq, i) in keep else adjoints.pop((eq, i), None) for i in range(len(ans))]
-            if all(part is None for part in parts):
-                continue
-            g = tuple(zeros_like(r) if part is None else part for part, r in zip(parts, ans, strict=True))
-        inputs, keys = eq.inputs, eq.keys
-        wanted = [key is not None for key in keys]
-        for key, x, ct in zip(
-            keys, inputs, primitive.pull_back(g, ans, inputs, eq.attributes, wanted), strict=True
-        ):
-            if key is None or ct is None:
-                continue
-            if ct.shape != x.shape:
-                raise GradientError(
-                    f"{primitive.name}: the VJP rule returned a cotangent of shape {ct.shape} for an input of shape "
-                    f"{x.shape}; they must be equal"
-                )
-            accumulate(key, ct)
-        if release:
-            eq.release()
-    return adjoints, order
 
 
 @contextmanager

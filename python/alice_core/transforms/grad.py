@@ -7,7 +7,7 @@ arguments. The dual program runs after the context has closed, so it is recorded
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,10 +15,9 @@ import numpy as np
 
 from .. import _core, tree
 from ..errors import DTypeError, GradientError, ShapeError
-from ..ops import arithmetic, creation
+from ..ops import creation
 from ..ops.identity import identity
 from ..tensor import Tensor, TensorLike, asarray, tensor
-from ..trace import reverse
 
 __all__ = [
     "backward",
@@ -94,14 +93,6 @@ def stop_gradient(x: TensorLike) -> Tensor:
     return asarray(x)._leaf(0)
 
 
-def _reverse(
-    outputs: Sequence[Tensor], cotangents: Sequence[Tensor], targets: Sequence[Tensor] | None, release: bool = False
-) -> tuple[dict[Hashable, Tensor], list[_core.Equation]]:
-    return reverse(
-        outputs, cotangents, targets, add=arithmetic.add, zeros_like=creation.zeros_like, release=release
-    )
-
-
 def backward(y: Tensor, gradient: TensorLike | None = None, *, retain_graph: bool = False) -> None:
     """Add the gradient of ``y`` to ``.grad`` of every leaf that requires one; see :meth:`Tensor.backward`."""
     if not y.is_tracked:
@@ -121,13 +112,8 @@ def backward(y: Tensor, gradient: TensorLike | None = None, *, retain_graph: boo
         _check_cotangent("backward", y, seed)
     # The dual program itself belongs to the enclosing contexts only, never to backward's own.
     with _active(_core.get_active() & ~1):
-        adjoints, order = _reverse([y], [seed], None, release=not retain_graph)
-        leaves = {id(s): s for eq in order for s in eq.sources if isinstance(s, Tensor)}
-        if y.requires_grad:
-            leaves[id(y)] = y
-        for leaf in leaves.values():
-            g = adjoints.get(leaf._key)
-            if g is not None and leaf.requires_grad:
+        for leaf, g in _core.reverse([y], [seed], None, not retain_graph):
+            if g is not None:  # None: every path has a derivative of zero
                 leaf.grad = g.detach() if leaf.grad is None else leaf.grad + g
 
 
@@ -160,8 +146,7 @@ class Pullback:
         cts = [asarray(c, dtype=y.dtype) for c, y in zip(tree.leaves(cotangent), self._outputs, strict=True)]
         for y, ct in zip(self._outputs, cts, strict=True):
             _check_cotangent("vjp", y, ct)
-        adjoints, _ = _reverse(self._outputs, cts, self._targets)
-        found = (adjoints.get(t._key) for t in self._targets)
+        found = _core.reverse(self._outputs, cts, self._targets, False)
         filled = (creation.zeros_like(t) if g is None else g for g, t in zip(found, self._targets, strict=True))
         return tuple(tree.rebuild(argument, filled) for argument in self._arguments)
 

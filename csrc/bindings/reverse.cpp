@@ -1,0 +1,219 @@
+// Reverse mode: walks equations from the last executed to the first and calls the VJP rules, which are Python. One
+// adjoint per value, every rule once. A loop over a sorted list: depth is limited by memory alone.
+#include "reverse.h"
+
+#include <algorithm>
+#include <unordered_map>
+#include <unordered_set>
+
+namespace alice {
+namespace {
+
+// A value: result `index` of an equation, or a leaf Tensor.
+struct Value {
+  const void* source;
+  std::int32_t index;
+  bool operator==(const Value&) const = default;
+};
+struct ValueHash {
+  std::size_t operator()(const Value& v) const {
+    return std::hash<const void*>{}(v.source) * 31 + static_cast<std::size_t>(v.index);
+  }
+};
+
+EquationObject* as_equation(PyObject* o) {
+  return o && Py_TYPE(o) == equation_type ? reinterpret_cast<EquationObject*>(o) : nullptr;
+}
+Value value_of(TensorObject* t) { return t->producer ? Value{t->producer, t->index} : Value{t, 0}; }
+Value value_of(const Saved& s) { return {s.source, s.index}; }
+
+TensorObject* checked_tensor(py::handle h) {
+  if (!is_tensor(h.ptr())) throw py::type_error("reverse: expected Tensors");
+  return as_tensor(h.ptr());
+}
+
+// What the caller wants the adjoints of: given values, or all leaves that require a gradient.
+struct Targets {
+  bool to_leaves;
+  std::unordered_set<Value, ValueHash> values;
+  bool contain(const Saved& s) const {
+    if (!to_leaves) return values.count(value_of(s)) != 0;
+    return !as_equation(s.source) && as_tensor(s.source)->requires_grad;
+  }
+};
+
+// The equations on paths from the outputs to a target, first executed first: no rule runs in vain.
+std::vector<EquationObject*> equations_between(const std::vector<TensorObject*>& outputs, const Targets& targets) {
+  std::vector<EquationObject*> order, stack;
+  std::unordered_set<EquationObject*> seen, relevant;
+  auto visit = [&](EquationObject* eq) {
+    if (eq && seen.insert(eq).second) stack.push_back(eq);
+  };
+  for (TensorObject* t : outputs) visit(t->producer);
+  while (!stack.empty()) {
+    EquationObject* eq = stack.back();
+    stack.pop_back();
+    order.push_back(eq);
+    for (const Saved& s : eq->inputs)
+      if (s.tracked) visit(as_equation(s.source));
+  }
+  std::sort(order.begin(), order.end(), [](auto* a, auto* b) { return a->sequence < b->sequence; });
+  std::erase_if(order, [&](EquationObject* eq) {
+    const bool hit = std::any_of(eq->inputs.begin(), eq->inputs.end(), [&](const Saved& s) {
+      return s.tracked && (targets.contain(s) || relevant.count(as_equation(s.source)));
+    });
+    if (hit) relevant.insert(eq);
+    return !hit;
+  });
+  return order;
+}
+
+using Adjoints = std::unordered_map<Value, py::object, ValueHash>;
+
+void accumulate(Adjoints& adjoints, Value v, py::object contribution) {
+  auto [place, fresh] = adjoints.try_emplace(v, contribution);
+  if (fresh) return;
+  PyObject* args[] = {place->second.ptr(), contribution.ptr()};
+  PyObject* sum = bind(operator_primitive(kAdd), args, 2);
+  if (!sum) throw py::error_already_set();
+  place->second = py::reinterpret_steal<py::object>(sum);
+}
+
+// Zeros of the shape of a result that nothing depends on; one element in memory.
+py::object zeros(const Array& like) {
+  Array zero = scalar_array({Scalar::Kind::Real, 0, 0.0}, like.dtype(), "reverse");
+  return py::reinterpret_steal<py::object>(
+      make_tensor(Array::view(zero, like.shape(), Dims::filled(like.rank(), 0), 0)));
+}
+
+// The cotangent(s) of an equation's result(s): a Tensor, or a tuple of them. Null if nothing arrived.
+py::object take_cotangents(Adjoints& adjoints, EquationObject* eq, const Targets& targets) {
+  auto take = [&](int i) -> py::object {
+    const Value v{eq, i};
+    auto found = adjoints.find(v);
+    if (found == adjoints.end()) return {};
+    if (targets.values.count(v)) return found->second;  // the caller wants to see it
+    py::object g = std::move(found->second);
+    adjoints.erase(found);
+    return g;
+  };
+  if (eq->outputs.size() == 1) return take(0);
+  py::tuple all(eq->outputs.size());
+  bool any = false;
+  for (std::size_t i = 0; i < eq->outputs.size(); ++i) {
+    py::object g = take(static_cast<int>(i));
+    any = any || g;
+    if (!g) g = zeros(eq->outputs[i]);
+    PyTuple_SET_ITEM(all.ptr(), static_cast<Py_ssize_t>(i), g.release().ptr());
+  }
+  return any ? py::object(std::move(all)) : py::object();
+}
+
+py::object call(PyObject* rule, const std::vector<PyObject*>& args) {
+  PyObject* result = PyObject_Vectorcall(rule, args.data(), args.size(), nullptr);
+  if (!result) throw py::error_already_set();
+  return py::reinterpret_steal<py::object>(result);
+}
+
+void add_cotangent(Adjoints& adjoints, const EquationObject* eq, std::size_t i, const Saved& s, py::object cotangent) {
+  if (cotangent.is_none()) return;
+  const char* op = eq->primitive->kernel->name;
+  if (!is_tensor(cotangent.ptr()))
+    fail(ErrorKind::Gradient, op, ": the VJP rule must return Tensors; got ", Py_TYPE(cotangent.ptr())->tp_name,
+         " for input ", i);
+  const Array& got = as_tensor(cotangent.ptr())->array;
+  const Array& x = s.array;
+  if (!(got.shape() == x.shape()) || got.dtype() != x.dtype())
+    fail(ErrorKind::Gradient, op, ": the VJP rule must return cotangents of the inputs' shapes and dtypes; expected ",
+         x.shape(), " ", name(x.dtype()), " for input ", i, ", got ", got.shape(), " ", name(got.dtype()));
+  accumulate(adjoints, value_of(s), std::move(cotangent));
+}
+
+// Runs the rules of one equation, for the inputs that lead to a target or are one.
+void pull_back(Adjoints& adjoints, EquationObject* eq, py::object g) {
+  PrimitiveObject* p = eq->primitive;
+  py::tuple outputs = saved_outputs(eq), inputs = saved_inputs(eq);
+  py::object ans = outputs.size() == 1 ? py::object(outputs[0]) : py::object(outputs);
+  const std::size_t n = eq->inputs.size();
+  if (p->vjp_rules && p->vjp_rules != Py_None) {
+    std::vector<PyObject*> args{g.ptr(), ans.ptr()};
+    for (py::handle x : inputs) args.push_back(x.ptr());
+    if (eq->attributes)
+      for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(eq->attributes); ++i)
+        args.push_back(PyTuple_GET_ITEM(eq->attributes, i));
+    for (std::size_t i = 0; i < n; ++i) {
+      PyObject* rule = PyTuple_GET_ITEM(p->vjp_rules, static_cast<Py_ssize_t>(i));
+      if (eq->inputs[i].tracked && rule != Py_None) add_cotangent(adjoints, eq, i, eq->inputs[i], call(rule, args));
+    }
+    return;
+  }
+  if (!p->vjp_joint || p->vjp_joint == Py_None)
+    fail(ErrorKind::Gradient, p->kernel->name, ": no VJP rule is defined; use ac.stop_gradient around the call");
+  std::vector<PyObject*> args{g.ptr(), ans.ptr(), inputs.ptr()};
+  if (eq->attributes)
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(eq->attributes); ++i)
+      args.push_back(PyTuple_GET_ITEM(eq->attributes, i));
+  py::tuple cotangents = py::reinterpret_steal<py::tuple>(PySequence_Tuple(call(p->vjp_joint, args).ptr()));
+  if (!cotangents) throw py::error_already_set();
+  if (cotangents.size() != n)
+    fail(ErrorKind::Gradient, p->kernel->name, ": the VJP rule must return one cotangent per input; expected ", n,
+         ", got ", cotangents.size());
+  for (std::size_t i = 0; i < n; ++i)
+    if (eq->inputs[i].tracked) add_cotangent(adjoints, eq, i, eq->inputs[i], py::object(cotangents[i]));
+}
+
+}  // namespace
+
+py::list reverse(py::sequence outputs, py::sequence cotangents, py::object targets, bool release) {
+  Targets wanted{targets.is_none(), {}};
+  std::vector<TensorObject*> ends, asked;
+  for (py::handle h : outputs) ends.push_back(checked_tensor(h));
+  if (!wanted.to_leaves)
+    for (py::handle h : targets) {
+      asked.push_back(checked_tensor(h));
+      wanted.values.insert(value_of(asked.back()));
+    }
+
+  Adjoints adjoints;
+  std::vector<py::object> alive;  // the rules are Python and may drop the last reference to what is still to come
+  for (std::size_t i = 0; i < ends.size(); ++i) {
+    alive.push_back(py::reinterpret_borrow<py::object>(reinterpret_cast<PyObject*>(ends[i])));
+    accumulate(adjoints, value_of(ends[i]), py::object(cotangents[i]));
+  }
+  std::vector<EquationObject*> order = equations_between(ends, wanted);
+  std::vector<TensorObject*> leaves;
+  if (wanted.to_leaves) {
+    std::unordered_set<TensorObject*> seen;
+    auto leaf = [&](TensorObject* t) {
+      if (t->requires_grad && seen.insert(t).second) {
+        leaves.push_back(t);
+        alive.push_back(py::reinterpret_borrow<py::object>(reinterpret_cast<PyObject*>(t)));
+      }
+    };
+    for (TensorObject* t : ends)
+      if (!t->producer) leaf(t);
+    for (EquationObject* eq : order)
+      for (const Saved& s : eq->inputs)
+        if (s.tracked && !as_equation(s.source)) leaf(as_tensor(s.source));
+  }
+  for (auto it = order.rbegin(); it != order.rend(); ++it) {
+    EquationObject* eq = *it;
+    py::object g = take_cotangents(adjoints, eq, wanted);
+    if (!g) continue;
+    pull_back(adjoints, eq, std::move(g));
+    if (release) release_saved(eq);
+  }
+
+  py::list result;
+  for (TensorObject* t : wanted.to_leaves ? leaves : asked) {
+    auto found = adjoints.find(value_of(t));
+    py::object g = found == adjoints.end() ? py::none() : found->second;
+    if (wanted.to_leaves)
+      result.append(py::make_tuple(py::reinterpret_borrow<py::object>(reinterpret_cast<PyObject*>(t)), g));
+    else
+      result.append(g);
+  }
+  return result;
+}
+
+}  // namespace alice

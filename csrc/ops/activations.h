@@ -1,0 +1,135 @@
+// The arithmetic of the activation functions and of their gradients, each next to its function.
+#pragma once
+
+#include "elementary.h"
+
+namespace alice::ALICE_ISA {
+
+// For slopes that change sign, and must keep their digits next to that.
+template <class P>
+using AcrossZero = std::conditional_t<P::kPairs, Full, Long>;
+
+// The element of least norm in the interval between a left slope and a right slope of 1.
+ALICE_HD double least_norm_with_one(double left) { return at_most(at_least(left, 0.0), 1.0); }
+
+struct Relu {  // NaN stays NaN
+  template <class T>
+  ALICE_HD T operator()(T x) const {
+    return x < T{0} ? T{0} : x;
+  }
+};
+struct ReluVjp {
+  template <class T>
+  ALICE_HD T operator()(T g, T x) const {
+    return x <= T{0} ? T{0} : g;
+  }
+};
+
+struct Relu6 {
+  template <class T>
+  ALICE_HD T operator()(T x) const {
+    return x < T{0} ? T{0} : x > T{6} ? T{6} : x;
+  }
+};
+struct Relu6Vjp {
+  template <class T>
+  ALICE_HD T operator()(T g, T x) const {
+    return x <= T{0} || x >= T{6} ? T{0} : g;
+  }
+};
+
+struct LeakyRelu {
+  double slope;
+  ALICE_HD explicit LeakyRelu(const double* params) : slope(params[0]) {}
+  template <class T>
+  ALICE_HD T operator()(T x) const {
+    return x < T{0} ? static_cast<T>(slope) * x : x;
+  }
+};
+struct LeakyReluVjp {
+  double slope, kink;
+  ALICE_HD explicit LeakyReluVjp(const double* params) : slope(params[0]), kink(least_norm_with_one(params[0])) {}
+  template <class T>
+  ALICE_HD T operator()(T g, T x) const {
+    const T d = x > T{0} ? T{1} : x < T{0} ? static_cast<T>(slope) : x == T{0} ? static_cast<T>(kink) : x;
+    return g == T{0} ? T{0} : g * d;
+  }
+};
+
+// The slope as an operand, for learning it.
+struct Prelu {
+  template <class T>
+  ALICE_HD T operator()(T x, T slope) const {
+    return x < T{0} ? slope * x : x;
+  }
+};
+struct PreluVjp {
+  template <class T>
+  ALICE_HD T operator()(T g, T x, T slope) const {
+    const T kink = at_most(at_least(slope, T{0}), T{1});
+    const T d = x > T{0} ? T{1} : x < T{0} ? slope : x == T{0} ? kink : x;
+    return g == T{0} ? T{0} : g * d;
+  }
+};
+struct PreluSlopeVjp {
+  template <class T>
+  ALICE_HD T operator()(T g, T x) const {
+    return g == T{0} || x >= T{0} ? T{0} : g * x;
+  }
+};
+
+struct Elu {
+  double alpha;
+  ALICE_HD explicit Elu(const double* params) : alpha(params[0]) {}
+  template <class T>
+  ALICE_HD T operator()(T x) const {
+    const double xd = static_cast<double>(x), left = alpha * expm1<Precision<T>>(at_most(xd, 0.0));
+    return x > T{0} ? x : static_cast<T>(left);
+  }
+};
+struct EluVjp {
+  double alpha, kink;
+  ALICE_HD explicit EluVjp(const double* params) : alpha(params[0]), kink(least_norm_with_one(params[0])) {}
+  template <class T>
+  ALICE_HD T operator()(T g, T x) const {
+    const double left = alpha * exp<Precision<T>>(at_most(static_cast<double>(x), 0.0));
+    const double d = x > T{0} ? 1.0 : x == T{0} ? kink : left;
+    return g == T{0} ? T{0} : static_cast<T>(static_cast<double>(g) * d);
+  }
+};
+
+// Klambauer et al. 2017: mean 0 and variance 1 are a fixed point.
+inline constexpr double kSeluScale = 1.0507009873554804934193349852946;
+inline constexpr double kSeluScaleAlpha = 1.7580993408473768599402175208123;
+struct Selu {
+  template <class T>
+  ALICE_HD T operator()(T x) const {
+    const double xd = static_cast<double>(x), left = kSeluScaleAlpha * expm1<Precision<T>>(at_most(xd, 0.0));
+    return static_cast<T>(x > T{0} ? kSeluScale * xd : left);
+  }
+};
+ALICE_SLOPE(SeluSlope, x >= 0.0 ? kSeluScale : kSeluScaleAlpha * exp<P>(at_most(x, 0.0)))
+
+ALICE_ELEMENTARY_FLOAT(Sigmoid, sigmoid)
+ALICE_SLOPE(SigmoidSlope, sigmoid_slope<P>(x))
+
+ALICE_ELEMENTARY(Softplus, softplus)
+ALICE_SLOPE(SoftplusSlope, sigmoid<P>(x))
+
+struct LogSigmoid {
+  template <class T>
+  ALICE_HD T operator()(T x) const {
+    return -Softplus{}(-x);
+  }
+};
+
+ALICE_ELEMENTARY(Silu, silu)
+ALICE_SLOPE(SiluSlope, silu_slope<AcrossZero<P>>(x))
+
+ALICE_ELEMENTARY(Gelu, gelu)
+ALICE_SLOPE(GeluSlope, gelu_slope<AcrossZero<P>>(x))
+
+ALICE_ELEMENTARY(GeluTanh, gelu_tanh)
+ALICE_SLOPE(GeluTanhSlope, gelu_tanh_slope<AcrossZero<P>>(x))
+
+}  // namespace alice::ALICE_ISA

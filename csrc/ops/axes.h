@@ -1,0 +1,32 @@
+// Checks of axes and extents that the shape and indexing kernels share.
+#pragma once
+
+#include "../core/kernel.h"
+
+namespace alice {
+
+// 0 ≤ axis < rank; -1 is the last axis.
+inline int wrap_axis(const char* op, std::int64_t axis, int rank) {
+  if (rank == 0) fail(ErrorKind::Shape, op, ": a 0-d tensor has no axes; got axis ", axis);
+  if (axis < -rank || axis >= rank)
+    fail(ErrorKind::Shape, op, ": axis must be from ", -rank, " to ", rank - 1, "; got ", axis);
+  return static_cast<int>(axis < 0 ? axis + rank : axis);
+}
+
+// An attribute that names one axis or several, as flags per axis. Repeated axes are refused.
+inline Dims axis_flags(const char* op, const Attr& axes, int rank) {
+  Dims flags = Dims::filled(rank, 0);
+  auto mark = [&](std::int64_t axis) {
+    std::int64_t& flag = flags[wrap_axis(op, axis, rank)];
+    if (flag) fail(ErrorKind::Shape, op, ": axes must differ; got axis ", axis, " twice");
+    flag = 1;
+  };
+  if (axes.kind() == Attr::Kind::Int) {
+    mark(axes.integer());
+  } else {
+    for (std::int64_t axis : axes.dims()) mark(axis);
+  }
+  return flags;
+}
+
+}  // namespace alice

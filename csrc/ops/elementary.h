@@ -1,0 +1,283 @@
+// Elementary functions and the slopes of what has a gradient kernel of its own, as functors (see elementwise.h).
+//
+// `Vjp<Slope>` makes the gradient kernel g·f′(x) of a slope. A cotangent of exactly 0 stays 0 (strong zero), so a zero
+// from an untaken branch never meets an infinite slope. Slopes are taken from x, never from a rounded f(x).
+#pragma once
+
+#include "elementwise.h"
+#include "math_erf.h"
+#include "math_float.h"
+#include "math_trig.h"
+
+namespace alice::ALICE_ISA {
+
+// Makes a functor of float and double of a template <class Precision> double function.
+#define ALICE_ELEMENTARY(Name, function)                                     \
+  struct Name {                                                              \
+    template <class T>                                                       \
+    ALICE_HD T operator()(T x) const {                                       \
+      return static_cast<T>(function<Precision<T>>(static_cast<double>(x))); \
+    }                                                                        \
+  };
+// The same where float32 goes by our double arithmetic and float64 by the C library.
+#define ALICE_ELEMENTARY_LIBM(Name, short_function, library_function)                                               \
+  struct Name {                                                                                                     \
+    ALICE_HD float operator()(float x) const { return static_cast<float>(short_function(static_cast<double>(x))); } \
+    ALICE_HD double operator()(double x) const { return library_function(x); }                                      \
+  };
+// And where float32 has an own function.
+#define ALICE_ELEMENTARY_FLOAT(Name, function)                               \
+  struct Name {                                                              \
+    ALICE_HD float operator()(float x) const { return function(x); }         \
+    ALICE_HD double operator()(double x) const { return function<Full>(x); } \
+  };
+
+ALICE_ELEMENTARY_FLOAT(Exp, exp)
+ALICE_ELEMENTARY_FLOAT(Log, log)
+ALICE_ELEMENTARY_FLOAT(Tanh, tanh)
+ALICE_ELEMENTARY(Expm1, expm1)
+ALICE_ELEMENTARY(Exp2, exp2)
+ALICE_ELEMENTARY(Log1p, log1p)
+ALICE_ELEMENTARY_LIBM(Log2, kLog2E* log<Short>, std::log2)
+ALICE_ELEMENTARY_LIBM(Log10, kLog10E* log<Short>, std::log10)
+ALICE_ELEMENTARY(Sinh, sinh)
+ALICE_ELEMENTARY(Cosh, cosh)
+ALICE_ELEMENTARY(Acosh, acosh)
+ALICE_ELEMENTARY_LIBM(Asinh, asinh_short, std::asinh)
+ALICE_ELEMENTARY_LIBM(Atanh, atanh_short, std::atanh)
+ALICE_ELEMENTARY_LIBM(Asin, asin_short, std::asin)
+ALICE_ELEMENTARY_LIBM(Acos, acos_short, std::acos)
+ALICE_ELEMENTARY_LIBM(Atan, atan_short, std::atan)
+ALICE_ELEMENTARY(Erf, erf)
+ALICE_ELEMENTARY(Erfc, erfc)
+
+// A function with a range where the vectorised form does not hold: the loop then calls `beyond` for those elements.
+#define ALICE_ELEMENTARY_TURN(Name, function)                                                         \
+  struct Name {                                                                                       \
+    template <class T>                                                                                \
+    ALICE_HD T operator()(T x) const {                                                                \
+      return static_cast<T>(function<Precision<T>>(near_turn<Precision<T>>(static_cast<double>(x)))); \
+    }                                                                                                 \
+    template <class T>                                                                                \
+    ALICE_HD static bool in_range(T x) {                                                              \
+      return absolute(x) <= static_cast<T>(kTrigLimit<Precision<T>>);                                 \
+    }                                                                                                 \
+    template <class T>                                                                                \
+    ALICE_HD static T beyond(T x) {                                                                   \
+      return static_cast<T>(function<Full>(far_turn(static_cast<double>(x))));                        \
+    }                                                                                                 \
+  };
+ALICE_ELEMENTARY_TURN(Sin, sin)
+ALICE_ELEMENTARY_TURN(Cos, cos)
+ALICE_ELEMENTARY_TURN(Tan, tan)
+
+struct Atan2 {
+  ALICE_HD float operator()(float y, float x) const { return static_cast<float>(atan2_short(y, x)); }
+  ALICE_HD double operator()(double y, double x) const { return std::atan2(y, x); }
+};
+
+// xʸ in double arithmetic for float32 operands.
+ALICE_HD double pow_short(double x, double y) {
+  const double magnitude = exp<Short>(y * log<Full>(absolute(x)));
+  const bool integral = absolute(y) >= 0x1p50 || nearest(y) == y;
+  const bool odd = absolute(y) < 0x1p50 && nearest(0.5 * y) != 0.5 * y && integral;
+  double r = odd ? copy_sign(magnitude, x) : magnitude;
+  r = x < 0.0 && x > -kInf && !integral ? kNaN : r;
+  r = absolute(x) == 1.0 && (absolute(y) == kInf || x == 1.0) ? 1.0 : r;
+  r = x != x ? x : r;
+  return y == 0.0 ? 1.0 : r;
+}
+
+// Squares are products, so that the driver may take the loop of `square` for an exponent of 2.
+struct Pow {
+  ALICE_HD float operator()(float x, float y) const {
+    const float r = static_cast<float>(pow_short(x, y));
+    return y == 2.0f ? x * x : r;
+  }
+  ALICE_HD double operator()(double x, double y) const { return y == 2.0 ? x * x : std::pow(x, y); }
+  // By squaring, wrapping around; a negative exponent gives the integral part of the real power.
+  template <class T, class = std::enable_if_t<!kIsFloat<T>>>
+  ALICE_HD T operator()(T x, T y) const {
+    using U = Wrap<T>;
+    if (y < T{0}) return x == T{1} ? T{1} : x == static_cast<T>(-1) ? ((y & 1) ? x : T{1}) : T{0};
+    U r = 1, base = static_cast<U>(x);
+    for (U e = static_cast<U>(y); e; e >>= 1) {
+      if (e & 1) r = static_cast<U>(r * base);
+      base = static_cast<U>(base * base);
+    }
+    return static_cast<T>(r);
+  }
+};
+
+// g · 2x
+struct SquareVjp {
+  template <class T>
+  ALICE_HD T operator()(T g, T x) const {
+    return g == T{0} ? T{0} : g * (x + x);
+  }
+};
+
+// g · y xʸ⁻¹
+struct PowVjp {
+  ALICE_HD float operator()(float g, float x, float y) const {
+    const double slope = static_cast<double>(y) * pow_short(x, static_cast<double>(y) - 1.0);
+    const float r = y == 2.0f ? g * (x + x) : static_cast<float>(static_cast<double>(g) * slope);
+    return g == 0.0f || y == 0.0f ? 0.0f : r;
+  }
+  ALICE_HD double operator()(double g, double x, double y) const {
+    if (g == 0.0 || y == 0.0) return 0.0;
+    if (y == 2.0) return SquareVjp{}(g, x);
+    // Where y − 1 is rounded, xʸ/x does better; |y| is then small and the power in range.
+    const Pair e = two_sum(y, -1.0);
+    return g * (y * (e.lo == 0.0 || absolute(y) > 1.0 ? std::pow(x, e.hi) : std::pow(x, y) / x));
+  }
+};
+
+// xʸ (log x)ᵏ, the k-th derivative of xʸ by y; its limit 0 where xʸ is 0, and 0 at 0⁰ for k > 0.
+struct PowLog {
+  double k;
+  ALICE_HD explicit PowLog(const double* params) : k(params[0]) {}
+  template <class T>
+  ALICE_HD T operator()(T x, T y) const {
+    const double xd = static_cast<double>(x), yd = static_cast<double>(y);
+    const double power = static_cast<double>(Pow{}(xd, yd)), logarithm = log<Full>(xd);
+    double r = power;
+    for (double i = 0.0; i < k; i += 1.0) r *= logarithm;
+    const bool zero = power == 0.0 || (xd == 0.0 && yd == 0.0 && k > 0.0);
+    return static_cast<T>(zero ? 0.0 : r);
+  }
+};
+
+// log(eˣ + eʸ)
+struct LogAddExp {
+  template <class T>
+  ALICE_HD T operator()(T x, T y) const {
+    const double a = static_cast<double>(x), b = static_cast<double>(y), m = Maximum{}(a, b), n = Minimum{}(a, b);
+    const Pair d = two_sum(n, -m);
+    const double r = m + softplus<Full>(d.hi, absolute(d.hi) < kInf ? d.lo : 0.0);
+    return static_cast<T>(absolute(m) == kInf ? m : r);
+  }
+};
+// g · σ(x − y), of the first operand. Equal infinities: ½ at +∞, 0 at −∞.
+struct LogAddExpVjp {
+  template <class T>
+  ALICE_HD T operator()(T g, T x, T y) const {
+    const double a = static_cast<double>(x), b = static_cast<double>(y);
+    const Pair d = two_sum(a, -b);
+    const bool finite = absolute(d.hi) < kInf;
+    double s = sigmoid<Full>(a == b ? 0.0 : d.hi, finite ? d.lo : 0.0);
+    s = a == -kInf && b == b ? 0.0 : s;
+    return g == T{0} ? T{0} : static_cast<T>(static_cast<double>(g) * s);
+  }
+};
+
+// x log y, and 0 at x = 0 unless y is NaN.
+struct XLogY {
+  ALICE_HD float operator()(float x, float y) const {
+    const double r = static_cast<double>(x) * log<Short>(static_cast<double>(y));
+    return x == 0.0f && y == y ? 0.0f : static_cast<float>(r);
+  }
+  ALICE_HD double operator()(double x, double y) const {
+    const double r = x * log<Full>(y);
+    return x == 0.0 && y == y ? 0.0 : r;
+  }
+};
+
+// --- Slopes and gradient kernels ------------------------------------------------------------------------------
+
+template <class Slope>
+struct Vjp {
+  template <class T>
+  ALICE_HD T operator()(T g, T x) const {
+    const double d = Slope::template at<Precision<T>>(static_cast<double>(x));
+    return g == T{0} ? T{0} : static_cast<T>(static_cast<double>(g) * d);
+  }
+};
+// With a range, as ALICE_ELEMENTARY_TURN.
+template <class Slope>
+struct TurnVjp : Vjp<Slope> {
+  template <class T>
+  ALICE_HD static bool in_range(T, T x) {
+    return absolute(x) <= static_cast<T>(kTrigLimit<Precision<T>>);
+  }
+  template <class T>
+  ALICE_HD static T beyond(T g, T x) {
+    return g == T{0} ? T{0}
+                     : static_cast<T>(static_cast<double>(g) * tan_slope<Full>(far_turn(static_cast<double>(x))));
+  }
+};
+
+#define ALICE_SLOPE(Name, expression)     \
+  struct Name {                           \
+    template <class P>                    \
+    ALICE_HD static double at(double x) { \
+      return expression;                  \
+    }                                     \
+  };
+
+template <class P>
+ALICE_HD double rsqrt_slope(double x) {
+  const double h = -0.5 / x, s = std::sqrt(x), plain = h / s;
+  if constexpr (!P::kPairs) return plain;
+  // Three roundings too many for float64: carry what h and s lost, where nothing over- or underflows.
+  const Pair ss = two_prod(s, s), hx = two_prod(h, x);
+  const Pair above = {h, ((-0.5 - hx.hi) - hx.lo) / x}, below = {s, ((x - ss.hi) - ss.lo) / (s + s)};
+  const double corrected = quotient<P>(above, below);
+  return x > 1e-200 && x < 1e200 ? corrected : plain;
+}
+
+// 1 − x² and x² + 1, x² − 1 in one rounding
+template <class P>
+ALICE_HD double one_minus_square(double x) {
+  if constexpr (!P::kPairs) return 1.0 - x * x;
+  const Pair xx = two_prod(x, x), d = two_sum(1.0, -xx.hi);
+  return d.hi + (d.lo - xx.lo);
+}
+template <class P>
+ALICE_HD double square_plus(double x, double one) {
+  if constexpr (!P::kPairs) return x * x + one;
+  const Pair xx = two_prod(x, x), d = two_sum(xx.hi, one);
+  return d.hi + (d.lo + xx.lo);
+}
+
+// x/(x² + y²), by a power of two of its own so that no square over- or underflows.
+template <class P>
+ALICE_HD double inverse_radius(double x, double y) {
+  if constexpr (!P::kPairs) {
+    const double rr = x * x + y * y;
+    return rr == 0.0 || rr == kInf ? 0.0 : x / rr;
+  }
+  const double ax = absolute(x), ay = absolute(y), m = ax > ay ? ax : ay;
+  const double s = from_bits((std::uint64_t{0x7fe} << 52) - (to_bits(m) & (std::uint64_t{0x7ff} << 52)));
+  const double u = x * s, v = y * s;
+  const Pair uu = two_prod(u, u), vv = two_prod(v, v), rr = two_sum(uu.hi, vv.hi);
+  const double r = u / (rr.hi + (rr.lo + (uu.lo + vv.lo))) * s;
+  return x != x || y != y ? kNaN : m == 0.0 || m == kInf ? 0.0 : r;
+}
+// g x/(x² + y²): the gradient of atan2(y, x) by y; by x it is the negative with the two exchanged. 0 at the origin.
+struct Atan2Vjp {
+  template <class T>
+  ALICE_HD T operator()(T g, T y, T x) const {
+    const double d = inverse_radius<Precision<T>>(static_cast<double>(x), static_cast<double>(y));
+    return g == T{0} ? T{0} : static_cast<T>(static_cast<double>(g) * d);
+  }
+};
+
+inline constexpr double kFar = 0x1p30;  // from here on x² ± 1 is x² to the last bit
+
+ALICE_SLOPE(SqrtSlope, 0.5 / (std::sqrt(x) + 0.0))  // + 0: the slope at −0 is +∞ too
+ALICE_SLOPE(RsqrtSlope, rsqrt_slope<P>(x))
+ALICE_SLOPE(ReciprocalSlope, (-1.0 / x) / x)
+ALICE_SLOPE(Exp2Slope, exp2_slope<P>(x))
+ALICE_SLOPE(Log2Slope, kLog2E / x)
+ALICE_SLOPE(Log10Slope, kLog10E / x)
+ALICE_SLOPE(TanSlope, tan_slope<P>(near_turn<P>(x)))
+ALICE_SLOPE(AsinSlope, 1.0 / std::sqrt(one_minus_square<P>(x)))
+ALICE_SLOPE(AtanSlope, absolute(x) > kFar ? (1.0 / x) / x : 1.0 / square_plus<P>(x, 1.0))
+ALICE_SLOPE(TanhSlope, sigmoid_slope<P>(x + x, 2.0))
+ALICE_SLOPE(AsinhSlope, absolute(x) > kFar ? 1.0 / absolute(x) : 1.0 / std::sqrt(square_plus<P>(x, 1.0)))
+ALICE_SLOPE(AcoshSlope, x > kFar ? 1.0 / x : x < 1.0 ? kNaN : 1.0 / std::sqrt(square_plus<P>(x, -1.0)))
+ALICE_SLOPE(AtanhSlope, absolute(x) > 1.0 ? kNaN : 1.0 / one_minus_square<P>(x))
+ALICE_SLOPE(ErfSlope, erf_slope<P>(x))
+
+}  // namespace alice::ALICE_ISA

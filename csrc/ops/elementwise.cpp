@@ -1,0 +1,325 @@
+// Elementwise kernels: shape and dtype rules, broadcasting, strides and threads around the contiguous loops of
+// elementwise_loops.h.
+//
+// The output is walked in C order, in runs that no operand interrupts. An operand that is not contiguous along a run
+// is gathered into a buffer of at most kTile elements, so that one loop per dtype serves every layout.
+#include <algorithm>
+#include <cstring>
+
+#include "../core/thread_pool.h"
+#include "elementwise_loops.h"
+#include "register.h"
+
+namespace alice {
+namespace {
+
+constexpr int kMaxOperands = 4;
+constexpr int kMaxParams = 2;
+constexpr std::int64_t kTile = 512;
+// Shorter innermost axes are gathered several rows at a time: a loop call should have something to do.
+constexpr std::int64_t kShortRow = 64;
+constexpr double kChunkNanoseconds = 25000;
+constexpr std::int64_t kChunkElements = 32768;  // 128 KiB of float32: whole pages, and enough to hide the pool
+
+// Broadcast shape of the operands, with the axes that no operand distinguishes merged; strides in elements.
+struct Layout {
+  Dims shape;
+  Dims strides[kMaxOperands];
+};
+
+struct Operand {
+  const std::byte* data;
+  std::int64_t itemsize;
+  bool contiguous;  // over the whole output
+  bool single;      // one element for all of it
+  const Dims* strides;
+};
+
+Dims broadcast_shape(const Call& call) {
+  Dims shape = call.in[0].shape();
+  for (std::size_t k = 1; k < call.in.size(); ++k) {
+    const Dims& other = call.in[k].shape();
+    if (other == shape) continue;
+    const Dims &longer = other.size() > shape.size() ? other : shape,
+               &shorter = other.size() > shape.size() ? shape : other;
+    Dims merged = longer;
+    for (int i = 1; i <= shorter.size(); ++i) {
+      std::int64_t& a = merged[longer.size() - i];
+      const std::int64_t b = shorter[shorter.size() - i];
+      if (a == b || b == 1) continue;
+      if (a != 1) {
+        std::ostringstream shapes;
+        for (std::size_t j = 0; j < call.in.size(); ++j) shapes << (j ? ", " : "") << call.in[j].shape();
+        fail(ErrorKind::Shape, call.kernel.name, ": shapes must broadcast (equal or 1, aligned at the last axis); got ",
+             shapes.str(), "; reshape one of them");
+      }
+      a = b;
+    }
+    shape = merged;
+  }
+  return shape;
+}
+
+Layout merged_layout(const Call& call, const Dims& shape) {
+  const int n = static_cast<int>(call.in.size());
+  Layout layout;
+  for (int axis = 0; axis < shape.size(); ++axis) {
+    if (shape[axis] == 1) continue;
+    std::int64_t step[kMaxOperands];
+    const int last = layout.shape.size() - 1;
+    bool merge = last >= 0;
+    for (int k = 0; k < n; ++k) {
+      const Array& a = call.in[static_cast<std::size_t>(k)];
+      const int own = axis - (shape.size() - a.rank());
+      step[k] = own < 0 || a.dim(own) == 1 ? 0 : a.strides()[own];
+      merge = merge && layout.strides[k][last] == step[k] * shape[axis];
+    }
+    if (merge) {
+      layout.shape[last] *= shape[axis];
+      for (int k = 0; k < n; ++k) layout.strides[k][last] = step[k];
+    } else {
+      layout.shape.push_back(shape[axis]);
+      for (int k = 0; k < n; ++k) layout.strides[k].push_back(step[k]);
+    }
+  }
+  return layout;
+}
+
+// Copies n items, `step` bytes apart, one after another.
+template <class T>
+void gather_row(const std::byte* from, std::int64_t step, std::int64_t n, std::byte* to) {
+  for (std::int64_t i = 0; i < n; ++i) std::memcpy(to + i * std::int64_t{sizeof(T)}, from + i * step, sizeof(T));
+}
+void gather_row(std::int64_t itemsize, const std::byte* from, std::int64_t step, std::int64_t n, std::byte* to) {
+  if (step == itemsize) {
+    std::memcpy(to, from, static_cast<std::size_t>(n * itemsize));
+  } else if (itemsize == 4) {
+    gather_row<std::uint32_t>(from, step, n, to);
+  } else if (itemsize == 8) {
+    gather_row<std::uint64_t>(from, step, n, to);
+  } else {
+    gather_row<std::uint8_t>(from, step, n, to);
+  }
+}
+
+// Walks an operand in the output's order and copies what it meets.
+void gather(const Operand& x, const Dims& shape, std::int64_t begin, std::int64_t n, std::byte* to) {
+  const int last = shape.size() - 1;
+  std::int64_t index[kMaxRank], offset = 0, rest = begin;
+  for (int axis = last; axis >= 0; --axis) {
+    index[axis] = rest % shape[axis];
+    rest /= shape[axis];
+    offset += index[axis] * (*x.strides)[axis];
+  }
+  while (n > 0) {
+    const std::int64_t run = std::min(n, shape[last] - index[last]);
+    gather_row(x.itemsize, x.data + offset * x.itemsize, (*x.strides)[last] * x.itemsize, run, to);
+    to += run * x.itemsize;
+    n -= run;
+    offset += run * (*x.strides)[last];
+    index[last] += run;
+    for (int axis = last; axis >= 0 && index[axis] == shape[axis]; --axis) {
+      offset -= shape[axis] * (*x.strides)[axis];
+      index[axis] = 0;
+      if (axis > 0) {
+        offset += (*x.strides)[axis - 1];
+        ++index[axis - 1];
+      }
+    }
+  }
+}
+
+std::int64_t offset_of(const Operand& x, const Dims& shape, std::int64_t at) {
+  std::int64_t offset = 0;
+  for (int axis = shape.size() - 1; axis >= 0; --axis) {
+    offset += at % shape[axis] * (*x.strides)[axis];
+    at /= shape[axis];
+  }
+  return offset;
+}
+
+struct Job {
+  Loop loop;
+  const double* params;
+  std::byte* out;
+  std::int64_t out_itemsize;
+  int n_in;
+  Operand in[kMaxOperands];
+  Dims shape;
+};
+
+// Results [begin, end) of the output.
+void run_range(const Job& job, std::int64_t begin, std::int64_t end) {
+  alignas(64) std::byte buffers[kMaxOperands][kTile * 8];
+  const std::int64_t row = job.shape.empty() ? 1 : job.shape.back();
+  const bool by_rows = row >= kShortRow;
+  const int last = job.shape.size() - 1;
+  const void* in[kMaxOperands];
+  bool direct = true;  // no operand needs a buffer that it has not yet: runs may be as long as a row
+  for (int k = 0; k < job.n_in; ++k) {
+    const Operand& x = job.in[k];
+    if (x.single) {
+      gather_row(x.itemsize, x.data, 0, std::min(kTile, end - begin), buffers[k]);
+      in[k] = buffers[k];
+    }
+    direct = direct && (x.contiguous || (by_rows && (*x.strides)[last] == 1));
+  }
+  while (begin < end) {
+    const std::int64_t to_row_end = by_rows ? row - begin % row : end - begin;
+    const std::int64_t n = std::min({end - begin, to_row_end, direct ? to_row_end : kTile});
+    for (int k = 0; k < job.n_in; ++k) {
+      const Operand& x = job.in[k];
+      if (x.single) continue;
+      if (x.contiguous) {
+        in[k] = x.data + begin * x.itemsize;
+      } else if (by_rows) {
+        const std::byte* from = x.data + offset_of(x, job.shape, begin) * x.itemsize;
+        const std::int64_t step = (*x.strides)[last] * x.itemsize;
+        if (step != x.itemsize) {
+          gather_row(x.itemsize, from, step, n, buffers[k]);
+          from = buffers[k];
+        }
+        in[k] = from;
+      } else {
+        gather(x, job.shape, begin, n, buffers[k]);
+        in[k] = buffers[k];
+      }
+    }
+    job.loop(n, job.out + begin * job.out_itemsize, in, job.params);
+    begin += n;
+  }
+}
+
+void run_loop(const Call& call, Loop loop, const double* params, double cost) {
+  Array& out = call.out[0];
+  const std::int64_t n = out.numel();
+  if (n == 0) return;
+  const std::int64_t chunk =
+      std::max(kChunkElements, (static_cast<std::int64_t>(kChunkNanoseconds / cost) + kTile - 1) / kTile * kTile);
+  const std::int64_t chunks = (n + chunk - 1) / chunk;
+
+  // The usual case, and what small arrays pay for: nothing but contiguous operands.
+  bool plain = true;
+  for (const Array& a : call.in) plain = plain && a.shape() == out.shape() && a.is_contiguous();
+  if (plain) {
+    parallel_for(chunks, [&](std::int64_t c) {
+      const std::int64_t begin = c * chunk, end = std::min(n, begin + chunk);
+      const void* in[kMaxOperands];
+      for (std::size_t k = 0; k < call.in.size(); ++k)
+        in[k] = call.in[k].bytes() + begin * static_cast<std::int64_t>(itemsize(call.in[k].dtype()));
+      loop(end - begin, out.bytes() + begin * static_cast<std::int64_t>(itemsize(out.dtype())), in, params);
+    });
+    return;
+  }
+
+  const Layout layout = merged_layout(call, out.shape());
+  Job job{loop,
+          params,
+          out.bytes(),
+          static_cast<std::int64_t>(itemsize(out.dtype())),
+          static_cast<int>(call.in.size()),
+          {},
+          layout.shape};
+  for (int k = 0; k < job.n_in; ++k) {
+    const Array& a = call.in[static_cast<std::size_t>(k)];
+    const Dims& strides = layout.strides[k];
+    const bool single = std::all_of(strides.begin(), strides.end(), [](std::int64_t s) { return s == 0; });
+    job.in[k] = {a.bytes(), static_cast<std::int64_t>(itemsize(a.dtype())),
+                 !single && strides == contiguous_strides(layout.shape), single, &strides};
+  }
+  parallel_for(chunks, [&](std::int64_t c) { run_range(job, c * chunk, std::min(n, (c + 1) * chunk)); });
+}
+
+const ElementwiseRow& row_of(const Call& call) { return *static_cast<const ElementwiseRow*>(call.kernel.impl); }
+
+void elementwise_infer(Call& call) {
+  const ElementwiseRow& row = row_of(call);
+  const DType dtype = call.in.back().dtype();
+  for (std::size_t k = 0; k < call.in.size(); ++k) {
+    const DType want = row.inputs == Inputs::Where && k == 0 ? DType::Bool : dtype;
+    if (call.in[k].dtype() != want)
+      fail(ErrorKind::DType, row.name, ": operand ", k, " must be ", name(want), "; got ", name(call.in[k].dtype()),
+           "; cast it with astype");
+  }
+  if (!row.loops[static_cast<int>(dtype)])
+    fail(ErrorKind::DType, row.name, ": expected ", row.inputs == Inputs::Floating ? "a floating dtype" : "numbers",
+         "; got ", name(dtype), "; cast with astype");
+  for (const Attr& a : call.attrs)
+    if (a.kind() != Attr::Kind::Int && a.kind() != Attr::Kind::Real)
+      fail(ErrorKind::Value, row.name, ": its parameter must be a number");
+  const Dims shape = broadcast_shape(call);
+  checked_numel(shape);  // a broadcast may be larger than any operand
+  call.out[0] = Array::abstract(shape, row.result == ElementwiseResult::Bool ? DType::Bool : dtype);
+}
+
+void elementwise_run(const Call& call) {
+  const ElementwiseRow& row = row_of(call);
+  double params[kMaxParams] = {};
+  for (std::size_t i = 0; i < call.attrs.size(); ++i) params[i] = call.attrs[i].real();
+  run_loop(call, row.loops[static_cast<int>(call.in.back().dtype())], params, static_cast<double>(row.cost));
+}
+
+// pow and pow_vjp with one exponent of 2 for all: the loop of square, which gives the same bits.
+bool is_two(const Array& a) {
+  if (a.numel() != 1) return false;
+  return dispatch(a.dtype(), [&](auto tag) { return *a.data<decltype(tag)>() == decltype(tag)(2); });
+}
+
+template <int kOperands>
+void pow_run(const Call& call) {
+  static const Kernel* square = Registry::instance().find(kOperands == 1 ? "square" : "square_vjp");
+  if (!is_two(call.in.back())) return elementwise_run(call);
+  elementwise_run({*square, call.in.first(kOperands), call.out, {}});
+}
+
+double elementwise_cost(const Call& call) {
+  std::int64_t n = 1;
+  for (const Array& a : call.in) n = std::max(n, a.numel());
+  return static_cast<double>(row_of(call).cost) * static_cast<double>(n);
+}
+
+// astype(x; dtype)
+void cast_infer(Call& call) {
+  const Attr& target = call.attrs[0];
+  if (target.kind() != Attr::Kind::Int || target.integer() < 0 || target.integer() >= kDTypeCount)
+    fail(ErrorKind::DType, "astype: expected a dtype of this package, such as ac.float32");
+  call.out[0] = Array::abstract(call.in[0].shape(), static_cast<DType>(target.integer()));
+}
+
+constexpr double kCastCost = 0.3;
+
+void cast_run(const Call& call) {
+  const auto& table = *static_cast<const CastTable*>(call.kernel.impl);
+  run_loop(call, table.loops[static_cast<int>(call.in[0].dtype())][static_cast<int>(call.out[0].dtype())], nullptr,
+           kCastCost);
+}
+
+}  // namespace
+
+void register_elementwise(Registry& registry, Isa isa) {
+  const auto add = [&](ElementwiseTable table) {
+    for (const ElementwiseRow* row = table.rows; row != table.rows + table.count; ++row) {
+      const std::string_view name = row->name;
+      const auto run = name == "pow" ? pow_run<1> : name == "pow_vjp" ? pow_run<2> : elementwise_run;
+      registry.add(
+          {row->name, row->n_in, 1, row->n_params, row->inputs, elementwise_infer, {run}, elementwise_cost, row});
+    }
+  };
+  const auto add_level = [&](ElementwiseTable (*const(&tables)[5])(), const CastTable& casts) {
+    for (auto table : tables) add(table());
+    registry.add({"astype", 1, 1, 1, Inputs::AsIs, cast_infer, {cast_run}, streaming_cost, &casts});
+  };
+#define ALICE_ADD_LEVEL(level)                                                                                       \
+  add_level({level::arithmetic_table, level::comparison_table, level::transcendental_table, level::derivative_table, \
+             level::activation_table},                                                                               \
+            level::cast_table())
+#if defined(__x86_64__)
+  if (isa == Isa::Avx512) return ALICE_ADD_LEVEL(avx512);
+  if (isa == Isa::Avx2) return ALICE_ADD_LEVEL(avx2);
+#endif
+  ALICE_ADD_LEVEL(baseline);
+#undef ALICE_ADD_LEVEL
+  (void)isa;
+}
+
+}  // namespace alice

@@ -1,0 +1,56 @@
+// The table of elementwise kernels: one row per kernel, one contiguous loop per element type.
+//
+// The driver (elementwise.cpp) and compiled programs call these loops tile by tile. A loop reads n elements of every
+// operand and writes n results; an operand may be the output itself. What an element becomes depends on its operands
+// alone: not on its place in the array, nor on n, nor on the thread.
+#pragma once
+
+#include <cstdint>
+
+#include "../core/dtype.h"
+#include "../core/isa.h"
+#include "../core/kernel.h"
+
+namespace alice {
+
+using Loop = void (*)(std::int64_t n, void* out, const void* const* in, const double* params);
+
+enum class ElementwiseResult : std::uint8_t { Same, Bool };  // the dtype of the result: the last operand's, or bool
+
+struct ElementwiseRow {
+  const char* name;
+  int n_in;
+  int n_params;  // real attributes, handed to the loop as they are
+  Inputs inputs;
+  ElementwiseResult result;
+  float cost;               // nanoseconds per element on one thread
+  Loop loops[kDTypeCount];  // by the dtype of the last operand; null where the kernel does not take the dtype
+};
+
+struct ElementwiseTable {
+  const ElementwiseRow* rows;
+  int count;
+};
+
+// A cast from one dtype to another: [from][to].
+struct CastTable {
+  Loop loops[kDTypeCount][kDTypeCount];
+};
+
+#define ALICE_DECLARE_ELEMENTWISE(level)   \
+  namespace level {                        \
+  ElementwiseTable arithmetic_table();     \
+  ElementwiseTable comparison_table();     \
+  ElementwiseTable transcendental_table(); \
+  ElementwiseTable derivative_table();     \
+  ElementwiseTable activation_table();     \
+  const CastTable& cast_table();           \
+  }
+ALICE_DECLARE_ELEMENTWISE(baseline)
+#if defined(__x86_64__)
+ALICE_DECLARE_ELEMENTWISE(avx2)
+ALICE_DECLARE_ELEMENTWISE(avx512)
+#endif
+#undef ALICE_DECLARE_ELEMENTWISE
+
+}  // namespace alice

@@ -1,0 +1,51 @@
+// Arithmetic, rounding, extremes, selection: the rows that every dtype has.
+#include "elementwise.h"
+#include "elementwise_run.h"
+
+namespace alice::ALICE_ISA {
+namespace {
+
+constexpr ElementwiseRow kRows[] = {
+    numeric<Add, 2>("add", 0.2f),
+    numeric<Subtract, 2>("subtract", 0.2f),
+    numeric<Multiply, 2>("multiply", 0.2f),
+    floating<Divide, 2>("divide", 0.3f),
+    numeric<FloorDivide, 2>("floor_divide", 5.0f),
+    numeric<Remainder, 2>("remainder", 5.0f),
+    numeric<Negative, 1>("negative", 0.15f),
+    numeric<Abs, 1>("abs", 0.15f),
+    numeric<Sign, 1>("sign", 0.15f),
+    numeric<Square, 1>("square", 0.15f),
+    numeric<Floor, 1>("floor", 0.2f),
+    numeric<Ceil, 1>("ceil", 0.2f),
+    numeric<Round, 1>("round", 0.2f),
+    numeric<Trunc, 1>("trunc", 0.2f),
+    numeric<Maximum, 2>("maximum", 0.2f),
+    numeric<Minimum, 2>("minimum", 0.2f),
+    numeric<Clip, 3>("clip", 0.3f),
+    floating<Sqrt, 1>("sqrt", 0.3f),
+    floating<Rsqrt, 1>("rsqrt", 0.8f),
+    floating<Reciprocal, 1>("reciprocal", 0.3f),
+    floating<StrongMultiply, 2>("strong_mul", 0.2f),
+    floating<StrongDivide, 2>("strong_div", 0.3f),
+    floating<AbsVjp, 2>("abs_vjp", 0.2f),
+    floating<MaximumVjp, 3>("maximum_vjp", 0.3f),
+    floating<MinimumVjp, 3>("minimum_vjp", 0.3f),
+    floating<ClipVjp, 4>("clip_vjp", 0.3f),
+    {"where",
+     3,
+     0,
+     Inputs::Where,
+     ElementwiseResult::Same,
+     0.25f,
+     {loop<Where, bool, bool, bool, bool>, loop<Where, std::uint8_t, bool, std::uint8_t, std::uint8_t>,
+      loop<Where, std::int32_t, bool, std::int32_t, std::int32_t>,
+      loop<Where, std::int64_t, bool, std::int64_t, std::int64_t>, loop<Where, float, bool, float, float>,
+      loop<Where, double, bool, double, double>}},
+};
+
+}  // namespace
+
+ElementwiseTable arithmetic_table() { return table_of(kRows); }
+
+}  // namespace alice::ALICE_ISA

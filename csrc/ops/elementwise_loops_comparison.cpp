@@ -1,0 +1,40 @@
+// Comparisons, logic and casts.
+#include "elementwise.h"
+#include "elementwise_run.h"
+
+namespace alice::ALICE_ISA {
+namespace {
+
+constexpr ElementwiseRow kRows[] = {
+    predicate<Equal, 2>("equal", 0.15f),
+    predicate<NotEqual, 2>("not_equal", 0.15f),
+    predicate<Less, 2>("less", 0.15f),
+    predicate<LessEqual, 2>("less_equal", 0.15f),
+    predicate<Greater, 2>("greater", 0.15f),
+    predicate<GreaterEqual, 2>("greater_equal", 0.15f),
+    predicate<LogicalAnd, 2>("logical_and", 0.15f),
+    predicate<LogicalOr, 2>("logical_or", 0.15f),
+    predicate<LogicalXor, 2>("logical_xor", 0.15f),
+    predicate<LogicalNot, 1>("logical_not", 0.1f),
+    predicate<IsNan, 1>("isnan", 0.1f),
+    predicate<IsInf, 1>("isinf", 0.1f),
+    predicate<IsFinite, 1>("isfinite", 0.1f),
+};
+
+template <class From>
+struct CastsFrom {
+  template <class To>
+  static constexpr Loop to = loop<Cast<To>, To, From>;
+};
+#define ALICE_CASTS_FROM(From)                                                                              \
+  {CastsFrom<From>::to<bool>,         CastsFrom<From>::to<std::uint8_t>, CastsFrom<From>::to<std::int32_t>, \
+   CastsFrom<From>::to<std::int64_t>, CastsFrom<From>::to<float>,        CastsFrom<From>::to<double>}
+constexpr CastTable kCasts = {{ALICE_CASTS_FROM(bool), ALICE_CASTS_FROM(std::uint8_t), ALICE_CASTS_FROM(std::int32_t),
+                               ALICE_CASTS_FROM(std::int64_t), ALICE_CASTS_FROM(float), ALICE_CASTS_FROM(double)}};
+
+}  // namespace
+
+ElementwiseTable comparison_table() { return table_of(kRows); }
+const CastTable& cast_table() { return kCasts; }
+
+}  // namespace alice::ALICE_ISA

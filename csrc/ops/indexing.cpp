@@ -1,0 +1,459 @@
+// Reading at integer indices, and the adjoints, which add into zeros at the same places.
+//
+// gather is NumPy's advanced indexing without the slices: integer arrays broadcast together pick items along
+// as many axes, and their common shape stands in the result where `out_axis` says. take is the same for one axis.
+// All indices are checked before anything is written. An adjoint adds to each place in the order of the
+// indices, on one thread per place: repeated indices give the same bits for any number of threads.
+#include <cstring>
+
+#include "../core/thread_pool.h"
+#include "axes.h"
+#include "register.h"
+#include "strided_copy.h"
+
+namespace alice {
+namespace {
+
+constexpr std::int64_t kChunkItems = 32 * 1024;
+
+using Arrays = std::span<const Array>;
+
+void require_indices(const char* op, Arrays indices) {
+  for (const Array& index : indices)
+    if (!is_integer(index.dtype()))
+      fail(ErrorKind::DType, op, ": indices must be integers; got dtype ", name(index.dtype()));
+}
+
+template <class F>
+void dispatch_index(DType t, F&& f) {
+  switch (t) {
+    case DType::UInt8: return f(std::uint8_t{});
+    case DType::Int32: return f(std::int32_t{});
+    default: return f(std::int64_t{});
+  }
+}
+
+// Calls f(i, item) for every item in row-major order.
+template <class T, class F>
+void visit(const Array& a, F&& f) {
+  const std::int64_t n = a.numel();
+  const T* data = a.data<T>();
+  if (a.is_contiguous()) {
+    for (std::int64_t i = 0; i < n; ++i) f(i, data[i]);
+    return;
+  }
+  Dims index = Dims::filled(a.rank(), 0);
+  std::int64_t offset = 0;
+  for (std::int64_t i = 0; i < n; ++i) {
+    f(i, data[offset]);
+    for (int axis = a.rank() - 1; axis >= 0; --axis) {
+      offset += a.strides()[axis];
+      if (++index[axis] < a.dim(axis)) break;
+      offset -= a.dim(axis) * a.strides()[axis];
+      index[axis] = 0;
+    }
+  }
+}
+
+[[noreturn]] void out_of_range(const char* op, std::int64_t index, int axis, std::int64_t size) {
+  fail(ErrorKind::Index, op, ": index ", index, " is out of range for axis ", axis, " with size ", size);
+}
+
+// The indices as contiguous int64 from 0 to size - 1: -1 is the last item.
+Array wrapped_indices(const char* op, const Array& index, int axis, std::int64_t size) {
+  Array wrapped = Array::empty(index.shape(), DType::Int64);
+  auto* out = wrapped.data<std::int64_t>();
+  dispatch_index(index.dtype(), [&](auto tag) {
+    visit<decltype(tag)>(index, [&](std::int64_t i, std::int64_t value) {
+      if (value < -size || value >= size) out_of_range(op, value, axis, size);
+      out[i] = value < 0 ? value + size : value;
+    });
+  });
+  return wrapped;
+}
+
+// The array seen as `shape`, whose dimensions equal the array's or stand where it has size 1 or none.
+Array broadcast_view(const Array& a, const Dims& shape) {
+  Dims strides = Dims::filled(shape.size(), 0);
+  const int extra = shape.size() - a.rank();
+  for (int axis = 0; axis < a.rank(); ++axis)
+    if (a.dim(axis) != 1) strides[axis + extra] = a.strides()[axis];
+  return Array::view(a, shape, strides, 0);
+}
+
+// --------------------------------------------------------------------------------------- take, gather
+
+struct GatherPlan {
+  Dims axes;          // the indexed axes of x, wrapped, one per index array
+  Dims index_shape;   // of all index arrays broadcast together
+  Dims outer, inner;  // the other axes of x, before and after the index dimensions in the result
+  Dims result;        // shape of the result
+};
+
+GatherPlan plan_gather(const char* op, const Dims& x, Arrays indices, const Dims& axes, std::int64_t out_axis) {
+  GatherPlan plan;
+  require_indices(op, indices);
+  if (static_cast<std::size_t>(axes.size()) != indices.size())
+    fail(ErrorKind::Shape, op, ": one axis per index array is needed; got axes ", axes, " for ", indices.size(),
+         " index arrays");
+  const Dims indexed = axis_flags(op, Attr(axes), x.size());
+  for (std::int64_t axis : axes) plan.axes.push_back(wrap_axis(op, axis, x.size()));
+  int rank = 0;
+  for (const Array& index : indices) rank = std::max(rank, index.rank());
+  plan.index_shape = Dims::filled(rank, 1);
+  for (const Array& index : indices) {
+    for (int i = 0; i < index.rank(); ++i) {
+      std::int64_t& common = plan.index_shape[rank - index.rank() + i];
+      if (index.dim(i) == 1 || index.dim(i) == common) continue;
+      if (common != 1)
+        fail(ErrorKind::Shape, op, ": index arrays must broadcast together; got shapes ", indices[0].shape(), " and ",
+             index.shape());
+      common = index.dim(i);
+    }
+  }
+  const int others = x.size() - axes.size();
+  if (out_axis < 0 || out_axis > others)
+    fail(ErrorKind::Shape, op, ": out_axis must be from 0 to ", others, "; got ", out_axis);
+  for (int axis = 0; axis < x.size(); ++axis)
+    if (!indexed[axis]) (plan.outer.size() < out_axis ? plan.outer : plan.inner).push_back(axis);
+  for (std::int64_t axis : plan.outer) plan.result.push_back(x[static_cast<int>(axis)]);
+  for (std::int64_t n : plan.index_shape) plan.result.push_back(n);
+  for (std::int64_t axis : plan.inner) plan.result.push_back(x[static_cast<int>(axis)]);
+  checked_numel(plan.result);
+  return plan;
+}
+
+// The offsets of all index combinations over a few axes, in row-major order.
+Array offset_table(const Dims& axes, const Array& x) {
+  std::int64_t items = 1;
+  for (std::int64_t axis : axes) items *= x.dim(static_cast<int>(axis));
+  Array table = Array::empty({items}, DType::Int64);
+  auto* out = table.data<std::int64_t>();
+  if (items == 0) return table;
+  // Grows axis by axis: each item of the table so far becomes a run of dim(axis) items.
+  out[0] = 0;
+  std::int64_t filled = 1;
+  for (std::int64_t listed : axes) {
+    const auto axis = static_cast<int>(listed);
+    const std::int64_t n = x.dim(axis), step = x.strides()[axis];
+    for (std::int64_t i = filled - 1; i >= 0; --i) {
+      const std::int64_t base = out[i];
+      for (std::int64_t j = n - 1; j >= 0; --j) out[i * n + j] = base + j * step;
+    }
+    filled *= n;
+  }
+  return table;
+}
+
+// Where in `x` the items lie: an offset per outer position, plus one per index, plus one per inner position.
+struct Offsets {
+  Array outer, index, inner;
+  std::int64_t n_outer, n_index, n_inner;
+  bool inner_is_run;  // the inner positions are neighbours in memory, and need no table
+};
+
+Offsets gather_offsets(const char* op, const GatherPlan& plan, const Array& x, Arrays indices) {
+  Offsets at;
+  at.index = Array::empty({checked_numel(plan.index_shape)}, DType::Int64);
+  zero_fill(at.index);
+  auto* sum = at.index.data<std::int64_t>();
+  // Indices that broadcast away against an empty array are never used; NumPy does not check them either.
+  for (std::size_t j = 0; j < indices.size() && at.index.numel() > 0; ++j) {
+    const int axis = static_cast<int>(plan.axes[static_cast<int>(j)]);
+    const std::int64_t step = x.strides()[axis];
+    const Array wrapped = wrapped_indices(op, indices[j], axis, x.dim(axis));
+    visit<std::int64_t>(broadcast_view(wrapped, plan.index_shape),
+                        [&](std::int64_t i, std::int64_t value) { sum[i] += value * step; });
+  }
+  at.inner_is_run = true;
+  at.n_inner = 1;
+  for (int i = plan.inner.size() - 1; i >= 0; --i) {
+    const auto axis = static_cast<int>(plan.inner[i]);
+    at.inner_is_run = at.inner_is_run && (x.dim(axis) == 1 || x.strides()[axis] == at.n_inner);
+    at.n_inner *= x.dim(axis);
+  }
+  if (!at.inner_is_run) at.inner = offset_table(plan.inner, x);
+  at.outer = offset_table(plan.outer, x);
+  at.n_outer = at.outer.numel();
+  at.n_index = at.index.numel();
+  return at;
+}
+
+template <class T>
+void gather_items(const Offsets& at, const T* x, T* out) {
+  const auto *outer = at.outer.data<std::int64_t>(), *index = at.index.data<std::int64_t>();
+  const auto* inner = at.inner.data<std::int64_t>();
+  const std::int64_t n = at.n_inner, rows = at.n_outer * at.n_index;
+  if (rows == 0 || n == 0) return;
+  const std::int64_t group = std::max<std::int64_t>(1, kChunkItems / n);
+  parallel_for((rows + group - 1) / group, [&](std::int64_t chunk) {
+    std::int64_t o = chunk * group / at.n_index, k = chunk * group % at.n_index;
+    for (std::int64_t row = chunk * group; row < std::min(rows, (chunk + 1) * group); ++row) {
+      const T* src = x + outer[o] + index[k];
+      T* dst = out + row * n;
+      if (n == 1) {
+        *dst = *src;
+      } else if (at.inner_is_run) {
+        std::memcpy(dst, src, static_cast<std::size_t>(n) * sizeof(T));
+      } else {
+        for (std::int64_t i = 0; i < n; ++i) dst[i] = src[inner[i]];
+      }
+      if (++k == at.n_index) k = 0, ++o;
+    }
+  });
+}
+
+// out[place] += g over all outer positions in [o, o_end) and inner positions in [i_begin, i_end).
+template <class T>
+void scatter_items(const Offsets& at, const T* g, T* out, std::int64_t o, std::int64_t o_end, std::int64_t i_begin,
+                   std::int64_t i_end) {
+  const auto *outer = at.outer.data<std::int64_t>(), *index = at.index.data<std::int64_t>();
+  const auto* inner = at.inner.data<std::int64_t>();
+  for (; o < o_end; ++o) {
+    for (std::int64_t k = 0; k < at.n_index; ++k) {
+      const T* src = g + (o * at.n_index + k) * at.n_inner;
+      T* dst = out + outer[o] + index[k];
+      if (at.inner_is_run) {
+        for (std::int64_t i = i_begin; i < i_end; ++i) dst[i] += src[i];
+      } else {
+        for (std::int64_t i = i_begin; i < i_end; ++i) dst[inner[i]] += src[i];
+      }
+    }
+  }
+}
+
+template <class T>
+void scatter_all(const Offsets& at, const T* g, T* out) {
+  // Threads share no place of `out`: the cut goes through the outer positions, or through the inner ones.
+  const std::int64_t work = at.n_outer * at.n_index * at.n_inner;
+  if (work == 0) return;
+  const std::int64_t wish = std::clamp<std::int64_t>(work / kChunkItems, 1, 64);
+  const bool by_outer = at.n_outer >= wish;
+  const std::int64_t n = by_outer ? at.n_outer : at.n_inner;
+  std::int64_t block = (n + wish - 1) / wish;
+  if (!by_outer) block = (block + 15) / 16 * 16;  // whole cache lines
+  parallel_for((n + block - 1) / block, [&](std::int64_t chunk) {
+    const std::int64_t begin = chunk * block, end = std::min(n, begin + block);
+    if (by_outer) {
+      scatter_items(at, g, out, begin, end, 0, at.n_inner);
+    } else {
+      scatter_items(at, g, out, 0, at.n_outer, begin, end);
+    }
+  });
+}
+
+// take: attrs axis. gather: attrs axes, out_axis.
+GatherPlan plan_forward(const Call& call) {
+  const Array& x = call.in[0];
+  const char* op = call.kernel.name;
+  if (call.attrs.size() == 1) {
+    const int axis = wrap_axis(op, call.attrs[0].integer(), x.rank());
+    return plan_gather(op, x.shape(), call.in.subspan(1), {axis}, axis);
+  }
+  return plan_gather(op, x.shape(), call.in.subspan(1), call.attrs[0].dims(), call.attrs[1].integer());
+}
+
+void gather_infer(Call& call) { call.out[0] = Array::abstract(plan_forward(call).result, call.in[0].dtype()); }
+
+void gather_run(const Call& call) {
+  const Array &x = call.in[0], &out = call.out[0];
+  const Offsets at = gather_offsets(call.kernel.name, plan_forward(call), x, call.in.subspan(1));
+  switch (itemsize(x.dtype())) {
+    case 1: return gather_items(at, x.data<std::uint8_t>(), out.data<std::uint8_t>());
+    case 4: return gather_items(at, x.data<std::uint32_t>(), out.data<std::uint32_t>());
+    default: return gather_items(at, x.data<std::uint64_t>(), out.data<std::uint64_t>());
+  }
+}
+
+// inputs g, indices …; attrs shape of x, axes, out_axis.
+GatherPlan plan_adjoint(const Call& call) {
+  checked_numel(call.attrs[0].dims());
+  return plan_gather(call.kernel.name, call.attrs[0].dims(), call.in.subspan(1), call.attrs[1].dims(),
+                     call.attrs[2].integer());
+}
+
+void require_cotangent(const Call& call, const Dims& shape) {
+  const Array& g = call.in[0];
+  if (!is_floating(g.dtype()))
+    fail(ErrorKind::DType, call.kernel.name, ": g must be float32 or float64; got ", name(g.dtype()));
+  if (!(g.shape() == shape))
+    fail(ErrorKind::Shape, call.kernel.name, ": g must have shape ", shape, "; got ", g.shape());
+}
+
+void gather_vjp_infer(Call& call) {
+  require_cotangent(call, plan_adjoint(call).result);
+  call.out[0] = Array::abstract(call.attrs[0].dims(), call.in[0].dtype());
+}
+
+void gather_vjp_run(const Call& call) {
+  const Array& out = call.out[0];
+  const Offsets at = gather_offsets(call.kernel.name, plan_adjoint(call), out, call.in.subspan(1));
+  zero_fill(out);
+  const Array g = as_contiguous(call.in[0]);
+  dispatch_floating(g.dtype(), [&](auto tag) {
+    using T = decltype(tag);
+    scatter_all(at, g.data<T>(), out.data<T>());
+  });
+}
+
+// ------------------------------------------------------------------------------------ take_along_axis
+
+// Inputs x (or g) and indices; the indices broadcast along all axes but one. Returns that axis.
+int check_along_axis(const char* op, const Dims& x, const Array& index, std::int64_t axis_wish) {
+  require_indices(op, {&index, 1});
+  const int axis = wrap_axis(op, axis_wish, x.size());
+  bool fits = index.rank() == x.size();
+  for (int d = 0; fits && d < x.size(); ++d) fits = d == axis || index.dim(d) == 1 || index.dim(d) == x[d];
+  if (!fits)
+    fail(ErrorKind::Shape, op, ": indices must have x's shape, or 1, on every axis but ", axis, "; got x ", x,
+         ", indices ", index.shape());
+  return axis;
+}
+
+Dims along_axis_shape(const Dims& x, const Array& index, int axis) {
+  Dims shape = x;
+  shape[axis] = index.dim(axis);
+  checked_numel(shape);
+  return shape;
+}
+
+void take_along_axis_infer(Call& call) {
+  const Array& x = call.in[0];
+  const int axis = check_along_axis("take_along_axis", x.shape(), call.in[1], call.attrs[0].integer());
+  call.out[0] = Array::abstract(along_axis_shape(x.shape(), call.in[1], axis), x.dtype());
+}
+
+// Calls f(i, x_row, index, step, n) for rows of the result along its last axis, i being the row's first item: item j
+// of the row pairs with x[x_row + j * step + index[j] * stride of axis].
+struct RowWalk {
+  const Array& x;      // whose items are chosen
+  const Array& index;  // broadcast to the result's shape
+  int axis;
+
+  template <class F>
+  void rows(std::int64_t begin, std::int64_t end, F&& f) const {
+    const int last = index.rank() - 1;
+    const std::int64_t n = index.dim(last), step = last == axis ? 0 : x.strides()[last];
+    for (std::int64_t row = begin; row < end; ++row) {
+      std::int64_t rest = row, x_row = 0, index_row = 0;
+      for (int d = last - 1; d >= 0; --d) {
+        const std::int64_t i = rest % index.dim(d);
+        rest /= index.dim(d);
+        if (d != axis) x_row += i * x.strides()[d];
+        index_row += i * index.strides()[d];
+      }
+      f(row * n, x_row, index.data<std::int64_t>() + index_row, step, n);
+    }
+  }
+};
+
+void take_along_axis_run(const Call& call) {
+  const Array &x = call.in[0], &out = call.out[0];
+  const int axis = wrap_axis("take_along_axis", call.attrs[0].integer(), x.rank());
+  const Array index = broadcast_view(wrapped_indices("take_along_axis", call.in[1], axis, x.dim(axis)), out.shape());
+  if (out.numel() == 0) return;
+  const RowWalk walk{x, index, axis};
+  const std::int64_t rows = out.numel() / index.dim(index.rank() - 1);
+  const std::int64_t group = std::max<std::int64_t>(1, kChunkItems / index.dim(index.rank() - 1));
+  const std::int64_t index_step = index.strides()[index.rank() - 1], pick = x.strides()[axis];
+  dispatch(x.dtype(), [&](auto tag) {
+    using T = decltype(tag);
+    parallel_for((rows + group - 1) / group, [&](std::int64_t chunk) {
+      walk.rows(chunk * group, std::min(rows, (chunk + 1) * group),
+                [&](std::int64_t i, std::int64_t x_row, const std::int64_t* at, std::int64_t step, std::int64_t n) {
+                  const T* src = x.data<T>() + x_row;
+                  for (std::int64_t j = 0; j < n; ++j) out.data<T>()[i + j] = src[j * step + at[j * index_step] * pick];
+                });
+    });
+  });
+}
+
+// inputs g, indices; attrs shape of x, axis.
+void take_along_axis_vjp_infer(Call& call) {
+  const Dims& shape = call.attrs[0].dims();
+  checked_numel(shape);
+  const int axis = check_along_axis("take_along_axis_vjp", shape, call.in[1], call.attrs[1].integer());
+  require_cotangent(call, along_axis_shape(shape, call.in[1], axis));
+  call.out[0] = Array::abstract(shape, call.in[0].dtype());
+}
+
+void take_along_axis_vjp_run(const Call& call) {
+  const Array& out = call.out[0];
+  const int axis = wrap_axis("take_along_axis_vjp", call.attrs[1].integer(), out.rank());
+  const Array g = as_contiguous(call.in[0]);
+  const Array index =
+      broadcast_view(wrapped_indices("take_along_axis_vjp", call.in[1], axis, out.dim(axis)), g.shape());
+  zero_fill(out);
+  if (g.numel() == 0) return;
+  const RowWalk walk{out, index, axis};
+  const int last = index.rank() - 1;
+  const std::int64_t rows = g.numel() / index.dim(last);
+  // The rows of one first index share no place with those of another, unless the first axis is the chosen one.
+  const std::int64_t blocks = axis == 0 || last == 0 ? 1 : index.dim(0), block_rows = rows / blocks;
+  const std::int64_t group =
+      std::max<std::int64_t>(1, kChunkItems / std::max<std::int64_t>(1, block_rows * index.dim(last)));
+  const std::int64_t index_step = index.strides()[last], pick = out.strides()[axis];
+  dispatch_floating(g.dtype(), [&](auto tag) {
+    using T = decltype(tag);
+    parallel_for((blocks + group - 1) / group, [&](std::int64_t chunk) {
+      walk.rows(chunk * group * block_rows, std::min(blocks, (chunk + 1) * group) * block_rows,
+                [&](std::int64_t i, std::int64_t x_row, const std::int64_t* at, std::int64_t step, std::int64_t n) {
+                  T* dst = out.data<T>() + x_row;
+                  for (std::int64_t j = 0; j < n; ++j) dst[j * step + at[j * index_step] * pick] += g.data<T>()[i + j];
+                });
+    });
+  });
+}
+
+// -------------------------------------------------------------------------------------------- one_hot
+
+// attrs: number of classes, dtype.
+void one_hot_infer(Call& call) {
+  require_indices("one_hot", call.in.first(1));
+  const std::int64_t classes = call.attrs[0].integer(), dtype = call.attrs[1].integer();
+  if (classes < 1) fail(ErrorKind::Value, "one_hot: num_classes must be at least 1; got ", classes);
+  if (dtype < 0 || dtype >= kDTypeCount) fail(ErrorKind::DType, "one_hot: unknown dtype number ", dtype);
+  Dims shape = call.in[0].shape();
+  shape.push_back(classes);
+  checked_numel(shape);
+  call.out[0] = Array::abstract(shape, static_cast<DType>(dtype));
+}
+
+void one_hot_run(const Call& call) {
+  const Array &labels = call.in[0], &out = call.out[0];
+  const std::int64_t classes = call.attrs[0].integer();
+  dispatch_index(labels.dtype(), [&](auto tag) {
+    using I = decltype(tag);
+    visit<I>(labels, [&](std::int64_t, std::int64_t label) {  // a label does not wrap: -1 is a mistake here
+      if (label < 0 || label >= classes)
+        fail(ErrorKind::Index, "one_hot: labels must be from 0 to ", classes - 1, "; got ", label);
+    });
+    zero_fill(out);
+    dispatch(out.dtype(), [&](auto one) {
+      using T = decltype(one);
+      visit<I>(labels, [&](std::int64_t i, std::int64_t label) { out.data<T>()[i * classes + label] = T{1}; });
+    });
+  });
+}
+
+double indexing_cost(const Call& call) {  // the items read or added one by one, and the result
+  double items = 0.25 * static_cast<double>(call.out[0].numel());
+  for (const Array& index : call.in.subspan(1)) items += static_cast<double>(index.numel());
+  return items + static_cast<double>(std::min(call.in[0].numel(), call.out[0].numel()));
+}
+
+}  // namespace
+
+void register_indexing(Registry& registry, Isa) {
+  auto add = [&](const char* name, int n_in, int n_attrs, void (*infer)(Call&), void (*run)(const Call&)) {
+    registry.add({name, n_in, 1, n_attrs, Inputs::AsIs, infer, {run}, indexing_cost});
+  };
+  add("take", 2, 1, gather_infer, gather_run);
+  add("gather", -1, 2, gather_infer, gather_run);
+  add("gather_vjp", -1, 3, gather_vjp_infer, gather_vjp_run);
+  add("take_along_axis", 2, 1, take_along_axis_infer, take_along_axis_run);
+  add("take_along_axis_vjp", 2, 2, take_along_axis_vjp_infer, take_along_axis_vjp_run);
+  add("one_hot", 1, 2, one_hot_infer, one_hot_run);
+}
+
+}  // namespace alice

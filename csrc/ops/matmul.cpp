@@ -1,0 +1,241 @@
+// matmul: NumPy's semantics. One-dimensional operands are vectors, leading dimensions are batches and broadcast.
+#include <algorithm>
+
+#include "../core/error.h"
+#include "../core/thread_pool.h"
+#include "blas.h"
+#include "matmul_driver.h"
+#include "register.h"
+
+namespace alice {
+namespace {
+
+using std::int64_t;
+
+// The shape of one call. Which loop computes it (product, matrix-vector, dot) depends on these extents alone.
+struct Shape {
+  int64_t m = 1, n = 1, k = 0;
+  Dims batch;            // of the result
+  bool b_shared = true;  // every batch uses the same b, by its shape
+  int64_t batches() const {
+    int64_t count = 1;
+    for (int64_t d : batch) count *= d;
+    return count;
+  }
+};
+
+Shape shape_of(const Dims& a, const Dims& b) {
+  Shape s;
+  if (a.empty() || b.empty())
+    fail(ErrorKind::Shape, "matmul: a and b must have at least one dimension; got a ", a, ", b ", b,
+         "; use * to multiply by a scalar");
+  s.k = a.back();
+  const int contracted = b.size() == 1 ? 0 : b.size() - 2;
+  if (b[contracted] != s.k)
+    fail(ErrorKind::Shape, "matmul: a.shape[-1] must equal b.shape[", b.size() == 1 ? "-1" : "-2", "]; got a ", a,
+         ", b ", b);
+  if (a.size() > 1) s.m = a[a.size() - 2];
+  if (b.size() > 1) s.n = b.back();
+  const int a_batch = std::max(a.size() - 2, 0), b_batch = std::max(b.size() - 2, 0);
+  const int rank = std::max(a_batch, b_batch);
+  for (int i = 0; i < rank; ++i) {
+    const int ia = i - (rank - a_batch), ib = i - (rank - b_batch);
+    const int64_t da = ia < 0 ? 1 : a[ia], db = ib < 0 ? 1 : b[ib];
+    if (da != db && da != 1 && db != 1)
+      fail(ErrorKind::Shape, "matmul: batch dimensions must be equal or 1; got a ", a, ", b ", b);
+    s.batch.push_back(da == 1 ? db : da);
+    if (db != 1) s.b_shared = false;
+  }
+  return s;
+}
+
+void infer(Call& call) {
+  const Array &a = call.in[0], &b = call.in[1];
+  const Shape s = shape_of(a.shape(), b.shape());
+  Dims out = s.batch;
+  if (a.rank() > 1) out.push_back(s.m);
+  if (b.rank() > 1) out.push_back(s.n);
+  call.out[0] = Array::abstract(out, a.dtype());
+}
+
+// The batch dimensions as loops: extents and strides, adjacent ones merged where both operands allow it.
+struct Batches {
+  int rank = 0;
+  int64_t extent[kMaxRank], a_step[kMaxRank], b_step[kMaxRank];
+
+  Batches(const Shape& s, const Array& a, const Array& b) {
+    const int size = s.batch.size();
+    for (int i = 0; i < size; ++i) {
+      const int64_t e = s.batch[i];
+      if (e == 1) continue;
+      const int64_t sa = step(a, i - size), sb = step(b, i - size);
+      if (rank > 0 && a_step[rank - 1] == e * sa && b_step[rank - 1] == e * sb) {
+        extent[rank - 1] *= e;
+        a_step[rank - 1] = sa;
+        b_step[rank - 1] = sb;
+      } else {
+        extent[rank] = e;
+        a_step[rank] = sa;
+        b_step[rank++] = sb;
+      }
+    }
+  }
+
+  // Where batch number `item` begins.
+  void offsets(int64_t item, int64_t& a, int64_t& b) const {
+    a = b = 0;
+    for (int i = rank - 1; i > 0; --i) {
+      const int64_t at = item % extent[i];
+      item /= extent[i];
+      a += at * a_step[i];
+      b += at * b_step[i];
+    }
+    if (rank > 0) {
+      a += item * a_step[0];
+      b += item * b_step[0];
+    }
+  }
+
+ private:
+  // Stride over the batch dimension `from_end` (-1: the last one), 0 where the operand is broadcast.
+  static int64_t step(const Array& x, int from_end) {
+    const int i = x.rank() - 2 + from_end;
+    return i < 0 || x.dim(i) == 1 ? 0 : x.strides()[i];
+  }
+};
+
+template <class T>
+Matrix<T> left(const Array& a) {
+  const Dims& s = a.strides();
+  return a.rank() == 1 ? Matrix<T>{a.data<T>(), 0, s[0]} : Matrix<T>{a.data<T>(), s[a.rank() - 2], s.back()};
+}
+
+template <class T>
+Matrix<T> right(const Array& b) {
+  const Dims& s = b.strides();
+  return b.rank() == 1 ? Matrix<T>{b.data<T>(), s[0], 0} : Matrix<T>{b.data<T>(), s[b.rank() - 2], s.back()};
+}
+
+// Calls body(first, last) for runs of items, several to a chunk when one of them is little work; an item that
+// fills a chunk of its own shares its work among the threads itself.
+template <class Body>
+void for_items(int64_t items, double chunks_per_item, Body&& body) {
+  if (items <= 1 || chunks_per_item >= 1) {
+    body(0, items);
+    return;
+  }
+  const double fit = 1 / std::max(chunks_per_item, 1e-9);
+  const int64_t per_chunk = fit < static_cast<double>(items) ? static_cast<int64_t>(fit) : items;
+  parallel_for((items + per_chunk - 1) / per_chunk,
+               [&](int64_t chunk) { body(chunk * per_chunk, std::min(items, (chunk + 1) * per_chunk)); });
+}
+
+template <class T>
+void multiply(const Products<T>& products, Shape s, const Array& a_in, const Array& b_in, T* c) {
+  Matrix<T> a = left<T>(a_in), b = right<T>(b_in);
+  Batches batches(s, a_in, b_in);
+  // With one b for all, the batch is only more rows: C's follow each other, and A's do where its strides say so.
+  const bool more_rows = s.b_shared && batches.rank > 0;
+  const bool product = s.n > 1 && (s.m > 1 || more_rows);
+  const bool dot = s.n == 1 && s.m == 1 && !more_rows;
+  if (s.b_shared) {
+    while (batches.rank > 0) {
+      const int last = batches.rank - 1;
+      if (s.m != 1 && batches.a_step[last] != s.m * a.row) break;
+      if (s.m == 1) a.row = batches.a_step[last];
+      s.m *= batches.extent[last];
+      --batches.rank;
+    }
+  }
+  int64_t items = 1;
+  for (int i = 0; i < batches.rank; ++i) items *= batches.extent[i];
+  const double multiplies = static_cast<double>(s.m) * static_cast<double>(s.n) * static_cast<double>(s.k);
+  const double chunks = multiplies / static_cast<double>(product ? kChunkMultiplies : kChunkElements);
+  for_items(items, chunks, [&](int64_t first, int64_t last) {
+    // Runs of items at equal steps go down in one call.
+    const int64_t run = batches.rank <= 1 ? last - first : 1;
+    for (int64_t item = first; item < last; item += run) {
+      int64_t a_at, b_at;
+      batches.offsets(item, a_at, b_at);
+      Matrix<T> ai{a.data + a_at, a.row, a.col}, bi{b.data + b_at, b.row, b.col};
+      const int64_t a_step = batches.rank == 1 ? batches.a_step[0] : 0;
+      const int64_t b_step = batches.rank == 1 ? batches.b_step[0] : 0;
+      T* ci = c + item * s.m * s.n;
+      if (product) {
+        products.gemm_batch(run, s.m, s.n, s.k, ai, a_step, bi, b_step, ci);
+        continue;
+      }
+      for (int64_t i = 0; i < run; ++i, ai.data += a_step, bi.data += b_step, ci += s.m * s.n) {
+        if (s.n > 1)
+          products.gemv(s.n, s.k, bi.transposed(), ai.data, ai.col, ci);
+        else if (dot)
+          products.dot(s.k, ai.data, ai.col, bi.data, bi.row, ci);
+        else
+          products.gemv(s.m, s.k, ai, bi.data, bi.row, ci);
+      }
+    }
+  });
+}
+
+template <class T>
+void multiply(IntegerGemm<T> gemm, const Shape& s, const Array& a_in, const Array& b_in, T* c) {
+  const Matrix<T> a = left<T>(a_in), b = right<T>(b_in);
+  const Batches batches(s, a_in, b_in);
+  const double row_work = static_cast<double>(s.n) * static_cast<double>(s.k);
+  for_items(s.batches() * s.m, row_work / static_cast<double>(kChunkElements), [&](int64_t first, int64_t last) {
+    for (int64_t row = first; row < last; ++row) {
+      int64_t a_at, b_at;
+      batches.offsets(row / s.m, a_at, b_at);
+      gemm(1, s.n, s.k, a.data + a_at + row % s.m * a.row, a.row, a.col, b.data + b_at, b.row, b.col, c + row * s.n);
+    }
+  });
+}
+
+struct Level {
+  Products<float> f32;
+  Products<double> f64;
+  const MatmulTable& table;
+};
+
+const Level& level_of(const Call& call) { return *static_cast<const Level*>(call.kernel.impl); }
+
+void run(const Call& call) {
+  const Array &a = call.in[0], &b = call.in[1], &out = call.out[0];
+  if (out.numel() == 0) return;
+  const Shape s = shape_of(a.shape(), b.shape());
+  const Level& level = level_of(call);
+  switch (a.dtype()) {
+    case DType::Float32: return multiply(level.f32, s, a, b, out.data<float>());
+    case DType::Float64: return multiply(level.f64, s, a, b, out.data<double>());
+    case DType::UInt8: return multiply(level.table.u8, s, a, b, out.data<std::uint8_t>());
+    case DType::Int32: return multiply(level.table.i32, s, a, b, out.data<std::int32_t>());
+    default: return multiply(level.table.i64, s, a, b, out.data<std::int64_t>());
+  }
+}
+
+double cost(const Call& call) {
+  const Array& a = call.in[0];
+  const double flops = 2.0 * static_cast<double>(call.out[0].numel()) * static_cast<double>(a.shape().back());
+  const double per_ns = a.dtype() == DType::Float32 ? 100 : a.dtype() == DType::Float64 ? 50 : 4;
+  return flops / per_ns;
+}
+
+const MatmulTable& table_for([[maybe_unused]] Isa isa) {
+#if defined(__x86_64__)
+  if (isa == Isa::Avx512) return avx512::matmul_table();
+  if (isa == Isa::Avx2) return avx2::matmul_table();
+#endif
+  return baseline::matmul_table();
+}
+
+}  // namespace
+
+void register_matmul(Registry& registry, Isa isa) {
+  blas::initialize();
+  static const MatmulTable& table = table_for(isa);
+  const bool use_blas = isa == Isa::Baseline;
+  static const Level level{{table.f32, use_blas}, {table.f64, use_blas}, table};
+  registry.add({"matmul", 2, 1, 0, Inputs::Numeric, infer, {run}, cost, &level});
+}
+
+}  // namespace alice

@@ -1,0 +1,238 @@
+#include "matmul_driver.h"
+
+#include <algorithm>
+#include <memory>
+#include <new>
+
+#include "../core/thread_pool.h"
+#include "blas.h"
+
+namespace alice {
+namespace {
+
+using std::int64_t;
+
+// B is packed in slices whose rows are this long: kDepth of them, three quarters of a MiB or so, stay in L2.
+constexpr int64_t kSliceBytes = 4096;
+// Below this many rows of A, a packed B would be read too few times to pay for the packing.
+constexpr int64_t kPackRows = 120;
+// A is packed when at least this many columns of B use it, in bands of kBandRows rows.
+constexpr int64_t kPackColumns = 192;
+constexpr int64_t kBandRows = 2048;
+constexpr int64_t kBlasTile = 512;
+constexpr int64_t kBlasMultiplies = 32 * 32 * 32;
+
+constexpr int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+// Scratch of the calling thread, kept between calls: at most kDepth rows of a slice of B and kDepth columns of a
+// band of A. Operands are never copied whole.
+template <class T>
+T* scratch(int slot, int64_t count) {
+  struct Free {
+    void operator()(void* p) const { ::operator delete(p, std::align_val_t{64}); }
+  };
+  thread_local std::unique_ptr<void, Free> memory[2];
+  thread_local std::size_t size[2] = {0, 0};
+  const std::size_t bytes = static_cast<std::size_t>(count) * sizeof(T);
+  if (size[slot] < bytes) {
+    memory[slot].reset();
+    size[slot] = 0;
+    memory[slot].reset(::operator new(bytes, std::align_val_t{64}));
+    size[slot] = bytes;
+  }
+  return static_cast<T*>(memory[slot].get());
+}
+
+}  // namespace
+
+// Nothing to pack, to cut or to share: such products spend their time in the loops, not on planning.
+template <class T>
+bool Products<T>::small(int64_t m, int64_t n, int64_t k, const Matrix<T>& b) const {
+  const double multiplies = static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k);
+  return k > 0 && k <= kDepth<T> && b.col == 1 && m < kPackRows && multiplies < 2.0 * kChunkMultiplies &&
+         !(use_blas_ && multiplies >= kBlasMultiplies);
+}
+
+template <class T>
+void Products<T>::gemm(int64_t m, int64_t n, int64_t k, Matrix<T> a, Matrix<T> b, T* c) const {
+  if (m == 0 || n == 0) return;
+  if (k == 0) {
+    std::fill_n(c, m * n, T{0});
+  } else if (small(m, n, k, b)) {
+    loops_.gemm({m, n, k, a.data, a.row, a.col, 0, b.data, b.row, loops_.columns, c, n, false});
+  } else if (use_blas_ && m * n * k >= kBlasMultiplies) {
+    by_blas(m, n, k, a, b, c);
+  } else {
+    blocked(m, n, k, a, b, c);
+  }
+}
+
+template <class T>
+void Products<T>::gemm_batch(int64_t items, int64_t m, int64_t n, int64_t k, Matrix<T> a, int64_t a_item, Matrix<T> b,
+                             int64_t b_item, T* c) const {
+  if (small(m, n, k, b)) {
+    loops_.gemm(
+        {m, n, k, a.data, a.row, a.col, 0, b.data, b.row, loops_.columns, c, n, false, items, a_item, b_item, m * n});
+    return;
+  }
+  for (int64_t i = 0; i < items; ++i) {
+    gemm(m, n, k, a, b, c);
+    a.data += a_item;
+    b.data += b_item;
+    c += m * n;
+  }
+}
+
+// Loops, from the outside: bands of rows, depth blocks, slices of columns, and chunks for the threads.
+template <class T>
+void Products<T>::blocked(int64_t m, int64_t n, int64_t k, Matrix<T> a, Matrix<T> b, T* c) const {
+  const int64_t tile_rows = loops_.rows, panel = loops_.columns;
+  const int64_t slice = kSliceBytes / static_cast<int64_t>(sizeof(T));
+  const int64_t depths = ceil_div(k, kDepth<T>);
+  const bool pack_b = b.col != 1 || m >= kPackRows;
+  const bool pack_a = n >= kPackColumns && m >= kPackRows;
+  const int64_t band = pack_a ? kBandRows / tile_rows * tile_rows : m;
+  for (int64_t i0 = 0; i0 < m; i0 += band) {
+    const int64_t mi = std::min(band, m - i0), tiles = ceil_div(mi, tile_rows);
+    for (int64_t d = 0; d < depths; ++d) {
+      const int64_t k0 = k * d / depths, nk = k * (d + 1) / depths - k0;
+      Matrix<T> ad = a.from(i0, k0);
+      if (pack_a) ad = pack_panels(scratch<T>(1, tiles * tile_rows * nk), mi, nk, tile_rows, ad);
+      for (int64_t j0 = 0; j0 < n; j0 += slice) {
+        const int64_t nj = std::min(slice, n - j0), panels = ceil_div(nj, panel);
+        Matrix<T> bd = b.from(k0, j0);
+        if (pack_b) bd = pack_panels(scratch<T>(0, panels * panel * nk), nj, nk, panel, bd.transposed()).transposed();
+        // Chunks: whole row tiles across the slice, and parts of it only when there are too few rows.
+        const int64_t fill = std::max<int64_t>(4, ceil_div(kChunkMultiplies, nj * nk * tile_rows));
+        const int64_t down = ceil_div(tiles, fill), rows = ceil_div(tiles, down) * tile_rows;
+        const int64_t wide = std::max<int64_t>(1, kChunkMultiplies / (rows * nk * panel));  // panels in a chunk
+        const int64_t across = ceil_div(panels, wide);
+        parallel_for(ceil_div(mi, rows) * across, [&](int64_t chunk) {
+          const int64_t i = chunk / across * rows, j = chunk % across * wide * panel;
+          GemmBlock<T> block{};
+          block.m = std::min(rows, mi - i);
+          block.n = std::min(wide * panel, nj - j);
+          block.k = nk;
+          block.a = ad.data + i * (pack_a ? nk : ad.row);
+          block.a_row = ad.row;
+          block.a_col = ad.col;
+          block.a_panel = pack_a ? tile_rows * nk : 0;
+          block.b = bd.data + j * (pack_b ? nk : 1);
+          block.b_row = bd.row;
+          block.b_panel = panel * (pack_b ? nk : 1);
+          block.c = c + (i0 + i) * n + j0 + j;
+          block.c_row = n;
+          block.accumulate = d > 0;
+          loops_.gemm(block);
+        });
+      }
+    }
+  }
+}
+
+// Packs x[m, k] in panels of `height` rows, each panel column by column, the last one padded.
+template <class T>
+Matrix<T> Products<T>::pack_panels(T* out, int64_t m, int64_t k, int64_t height, Matrix<T> x) const {
+  const int64_t panels = ceil_div(m, height), per_chunk = std::max<int64_t>(1, kChunkElements / (height * k));
+  parallel_for(ceil_div(panels, per_chunk), [&](int64_t chunk) {
+    const int64_t last = std::min(panels, (chunk + 1) * per_chunk);
+    for (int64_t p = chunk * per_chunk; p < last; ++p)
+      loops_.pack(std::min(height, m - p * height), k, x.data + p * height * x.row, x.row, x.col, out + p * height * k,
+                  height);
+  });
+  return {out, 1, height};
+}
+
+template <class T>
+void Products<T>::by_blas(int64_t m, int64_t n, int64_t k, Matrix<T> a, Matrix<T> b, T* c) const {
+  // What BLAS cannot read in place (negative, zero or no unit stride) is copied.
+  std::unique_ptr<T[]> copies[2];
+  const auto readable = [](Matrix<T> x, int64_t rows, int64_t cols, std::unique_ptr<T[]>& copy) -> Matrix<T> {
+    if (blas::acceptable(rows, cols, x.row, x.col)) return x;
+    copy.reset(new T[static_cast<std::size_t>(rows * cols)]);
+    for (int64_t i = 0; i < rows; ++i)
+      for (int64_t j = 0; j < cols; ++j) copy[static_cast<std::size_t>(i * cols + j)] = x.data[i * x.row + j * x.col];
+    return {copy.get(), cols, 1};
+  };
+  a = readable(a, m, k, copies[0]);
+  b = readable(b, k, n, copies[1]);
+  const int64_t down = ceil_div(m, kBlasTile), across = ceil_div(n, kBlasTile);
+  parallel_for(down * across, [&](int64_t chunk) {
+    const int64_t i = chunk / across * kBlasTile, j = chunk % across * kBlasTile;
+    const Matrix<T> ai = a.from(i, 0), bj = b.from(0, j);
+    blas::gemm(std::min(kBlasTile, m - i), std::min(kBlasTile, n - j), k, {ai.data, ai.row, ai.col},
+               {bj.data, bj.row, bj.col}, c + i * n + j, n);
+  });
+}
+
+template <class T>
+void Products<T>::gemv(int64_t m, int64_t k, Matrix<T> a, const T* x, int64_t x_step, T* y) const {
+  if (k == 0) std::fill_n(y, m, T{0});
+  if (k == 1) a.col = 1;  // the stride over a single column says nothing
+  const bool copy = a.col != 1 && a.row != 1;
+  constexpr int64_t kCopyRows = 4;
+  // Where the columns are contiguous, memory is read along m: long stretches of it.
+  const int64_t least = a.col == 1 || copy ? 16 : 512;
+  const int64_t per_chunk = std::max(least, kChunkElements / std::max<int64_t>(k, 1) / least * least);
+  parallel_for(k == 0 ? 0 : ceil_div(m, per_chunk), [&](int64_t chunk) {
+    const int64_t i0 = chunk * per_chunk, i1 = std::min(m, i0 + per_chunk);
+    T* x_copy = x_step == 1 ? nullptr : scratch<T>(0, kGemvDepth);
+    T* a_copy = copy ? scratch<T>(1, kCopyRows * kGemvDepth) : nullptr;
+    for (int64_t k0 = 0; k0 < k; k0 += kGemvDepth) {
+      const int64_t nk = std::min(kGemvDepth, k - k0);
+      const T* xk = x + k0 * x_step;
+      if (x_copy) {
+        for (int64_t p = 0; p < nk; ++p) x_copy[p] = xk[p * x_step];
+        xk = x_copy;
+      }
+      for (int64_t i = i0; i < i1; i += copy ? kCopyRows : i1 - i0) {
+        const Matrix<T> part = a.from(i, k0);
+        GemvBlock<T> block{i1 - i, nk, part.data, part.row, part.col, xk, y + i, k0 > 0};
+        if (copy) {
+          block.m = std::min(kCopyRows, block.m);
+          for (int64_t r = 0; r < block.m; ++r)
+            for (int64_t p = 0; p < nk; ++p) a_copy[r * nk + p] = part.data[r * part.row + p * part.col];
+          block.a = a_copy;
+          block.a_row = nk;
+          block.a_col = 1;
+        }
+        loops_.gemv(block);
+      }
+    }
+  });
+}
+
+template <class T>
+void Products<T>::dot(int64_t k, const T* x, int64_t x_step, const T* w, int64_t w_step, T* y) const {
+  const int64_t blocks = ceil_div(k, kGemvDepth);
+  constexpr int64_t kPerChunk = kChunkElements / kGemvDepth;
+  const auto one = [&](int64_t block) {
+    const int64_t k0 = block * kGemvDepth, nk = std::min(kGemvDepth, k - k0);
+    const auto contiguous = [&](const T* p, int64_t step, int slot) {
+      p += k0 * step;
+      if (step == 1) return p;
+      T* copy = scratch<T>(slot, kGemvDepth);
+      for (int64_t i = 0; i < nk; ++i) copy[i] = p[i * step];
+      return static_cast<const T*>(copy);
+    };
+    return loops_.dot(nk, contiguous(x, x_step, 0), contiguous(w, w_step, 1));
+  };
+  if (blocks <= 1) {
+    *y = blocks == 0 ? T{0} : one(0);
+    return;
+  }
+  // Blocks are added in double precision, in order: float32 loses nothing however long the vectors are.
+  std::unique_ptr<T[]> sums(new T[static_cast<std::size_t>(blocks)]);
+  parallel_for(ceil_div(blocks, kPerChunk), [&](int64_t chunk) {
+    const int64_t last = std::min(blocks, (chunk + 1) * kPerChunk);
+    for (int64_t b = chunk * kPerChunk; b < last; ++b) sums[static_cast<std::size_t>(b)] = one(b);
+  });
+  double total = 0;
+  for (int64_t b = 0; b < blocks; ++b) total += static_cast<double>(sums[static_cast<std::size_t>(b)]);
+  *y = static_cast<T>(total);
+}
+
+template class Products<float>;
+template class Products<double>;
+
+}  // namespace alice

@@ -1,0 +1,398 @@
+// Compiled once per instruction-set level; see core/isa.h for the rules of such files.
+#include "matmul_loops.h"
+
+#include <cstddef>
+#include <utility>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+#include "../core/isa.h"
+
+namespace alice::ALICE_ISA {
+namespace {
+
+#include "matmul_vec.h"
+
+// Register tiles. kWide x 2 vectors when B is wide, kNarrow x 1 when one vector holds all its columns: as many
+// accumulators as leave room for the B vectors and one broadcast of A.
+#if defined(__AVX512F__)
+constexpr int kWide = 14, kNarrow = 16;
+#else
+constexpr int kWide = 6, kNarrow = 12;
+#endif
+
+constexpr int kPrefetchDepth = 64;
+
+template <class T>
+struct Tile {
+  std::int64_t k;
+  const T* a;
+  std::int64_t a_row, a_col;
+  const T* b;
+  std::int64_t b_row;
+  T* c;
+  std::int64_t c_row;
+  int tail;  // columns in the last vector, 1 ... kWidth
+  bool accumulate;
+};
+
+// C[Rows, Vectors * kWidth] (+)= A B with all of C in registers. Every third row of A has a pointer of its own,
+// and [p], [p + s], [p + 2 s] reach the rows between: one per row would not fit into the general registers.
+template <class T, int Rows, int Vectors, bool Masked>
+void tile(const Tile<T>& t) {
+  using V = Vec<T>;
+  using Reg = typename V::Reg;
+  constexpr int kGroups = (Rows + 2) / 3;
+  const auto mask = V::first(t.tail);
+  Reg acc[Rows][Vectors];
+#pragma GCC unroll 16
+  for (int r = 0; r < Rows; ++r)
+#pragma GCC unroll 2
+    for (int v = 0; v < Vectors; ++v) acc[r][v] = V::zero();
+
+  const std::int64_t row = t.a_row, col = t.a_col, b_row = t.b_row;
+  const T* a[kGroups];
+#pragma GCC unroll 6
+  for (int g = 0; g < kGroups; ++g) a[g] = t.a + 3 * g * row;
+  const T* b = t.b;
+  if (t.k >= kPrefetchDepth) {  // C is needed only at the end: let it come meanwhile
+    const T* c = t.c;
+#pragma GCC unroll 16
+    for (int r = 0; r < Rows; ++r, c += t.c_row)
+#pragma GCC unroll 2
+      for (int v = 0; v < Vectors; ++v) __builtin_prefetch(c + v * V::kWidth, 1);
+  }
+  for (std::int64_t k = t.k; k > 0; --k) {
+    Reg bv[Vectors];
+#pragma GCC unroll 2
+    for (int v = 0; v < Vectors; ++v)
+      bv[v] = Masked && v == Vectors - 1 ? V::load(b + v * V::kWidth, mask) : V::load(b + v * V::kWidth);
+    b += b_row;
+#pragma GCC unroll 6
+    for (int g = 0; g < kGroups; ++g) asm("" : "+r"(a[g]));  // keeps the compiler from one pointer per row
+#pragma GCC unroll 16
+    for (int r = 0; r < Rows; ++r) {
+      const Reg av = V::broadcast(a[r / 3] + (r % 3) * row);
+#pragma GCC unroll 2
+      for (int v = 0; v < Vectors; ++v) acc[r][v] = V::fma(av, bv[v], acc[r][v]);
+    }
+#pragma GCC unroll 6
+    for (int g = 0; g < kGroups; ++g) a[g] += col;
+  }
+
+  T* c = t.c;
+  const std::int64_t c_row = t.c_row;
+  const bool accumulate = t.accumulate;
+#pragma GCC unroll 16
+  for (int r = 0; r < Rows; ++r, c += c_row) {
+#pragma GCC unroll 2
+    for (int v = 0; v < Vectors; ++v) {
+      T* p = c + v * V::kWidth;
+      if (Masked && v == Vectors - 1)
+        V::store(p, accumulate ? acc[r][v] + V::load(p, mask) : acc[r][v], mask);
+      else
+        V::store(p, accumulate ? acc[r][v] + V::load(p) : acc[r][v]);
+    }
+  }
+}
+
+template <class T>
+using TileFn = void (*)(const Tile<T>&);
+
+template <class T, int Vectors, bool Masked, int... Rows>
+const TileFn<T>* tiles_of(std::integer_sequence<int, Rows...>) {
+  static constexpr TileFn<T> table[] = {tile<T, Rows + 1, Vectors, Masked>...};
+  return table;
+}
+
+// Tiles by rows - 1, for a panel of `columns` columns.
+template <class T>
+const TileFn<T>* tiles_for(std::int64_t columns) {
+  constexpr int W = Vec<T>::kWidth;
+  using Wide = std::make_integer_sequence<int, kWide>;
+  using Narrow = std::make_integer_sequence<int, kNarrow>;
+  if (columns == 2 * W) return tiles_of<T, 2, false>(Wide{});
+  if (columns > W) return tiles_of<T, 2, true>(Wide{});
+  return columns == W ? tiles_of<T, 1, false>(Narrow{}) : tiles_of<T, 1, true>(Narrow{});
+}
+
+template <class T>
+void pack(std::int64_t ni, std::int64_t nj, const T* in, std::int64_t in_i, std::int64_t in_j, T* out,
+          std::int64_t ld) {
+  using V = Vec<T>;
+  using Reg = typename V::Reg;
+  constexpr int W = V::kWidth;
+  if (in_i == 1) {
+    constexpr std::int64_t kAhead = 12;
+    const auto mask = V::first(ni % W);
+    for (std::int64_t j = 0; j < nj; ++j, in += in_j, out += ld) {
+      std::int64_t i = 0;
+      for (; i + W <= ni; i += W) {
+        __builtin_prefetch(in + i + kAhead * in_j);
+        V::store(out + i, V::load(in + i));
+      }
+      if (i < ni) V::store(out + i, V::load(in + i, mask), mask);
+    }
+    return;
+  }
+  if (in_j == 1) {
+    constexpr std::int64_t kAhead = 4 * 64 / sizeof(T);  // rows are too short and too many for the hardware's prefetch
+    for (std::int64_t i = 0; i < ni; i += W) {
+      const std::int64_t ri = ni - i < W ? ni - i : W;
+      for (std::int64_t j = 0; j < nj; j += W) {
+        const std::int64_t rj = nj - j < W ? nj - j : W;
+        const T* p = in + i * in_i + j;
+        T* q = out + j * ld + i;
+        Reg r[W];
+        // At the end of these rows the next ones: what follows a panel is the next panel.
+        const T* ahead = j + kAhead < nj ? p + kAhead : p + W * in_i + (j + kAhead - nj) - j;
+        for (std::int64_t s = 0; s < ri; ++s) __builtin_prefetch(ahead + s * in_i);
+        if (ri == W && rj == W) {
+#pragma GCC unroll 16
+          for (int s = 0; s < W; ++s) r[s] = V::load(p + s * in_i);
+          transpose<T>(r);
+#pragma GCC unroll 16
+          for (int s = 0; s < W; ++s) V::store(q + s * ld, r[s]);
+        } else {
+          const auto load_mask = V::first(rj), store_mask = V::first(ri);
+#pragma GCC unroll 16
+          for (int s = 0; s < W; ++s) r[s] = s < ri ? V::load(p + s * in_i, load_mask) : V::zero();
+          transpose<T>(r);
+#pragma GCC unroll 16
+          for (int s = 0; s < W; ++s)
+            if (s < rj) V::store(q + s * ld, r[s], store_mask);
+        }
+      }
+    }
+    return;
+  }
+  for (std::int64_t j = 0; j < nj; ++j)
+    for (std::int64_t i = 0; i < ni; ++i) out[j * ld + i] = in[i * in_i + j * in_j];
+}
+
+// Row tiles outside, panels of B inside: a tile of A stays in L1 while the panels stream from L2.
+template <class T>
+void gemm(const GemmBlock<T>& g) {
+  constexpr int W = Vec<T>::kWidth, kColumns = 2 * W;
+  // Packed tiles are kWide high; in place all are of equal height, give or take one row.
+  const std::int64_t count = g.n <= W && !g.a_panel ? (g.m + kNarrow - 1) / kNarrow : (g.m + kWide - 1) / kWide;
+  const std::int64_t height = g.a_panel ? kWide : count <= 1 ? g.m : g.m / count;
+  const std::int64_t higher = g.a_panel ? 0 : g.m - height * count;  // the first so many tiles have one row more
+  const std::int64_t whole = g.n / kColumns, rest = g.n % kColumns;
+  const TileFn<T>* whole_tiles = tiles_for<T>(kColumns);
+  const TileFn<T>* rest_tiles = tiles_for<T>(rest);
+  const int rest_tail = static_cast<int>((rest + W - 1) % W + 1);
+  Tile<T> t{g.k, g.a, g.a_row, g.a_col, g.b, g.b_row, g.c, g.c_row, rest_tail, g.accumulate};
+
+  if (count == 1 && whole + (rest > 0) == 1) {  // one tile an item
+    const TileFn<T> only = (rest ? rest_tiles : whole_tiles)[g.m - 1];
+    for (std::int64_t i = 0; i < g.items; ++i) {
+      only(t);
+      t.a += g.a_item;
+      t.b += g.b_item;
+      t.c += g.c_item;
+    }
+    return;
+  }
+  for (std::int64_t i = 0; i < g.items; ++i) {
+    t.a = g.a + i * g.a_item;
+    T* c = g.c + i * g.c_item;
+    for (std::int64_t n = 0, left = g.m; n < count; ++n) {
+      const std::int64_t wanted = height + (n < higher), rows = left < wanted ? left : wanted;
+      t.b = g.b + i * g.b_item;
+      t.c = c;
+      for (std::int64_t p = 0; p < whole; ++p, t.b += g.b_panel, t.c += kColumns) whole_tiles[rows - 1](t);
+      if (rest) rest_tiles[rows - 1](t);
+      t.a += g.a_panel ? g.a_panel : rows * g.a_row;
+      c += rows * g.c_row;
+      left -= rows;
+    }
+  }
+}
+
+// Adds W vectors as a tree: l with l + W/2, then with l + W/4, ...; the first `valid` lanes go to y.
+template <class T>
+void add_chains(typename Vec<T>::Reg* chain, T* y, std::int64_t valid, bool accumulate) {
+  using V = Vec<T>;
+#pragma GCC unroll 4
+  for (int half = V::kWidth / 2; half > 0; half /= 2)
+#pragma GCC unroll 8
+    for (int l = 0; l < half; ++l) chain[l] += chain[l + half];
+  const auto mask = V::first(valid);
+  V::store(y, accumulate ? V::load(y, mask) + chain[0] : chain[0], mask);
+}
+
+// Rows of A contiguous: a vector runs along k, its lanes are the chains of one row.
+template <class T, int Rows>
+void gemv_rows(const GemvBlock<T>& g, const T* first, typename Vec<T>::Reg* chain) {
+  using V = Vec<T>;
+  constexpr int W = V::kWidth, kGroups = (Rows + 2) / 3;
+  const std::int64_t row = g.a_row;
+  typename V::Reg acc[Rows];
+#pragma GCC unroll 16
+  for (int r = 0; r < Rows; ++r) acc[r] = V::zero();
+  const T* a[kGroups];
+#pragma GCC unroll 6
+  for (int p = 0; p < kGroups; ++p) a[p] = first + 3 * p * row;
+  const T* x = g.x;
+  for (std::int64_t left = g.k; left > 0; left -= W) {
+#pragma GCC unroll 6
+    for (int p = 0; p < kGroups; ++p) asm("" : "+r"(a[p]));  // as in tile()
+    if (left >= W) {
+      const auto xv = V::load(x);
+#pragma GCC unroll 16
+      for (int r = 0; r < Rows; ++r) acc[r] = V::fma(V::load(a[r / 3] + (r % 3) * row), xv, acc[r]);
+    } else {
+      const auto mask = V::first(left);
+      const auto xv = V::load(x, mask);
+#pragma GCC unroll 16
+      for (int r = 0; r < Rows; ++r) acc[r] = V::fma(V::load(a[r / 3] + (r % 3) * row, mask), xv, acc[r]);
+    }
+    x += W;
+#pragma GCC unroll 6
+    for (int p = 0; p < kGroups; ++p) a[p] += W;
+  }
+#pragma GCC unroll 16
+  for (int r = 0; r < Rows; ++r) chain[r] = acc[r];
+}
+
+// Columns of A contiguous: a vector runs along m, and W accumulators are the chains. A stripe of kStripe vectors
+// goes along k a few steps at a time, with the chains in L1: memory is read in long runs.
+constexpr int kStripe = 32;
+
+template <class T>
+void gemv_stripe(const GemvBlock<T>& g, std::int64_t first, std::int64_t columns) {
+  using V = Vec<T>;
+  using Reg = typename V::Reg;
+  constexpr int W = V::kWidth;
+  constexpr std::int64_t kSteps = 32 / W;
+  Reg chains[kStripe][W];
+  for (int v = 0; v * W < columns; ++v)
+    for (int l = 0; l < W; ++l) chains[v][l] = V::zero();
+  for (std::int64_t k0 = 0; k0 < g.k; k0 += kSteps * W) {
+    const std::int64_t end = g.k - k0 < kSteps * W ? g.k : k0 + kSteps * W;
+    for (int v = 0; v * W < columns; ++v) {
+      const auto mask = V::first(columns - v * W < W ? columns - v * W : W);
+      const T* a = g.a + first + v * W + k0 * g.a_col;
+      Reg acc[W];
+#pragma GCC unroll 16
+      for (int l = 0; l < W; ++l) acc[l] = chains[v][l];
+      std::int64_t k = k0;
+      for (; k + W <= end; k += W) {
+#pragma GCC unroll 16
+        for (int l = 0; l < W; ++l, a += g.a_col) {
+          asm("" : "+r"(a));  // one pointer, not one per row
+          acc[l] = V::fma(V::load(a, mask), V::broadcast(g.x + k + l), acc[l]);
+        }
+      }
+      if (k < end) {
+        // Lanes beyond the end take + 0, as the masked tail of gemv_rows does: it turns -0 into +0 there.
+#pragma GCC unroll 16
+        for (int l = 0; l < W; ++l)
+          acc[l] = k + l < end ? V::fma(V::load(a + l * g.a_col, mask), V::broadcast(g.x + k + l), acc[l])
+                               : acc[l] + V::zero();
+      }
+#pragma GCC unroll 16
+      for (int l = 0; l < W; ++l) chains[v][l] = acc[l];
+    }
+  }
+  for (int v = 0; v * W < columns; ++v)
+    add_chains<T>(chains[v], g.y + first + v * W, columns - v * W < W ? columns - v * W : W, g.accumulate);
+}
+
+template <class T>
+void gemv(const GemvBlock<T>& g) {
+  constexpr int W = Vec<T>::kWidth;
+  if (g.a_col != 1) {
+    for (std::int64_t i = 0; i < g.m; i += kStripe * W)
+      gemv_stripe<T>(g, i, g.m - i < kStripe * W ? g.m - i : kStripe * W);
+    return;
+  }
+  for (std::int64_t i = 0; i < g.m; i += W) {
+    const std::int64_t rows = g.m - i < W ? g.m - i : W;
+    typename Vec<T>::Reg chain[W];
+    const T* a = g.a + i * g.a_row;
+    std::int64_t r = 0;
+    if (rows == W) {
+      gemv_rows<T, W>(g, a, chain);
+      r = W;
+    }
+    for (; r + 4 <= rows; r += 4) gemv_rows<T, 4>(g, a + r * g.a_row, chain + r);
+    for (; r < rows; ++r) gemv_rows<T, 1>(g, a + r * g.a_row, chain + r);
+    for (; r < W; ++r) chain[r] = Vec<T>::zero();
+    transpose<T>(chain);
+    add_chains<T>(chain, g.y + i, rows, g.accumulate);
+  }
+}
+
+// Adds the lanes of a vector as a tree.
+template <class T>
+T add_lanes(typename Vec<T>::Reg v) {
+  constexpr int W = Vec<T>::kWidth;
+  alignas(64) T lane[W];
+  Vec<T>::store(lane, v);
+  for (int half = W / 2; half > 0; half /= 2)
+    for (int l = 0; l < half; ++l) lane[l] += lane[l + half];
+  return lane[0];
+}
+
+// Four vectors of chains: one would wait for the latency of its own additions.
+template <class T>
+T dot(std::int64_t k, const T* x, const T* y) {
+  using V = Vec<T>;
+  constexpr int W = V::kWidth;
+  typename V::Reg acc[4] = {V::zero(), V::zero(), V::zero(), V::zero()};
+  std::int64_t i = 0;
+  for (; i + 4 * W <= k; i += 4 * W)
+    for (int v = 0; v < 4; ++v) acc[v] = V::fma(V::load(x + i + v * W), V::load(y + i + v * W), acc[v]);
+  for (int v = 0; i < k; ++v, i += W) {
+    const auto mask = V::first(k - i < W ? k - i : W);
+    acc[v] = V::fma(V::load(x + i, mask), V::load(y + i, mask), acc[v]);
+  }
+  return add_lanes<T>((acc[0] + acc[2]) + (acc[1] + acc[3]));
+}
+
+template <class T, class U>
+void integer_gemm(std::int64_t m, std::int64_t n, std::int64_t k, const T* a, std::int64_t a_row, std::int64_t a_col,
+                  const T* b, std::int64_t b_row, std::int64_t b_col, T* c) {
+  for (std::int64_t i = 0; i < m; ++i, a += a_row, c += n) {
+    if (b_row == 1 && b_col != 1) {  // B's columns are contiguous: inner products
+      for (std::int64_t j = 0; j < n; ++j) {
+        U sum = 0;
+        for (std::int64_t p = 0; p < k; ++p) sum += static_cast<U>(a[p * a_col]) * static_cast<U>(b[j * b_col + p]);
+        c[j] = static_cast<T>(sum);
+      }
+      continue;
+    }
+    for (std::int64_t j = 0; j < n; ++j) c[j] = 0;
+    for (std::int64_t p = 0; p < k; ++p) {
+      const U factor = static_cast<U>(a[p * a_col]);
+      const T* row = b + p * b_row;
+      if (b_col == 1)
+        for (std::int64_t j = 0; j < n; ++j)
+          c[j] = static_cast<T>(static_cast<U>(c[j]) + factor * static_cast<U>(row[j]));
+      else
+        for (std::int64_t j = 0; j < n; ++j)
+          c[j] = static_cast<T>(static_cast<U>(c[j]) + factor * static_cast<U>(row[j * b_col]));
+    }
+  }
+}
+
+template <class T>
+constexpr MatmulLoops<T> loops() {
+  return {kWide, 2 * Vec<T>::kWidth, gemm<T>, gemv<T>, dot<T>, pack<T>};
+}
+
+}  // namespace
+
+const MatmulTable& matmul_table() {
+  // Integers multiply as unsigned numbers of at least 32 bits: wrap-around without undefined behaviour.
+  static constexpr MatmulTable table = {loops<float>(), loops<double>(), integer_gemm<std::uint8_t, std::uint32_t>,
+                                        integer_gemm<std::int32_t, std::uint32_t>,
+                                        integer_gemm<std::int64_t, std::uint64_t>};
+  return table;
+}
+
+}  // namespace alice::ALICE_ISA

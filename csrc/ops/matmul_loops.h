@@ -1,0 +1,81 @@
+// The innermost loops of the matrix products, one table per instruction-set level.
+//
+// Order of summation (float32, float64). A product sums over k in one chain of fused multiply-adds per block of
+// at most kDepth<T>, block after block; a matrix-vector product keeps one chain per vector lane and adds the
+// lanes as a tree. The order depends on K alone: neither strides, packing, tiling nor threads change a bit.
+#pragma once
+
+#include <cstdint>
+
+namespace alice {
+
+// `items` blocks of products: C[m, n] = A[m, k] B[k, n], or C += A B. C's rows are contiguous.
+// A is read in place through any strides, or packed in panels of MatmulLoops::rows rows (a_row = 1, a_col = rows,
+// a_panel = rows * k). B is read in panels of MatmulLoops::columns columns: in place when its rows are contiguous
+// (b_panel = columns), or packed (b_row = columns, b_panel = columns * k).
+// What is done to a finished tile of C before it is stored (bias, activation) will be one more member here.
+template <class T>
+struct GemmBlock {
+  std::int64_t m, n, k;
+  const T* a;
+  std::int64_t a_row, a_col, a_panel;  // a_panel is 0 for A in place
+  const T* b;
+  std::int64_t b_row, b_panel;
+  T* c;
+  std::int64_t c_row;
+  bool accumulate;
+  std::int64_t items = 1, a_item = 0, b_item = 0, c_item = 0;  // how many, and the steps from one to the next
+};
+
+// y[m] = A[m, k] x[k], or y += A x; x is contiguous; a_row or a_col is 1.
+template <class T>
+struct GemvBlock {
+  std::int64_t m, k;
+  const T* a;
+  std::int64_t a_row, a_col;
+  const T* x;
+  T* y;
+  bool accumulate;
+};
+
+template <class T>
+struct MatmulLoops {
+  int rows, columns;  // the register tile
+  void (*gemm)(const GemmBlock<T>&);
+  void (*gemv)(const GemvBlock<T>&);
+  T (*dot)(std::int64_t k, const T* x, const T* y);  // both contiguous
+  // out[j * ld + i] = in[i * in_i + j * in_j] for i < ni, j < nj: a panel of A or B.
+  void (*pack)(std::int64_t ni, std::int64_t nj, const T* in, std::int64_t in_i, std::int64_t in_j, T* out,
+               std::int64_t ld);
+};
+
+// Integers wrap around, as NumPy's do. Any strides; C contiguous.
+template <class T>
+using IntegerGemm = void (*)(std::int64_t m, std::int64_t n, std::int64_t k, const T* a, std::int64_t a_row,
+                             std::int64_t a_col, const T* b, std::int64_t b_row, std::int64_t b_col, T* c);
+
+struct MatmulTable {
+  MatmulLoops<float> f32;
+  MatmulLoops<double> f64;
+  IntegerGemm<std::uint8_t> u8;
+  IntegerGemm<std::int32_t> i32;
+  IntegerGemm<std::int64_t> i64;
+};
+
+template <class T>
+inline constexpr std::int64_t kDepth = sizeof(T) == 4 ? 320 : 192;  // longest chain of a product
+inline constexpr std::int64_t kGemvDepth = 4096;                    // longest block of a matrix-vector product or dot
+
+namespace baseline {
+const MatmulTable& matmul_table();
+}
+#if defined(__x86_64__)
+namespace avx2 {
+const MatmulTable& matmul_table();
+}
+namespace avx512 {
+const MatmulTable& matmul_table();
+}
+#endif
+
+}  // namespace alice

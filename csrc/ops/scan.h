@@ -1,0 +1,10 @@
+// Running sums, and the products of all items but one: reductions that keep every step.
+#pragma once
+
+#include "../core/kernel.h"
+
+namespace alice {
+
+void register_scan(Registry&);
+
+}  // namespace alice

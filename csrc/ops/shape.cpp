@@ -1,0 +1,432 @@
+// Kernels that move items or only look at them differently. The first half are views: infer() answers with
+// an array on the same memory, and nothing runs. The second half copy, all through strided_copy.
+#include <cstdlib>
+#include <cstring>
+#include <limits>
+
+#include "../core/thread_pool.h"
+#include "axes.h"
+#include "register.h"
+#include "strided_copy.h"
+
+namespace alice {
+namespace {
+
+double view_cost(const Call&) { return 0; }
+
+// ---------------------------------------------------------------------------------------------- views
+
+// The shape asked for, its one -1 filled in.
+Dims resolve_shape(const Dims& wish, const Dims& from) {
+  Dims shape = wish;
+  int open = -1;
+  for (int axis = 0; axis < shape.size(); ++axis) {
+    if (shape[axis] >= 0) continue;
+    if (shape[axis] != -1 || open >= 0)
+      fail(ErrorKind::Shape, "reshape: the shape may hold one -1 and no other negative entry; got ", wish);
+    open = axis;
+    shape[axis] = 1;
+  }
+  const std::int64_t items = checked_numel(from), known = checked_numel(shape);
+  if (open >= 0) {
+    if (known == 0 || items % known != 0)
+      fail(ErrorKind::Shape, "reshape: no size for the -1 in ", wish, " gives the ", items, " items of shape ", from);
+    shape[open] = items / known;
+  } else if (items != known) {
+    fail(ErrorKind::Shape, "reshape: shape ", wish, " must hold as many items as the input; got ", known, " for the ",
+         items, " of shape ", from);
+  }
+  return shape;
+}
+
+// Strides that show the same items in the new shape without moving them; false if there are none.
+bool reshaped_strides(const Array& a, const Dims& shape, Dims& strides) {
+  strides = contiguous_strides(shape);
+  if (a.numel() == 0 || a.is_contiguous()) return true;
+  // Runs of old axes and runs of new axes that hold equally many items must each step evenly.
+  int from = 0, to = 0;
+  while (from < a.rank() && to < shape.size()) {
+    std::int64_t old_items = a.dim(from), new_items = shape[to];
+    int from_end = from + 1, to_end = to + 1;
+    while (old_items != new_items) {
+      if (old_items < new_items) {
+        old_items *= a.dim(from_end++);
+      } else {
+        new_items *= shape[to_end++];
+      }
+    }
+    int last = -1;  // the innermost axis of the run that is longer than 1
+    for (int axis = from; axis < from_end; ++axis) {
+      if (a.dim(axis) == 1) continue;
+      if (last >= 0 && a.strides()[last] != a.dim(axis) * a.strides()[axis]) return false;
+      last = axis;
+    }
+    std::int64_t step = last >= 0 ? a.strides()[last] : 1;
+    for (int axis = to_end - 1; axis >= to; --axis) {
+      strides[axis] = step;
+      step *= shape[axis];
+    }
+    from = from_end;
+    to = to_end;
+  }
+  for (; to < shape.size(); ++to) strides[to] = 1;  // trailing axes of size 1
+  return true;
+}
+
+void reshape_infer(Call& call) {
+  const Array& x = call.in[0];
+  const Dims shape = resolve_shape(call.attrs[0].dims(), x.shape());
+  Dims strides;
+  const bool is_view = reshaped_strides(x, shape, strides);
+  call.out[0] = is_view ? Array::view(x, shape, strides, 0) : Array::abstract(shape, x.dtype());
+}
+
+void reshape_run(const Call& call) {  // the items in row-major order, whatever the shape they get
+  strided_copy(Array::view(call.out[0], call.in[0].shape(), contiguous_strides(call.in[0].shape()), 0), call.in[0]);
+}
+
+void identity_infer(Call& call) { call.out[0] = call.in[0]; }
+
+void permute_dims_infer(Call& call) {
+  const Array& x = call.in[0];
+  const Dims& axes = call.attrs[0].dims();
+  if (axes.size() != x.rank())
+    fail(ErrorKind::Shape, "permute_dims: axes must name each of the ", x.rank(), " axes once; got ", axes);
+  axis_flags("permute_dims", call.attrs[0], x.rank());
+  Dims shape, strides;
+  for (std::int64_t axis : axes) {
+    const int from = wrap_axis("permute_dims", axis, x.rank());
+    shape.push_back(x.dim(from));
+    strides.push_back(x.strides()[from]);
+  }
+  call.out[0] = Array::view(x, shape, strides, 0);
+}
+
+void broadcast_to_infer(Call& call) {
+  const Array& x = call.in[0];
+  const Dims& shape = call.attrs[0].dims();
+  checked_numel(shape);
+  const int extra = shape.size() - x.rank();
+  bool fits = extra >= 0;
+  Dims strides = Dims::filled(shape.size(), 0);
+  for (int axis = 0; fits && axis < x.rank(); ++axis) {
+    const bool same = x.dim(axis) == shape[axis + extra];
+    fits = same || x.dim(axis) == 1;
+    if (same) strides[axis + extra] = x.strides()[axis];
+  }
+  if (!fits)
+    fail(ErrorKind::Shape, "broadcast_to: trailing dimensions must be equal, or 1 in the input; got ", x.shape(),
+         " for ", shape);
+  call.out[0] = Array::view(x, shape, strides, 0);
+}
+
+void expand_dims_infer(Call& call) {
+  const Array& x = call.in[0];
+  const int added = call.attrs[0].kind() == Attr::Kind::Int ? 1 : call.attrs[0].dims().size();
+  const Dims is_new = axis_flags("expand_dims", call.attrs[0], x.rank() + added);
+  Dims shape, strides;
+  for (int axis = 0, from = 0; axis < is_new.size(); ++axis) {
+    shape.push_back(is_new[axis] ? 1 : x.dim(from));
+    strides.push_back(is_new[axis] ? 0 : x.strides()[from]);
+    from += !is_new[axis];
+  }
+  call.out[0] = Array::view(x, shape, strides, 0);
+}
+
+void squeeze_infer(Call& call) {  // attrs: the axes, or None for all of size 1
+  const Array& x = call.in[0];
+  const bool all = call.attrs[0].is_none();
+  const Dims drop = all ? Dims::filled(x.rank(), 0) : axis_flags("squeeze", call.attrs[0], x.rank());
+  Dims shape, strides;
+  for (int axis = 0; axis < x.rank(); ++axis) {
+    if (drop[axis] && x.dim(axis) != 1)
+      fail(ErrorKind::Shape, "squeeze: axis ", axis, " must have size 1; got shape ", x.shape());
+    if (drop[axis] || (all && x.dim(axis) == 1)) continue;
+    shape.push_back(x.dim(axis));
+    strides.push_back(x.strides()[axis]);
+  }
+  call.out[0] = Array::view(x, shape, strides, 0);
+}
+
+// A box of an array of shape `shape` and strides `strides`: along each axis `sizes` items from `starts` on,
+// `steps` apart. Everything is checked, so that no offset leaves the memory.
+struct Slice {
+  Dims strides;
+  std::int64_t offset = 0;
+};
+
+Slice slice_strides(const char* op, const Dims& shape, const Dims& strides, const Dims& starts, const Dims& sizes,
+                    const Dims& steps) {
+  const int rank = shape.size();
+  if (starts.size() != rank || sizes.size() != rank || steps.size() != rank)
+    fail(ErrorKind::Shape, op, ": starts, sizes and steps must have one entry per axis of ", shape, "; got ", starts,
+         ", ", sizes, ", ", steps);
+  Slice slice{strides, 0};
+  for (int axis = 0; axis < rank; ++axis) {
+    const std::int64_t n = shape[axis], start = starts[axis], size = sizes[axis], step = steps[axis];
+    if (size == 0) continue;
+    // The last item is start + (size - 1) * step, a product that must not overflow.
+    bool fits = size > 0 && start >= 0 && start < n;
+    if (fits && size > 1) {
+      const std::int64_t room = step > 0 ? n - 1 - start : start;
+      fits = step != 0 && step >= -n && step <= n && size - 1 <= room / std::abs(step);
+    }
+    if (!fits)
+      fail(ErrorKind::Index, op, ": items ", start, ", ", start, " + ", step, ", … (", size, " of them) leave axis ",
+           axis, " with size ", n);
+    slice.offset += start * strides[axis];
+    if (size > 1) slice.strides[axis] *= step;
+  }
+  for (std::int64_t size : sizes)
+    if (size == 0) slice.offset = 0;
+  return slice;
+}
+
+// Strides for `shape`, which is the box's shape with axes of size 1 dropped or added anywhere.
+Dims respace(const char* op, const Dims& box, const Dims& box_strides, const Dims& shape) {
+  Dims strides = Dims::filled(shape.size(), 0);
+  int from = 0;
+  auto skip = [&] {
+    while (from < box.size() && box[from] == 1) ++from;
+  };
+  for (int axis = 0; axis < shape.size(); ++axis) {
+    if (shape[axis] == 1) continue;
+    skip();
+    if (from == box.size() || box[from] != shape[axis])
+      fail(ErrorKind::Shape, op, ": shape must be ", box, " up to axes of size 1; got ", shape);
+    strides[axis] = box_strides[from++];
+  }
+  skip();
+  if (from != box.size()) fail(ErrorKind::Shape, op, ": shape must be ", box, " up to axes of size 1; got ", shape);
+  return strides;
+}
+
+// attrs: starts, sizes, steps per axis of x; shape of the result: sizes, up to axes of size 1.
+void slice_infer(Call& call) {
+  const Array& x = call.in[0];
+  const Dims &sizes = call.attrs[1].dims(), &shape = call.attrs[3].dims();
+  const Slice slice = slice_strides("slice", x.shape(), x.strides(), call.attrs[0].dims(), sizes, call.attrs[2].dims());
+  call.out[0] = Array::view(x, shape, respace("slice", sizes, slice.strides, shape), slice.offset);
+}
+
+void flip_infer(Call& call) {
+  const Array& x = call.in[0];
+  const Dims flipped = axis_flags("flip", call.attrs[0], x.rank());
+  Dims strides = x.strides();
+  std::int64_t offset = 0;
+  for (int axis = 0; axis < x.rank(); ++axis) {
+    if (!flipped[axis]) continue;
+    if (x.numel() > 0) offset += (x.dim(axis) - 1) * strides[axis];
+    strides[axis] = -strides[axis];
+  }
+  call.out[0] = Array::view(x, x.shape(), strides, offset);
+}
+
+// The diagonal of two axes of `shape` becomes the last axis: attrs offset, axis1, axis2.
+Array diagonal_view(const char* op, const Array& x, std::span<const Attr> attrs) {
+  if (x.rank() < 2) fail(ErrorKind::Shape, op, ": at least 2 dimensions are needed; got shape ", x.shape());
+  const std::int64_t k = attrs[0].integer();
+  const int row = wrap_axis(op, attrs[1].integer(), x.rank()), col = wrap_axis(op, attrs[2].integer(), x.rank());
+  if (row == col) fail(ErrorKind::Shape, op, ": the two axes must differ; got ", attrs[1].integer(), " twice");
+  Dims shape, strides;
+  for (int axis = 0; axis < x.rank(); ++axis) {
+    if (axis == row || axis == col) continue;
+    shape.push_back(x.dim(axis));
+    strides.push_back(x.strides()[axis]);
+  }
+  // An offset beyond the matrix has an empty diagonal; clamping first keeps the arithmetic from overflowing.
+  const std::int64_t down = std::clamp<std::int64_t>(-std::max(k, -x.dim(row)), 0, x.dim(row));
+  const std::int64_t right = std::clamp<std::int64_t>(k, 0, x.dim(col));
+  const std::int64_t size = std::min(x.dim(row) - down, x.dim(col) - right);
+  shape.push_back(size);
+  strides.push_back(x.strides()[row] + x.strides()[col]);
+  const std::int64_t offset = size > 0 && x.numel() > 0 ? down * x.strides()[row] + right * x.strides()[col] : 0;
+  return Array::view(x, shape, strides, offset);
+}
+
+void diagonal_infer(Call& call) { call.out[0] = diagonal_view("diagonal", call.in[0], call.attrs); }
+
+// --------------------------------------------------------------------------------------------- copies
+
+void like_infer(Call& call) { call.out[0] = call.in[0].shape_only(); }
+
+void copy_run(const Call& call) { strided_copy(call.out[0], call.in[0]); }
+
+// The adjoint of slice: zeros of shape attrs[0], with g at the place that slice(starts, sizes, steps) shows.
+void slice_vjp_infer(Call& call) {
+  const Array& g = call.in[0];
+  const Dims &shape = call.attrs[0].dims(), &sizes = call.attrs[2].dims();
+  checked_numel(shape);
+  slice_strides("slice_vjp", shape, contiguous_strides(shape), call.attrs[1].dims(), sizes, call.attrs[3].dims());
+  respace("slice_vjp", sizes, sizes, g.shape());
+  call.out[0] = Array::abstract(shape, g.dtype());
+}
+
+void slice_vjp_run(const Call& call) {
+  const Array &g = call.in[0], &out = call.out[0];
+  const Dims& sizes = call.attrs[2].dims();
+  if (g.numel() != out.numel()) zero_fill(out);
+  const Slice slice =
+      slice_strides("slice_vjp", out.shape(), out.strides(), call.attrs[1].dims(), sizes, call.attrs[3].dims());
+  const Dims strides = respace("slice_vjp", sizes, slice.strides, g.shape());
+  strided_copy(Array::view(out, g.shape(), strides, slice.offset), g);
+}
+
+// The adjoint of diagonal: zeros of shape attrs[0], with g on the diagonal that attrs[1..3] name.
+void diagonal_vjp_infer(Call& call) {
+  const Array& g = call.in[0];
+  checked_numel(call.attrs[0].dims());
+  const Array out = Array::abstract(call.attrs[0].dims(), g.dtype());
+  const Array place = diagonal_view("diagonal_vjp", out, call.attrs.subspan(1));
+  if (!(place.shape() == g.shape()))
+    fail(ErrorKind::Shape, "diagonal_vjp: the diagonal of ", out.shape(), " has shape ", place.shape(), "; got ",
+         g.shape());
+  call.out[0] = out;
+}
+
+void diagonal_vjp_run(const Call& call) {
+  zero_fill(call.out[0]);
+  strided_copy(diagonal_view("diagonal_vjp", call.out[0], call.attrs.subspan(1)), call.in[0]);
+}
+
+void concat_infer(Call& call) {
+  const Array& first = call.in[0];
+  const int axis = wrap_axis("concat", call.attrs[0].integer(), first.rank());
+  Dims shape = first.shape();
+  for (std::size_t i = 1; i < call.in.size(); ++i) {
+    const Dims& other = call.in[i].shape();
+    bool fits = other.size() == shape.size();
+    for (int d = 0; fits && d < shape.size(); ++d) fits = d == axis || other[d] == shape[d];
+    if (!fits)
+      fail(ErrorKind::Shape, "concat: shapes must be equal except along axis ", axis, "; got ", first.shape(),
+           " and, as input ", i, ", ", other);
+    shape[axis] += other[axis];
+    checked_numel(shape);
+  }
+  call.out[0] = Array::abstract(shape, first.dtype());
+}
+
+void concat_run(const Call& call) {
+  const Array& out = call.out[0];
+  const int axis = wrap_axis("concat", call.attrs[0].integer(), out.rank());
+  std::int64_t at = 0;
+  for (const Array& part : call.in) {
+    if (part.numel() == 0) continue;
+    strided_copy(Array::view(out, part.shape(), out.strides(), at * out.strides()[axis]), part);
+    at += part.dim(axis);
+  }
+}
+
+// attrs: items before and after, per axis; the value they get.
+void pad_infer(Call& call) {
+  const Array& x = call.in[0];
+  const Dims &before = call.attrs[0].dims(), &after = call.attrs[1].dims();
+  if (before.size() != x.rank() || after.size() != x.rank())
+    fail(ErrorKind::Shape, "pad: widths must be given for each of the ", x.rank(), " axes; got ", before,
+         " before and ", after, " after");
+  Dims shape = x.shape();
+  for (int axis = 0; axis < x.rank(); ++axis) {
+    if (before[axis] < 0 || after[axis] < 0)
+      fail(ErrorKind::Shape, "pad: widths must not be negative; got ", before, " before and ", after,
+           " after; slice to cut items off");
+    checked_numel({before[axis]});  // so that the sum cannot overflow
+    checked_numel({after[axis]});
+    shape[axis] += before[axis] + after[axis];
+  }
+  checked_numel(shape);
+  const double value = call.attrs[2].real();
+  dispatch(x.dtype(), [&](auto tag) {
+    using Limits = std::numeric_limits<decltype(tag)>;
+    // The upper bound as max/2+1, doubled: exact in double where max itself is not.
+    const double end = 2.0 * (static_cast<double>(Limits::max() / 2) + 1);
+    if (Limits::is_integer && !(value >= static_cast<double>(Limits::min()) && value < end))
+      fail(ErrorKind::Value, "pad: the value must be a number of dtype ", name(x.dtype()), "; got ", value);
+  });
+  call.out[0] = Array::abstract(shape, x.dtype());
+}
+
+void pad_run(const Call& call) {
+  const Array &x = call.in[0], &out = call.out[0];
+  const Dims &before = call.attrs[0].dims(), &after = call.attrs[1].dims();
+  // Axis by axis the two slabs before and after, within what the axes so far left over: every item of the
+  // border is written once, and the middle remains.
+  Dims box = out.shape();
+  std::int64_t offset = 0;
+  dispatch(x.dtype(), [&](auto tag) {
+    using T = decltype(tag);
+    const Attr& wish = call.attrs[2];
+    const T value = wish.kind() == Attr::Kind::Int ? static_cast<T>(wish.integer()) : static_cast<T>(wish.real());
+    for (int axis = 0; axis < out.rank(); ++axis) {
+      const std::int64_t step = out.strides()[axis];
+      Dims slab = box;
+      slab[axis] = before[axis];
+      strided_fill(Array::view(out, slab, out.strides(), offset), &value);
+      slab[axis] = after[axis];
+      strided_fill(Array::view(out, slab, out.strides(), offset + (before[axis] + x.dim(axis)) * step), &value);
+      offset += before[axis] * step;
+      box[axis] = x.dim(axis);
+    }
+  });
+  strided_copy(Array::view(out, x.shape(), out.strides(), offset), x);
+}
+
+void triangle_infer(Call& call) {
+  const Array& x = call.in[0];
+  if (x.rank() < 2)
+    fail(ErrorKind::Shape, call.kernel.name, ": at least 2 dimensions are needed; got shape ", x.shape());
+  call.out[0] = x.shape_only();
+}
+
+// Copies all, then clears what lies above the diagonal `k` (tril) or below it (triu) in each row.
+void triangle_run(const Call& call) {
+  const Array& out = call.out[0];
+  strided_copy(out, call.in[0]);
+  const bool lower = std::strcmp(call.kernel.name, "tril") == 0;
+  const std::int64_t rows = out.dim(out.rank() - 2), cols = out.dim(out.rank() - 1);
+  const std::int64_t k = std::clamp(call.attrs[0].integer(), -rows - 1, cols + 1);
+  const std::size_t item = itemsize(out.dtype());
+  const std::int64_t total = out.numel() == 0 ? 0 : out.numel() / cols;
+  const std::int64_t group = std::max<std::int64_t>(1, (std::int64_t{1} << 16) / std::max<std::int64_t>(1, cols));
+  parallel_for((total + group - 1) / group, [&](std::int64_t chunk) {
+    for (std::int64_t i = chunk * group; i < std::min(total, (chunk + 1) * group); ++i) {
+      // Kept: columns up to row + k, or from row + k on.
+      const std::int64_t edge = std::clamp<std::int64_t>(i % rows + k + (lower ? 1 : 0), 0, cols);
+      std::byte* row = out.bytes() + static_cast<std::size_t>(i * cols) * item;
+      if (lower) {
+        std::memset(row + static_cast<std::size_t>(edge) * item, 0, static_cast<std::size_t>(cols - edge) * item);
+      } else {
+        std::memset(row, 0, static_cast<std::size_t>(edge) * item);
+      }
+    }
+  });
+}
+
+}  // namespace
+
+void register_shape(Registry& registry, Isa) {
+  auto view = [&](const char* name, int n_attrs, void (*infer)(Call&)) {
+    registry.add({name, 1, 1, n_attrs, Inputs::AsIs, infer, {nullptr}, view_cost});
+  };
+  auto copy = [&](const char* name, int n_in, int n_attrs, Inputs inputs, void (*infer)(Call&),
+                  void (*run)(const Call&)) {
+    registry.add({name, n_in, 1, n_attrs, inputs, infer, {run}, streaming_cost});
+  };
+  view("identity", 0, identity_infer);
+  view("permute_dims", 1, permute_dims_infer);
+  view("broadcast_to", 1, broadcast_to_infer);
+  view("expand_dims", 1, expand_dims_infer);
+  view("squeeze", 1, squeeze_infer);
+  view("slice", 4, slice_infer);
+  view("flip", 1, flip_infer);
+  view("diagonal", 3, diagonal_infer);
+  copy("reshape", 1, 1, Inputs::AsIs, reshape_infer, reshape_run);
+  copy("copy", 1, 0, Inputs::AsIs, like_infer, copy_run);
+  copy("slice_vjp", 1, 4, Inputs::AsIs, slice_vjp_infer, slice_vjp_run);
+  copy("diagonal_vjp", 1, 4, Inputs::AsIs, diagonal_vjp_infer, diagonal_vjp_run);
+  copy("concat", -1, 1, Inputs::Promote, concat_infer, concat_run);
+  copy("pad", 1, 3, Inputs::AsIs, pad_infer, pad_run);
+  copy("tril", 1, 1, Inputs::AsIs, triangle_infer, triangle_run);
+  copy("triu", 1, 1, Inputs::AsIs, triangle_infer, triangle_run);
+}
+
+}  // namespace alice

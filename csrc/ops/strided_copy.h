@@ -1,0 +1,21 @@
+// Copies between strided boxes, by item size alone: the work behind copy, reshape, concat, pad, slices' adjoints.
+#pragma once
+
+#include "../core/array.h"
+
+namespace alice {
+
+// Writes every item of `src` to the same index of `dst`: shapes and item sizes are equal, the memory does not
+// overlap, strides are any (0 in `src` broadcasts). Copies large boxes on the pool.
+void strided_copy(const Array& dst, const Array& src);
+
+// Sets every item of `dst` to the item at `value`, which has dst's dtype.
+void strided_fill(const Array& dst, const void* value);
+
+// Sets every byte of a contiguous array to zero.
+void zero_fill(const Array& dst);
+
+// The array itself when its items lie in row-major order, else a copy that does.
+Array as_contiguous(const Array& a);
+
+}  // namespace alice

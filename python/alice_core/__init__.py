@@ -1,0 +1,59 @@
+"""alice_core: a small, fast automatic-differentiation engine.
+
+NumPy-like Python outside, C++ inside. Start with ``ac.tensor``, ``ac.grad`` and ``ac.nn``; ``alice demo`` trains a
+network on handwritten digits.
+"""
+
+from __future__ import annotations
+
+from . import data as data
+from . import losses as losses
+from . import nn as nn
+from . import optim as optim
+from . import testing as testing
+from .errors import AliceError as AliceError
+from .errors import DeviceError as DeviceError
+from .errors import DTypeError as DTypeError
+from .errors import GradientError as GradientError
+from .errors import ShapeError as ShapeError
+from .errors import TraceError as TraceError
+from .ops.activation import *
+from .ops.arithmetic import *
+from .ops.comparison import *
+from .ops.creation import *
+from .ops.indexing import *
+from .ops.linalg import *
+from .ops.reduction import *
+from .ops.shape import *
+from .ops.softmax import *
+from .ops.transcendental import *
+from .primitive import Primitive as Primitive
+from .primitive import primitives as primitives
+from .runtime import build_config as build_config
+from .runtime import get_num_threads as get_num_threads
+from .runtime import memory_stats as memory_stats
+from .runtime import reset_peak_memory as reset_peak_memory
+from .runtime import set_num_threads as set_num_threads
+from .runtime import trim_memory as trim_memory
+from .tensor import Tensor as Tensor
+from .tensor import abstract as abstract
+from .tensor import asarray as asarray
+from .tensor import bool_ as bool  # noqa: F401 - the Array API's name
+from .tensor import float32 as float32
+from .tensor import float64 as float64
+from .tensor import from_dlpack as from_dlpack
+from .tensor import int32 as int32
+from .tensor import int64 as int64
+from .tensor import tensor as tensor
+from .tensor import uint8 as uint8
+from .trace import Trace as Trace
+from .trace import trace as trace
+from .transforms import grad as grad
+from .transforms import grad_enabled as grad_enabled
+from .transforms import no_grad as no_grad
+from .transforms import numerical_grad as numerical_grad
+from .transforms import stop_gradient as stop_gradient
+from .transforms import value_and_grad as value_and_grad
+from .transforms import vjp as vjp
+
+__version__: str = build_config()["version"]

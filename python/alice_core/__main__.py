@@ -1,0 +1,7 @@
+"""``python -m alice_core``: the same as the console command ``alice``."""
+
+from __future__ import annotations
+
+from .cli import main
+
+raise SystemExit(main())

@@ -1,0 +1,214 @@
+"""The demo behind ``alice demo``: a multilayer perceptron learns to read small images.
+
+:func:`train` is the training loop as you would write it yourself, with public names only. The rest of the file reports:
+a line an epoch, the worst mistakes, pictures, the saved model.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+import numpy.typing as npt
+
+import alice_core as ac
+
+from . import plot
+from ._extras import require
+
+__all__ = ["DemoError", "Epoch", "Interrupted", "Settings", "build_model", "predict", "run", "train", "worst"]
+
+#: Keeps the model from growing ever surer of what it already knows; on the digits it halves the mistakes.
+LABEL_SMOOTHING = 0.1
+MOMENTUM = 0.9
+
+
+class DemoError(ac.AliceError, RuntimeError):
+    """The demo cannot go on."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C ended the training; the message says what was kept."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to train: see ``alice demo --help``."""
+
+    epochs: int = 20
+    batch_size: int = 32
+    lr: float = 0.1
+    hidden: tuple[int, ...] = (128,)
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What one pass over the training images gave: mean loss in nats, shares of right answers, seconds."""
+
+    number: int
+    loss: float
+    train_accuracy: float
+    test_accuracy: float
+    seconds: float
+
+
+# --- the part worth reading -------------------------------------------------------------------------------------------
+
+
+def build_model(data: ac.data.Dataset, settings: Settings) -> Any:
+    """A multilayer perceptron from pixels to class scores (logits)."""
+    sizes = [data.x_train.shape[1], *settings.hidden, data.n_classes]
+    return ac.nn.MLP(sizes, activation="relu", seed=settings.seed)
+
+
+def train(data: ac.data.Dataset, model: Any, settings: Settings) -> Iterator[Epoch]:
+    """Train ``model`` with SGD and momentum; yields after every epoch."""
+    tqdm = require("tqdm", "tqdm", "alice demo").tqdm
+    batches = ac.data.minibatches(data.x_train, data.y_train, settings.batch_size, seed=settings.seed)
+    opt = ac.optim.SGD(model.parameters(), lr=settings.lr, momentum=MOMENTUM)
+    steps_left = steps = settings.epochs * len(batches)
+
+    for number in range(1, settings.epochs + 1):
+        start = time.perf_counter()
+        total_loss, correct = 0.0, 0
+        for x, y in tqdm(batches, desc=f"epoch {number}/{settings.epochs}", leave=False, disable=None):
+            logits = model(x)
+            loss = ac.losses.cross_entropy(logits, y, label_smoothing=LABEL_SMOOTHING)
+            opt.zero_grad()
+            loss.backward()
+            opt.lr = settings.lr * steps_left / steps  # large steps first, small ones at the end
+            opt.step()
+            steps_left -= 1
+            total_loss += float(loss) * len(y)
+            correct += int(np.count_nonzero(ac.argmax(logits, axis=1).numpy() == y.numpy()))
+
+        n = len(data.x_train)
+        answers = predict(model, data.x_test).argmax(axis=1)
+        test_accuracy = float(np.mean(answers == data.y_test))
+        yield Epoch(number, total_loss / n, correct / n, test_accuracy, time.perf_counter() - start)
+
+
+def predict(model: Any, x: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Class probabilities of flat images, shape (n, n_classes)."""
+    with ac.no_grad():
+        probabilities: npt.NDArray[np.float32] = ac.softmax(model(x), axis=1).numpy()
+    return probabilities
+
+
+# --- the report -------------------------------------------------------------------------------------------------------
+
+
+def worst(
+    probabilities: npt.NDArray[np.float32], truth: npt.NDArray[np.int64], count: int = 10
+) -> npt.NDArray[np.int64]:
+    """Indices of the worst answers: wrong ones before right ones, then by the probability given to the truth."""
+    right = probabilities.argmax(axis=1) == truth
+    given = probabilities[np.arange(len(truth)), truth]
+    order: npt.NDArray[np.int64] = np.lexsort((given, right))[:count]
+    return order
+
+
+def run(data: ac.data.Dataset, settings: Settings, out: Path) -> float:
+    """Train, report on standard output, fill the folder ``out``; returns the test accuracy.
+
+    Raises
+    ------
+    DemoError
+        If the folder cannot be made, or the training diverges.
+    Interrupted
+        On Ctrl-C; the files of the finished epochs are complete.
+    """
+    require("matplotlib.figure", "matplotlib", "alice demo")  # now, not after the training
+    try:
+        out.mkdir(parents=True, exist_ok=True)  # also now
+    except OSError as error:
+        raise DemoError(
+            f"demo: --out must be a folder that can be made and written; got {out} ({error.strerror}); choose another"
+        ) from None
+    model = build_model(data, settings)
+    network = "-".join(str(n) for n in (data.x_train.shape[1], *settings.hidden, data.n_classes))
+    n_parameters = sum(p.size for p in model.parameters())
+    height, width = data.image_shape
+    print(f"data     {data.name}: {len(data.x_train)} images to learn from, {len(data.x_test)} for the test, "
+          f"{height}x{width} pixels, {data.n_classes} classes")  # fmt: skip
+    print(f"network  {network}, {n_parameters} parameters, relu; SGD with momentum {MOMENTUM}, lr {settings.lr:g} "
+          f"falling to 0, batch {settings.batch_size}, seed {settings.seed}")  # fmt: skip
+
+    history: list[Epoch] = []
+    try:
+        with open(out / "history.csv", "w", newline="", encoding="utf-8") as file:
+            for epoch in train(data, model, settings):
+                model.save(out / "model.npz")  # whole, whenever Ctrl-C comes
+                _write(epoch, file)
+                history.append(epoch)
+                _print(epoch, settings)  # last: what was seen is also on the disk
+                if not math.isfinite(epoch.loss):
+                    raise DemoError(
+                        f"demo: the loss must stay finite; got {epoch.loss} in epoch {epoch.number}; try a smaller --lr"
+                    )
+        _finish(data, model, network, history, out)
+    except KeyboardInterrupt:
+        kept = f"the finished epochs are kept in {out / 'history.csv'} and {out / 'model.npz'}"
+        raise Interrupted(f"stopped by Ctrl-C; {kept if history else 'no epoch was finished'}") from None
+    return history[-1].test_accuracy
+
+
+def _print(epoch: Epoch, settings: Settings) -> None:
+    print(
+        f"epoch {epoch.number:{len(str(settings.epochs))}}/{settings.epochs}  loss {epoch.loss:.4f}  "
+        f"accuracy {epoch.train_accuracy:.4f}  test accuracy {epoch.test_accuracy:.4f}  {epoch.seconds:.2f} s",
+        flush=True,
+    )
+
+
+def _write(epoch: Epoch, file: TextIO) -> None:
+    writer = csv.writer(file)
+    if epoch.number == 1:
+        writer.writerow(["epoch", "loss_nats", "train_accuracy", "test_accuracy", "seconds"])
+    writer.writerow([epoch.number, epoch.loss, epoch.train_accuracy, epoch.test_accuracy, round(epoch.seconds, 4)])
+    file.flush()
+
+
+def _finish(data: ac.data.Dataset, model: Any, network: str, history: list[Epoch], out: Path) -> None:
+    probabilities = predict(model, data.x_test)
+    answers = probabilities.argmax(axis=1)
+    n_wrong = int(np.count_nonzero(answers != data.y_test))
+    print(f"\ntest accuracy {history[-1].test_accuracy:.4f}: {n_wrong} of {len(answers)} wrong")
+
+    rows = worst(probabilities, data.y_test)
+    order = "all wrong" if n_wrong >= len(rows) else "wrong ones first, then the least sure"
+    print(f"the ten worst answers ({order}):")
+    captions = []
+    for i in rows:
+        true, said, sure = data.y_test[i], answers[i], probabilities[i, answers[i]]
+        verdict = "right" if said == true else "WRONG"
+        print(f"  test image {i:5d}  is {true}, the model says {said} with probability {sure:.2f}  {verdict}")
+        captions.append(f"#{i} is {true}\nsays {said}, p = {sure:.2f}")
+
+    classes = data.n_classes
+    wrong_share = LABEL_SMOOTHING / classes
+    right_share = 1 - LABEL_SMOOTHING + wrong_share
+    floor = -right_share * math.log(right_share) - (classes - 1) * wrong_share * math.log(wrong_share)
+    title = f"{data.name}, {network}"
+    pictures = [
+        plot.learning_curves(
+            out / "loss.png",
+            [e.loss for e in history],
+            {"training": [e.train_accuracy for e in history], "test": [e.test_accuracy for e in history]},
+            title=title,
+            floor=floor,
+        ),
+        plot.confusion_matrix(out / "confusion.png", data.y_test, answers, classes, title=title),
+        plot.image_grid(
+            out / "mistakes.png", data.x_test[rows].reshape(-1, *data.image_shape), captions, title=f"Worst: {title}"
+        ),
+    ]
+    print("\npictures " + ", ".join(str(p) for p in pictures))
+    print(f"model    {out / 'model.npz'}, numbers of every epoch in {out / 'history.csv'}")

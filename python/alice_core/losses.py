@@ -1,0 +1,329 @@
+"""Loss functions: how far predictions are from targets.
+
+Every loss takes ``reduction``: "mean" (the default), "sum", or "none" for one number per item. Predictions and
+targets must have one shape: a loss never broadcasts, since (n,) against (n, 1) would quietly compare everything with
+everything.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .errors import ShapeError
+from .ops import activation as _activation
+from .ops import arithmetic as _arithmetic
+from .ops import comparison as _comparison
+from .ops import reduction as _reduction
+from .ops import transcendental as _transcendental
+from .ops.cross_entropy import cross_entropy
+from .tensor import Tensor, asarray
+
+if TYPE_CHECKING:
+    from .tensor import TensorLike
+
+__all__ = [
+    "absolute_loss",
+    "binary_cross_entropy_with_logits",
+    "cross_entropy",
+    "gaussian_nll",
+    "hinge_loss",
+    "huber_loss",
+    "mse_loss",
+    "zero_one_loss",
+]
+
+
+def _pair(name: str, prediction: TensorLike, target: TensorLike) -> tuple[Tensor, Tensor]:
+    """Both as Tensors of one shape and, if the prediction is floating, of its dtype."""
+    p = asarray(prediction)
+    t = asarray(target)
+    if p.shape != t.shape:
+        raise ShapeError(
+            f"{name}: prediction and target must have one shape; got {p.shape} and {t.shape}; reshape one of them"
+        )
+    if p.dtype.kind != "f":
+        p = _arithmetic.astype(p, np.dtype(np.float32))
+    return p, t if t.dtype == p.dtype else _arithmetic.astype(t, p.dtype)
+
+
+def _reduce(name: str, losses: Tensor, reduction: str) -> Tensor:
+    if reduction == "mean":
+        return _reduction.mean(losses)
+    if reduction == "sum":
+        return _reduction.sum(losses)
+    if reduction == "none":
+        return losses
+    raise ValueError(f'{name}: reduction must be "mean", "sum" or "none"; got {reduction!r}')
+
+
+def mse_loss(prediction: TensorLike, target: TensorLike, reduction: str = "mean") -> Tensor:
+    """Squared loss: ``(prediction - target)²``.
+
+    Parameters
+    ----------
+    prediction, target : Tensor
+        Of one shape; floating predictions keep their dtype.
+    reduction : {"mean", "sum", "none"}
+
+    Returns
+    -------
+    Tensor
+        0-d, or of the shape of the prediction with reduction "none".
+
+    Gradient
+        ``2 (prediction - target)`` per item.
+
+    Raises
+    ------
+    ShapeError
+        If the shapes differ.
+
+    Source: notes, section 4.1.2.
+
+    Examples
+    --------
+    >>> import alice_core as ac
+    >>> ac.losses.mse_loss(ac.tensor([1.0, 2.0]), ac.tensor([0.0, 4.0]))
+    Tensor(2.5, dtype=float32)
+    """
+    p, t = _pair("mse_loss", prediction, target)
+    return _reduce("mse_loss", _arithmetic.square(_arithmetic.subtract(p, t)), reduction)
+
+
+def absolute_loss(prediction: TensorLike, target: TensorLike, reduction: str = "mean") -> Tensor:
+    """Absolute loss: ``|prediction - target|``, which outliers move less than :func:`mse_loss`.
+
+    Parameters, results and errors are those of :func:`mse_loss`.
+
+    Gradient
+        ``sign(prediction - target)`` per item; 0 at 0.
+
+    Source: notes, section 4.1.2.
+
+    Examples
+    --------
+    >>> import alice_core as ac
+    >>> ac.losses.absolute_loss(ac.tensor([1.0, 2.0]), ac.tensor([0.0, 4.0]))
+    Tensor(1.5, dtype=float32)
+    """
+    p, t = _pair("absolute_loss", prediction, target)
+    return _reduce("absolute_loss", _arithmetic.abs(_arithmetic.subtract(p, t)), reduction)
+
+
+def huber_loss(prediction: TensorLike, target: TensorLike, delta: float = 1.0, reduction: str = "mean") -> Tensor:
+    """Huber loss of the error e: ``e²/2`` up to ``|e| = delta``, from there on ``delta (|e| - delta/2)``.
+
+    Parameters
+    ----------
+    prediction, target : Tensor
+        Of one shape; floating predictions keep their dtype.
+    delta : float
+        Positive: where the loss goes over from squared to absolute; value and slope are continuous there.
+    reduction : {"mean", "sum", "none"}
+
+    Returns
+    -------
+    Tensor
+        0-d, or of the shape of the prediction with reduction "none".
+
+    Gradient
+        ``clip(e, -delta, delta)`` per item.
+
+    Raises
+    ------
+    ShapeError
+        If the shapes differ.
+    ValueError
+        If delta is not positive.
+
+    Source: notes, section 4.1.2; Huber 1964.
+
+    Examples
+    --------
+    >>> import alice_core as ac
+    >>> ac.losses.huber_loss(ac.tensor([0.5, 3.0]), ac.tensor([0.0, 0.0]), reduction="none")
+    Tensor([0.125, 2.5  ], dtype=float32)
+    """
+    if not delta > 0:
+        raise ValueError(f"huber_loss: delta must be positive; got {delta}")
+    p, t = _pair("huber_loss", prediction, target)
+    e = _arithmetic.subtract(p, t)
+    # Both branches at once: with c = clip(e) they are c (e - c/2), whose slope is c.
+    c = _arithmetic.clip(e, -delta, delta)
+    losses = _arithmetic.multiply(c, _arithmetic.subtract(e, _arithmetic.multiply(c, 0.5)))
+    return _reduce("huber_loss", losses, reduction)
+
+
+def hinge_loss(prediction: TensorLike, target: TensorLike, reduction: str = "mean") -> Tensor:
+    """Hinge loss: ``max(0, 1 - target · prediction)``, the loss of support-vector machines.
+
+    Parameters
+    ----------
+    prediction : Tensor
+        Real-valued scores.
+    target : Tensor of the same shape
+        -1 or 1.
+    reduction : {"mean", "sum", "none"}
+
+    Returns
+    -------
+    Tensor
+        0-d, or of the shape of the prediction with reduction "none".
+
+    Gradient
+        ``-target`` where the margin ``target · prediction`` is below 1, else 0; 0 at the kink.
+
+    Raises
+    ------
+    ShapeError
+        If the shapes differ.
+
+    Source: notes, section 3.2, with erratum E-8.
+
+    Examples
+    --------
+    >>> import alice_core as ac
+    >>> ac.losses.hinge_loss(ac.tensor([0.3, 2.0, 0.3]), ac.tensor([1.0, 1.0, -1.0]), reduction="none")
+    Tensor([0.7, 0. , 1.3], dtype=float32)
+    """
+    p, t = _pair("hinge_loss", prediction, target)
+    margin = _arithmetic.multiply(t, p)
+    return _reduce("hinge_loss", _activation.relu(_arithmetic.subtract(1.0, margin)), reduction)
+
+
+def binary_cross_entropy_with_logits(logits: TensorLike, target: TensorLike, reduction: str = "mean") -> Tensor:
+    """Cross-entropy of two classes from one logit: ``y softplus(-x) + (1 - y) softplus(x)``, in nats.
+
+    This is ``-y log s - (1 - y) log(1 - s)`` with ``s = sigmoid(x)``, without its overflows.
+
+    Parameters
+    ----------
+    logits : Tensor
+        Any shape, floating.
+    target : Tensor of the same shape
+        Probabilities of class 1, in [0, 1].
+    reduction : {"mean", "sum", "none"}
+
+    Returns
+    -------
+    Tensor
+        0-d, or of the shape of the logits with reduction "none".
+
+    Gradient
+        ``sigmoid(x) - y`` per item. A certain and right answer, (-inf, 0) or (inf, 1), costs 0 and has slope 0.
+
+    Accuracy
+        A few ULP; no overflow for finite logits.
+
+    Raises
+    ------
+    ShapeError
+        If the shapes differ.
+
+    Source: notes, section 4.3.1.
+
+    Examples
+    --------
+    >>> import alice_core as ac
+    >>> ac.losses.binary_cross_entropy_with_logits(ac.tensor([30.0, 0.0]), ac.tensor([0.0, 1.0]), reduction="none")
+    Tensor([30.       ,  0.6931472], dtype=float32)
+    """
+    name = "binary_cross_entropy_with_logits"
+    x, y = _pair(name, logits, target)
+    # The weights come first: a weight of 0 is worth 0 even against an infinite loss.
+    one = _arithmetic.strong_mul(y, _activation.softplus(_arithmetic.negative(x)))
+    zero = _arithmetic.strong_mul(_arithmetic.subtract(1.0, y), _activation.softplus(x))
+    return _reduce(name, _arithmetic.add(one, zero), reduction)
+
+
+def gaussian_nll(
+    prediction: TensorLike, target: TensorLike, sigma: TensorLike = 1.0, reduction: str = "mean"
+) -> Tensor:
+    """Negative log-density of targets under a normal distribution around the predictions, in nats.
+
+    ``log sigma + log(2π)/2 + (target - prediction)² / (2 sigma²)``
+
+    Parameters
+    ----------
+    prediction, target : Tensor
+        Of one shape; floating predictions keep their dtype.
+    sigma : float or Tensor
+        Standard deviation, positive; one number, or one per item.
+    reduction : {"mean", "sum", "none"}
+
+    Returns
+    -------
+    Tensor
+        0-d, or of the shape of the prediction with reduction "none".
+
+    Gradient
+        ``(prediction - target)/sigma²`` per item, and by sigma.
+
+    Raises
+    ------
+    ShapeError
+        If the shapes differ.
+    ValueError
+        If sigma is not positive.
+
+    Source: notes, section 4.1.2.
+
+    Examples
+    --------
+    >>> import alice_core as ac
+    >>> ac.losses.gaussian_nll(ac.tensor(0.0), ac.tensor(0.3), sigma=2.0)
+    Tensor(1.6233357, dtype=float32)
+    """
+    p, t = _pair("gaussian_nll", prediction, target)
+    s = asarray(sigma, dtype=p.dtype) if not isinstance(sigma, Tensor) else sigma
+    if s.shape not in ((), p.shape):
+        raise ShapeError(f"gaussian_nll: sigma must be one number or of shape {p.shape}; got {s.shape}")
+    if not s.is_abstract and not np.all(s.numpy() > 0):
+        raise ValueError("gaussian_nll: sigma must be positive; got a sigma that is not")
+    z = _arithmetic.divide(_arithmetic.subtract(t, p), s)
+    constant = _arithmetic.add(_transcendental.log(s), 0.5 * math.log(2.0 * math.pi))
+    losses = _arithmetic.add(_arithmetic.multiply(_arithmetic.square(z), 0.5), constant)
+    return _reduce("gaussian_nll", losses, reduction)
+
+
+def zero_one_loss(prediction: TensorLike, target: TensorLike, reduction: str = "mean") -> Tensor:
+    """Share of wrong predictions: 1 where ``sign(prediction)`` is not the target, else 0.
+
+    Parameters
+    ----------
+    prediction : Tensor
+        Real-valued scores, whose sign is the prediction; or integers, the predicted classes themselves.
+    target : Tensor of the same shape
+        -1 or 1 for scores (a score of 0 is wrong for both), classes for classes.
+    reduction : {"mean", "sum", "none"}
+
+    Returns
+    -------
+    Tensor
+        float32 (float64 for float64 scores): 0-d, or of the shape of the prediction with reduction "none".
+
+    Gradient
+        None: the loss is constant between its jumps, so it measures but cannot train.
+
+    Raises
+    ------
+    ShapeError
+        If the shapes differ.
+
+    Source: notes, section 3.2.
+
+    Examples
+    --------
+    >>> import alice_core as ac
+    >>> ac.losses.zero_one_loss(ac.tensor([0.3, -2.0, 0.0]), ac.tensor([1.0, 1.0, 1.0]), reduction="none")
+    Tensor([0., 1., 1.], dtype=float32)
+    """
+    raw = asarray(prediction)
+    p, t = _pair("zero_one_loss", raw, target)
+    wrong = (
+        _comparison.not_equal(_arithmetic.sign(p), t) if raw.dtype.kind == "f" else _comparison.not_equal(raw, target)
+    )
+    return _reduce("zero_one_loss", _arithmetic.astype(wrong, p.dtype), reduction)

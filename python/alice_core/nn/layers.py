@@ -1,0 +1,170 @@
+"""Layers: linear maps, and modules made of modules.
+
+Source: notes, section 4 (fully connected layers and networks of them).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import alice_core as ac
+
+from ..tensor import float32
+from . import activations, init
+from .module import Module, Parameter
+
+if TYPE_CHECKING:
+    from ..tensor import DTypeLike
+
+__all__ = ["MLP", "Flatten", "Linear", "Sequential"]
+
+
+class Linear(Module):
+    """An affine map of the last axis, ``x @ weight + bias``.
+
+    Parameters
+    ----------
+    in_features, out_features : int
+    bias : bool
+        False leaves the bias out.
+    dtype : floating dtype
+    seed : int or numpy Generator, optional
+        Of the starting values; None: the generator that :func:`manual_seed` sets.
+
+    Attributes
+    ----------
+    weight : Tensor, shape (in_features, out_features)
+    bias : Tensor, shape (out_features,), or None
+        Both start uniform from -1/sqrt(in_features) to 1/sqrt(in_features), so that outputs are about as large as
+        inputs whatever the width.
+
+    Examples
+    --------
+    >>> import alice_core as ac
+    >>> ac.nn.Linear(3, 5)(ac.zeros((2, 3))).shape
+    (2, 5)
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool = True,
+        dtype: DTypeLike = float32,
+        seed: init.Seed = None,
+    ) -> None:
+        if in_features < 1 or out_features < 1:
+            raise ac.ShapeError(f"Linear: features must be at least 1; got in {in_features}, out {out_features}")
+        generator = init.rng(seed)
+        bound = 1.0 / math.sqrt(in_features)
+        self.weight = Parameter(init.uniform((in_features, out_features), bound, dtype, generator))
+        self.bias = Parameter(init.uniform((out_features,), bound, dtype, generator)) if bias else None
+
+    def forward(self, x: ac.Tensor) -> ac.Tensor:
+        y = x @ self.weight
+        return y if self.bias is None else y + self.bias
+
+    def extra_repr(self) -> str:
+        rows, cols = self.weight.shape
+        return f"{rows}, {cols}" + ("" if self.bias is not None else ", bias=False")
+
+
+class Flatten(Module):
+    """All axes but the first as one.
+
+    Examples
+    --------
+    >>> import alice_core as ac
+    >>> ac.nn.Flatten()(ac.zeros((32, 8, 8))).shape
+    (32, 64)
+    """
+
+    def forward(self, x: ac.Tensor) -> ac.Tensor:
+        return ac.flatten(x, 1)
+
+
+class Sequential(Module):
+    """Modules, or other functions of one Tensor, one after the other.
+
+    Parameters
+    ----------
+    *layers : callable
+
+    Examples
+    --------
+    >>> import alice_core as ac
+    >>> model = ac.nn.Sequential(ac.nn.Linear(3, 5), ac.tanh, ac.nn.Linear(5, 4))
+    >>> model(ac.zeros((2, 3))).shape
+    (2, 4)
+    """
+
+    def __init__(self, *layers: Callable[[ac.Tensor], ac.Tensor]) -> None:
+        for i, layer in enumerate(layers):
+            if not callable(layer):
+                raise TypeError(
+                    f"Sequential: layers must be modules or functions; got {type(layer).__name__} as layer {i}"
+                )
+        self.layers = list(layers)
+
+    def forward(self, x: ac.Tensor) -> ac.Tensor:
+        for layer in self.layers:
+            x = layer(x)
+        return x
+
+    def __len__(self) -> int:
+        return len(self.layers)
+
+    def __iter__(self) -> Iterator[Callable[[ac.Tensor], ac.Tensor]]:
+        return iter(self.layers)
+
+    def __getitem__(self, key: int | slice) -> Any:
+        """A layer, or for a slice a Sequential of the same layers."""
+        return Sequential(*self.layers[key]) if isinstance(key, slice) else self.layers[key]
+
+
+class MLP(Sequential):
+    """A multi-layer perceptron: linear layers with an activation between them.
+
+    Parameters
+    ----------
+    sizes : sequence of int
+        Features of the input, of each hidden layer, and of the output.
+    activation : str or callable
+        "relu", "leaky_relu", "prelu", "elu", "softplus", "sigmoid", "tanh", "silu", "gelu"; or a function of one
+        Tensor, used between all layers.
+    bias : bool
+    dtype : floating dtype
+    seed : int or numpy Generator, optional
+        Of the starting values; None: the generator that :func:`manual_seed` sets.
+
+    Examples
+    --------
+    >>> import alice_core as ac
+    >>> ac.nn.MLP([64, 128, 10])
+    MLP(
+      layers.0: Linear(64, 128)
+      layers.1: ReLU()
+      layers.2: Linear(128, 10)
+    )
+    """
+
+    def __init__(
+        self,
+        sizes: Sequence[int],
+        activation: str | Callable[[ac.Tensor], ac.Tensor] = "relu",
+        bias: bool = True,
+        dtype: DTypeLike = float32,
+        seed: init.Seed = None,
+    ) -> None:
+        if len(sizes) < 2:
+            raise ac.ShapeError(f"MLP: sizes must name the input and the output at least; got {list(sizes)}")
+        generator = init.rng(seed)
+        layers: list[Callable[[ac.Tensor], ac.Tensor]] = []
+        for rows, cols in pairwise(sizes):
+            if layers:
+                layers.append(activations.by_name(activation, dtype) if isinstance(activation, str) else activation)
+            layers.append(Linear(rows, cols, bias, dtype, generator))
+        super().__init__(*layers)

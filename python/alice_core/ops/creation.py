@@ -1,0 +1,326 @@
+"""Creation: tensors of given values. None of these is differentiated; all results own their memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from operator import index as as_int
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .. import _core
+from ..errors import DTypeError, ShapeError
+from ..tensor import DTYPES, Tensor, asarray, float32, tensor
+from . import views as _views
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from ..tensor import DTypeLike, TensorLike
+
+__all__ = [
+    "arange",
+    "empty",
+    "eye",
+    "full",
+    "full_like",
+    "linspace",
+    "meshgrid",
+    "ones",
+    "ones_like",
+    "zeros",
+    "zeros_like",
+]
+
+
+def _shape(op: str, shape: int | Sequence[int]) -> tuple[int, ...]:
+    try:
+        extents = tuple(map(as_int, shape)) if isinstance(shape, (tuple, list)) else (as_int(shape),)  # type: ignore[arg-type]
+    except TypeError:
+        raise TypeError(f"{op}: shape must be an int or a tuple of ints; got {shape!r}") from None
+    items = 1
+    for n in extents:
+        items *= max(n, 1)
+    if any(n < 0 for n in extents) or items >= 1 << 59:
+        raise ShapeError(f"{op}: dimensions must not be negative, nor too many to address; got {extents}")
+    return extents
+
+
+def _dtype(op: str, dtype: DTypeLike) -> np.dtype[Any]:
+    wanted = np.dtype(dtype)
+    if wanted not in DTYPES:
+        raise DTypeError(f"{op}: dtype must be one of {', '.join(d.name for d in DTYPES)}; got {wanted}")
+    return wanted
+
+
+def _own(array: npt.NDArray[Any]) -> Tensor:
+    result: Tensor = _core.tensor(array, True)
+    return result
+
+
+def zeros(shape: int | Sequence[int], dtype: DTypeLike = float32) -> Tensor:
+    """Zeros.
+
+    Parameters
+    ----------
+    shape : int or tuple of int
+    dtype : dtype
+
+    Returns
+    -------
+    Tensor, shape ``shape``
+
+    Raises
+    ------
+    ShapeError
+        If a dimension is negative.
+
+    Examples
+    --------
+    >>> import alice_core as ac
+    >>> ac.zeros((2, 2))
+    Tensor([[0., 0.],
+            [0., 0.]], dtype=float32)
+    """
+    return _own(np.zeros(_shape("zeros", shape), _dtype("zeros", dtype)))
+
+
+def ones(shape: int | Sequence[int], dtype: DTypeLike = float32) -> Tensor:
+    """Ones; parameters and errors as for :func:`zeros`.
+
+    Examples
+    --------
+    >>> import alice_core as ac
+    >>> ac.ones(3)
+    Tensor([1., 1., 1.], dtype=float32)
+    """
+    return _own(np.ones(_shape("ones", shape), _dtype("ones", dtype)))
+
+
+def empty(shape: int | Sequence[int], dtype: DTypeLike = float32) -> Tensor:
+    """Elements of no particular value; parameters and errors as for :func:`zeros`.
+
+    Examples
+    --------
+    >>> import alice_core as ac
+    >>> ac.empty((2, 3)).shape
+    (2, 3)
+    """
+    return _own(np.zeros(_shape("empty", shape), _dtype("empty", dtype)))
+
+
+def full(shape: int | Sequence[int], fill_value: float, dtype: DTypeLike | None = None) -> Tensor:
+    """One value everywhere.
+
+    Parameters
+    ----------
+    shape : int or tuple of int
+    fill_value : number
+    dtype : dtype, optional
+        None: float32 for floats, int64 for ints, bool for bools.
+
+    Returns
+    -------
+    Tensor, shape ``shape``
+
+    Raises
+    ------
+    ShapeError
+        If a dimension is negative.
+
+    Examples
+    --------
+    >>> import alice_core as ac
+    >>> ac.full(2, 0.5), ac.full(2, 7)
+    (Tensor([0.5, 0.5], dtype=float32), Tensor([7, 7], dtype=int64))
+    """
+    value = tensor(fill_value, dtype)
+    return _own(np.broadcast_to(value.numpy(), _shape("full", shape)))
+
+
+def zeros_like(x: TensorLike, /, dtype: DTypeLike | None = None) -> Tensor:
+    """Zeros of the shape and, unless told otherwise, the dtype of ``x``, which may be abstract.
+
+    Examples
+    --------
+    >>> import alice_core as ac
+    >>> ac.zeros_like(ac.tensor([1.0, 2.0]))
+    Tensor([0., 0.], dtype=float32)
+    """
+    x = asarray(x)
+    return zeros(x.shape, x.dtype if dtype is None else dtype)
+
+
+def ones_like(x: TensorLike, /, dtype: DTypeLike | None = None) -> Tensor:
+    """Ones of the shape and, unless told otherwise, the dtype of ``x``, which may be abstract.
+
+    Examples
+    --------
+    >>> import alice_core as ac
+    >>> ac.ones_like(ac.tensor([1.0, 2.0]))
+    Tensor([1., 1.], dtype=float32)
+    """
+    x = asarray(x)
+    return ones(x.shape, x.dtype if dtype is None else dtype)
+
+
+def full_like(x: TensorLike, /, fill_value: float, dtype: DTypeLike | None = None) -> Tensor:
+    """One value, in the shape and, unless told otherwise, the dtype of ``x``, which may be abstract.
+
+    Examples
+    --------
+    >>> import alice_core as ac
+    >>> ac.full_like(ac.tensor([1.0, 2.0]), 3)
+    Tensor([3., 3.], dtype=float32)
+    """
+    x = asarray(x)
+    return full(x.shape, fill_value, x.dtype if dtype is None else dtype)
+
+
+def arange(start: float, /, stop: float | None = None, step: float = 1, dtype: DTypeLike | None = None) -> Tensor:
+    """Numbers from ``start`` up to, but without, ``stop``, ``step`` apart; ``arange(n)`` counts from 0.
+
+    Parameters
+    ----------
+    start, stop, step : int or float
+    dtype : dtype, optional
+        None: int64 if all are ints, else float32.
+
+    Returns
+    -------
+    Tensor, shape (ceil((stop - start) / step),)
+
+    Raises
+    ------
+    ValueError
+        If the step is zero.
+
+    Examples
+    --------
+    >>> import alice_core as ac
+    >>> ac.arange(3), ac.arange(1, 2, 0.5)
+    (Tensor([0, 1, 2], dtype=int64), Tensor([1. , 1.5], dtype=float32))
+    """
+    if step == 0:
+        raise ValueError("arange: step must not be zero")
+    start, stop = (0, start) if stop is None else (start, stop)
+    values = np.arange(start, stop, step)  # in float64, then rounded once
+    if dtype is None:
+        dtype = float32 if values.dtype.kind == "f" else np.dtype(np.int64)
+    return _own(values.astype(_dtype("arange", dtype)))
+
+
+def linspace(start: float, stop: float, /, num: int, dtype: DTypeLike = float32, endpoint: bool = True) -> Tensor:
+    """``num`` numbers at equal distances from ``start`` to ``stop``.
+
+    Parameters
+    ----------
+    start, stop : float
+    num : int
+    dtype : dtype
+    endpoint : bool
+        Whether ``stop`` is the last number, or would be the next.
+
+    Returns
+    -------
+    Tensor, shape (num,)
+
+    Accuracy
+    --------
+    Computed in float64 and rounded once.
+
+    Raises
+    ------
+    ShapeError
+        If ``num`` is negative.
+
+    Examples
+    --------
+    >>> import alice_core as ac
+    >>> ac.linspace(0, 1, 5)
+    Tensor([0.  , 0.25, 0.5 , 0.75, 1.  ], dtype=float32)
+    """
+    (count,) = _shape("linspace", as_int(num))
+    return _own(np.linspace(start, stop, count, endpoint=endpoint).astype(_dtype("linspace", dtype)))
+
+
+def eye(n_rows: int, n_cols: int | None = None, /, k: int = 0, dtype: DTypeLike = float32) -> Tensor:
+    """Ones on the k-th diagonal, zeros elsewhere: the identity matrix for ``eye(n)``.
+
+    Parameters
+    ----------
+    n_rows, n_cols : int
+        A square matrix if ``n_cols`` is left out.
+    k : int
+        0 is the main diagonal, positive numbers lie above it.
+    dtype : dtype
+
+    Returns
+    -------
+    Tensor, shape (n_rows, n_cols)
+
+    Raises
+    ------
+    ShapeError
+        If a dimension is negative.
+
+    Examples
+    --------
+    >>> import alice_core as ac
+    >>> ac.eye(2)
+    Tensor([[1., 0.],
+            [0., 1.]], dtype=float32)
+    """
+    rows, cols = _shape("eye", (n_rows, n_rows if n_cols is None else n_cols))
+    return _own(np.eye(rows, cols, k, dtype=_dtype("eye", dtype)))
+
+
+def meshgrid(*arrays: TensorLike, indexing: str = "xy") -> list[Tensor]:
+    """The coordinates of a grid from those of its axes, views.
+
+    Parameters
+    ----------
+    *arrays : Tensor, shape (N,)
+        Coordinates along each axis.
+    indexing : "xy" or "ij"
+        Whether the first array runs along the columns, as x does in a picture, or along the rows.
+
+    Returns
+    -------
+    list of Tensor, each of shape (N1, N2, N3, ...) for "ij", (N2, N1, N3, ...) for "xy"
+
+    Gradient
+    --------
+    The sum over the other axes.
+
+    Raises
+    ------
+    ShapeError
+        If an array is not 1-d.
+    ValueError
+        If ``indexing`` is neither of the two.
+
+    Examples
+    --------
+    >>> import alice_core as ac
+    >>> x, y = ac.meshgrid(ac.tensor([1, 2, 3]), ac.tensor([10, 20]))
+    >>> y
+    Tensor([[10, 10, 10],
+            [20, 20, 20]], dtype=int64)
+    """
+    if indexing not in ("xy", "ij"):
+        raise ValueError(f"meshgrid: indexing must be 'xy' or 'ij'; got {indexing!r}")
+    tensors = [asarray(x) for x in arrays]
+    axes = list(range(len(tensors)))
+    if indexing == "xy" and len(axes) > 1:
+        axes[:2] = [1, 0]
+    shape = [0] * len(tensors)
+    for x, axis in zip(tensors, axes, strict=True):
+        if x.ndim != 1:
+            raise ShapeError(f"meshgrid: arrays must be 1-d; got shape {x.shape}")
+        shape[axis] = x.shape[0]
+    grids = []
+    for x, axis in zip(tensors, axes, strict=True):
+        along = _views.reshape(x, (1,) * axis + x.shape + (1,) * (len(tensors) - axis - 1))
+        grids.append(_views.broadcast_to(along, tuple(shape)))
+    return grids

@@ -1,0 +1,178 @@
+"""Extremes and truth over axes: reductions that pick or count instead of adding. Public through ``reduction``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..primitive import Primitive
+from ..tensor import asarray
+from . import arithmetic as _arithmetic
+from . import comparison as _comparison
+from . import reduction as _reduction
+from ._reducing import spread
+
+if TYPE_CHECKING:
+    from ..tensor import Axis, Tensor, TensorLike
+
+__all__ = ["all", "any", "argmax", "argmin", "max", "min"]
+
+
+def _extreme_rule(g: Tensor, ans: Tensor, x: Tensor, axis: Axis, keepdims: bool) -> Tensor:
+    best = _comparison.equal(x, spread(ans, x.shape, axis, keepdims))
+    share = _arithmetic.divide(g, _reduction.sum(best, axis, keepdims=keepdims))
+    return _arithmetic.where(best, spread(share, x.shape, axis, keepdims), 0.0)
+
+
+_max = Primitive("max", saves=(0, "ans"))
+_max.defvjp(_extreme_rule)
+_min = Primitive("min", saves=(0, "ans"))
+_min.defvjp(_extreme_rule)
+
+
+def max(x: TensorLike, /, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """Largest item over axes. A NaN anywhere gives NaN.
+
+    Parameters
+    ----------
+    x : Tensor
+        Any shape, any dtype.
+    axis, keepdims
+        As of :func:`alice_core.sum`.
+
+    Returns
+    -------
+    Tensor
+        Of the dtype of x.
+
+    Gradient
+        1 for the largest item; equal ones share it evenly (the subgradient of least norm).
+
+    Accuracy
+        Exact.
+
+    Raises
+    ------
+    ShapeError
+        If an axis is out of range or named twice.
+    ValueError
+        If a result would have no items.
+
+    Examples
+    --------
+    >>> import alice_core as ac
+    >>> ac.max(ac.tensor([[1.0, 5.0], [7.0, 2.0]]), axis=1)
+    Tensor([5., 7.], dtype=float32)
+    """
+    return _max(x, axis, keepdims)
+
+
+def min(x: TensorLike, /, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """Smallest item over axes. A NaN anywhere gives NaN.
+
+    Parameters, results, errors and gradient are those of :func:`max`.
+
+    Examples
+    --------
+    >>> import alice_core as ac
+    >>> ac.min(ac.tensor([3.0, 1.0, 2.0]))
+    Tensor(1., dtype=float32)
+    """
+    return _min(x, axis, keepdims)
+
+
+_argmax = Primitive("argmax", saves=(), differentiable=False)
+_argmin = Primitive("argmin", saves=(), differentiable=False)
+
+
+def argmax(x: TensorLike, /, axis: int | None = None, keepdims: bool = False) -> Tensor:
+    """Index of the largest item along an axis: the first one among equals, the first NaN if there is one.
+
+    Parameters
+    ----------
+    x : Tensor
+        Any shape, any dtype.
+    axis : int or None
+        None counts through all items in row-major order.
+    keepdims : bool
+        Whether the axis stays, of size 1.
+
+    Returns
+    -------
+    Tensor
+        int64; without a gradient.
+
+    Raises
+    ------
+    ShapeError
+        If the axis is out of range.
+    ValueError
+        If a result would have no items.
+
+    Examples
+    --------
+    >>> import alice_core as ac
+    >>> ac.argmax(ac.tensor([[1.0, 5.0], [7.0, 2.0]]), axis=1)
+    Tensor([1, 0], dtype=int64)
+    """
+    return _argmax(x, axis, keepdims)
+
+
+def argmin(x: TensorLike, /, axis: int | None = None, keepdims: bool = False) -> Tensor:
+    """Index of the smallest item along an axis; see :func:`argmax`.
+
+    Examples
+    --------
+    >>> import alice_core as ac
+    >>> ac.argmin(ac.tensor([3.0, 1.0, 2.0]))
+    Tensor(1, dtype=int64)
+    """
+    return _argmin(x, axis, keepdims)
+
+
+# -- truth ---------------------------------------------------------------------------------------------------------
+
+_any = Primitive("any", saves=(), differentiable=False)
+_all = Primitive("all", saves=(), differentiable=False)
+
+
+def _truth(x: TensorLike) -> Tensor:
+    x = asarray(x)
+    return x if x.dtype == np.bool_ else _comparison.not_equal(x, 0)
+
+
+def any(x: TensorLike, /, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """Whether an item is true (not 0; NaN is true); False of no items.
+
+    Parameters
+    ----------
+    x : Tensor
+        Any shape, any dtype.
+    axis, keepdims
+        As of :func:`alice_core.sum`.
+
+    Returns
+    -------
+    Tensor
+        bool; without a gradient.
+
+    Examples
+    --------
+    >>> import alice_core as ac
+    >>> ac.any(ac.tensor([[False, True], [False, False]]), axis=1)
+    Tensor([ True, False], dtype=bool)
+    """
+    return _any(_truth(x), axis, keepdims)
+
+
+def all(x: TensorLike, /, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """Whether every item is true (not 0; NaN is true); True of no items. See :func:`any`.
+
+    Examples
+    --------
+    >>> import alice_core as ac
+    >>> ac.all(ac.tensor([[True, True], [True, False]]), axis=1)
+    Tensor([ True, False], dtype=bool)
+    """
+    return _all(_truth(x), axis, keepdims)

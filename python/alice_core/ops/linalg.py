@@ -1,0 +1,283 @@
+"""Matrix products.
+
+All of them come down to one kernel, ``matmul``; transposed, strided and broadcast operands are read in place. Every
+item of a float product is summed in an order that depends on the length of the sum alone (and on whether an operand
+is a vector): the same bits for any number of threads and any memory layout.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ..errors import DTypeError, ShapeError
+from ..primitive import Primitive
+from ..tensor import asarray
+from . import arithmetic as _arithmetic
+from . import reduction as _reduction
+from . import shape as _shape
+from .views import matrix_transpose
+
+if TYPE_CHECKING:
+    from ..tensor import Tensor, TensorLike
+
+__all__ = ["dot", "matmul", "outer", "tensordot", "vecdot"]
+
+_matmul = Primitive("matmul", saves=(0, 1))
+
+
+def _by_a(g: Tensor, ans: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """dA = G Bᵀ. A vector is a matrix of one row (a) or one column (b)."""
+    if b.ndim == 1:
+        return _reduction.sum_to(_arithmetic.multiply(_shape.expand_dims(g, axis=-1) if a.ndim > 1 else g, b), a.shape)
+    if a.ndim == 1:
+        return _reduction.sum_to(_matmul(b, g) if b.ndim == 2 else _column(b, g), a.shape)
+    return _reduction.sum_to(_matmul(g, matrix_transpose(b)), a.shape)
+
+
+def _by_b(g: Tensor, ans: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """dB = Aᵀ G. The batches of A share B where B has none: then they are more rows of one product."""
+    if a.ndim == 1:
+        if b.ndim == 1:
+            return _arithmetic.multiply(g, a)
+        rows = _arithmetic.multiply(_shape.expand_dims(a, axis=-1), _shape.expand_dims(g, axis=-2))
+        return _reduction.sum_to(rows, b.shape)
+    if b.ndim <= 2 < a.ndim:
+        m = math.prod(a.shape[:-1])
+        a = _shape.reshape(a, (m, a.shape[-1]))
+        g = _shape.reshape(g, (m, *b.shape[1:]))
+    if b.ndim == 1:
+        return _matmul(g, a)
+    return _reduction.sum_to(_matmul(matrix_transpose(a), g), b.shape)
+
+
+def _column(a: Tensor, x: Tensor) -> Tensor:
+    """A x for a batch of vectors x."""
+    return _shape.squeeze(_matmul(a, _shape.expand_dims(x, axis=-1)), axis=-1)
+
+
+_matmul.defvjp(_by_a, _by_b)
+
+
+def matmul(x1: TensorLike, x2: TensorLike, /) -> Tensor:
+    """Matrix product, ``x1 @ x2``: ``y[..., i, j] = Σ_k x1[..., i, k] x2[..., k, j]``.
+
+    Parameters
+    ----------
+    x1 : Tensor, shape (..., M, K) or (K,), numeric
+    x2 : Tensor, shape (..., K, N) or (K,), numeric
+        Leading dimensions are batches and broadcast. A 1-D operand is a row on the left, a column on the right.
+
+    Returns
+    -------
+    Tensor, shape (..., M, N)
+        Without M or N where the operand is a vector. Integers wrap around; bool counts as int32.
+
+    Gradient
+        ``g @ x2ᵀ`` and ``x1ᵀ @ g``, summed over broadcast batches.
+
+    Accuracy
+        ``|error| <= (min(K, 192) + K / 192 + 1) u Σ_k |x1[i, k] x2[k, j]|``, u the unit roundoff; typically 2 u times
+        that sum.
+
+    Raises
+    ------
+    ShapeError
+        If an operand is 0-d, the lengths of the sum differ, or the batches do not broadcast.
+
+    Source
+        Notes, section 6.4; blocking after Goto and van de Geijn, "Anatomy of high-performance matrix multiplication",
+        2008.
+
+    Examples
+    --------
+    >>> import alice_core as ac
+    >>> x = ac.tensor([[1.0, 2.0], [3.0, 4.0]])
+    >>> ac.matmul(x, ac.tensor([1.0, -1.0]))
+    Tensor([-1., -1.], dtype=float32)
+    """
+    return _matmul(x1, x2)
+
+
+def vecdot(x1: TensorLike, x2: TensorLike, /, *, axis: int = -1) -> Tensor:
+    """Dot products of the vectors along one axis: ``y = Σ_k x1[..., k] x2[..., k]``.
+
+    Parameters
+    ----------
+    x1, x2 : Tensor, numeric
+        Shapes that broadcast; equal along the axis.
+    axis : int
+        Negative, as the axes count from the end after broadcasting.
+
+    Returns
+    -------
+    Tensor
+        The broadcast shape without the axis.
+
+    Gradient
+        ``g x2`` and ``g x1``, summed over broadcast axes.
+
+    Accuracy
+        As :func:`matmul`, with four vectors of partial sums.
+
+    Raises
+    ------
+    ShapeError
+        If the axis does not exist in both, or the shapes do not broadcast.
+
+    Examples
+    --------
+    >>> import alice_core as ac
+    >>> ac.vecdot(ac.tensor([[1.0, 2.0], [3.0, 4.0]]), ac.tensor([1.0, 10.0]))
+    Tensor([21., 43.], dtype=float32)
+    """
+    a, b = asarray(x1), asarray(x2)
+    if not -min(a.ndim, b.ndim) <= axis < 0:
+        raise ShapeError(
+            f"vecdot: axis must be negative and exist in x1 and x2; got axis {axis}, x1 {a.shape}, x2 {b.shape}"
+        )
+    if a.shape[axis] != b.shape[axis]:
+        raise ShapeError(f"vecdot: x1 and x2 must be equally long along axis {axis}; got x1 {a.shape}, x2 {b.shape}")
+    if axis != -1:
+        a, b = _shape.moveaxis(a, axis, -1), _shape.moveaxis(b, axis, -1)
+    product = _matmul(_shape.expand_dims(a, axis=-2), _shape.expand_dims(b, axis=-1))
+    return _shape.squeeze(product, axis=(-2, -1))
+
+
+def dot(x1: TensorLike, x2: TensorLike, /) -> Tensor:
+    """NumPy's ``dot``: the last axis of x1 against the last but one of x2 (the only one of a vector).
+
+    Parameters
+    ----------
+    x1, x2 : Tensor, numeric
+        A 0-d operand multiplies the other.
+
+    Returns
+    -------
+    Tensor
+        The remaining axes of x1, then those of x2; for matrices and vectors the same as :func:`matmul`.
+
+    Gradient, Accuracy
+        As :func:`matmul`.
+
+    Raises
+    ------
+    ShapeError
+        If the lengths of the sum differ.
+
+    Examples
+    --------
+    >>> import alice_core as ac
+    >>> ac.dot(ac.tensor([1.0, 2.0]), ac.tensor([3.0, 4.0]))
+    Tensor(11., dtype=float32)
+    """
+    a, b = asarray(x1), asarray(x2)
+    if a.ndim == 0 or b.ndim == 0:
+        return _arithmetic.multiply(x1, x2)
+    return _matmul(a, b) if b.ndim <= 2 else tensordot(a, b, axes=((-1,), (-2,)))
+
+
+def outer(x1: TensorLike, x2: TensorLike, /) -> Tensor:
+    """Outer product of two vectors: ``y[i, j] = x1[i] x2[j]``.
+
+    Parameters
+    ----------
+    x1 : Tensor, shape (M,), numeric
+    x2 : Tensor, shape (N,), numeric
+        Tensors of other ranks are flattened first, as NumPy does.
+
+    Returns
+    -------
+    Tensor, shape (M, N)
+
+    Gradient
+        ``g @ x2`` and ``gᵀ @ x1``.
+
+    Accuracy
+        Correctly rounded.
+
+    Examples
+    --------
+    >>> import alice_core as ac
+    >>> ac.outer(ac.tensor([1.0, 2.0]), ac.tensor([3.0, 4.0]))
+    Tensor([[3., 4.],
+            [6., 8.]], dtype=float32)
+    """
+    a, b = _shape.reshape(x1, (-1, 1)), _shape.reshape(x2, (1, -1))
+    return _arithmetic.multiply(a, b)
+
+
+def tensordot(
+    x1: TensorLike, x2: TensorLike, /, *, axes: int | tuple[Sequence[int] | int, Sequence[int] | int] = 2
+) -> Tensor:
+    """Sum of products over several axes of two tensors.
+
+    Parameters
+    ----------
+    x1, x2 : Tensor, numeric
+    axes : int or pair of sequences of int
+        n: the last n axes of x1 against the first n of x2. A pair: these axes of x1 against those of x2, in order.
+
+    Returns
+    -------
+    Tensor
+        The remaining axes of x1, then those of x2.
+
+    Gradient, Accuracy
+        As :func:`matmul`, to which it comes down after moving axes.
+
+    Raises
+    ------
+    ShapeError
+        If an axis does not exist or comes twice, or paired axes differ in length.
+
+    Examples
+    --------
+    >>> import alice_core as ac
+    >>> ac.tensordot(ac.ones((2, 3, 4)), ac.ones((3, 4, 5))).shape
+    (2, 5)
+    """
+    a, b = asarray(x1), asarray(x2)
+    a_axes, b_axes = _paired_axes(axes, a, b)
+    a_rest = [i for i in range(a.ndim) if i not in a_axes]
+    b_rest = [i for i in range(b.ndim) if i not in b_axes]
+    a_shape, b_shape = [a.shape[i] for i in a_rest], [b.shape[i] for i in b_rest]
+    summed = math.prod(a.shape[i] for i in a_axes)
+    rows = _shape.reshape(_shape.permute_dims(a, (*a_rest, *a_axes)), (math.prod(a_shape), summed))
+    columns = _shape.reshape(_shape.permute_dims(b, (*b_axes, *b_rest)), (summed, math.prod(b_shape)))
+    return _shape.reshape(_matmul(rows, columns), (*a_shape, *b_shape))
+
+
+def _paired_axes(axes: object, a: Tensor, b: Tensor) -> tuple[list[int], list[int]]:
+    """The axes to sum over, counted from the start, checked."""
+    if isinstance(axes, (tuple, list)) and len(axes) == 2:
+        pair = [list(part) if isinstance(part, (tuple, list)) else [part] for part in axes]
+    else:
+        n = _index(axes)
+        if not 0 <= n <= min(a.ndim, b.ndim):
+            raise ShapeError(f"tensordot: axes must be from 0 to {min(a.ndim, b.ndim)}; got {n}")
+        pair = [list(range(a.ndim - n, a.ndim)), list(range(n))]
+    found: list[list[int]] = []
+    for name, x, part in zip(("x1", "x2"), (a, b), pair, strict=True):
+        positions = [_index(i) for i in part]
+        for i in positions:
+            if not -x.ndim <= i < x.ndim:
+                raise ShapeError(f"tensordot: axis {i} does not exist in {name} of shape {x.shape}")
+        found.append([i % x.ndim for i in positions])
+        if len(set(found[-1])) != len(positions):
+            raise ShapeError(f"tensordot: the axes of {name} must differ; got {tuple(positions)}")
+    if [a.shape[i] for i in found[0]] != [b.shape[i] for i in found[1]]:
+        raise ShapeError(
+            f"tensordot: paired axes must have equal lengths; got axes {tuple(found[0])} of x1 {a.shape}, "
+            f"{tuple(found[1])} of x2 {b.shape}"
+        )
+    return found[0], found[1]
+
+
+def _index(i: object) -> int:
+    try:
+        return operator.index(i)  # type: ignore[arg-type]
+    except TypeError:
+        raise DTypeError(f"tensordot: axes must be an int or a pair of sequences of ints; got {i!r}") from None

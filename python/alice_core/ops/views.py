@@ -1,0 +1,468 @@
+"""Views: the same memory read in another shape, order or step. Nothing is moved, so these ops cost no time.
+
+All are linear, and exact in every dtype: a gradient goes back the way its element came, and most rules below are
+each other's inverses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from operator import index as as_int
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..errors import ShapeError
+from ..primitive import Primitive
+from ..tensor import Tensor, asarray
+
+if TYPE_CHECKING:
+    from ..tensor import TensorLike
+
+__all__ = [
+    "broadcast_arrays",
+    "broadcast_to",
+    "expand_dims",
+    "flatten",
+    "flip",
+    "matrix_transpose",
+    "moveaxis",
+    "permute_dims",
+    "ravel",
+    "reshape",
+    "squeeze",
+    "swapaxes",
+]
+
+_reshape = Primitive("reshape", saves=())
+_reshape.defvjp(lambda g, ans, x, shape: _reshape(g, x.shape))
+
+_permute_dims = Primitive("permute_dims", saves=())
+_permute_dims.defvjp(lambda g, ans, x, axes: _permute_dims(g, _inverse(axes)))
+
+_broadcast_to = Primitive("broadcast_to", saves=())
+_broadcast_to.defvjp(lambda g, ans, x, shape: _reduction.sum_to(g, x.shape))
+
+_expand_dims = Primitive("expand_dims", saves=())
+_expand_dims.defvjp(lambda g, ans, x, axes: _reshape(g, x.shape))
+
+_squeeze = Primitive("squeeze", saves=())
+_squeeze.defvjp(lambda g, ans, x, axes: _reshape(g, x.shape))
+
+_flip = Primitive("flip", saves=())
+_flip.defvjp(lambda g, ans, x, axes: _flip(g, axes))
+
+# slice(x, starts, sizes, steps, shape): per axis `sizes` elements from `starts` on, `steps` apart; `shape` is sizes up
+# to axes of size 1, so that one op serves a whole index expression like x[1:, None, 0].
+_slice = Primitive("slice", saves=())
+_slice_vjp = Primitive("slice_vjp", saves=())
+_slice.defvjp(lambda g, ans, x, starts, sizes, steps, shape: _slice_vjp(g, x.shape, starts, sizes, steps))
+_slice_vjp.defvjp(lambda t, ans, g, shape, starts, sizes, steps: _slice(t, starts, sizes, steps, g.shape))
+
+
+def _inverse(axes: Sequence[int]) -> tuple[int, ...]:
+    inverse = [0] * len(axes)
+    for to, axis in enumerate(axes):
+        inverse[axis] = to
+    return tuple(inverse)
+
+
+def _section(x: Tensor, axis: int, start: int, size: int) -> Tensor:
+    """x[..., start : start + size, ...] along a non-negative axis that has these elements."""
+    shape = x.shape
+    starts = (0,) * axis + (start,) + (0,) * (len(shape) - axis - 1)
+    sizes = (*shape[:axis], size, *shape[axis + 1 :])
+    return _slice(x, starts, sizes, (1,) * len(shape), sizes)
+
+
+def _axis(op: str, axis: int, ndim: int) -> int:
+    """The axis counted from the front."""
+    number = as_int(axis)
+    if not -ndim <= number < ndim:
+        if ndim == 0:
+            raise ShapeError(f"{op}: a 0-d tensor has no axes; got axis {number}")
+        raise ShapeError(f"{op}: axis must be from {-ndim} to {ndim - 1}; got {number}")
+    return number % ndim
+
+
+def _axes(op: str, axis: int | Sequence[int], ndim: int) -> tuple[int, ...]:
+    axes = axis if isinstance(axis, (tuple, list)) else (axis,)
+    return tuple(_axis(op, a, ndim) for a in axes)
+
+
+def _ints(op: str, name: str, value: int | Sequence[int]) -> tuple[int, ...]:
+    if type(value) is tuple and all(type(n) is int for n in value):
+        return value
+    try:
+        return tuple(as_int(n) for n in value) if isinstance(value, (tuple, list, np.ndarray)) else (as_int(value),)  # type: ignore[arg-type]
+    except TypeError:
+        raise TypeError(f"{op}: {name} must be an int or a tuple of ints; got {value!r}") from None
+
+
+def reshape(x: TensorLike, /, shape: int | Sequence[int]) -> Tensor:
+    """The elements in C order in another shape; a view where the strides of ``x`` allow it, else a copy.
+
+    Parameters
+    ----------
+    x : Tensor, shape (...), any dtype
+    shape : int or tuple of int
+        As many elements as ``x`` has. One entry may be -1: it is found from the others.
+
+    Returns
+    -------
+    Tensor, shape ``shape``
+
+    Gradient
+    --------
+    The cotangent in the shape of ``x``.
+
+    Raises
+    ------
+    ShapeError
+        If the number of elements differs.
+
+    Examples
+    --------
+    >>> import alice_core as ac
+    >>> ac.reshape(ac.arange(6), (2, -1))
+    Tensor([[0, 1, 2],
+            [3, 4, 5]], dtype=int64)
+    """
+    return _reshape(x, _ints("reshape", "shape", shape))
+
+
+def ravel(x: TensorLike, /) -> Tensor:
+    """All elements in C order along one axis; a view where the strides of ``x`` allow it.
+
+    Parameters
+    ----------
+    x : Tensor, shape (...), any dtype
+
+    Returns
+    -------
+    Tensor, shape (x.size,)
+
+    Examples
+    --------
+    >>> import alice_core as ac
+    >>> ac.ravel(ac.tensor([[1, 2], [3, 4]]))
+    Tensor([1, 2, 3, 4], dtype=int64)
+    """
+    x = asarray(x)
+    return _reshape(x, (x.size,))
+
+
+def flatten(x: TensorLike, /, start_axis: int = 0, end_axis: int = -1) -> Tensor:
+    """The axes from ``start_axis`` to ``end_axis``, both included, as one; a 0-d tensor becomes 1-d.
+
+    Parameters
+    ----------
+    x : Tensor, shape (...), any dtype
+    start_axis, end_axis : int
+
+    Returns
+    -------
+    Tensor
+
+    Raises
+    ------
+    ShapeError
+        If an axis does not exist, or the last comes before the first.
+
+    Examples
+    --------
+    >>> import alice_core as ac
+    >>> ac.flatten(ac.zeros((32, 8, 8)), 1).shape
+    (32, 64)
+    """
+    x = asarray(x)
+    if x.ndim == 0:
+        return _reshape(x, (1,))
+    first, last = _axis("flatten", start_axis, x.ndim), _axis("flatten", end_axis, x.ndim)
+    if first > last:
+        raise ShapeError(f"flatten: start_axis must not come after end_axis; got {start_axis} and {end_axis}")
+    merged = 1
+    for n in x.shape[first : last + 1]:
+        merged *= n
+    return _reshape(x, (*x.shape[:first], merged, *x.shape[last + 1 :]))
+
+
+def permute_dims(x: TensorLike, /, axes: Sequence[int]) -> Tensor:
+    """The axes in another order, a view: axis ``i`` of the result is axis ``axes[i]`` of ``x``.
+
+    Parameters
+    ----------
+    x : Tensor, shape (...), any dtype
+    axes : tuple of int
+        Each axis of ``x`` once.
+
+    Returns
+    -------
+    Tensor
+
+    Gradient
+    --------
+    The cotangent with its axes back in order.
+
+    Raises
+    ------
+    ShapeError
+        If ``axes`` is no permutation.
+
+    Examples
+    --------
+    >>> import alice_core as ac
+    >>> ac.permute_dims(ac.zeros((2, 3, 4)), (2, 0, 1)).shape
+    (4, 2, 3)
+    """
+    return _permute_dims(x, _ints("permute_dims", "axes", axes))
+
+
+def matrix_transpose(x: TensorLike, /) -> Tensor:
+    """The last two axes exchanged, a view.
+
+    Parameters
+    ----------
+    x : Tensor, shape (..., M, N), any dtype
+
+    Returns
+    -------
+    Tensor, shape (..., N, M)
+
+    Raises
+    ------
+    ShapeError
+        If ``x`` has fewer than 2 dimensions.
+
+    Examples
+    --------
+    >>> import alice_core as ac
+    >>> ac.matrix_transpose(ac.tensor([[1, 2, 3]])).shape
+    (3, 1)
+    """
+    x = asarray(x)
+    n = x.ndim
+    if n < 2:
+        raise ShapeError(f"matrix_transpose: at least 2 dimensions are needed; got shape {x.shape}")
+    return _permute_dims(x, (*range(n - 2), n - 1, n - 2))
+
+
+def swapaxes(x: TensorLike, /, axis1: int, axis2: int) -> Tensor:
+    """Two axes exchanged, a view.
+
+    Parameters
+    ----------
+    x : Tensor, shape (...), any dtype
+    axis1, axis2 : int
+
+    Returns
+    -------
+    Tensor
+
+    Raises
+    ------
+    ShapeError
+        If an axis does not exist.
+
+    Examples
+    --------
+    >>> import alice_core as ac
+    >>> ac.swapaxes(ac.zeros((2, 3, 4)), 0, -1).shape
+    (4, 3, 2)
+    """
+    x = asarray(x)
+    axes = list(range(x.ndim))
+    a, b = _axis("swapaxes", axis1, x.ndim), _axis("swapaxes", axis2, x.ndim)
+    axes[a], axes[b] = b, a
+    return _permute_dims(x, tuple(axes))
+
+
+def moveaxis(x: TensorLike, /, source: int | Sequence[int], destination: int | Sequence[int]) -> Tensor:
+    """Some axes moved to other places, the rest in their old order; a view.
+
+    Parameters
+    ----------
+    x : Tensor, shape (...), any dtype
+    source, destination : int or tuple of int
+        Equally many axes of ``x`` and of the result.
+
+    Returns
+    -------
+    Tensor
+
+    Raises
+    ------
+    ShapeError
+        If an axis does not exist or is named twice, or the two lists differ in length.
+
+    Examples
+    --------
+    >>> import alice_core as ac
+    >>> ac.moveaxis(ac.zeros((2, 3, 4)), 0, -1).shape
+    (3, 4, 2)
+    """
+    x = asarray(x)
+    sources = _axes("moveaxis", source, x.ndim)
+    targets = _axes("moveaxis", destination, x.ndim)
+    if len(set(sources)) != len(sources) or len(set(targets)) != len(targets) or len(sources) != len(targets):
+        raise ShapeError(
+            f"moveaxis: source and destination must name equally many different axes; got {source} and {destination}"
+        )
+    order = [axis for axis in range(x.ndim) if axis not in sources]
+    for to, axis in sorted(zip(targets, sources, strict=True)):
+        order.insert(to, axis)
+    return _permute_dims(x, tuple(order))
+
+
+def broadcast_to(x: TensorLike, /, shape: int | Sequence[int]) -> Tensor:
+    """Axes of size 1 and missing leading axes repeated up to ``shape``; a view, no element is copied.
+
+    Parameters
+    ----------
+    x : Tensor, shape (...), any dtype
+    shape : int or tuple of int
+
+    Returns
+    -------
+    Tensor, shape ``shape``
+
+    Gradient
+    --------
+    The sum over the repetitions.
+
+    Raises
+    ------
+    ShapeError
+        If the trailing dimensions are neither equal nor 1 in ``x``.
+
+    Examples
+    --------
+    >>> import alice_core as ac
+    >>> ac.broadcast_to(ac.tensor([1, 2]), (2, 2))
+    Tensor([[1, 2],
+            [1, 2]], dtype=int64)
+    """
+    return _broadcast_to(x, _ints("broadcast_to", "shape", shape))
+
+
+def broadcast_arrays(*arrays: TensorLike) -> list[Tensor]:
+    """All arrays broadcast to their common shape, views.
+
+    Parameters
+    ----------
+    *arrays : Tensor
+        Their shapes, aligned at the end, are equal or 1 on every axis.
+
+    Returns
+    -------
+    list of Tensor
+
+    Raises
+    ------
+    ShapeError
+        If there is no common shape.
+
+    Examples
+    --------
+    >>> import alice_core as ac
+    >>> [x.shape for x in ac.broadcast_arrays(ac.zeros((3, 1)), ac.zeros(4))]
+    [(3, 4), (3, 4)]
+    """
+    tensors = [asarray(x) for x in arrays]
+    shapes = [x.shape for x in tensors]
+    try:
+        shape = np.broadcast_shapes(*shapes)
+    except ValueError:
+        raise ShapeError(
+            f"broadcast_arrays: dimensions must be equal or 1; got shapes {', '.join(map(str, shapes))}"
+        ) from None
+    return [_broadcast_to(x, shape) for x in tensors]
+
+
+def expand_dims(x: TensorLike, /, axis: int | Sequence[int] = 0) -> Tensor:
+    """New axes of size 1, a view.
+
+    Parameters
+    ----------
+    x : Tensor, shape (...), any dtype
+    axis : int or tuple of int
+        Where the result has the new axes.
+
+    Returns
+    -------
+    Tensor
+
+    Raises
+    ------
+    ShapeError
+        If an axis lies outside the result or is named twice.
+
+    Examples
+    --------
+    >>> import alice_core as ac
+    >>> ac.expand_dims(ac.zeros((2, 3)), axis=-1).shape
+    (2, 3, 1)
+    """
+    return _expand_dims(x, _ints("expand_dims", "axis", axis))
+
+
+def squeeze(x: TensorLike, /, axis: int | Sequence[int] | None = None) -> Tensor:
+    """Without some axes of size 1, a view.
+
+    Parameters
+    ----------
+    x : Tensor, shape (...), any dtype
+    axis : int or tuple of int, optional
+        None: all axes of size 1.
+
+    Returns
+    -------
+    Tensor
+
+    Raises
+    ------
+    ShapeError
+        If a named axis is longer than 1 or does not exist.
+
+    Examples
+    --------
+    >>> import alice_core as ac
+    >>> ac.squeeze(ac.zeros((2, 1, 3)), axis=1).shape
+    (2, 3)
+    """
+    return _squeeze(x, None if axis is None else _ints("squeeze", "axis", axis))
+
+
+def flip(x: TensorLike, /, axis: int | Sequence[int] | None = None) -> Tensor:
+    """The elements in reverse order along some axes, a view.
+
+    Parameters
+    ----------
+    x : Tensor, shape (...), any dtype
+    axis : int or tuple of int, optional
+        None: all axes.
+
+    Returns
+    -------
+    Tensor
+
+    Gradient
+    --------
+    The cotangent, flipped back.
+
+    Raises
+    ------
+    ShapeError
+        If an axis does not exist or is named twice.
+
+    Examples
+    --------
+    >>> import alice_core as ac
+    >>> ac.flip(ac.tensor([1, 2, 3]))
+    Tensor([3, 2, 1], dtype=int64)
+    """
+    x = asarray(x)
+    return _flip(x, tuple(range(x.ndim)) if axis is None else _ints("flip", "axis", axis))
+
+
+from . import reduction as _reduction  # noqa: E402 - it imports this module in turn

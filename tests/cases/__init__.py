@@ -1,0 +1,1 @@
+"""Rows of op_cases, one module per family of ops."""

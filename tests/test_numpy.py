@@ -1,0 +1,166 @@
+"""NumPy beside Tensors: conversions, mixed operators, NumPy's own functions."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import alice_core as ac
+from alice_core import numpy_dispatch
+
+
+def test_tensor_copies_and_keeps_dtypes() -> None:
+    a = np.arange(3.0)
+    x = ac.tensor(a)
+    a[0] = 9.0
+    assert x.tolist() == [0.0, 1.0, 2.0]
+    assert x.dtype == np.float64
+    assert ac.tensor([1.0]).dtype == ac.float32
+    assert ac.tensor([1]).dtype == ac.int64
+    assert ac.tensor([True]).dtype == ac.bool
+    assert ac.tensor([[1, 2.5]]).dtype == ac.float32
+
+
+def test_asarray_shares_read_only_memory_only() -> None:
+    a = np.arange(3.0)
+    assert not np.shares_memory(ac.asarray(a).numpy(), a)
+    assert np.shares_memory(ac.asarray(a, copy=False).numpy(), a)
+    a.flags.writeable = False
+    assert np.shares_memory(ac.asarray(a).numpy(), a)
+    assert not np.shares_memory(ac.asarray(a, copy=True).numpy(), a)
+    with pytest.raises(ValueError, match="copy=False"):
+        ac.asarray([1.0], copy=False)
+
+
+def test_shared_memory_outlives_its_owner() -> None:
+    a = np.arange(1000.0)
+    x = ac.asarray(a, copy=False)
+    del a
+    np.testing.assert_array_equal(x.numpy(), np.arange(1000.0))
+    view = x.numpy()
+    del x
+    np.testing.assert_array_equal(view, np.arange(1000.0))
+
+
+def test_exports_are_read_only_unless_asked() -> None:
+    x = ac.ones((2,))
+    with pytest.raises(ValueError, match="read-only"):
+        x.numpy()[0] = 5.0
+    x.numpy(writable=True)[0] = 5.0
+    assert x.tolist() == [5.0, 1.0]
+    view = memoryview(x)
+    assert view.readonly
+    assert (view.shape, view.format) == ((2,), "f")
+
+
+def test_strided_views_round_trip() -> None:
+    a = np.arange(24.0).reshape(2, 3, 4)
+    for key in [(slice(None, None, -1),), (Ellipsis, slice(None, None, 2)), (0,), (slice(None), 1)]:
+        np.testing.assert_array_equal(ac.tensor(a[key]).numpy(), a[key])
+        np.testing.assert_array_equal(ac.asarray(a[key], copy=False).numpy(), a[key])
+        np.testing.assert_array_equal(ac.tensor(a)[key].numpy(), a[key])
+    unaligned = np.frombuffer(bytes(17), dtype=np.uint8)[1:].view(np.float64)
+    assert ac.asarray(unaligned, copy=False).tolist() == [0.0, 0.0]
+
+
+def test_dlpack_both_ways() -> None:
+    x = ac.tensor([[1.0, 2.0], [3.0, 4.0]])
+    np.testing.assert_array_equal(np.from_dlpack(x), x.numpy())
+    assert ac.from_dlpack(np.arange(3)).tolist() == [0, 1, 2]
+    assert ac.from_dlpack(x).tolist() == x.tolist()
+    exported = np.from_dlpack(x)
+    if np.shares_memory(exported, x.numpy()):
+        assert not exported.flags.writeable
+
+
+def test_arrays_and_scalars_on_either_side() -> None:
+    x, a = ac.tensor([1.0, 2.0]), np.array([3.0, 4.0], dtype=np.float32)
+    for mixed, plain in [
+        (a * x, [3.0, 8.0]),
+        (x * a, [3.0, 8.0]),
+        (a - x, [2.0, 2.0]),
+        (np.float32(2.0) / x, [2.0, 1.0]),
+        (2.0**x, [2.0, 4.0]),
+        (np.ones((2, 2), dtype=np.float32) @ x, [3.0, 3.0]),
+    ]:
+        assert isinstance(mixed, ac.Tensor)
+        assert mixed.dtype == ac.float32
+        assert mixed.tolist() == plain
+    assert (a == x).tolist() == [False, False]
+
+
+def test_numpy_code_differentiates_unchanged() -> None:
+    def logistic(w: object, x: object, y: object) -> object:
+        z = np.dot(x, w)
+        return np.mean(np.log1p(np.exp(-np.abs(z))) + np.maximum(z, 0.0) - y * z)
+
+    rng = np.random.default_rng(0)
+    x, y, w = rng.standard_normal((5, 3)), np.array([0.0, 1, 1, 0, 1]), rng.standard_normal(3)
+    g = ac.grad(logistic)(ac.tensor(w), x, y)
+    p = 1.0 / (1.0 + np.exp(-x @ w))
+    np.testing.assert_allclose(g.numpy(), x.T @ (p - y) / 5, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: np.sum(np.transpose(x) * 2.0),
+        lambda x: np.add.reduce(x, axis=0)[0],
+        lambda x: np.linalg.norm(x),
+        lambda x: np.sum(np.concatenate([x, x], axis=1) ** 2),
+        lambda x: np.sum(np.stack([x, x])[1]),
+        lambda x: np.var(x, ddof=1),
+        lambda x: np.std(x),
+        lambda x: np.sum(np.where(x > 0, x, -x)),
+        lambda x: np.sum(np.clip(x, -0.5, 0.5)),
+        lambda x: np.sum(np.vstack([x, x])),
+        lambda x: np.max(x) - np.min(x),
+        lambda x: np.sum(np.arctan2(x, 2.0) + np.power(np.abs(x), 1.5)),
+        lambda x: np.sum(np.pad(x, 1) ** 2),
+        lambda x: np.sum(np.squeeze(np.expand_dims(x, 0), 0)),
+        lambda x: np.prod(np.reshape(x, (-1,))),
+    ],
+)
+def test_numpy_functions_agree_with_numpy(f: object) -> None:
+    a = np.random.default_rng(1).standard_normal((2, 3))
+    np.testing.assert_allclose(f(ac.tensor(a)).item(), f(a), rtol=1e-12)
+    ac.testing.check_grads(f, [a])
+
+
+def test_what_we_lack_raises_instead_of_leaving_the_trace() -> None:
+    x = ac.ones((2,))
+    with pytest.raises(TypeError, match=r"np\.spacing: alice_core has no such op"):
+        np.spacing(x)
+    with pytest.raises(TypeError, match=r"np\.fft\..*fft: alice_core has no such function"):
+        np.fft.fft(x)
+    with pytest.raises(TypeError, match="Tensors are values"):
+        np.add(x, 1.0, out=np.zeros(2))
+    with pytest.raises(TypeError, match="not supported on Tensors"):
+        np.sum(x, where=np.array([True, False]))
+    with pytest.raises(ac.GradientError, match="would cut the trace"):
+        ac.grad(lambda x: ac.tensor(np.asarray(x)[0]))(x)
+
+
+def test_observers_get_numbers() -> None:
+    x = ac.ones((2,))
+    assert np.allclose(x, [1.0, 1.0])
+    assert np.array_equal(x, np.ones(2))
+    assert np.shape(x) == (2,)
+    assert "sum" in numpy_dispatch.supported()
+
+
+def test_bad_input() -> None:
+    with pytest.raises(ac.ShapeError, match="ragged"):
+        ac.tensor([[1.0], [2.0, 3.0]])
+    with pytest.raises(ac.DTypeError, match="expected numbers; got str"):
+        ac.tensor("text")
+    with pytest.raises(ac.DTypeError, match="dtype must be one of"):
+        ac.asarray(np.ones(2, dtype=np.float16))
+    with pytest.raises(ac.DTypeError, match="expected numbers"):
+        ac.tensor([1j])
+    with pytest.raises(ac.DTypeError, match="dtype must be one of"):
+        ac.tensor([1.0], dtype="float16")
+    with pytest.raises(ac.ShapeError, match="at most 12 dimensions"):
+        ac.tensor(np.ones((1,) * 13))
+    with pytest.raises(ac.ShapeError, match="too many elements"):
+        ac.abstract((1 << 62, 1 << 62))

@@ -1,0 +1,50 @@
+"""Write README.md's table of ops from the code: ``python tools/optable.py``.
+
+Families and names are the modules of ``alice_core.ops`` with their ``__all__``; which op has a derivative is what its
+row in ``tests/cases`` says.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+BEGIN, END = "<!-- ops: made by tools/optable.py -->", "<!-- ops: end -->"
+
+sys.path.insert(0, str(ROOT / "tests"))
+
+
+def table() -> str:
+    """The table as Markdown: a row a family; an op that two of them export stands in the first."""
+    import alice_core as ac
+    import alice_core.ops as ops
+    import op_cases
+
+    differentiable = {case.name for case in op_cases.all_cases() if case.grad}
+    lines = ["| Family | with derivatives | without |", "|---|---|---|"]
+    listed: set[str] = set()
+    for family in sorted(ops.__all__):
+        names = sorted(name for name in getattr(ops, family).__all__ if hasattr(ac, name) and name not in listed)
+        if not names:
+            continue
+        listed.update(names)
+        cells = [
+            " ".join(f"`{n}`" for n in names if (n in differentiable) == wanted) or "-" for wanted in (True, False)
+        ]
+        lines.append(f"| {family} | {cells[0]} | {cells[1]} |")
+    return f"{len(listed)} ops:\n\n" + "\n".join(lines)
+
+
+def with_table(text: str) -> str:
+    """``text`` with everything between the two markers replaced by the table."""
+    pattern = re.compile(f"({re.escape(BEGIN)}\n).*?({re.escape(END)})", re.DOTALL)
+    if not pattern.search(text):
+        raise SystemExit(f"README.md: expected the lines {BEGIN} and {END}; put them around the table")
+    return pattern.sub(lambda m: f"{m[1]}{table()}\n{m[2]}", text)
+
+
+if __name__ == "__main__":
+    readme = ROOT / "README.md"
+    readme.write_text(with_table(readme.read_text(encoding="utf-8")), encoding="utf-8")
