@@ -9,7 +9,8 @@
 // same array), so there are no reference cycles and a graph is freed the moment its last Tensor goes.
 #pragma once
 
-#include <pybind11/pybind11.h>
+#include <pybind11/pybind11.h>  // first: it includes Python.h
+#include <structmember.h>
 
 #include <cstdint>
 #include <vector>

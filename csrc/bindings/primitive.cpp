@@ -1,7 +1,6 @@
 // PrimitiveBase: a kernel that can be called with Tensors. bind() is the one way from Python to native work:
 //   arguments → Tensors of the dtypes the kernel takes → infer, allocate, run → result, and an equation if
 //   anybody differentiates or records.
-#include <structmember.h>
 #include "engine.h"
 
 #include <string>

@@ -1,5 +1,4 @@
 // TensorBase: the part of a Tensor that must be quick. Everything a reader would call an API is in tensor.py.
-#include <structmember.h>
 #include "engine.h"
 
 #include <new>
