@@ -25,15 +25,17 @@ ALICE_HD float exp(float x) {
   return scale(1.0f + (e.r + e.q), e.n);
 }
 
-// 1/(1 + t) or t/(1 + t), with t = e^−|x| and 1 + t both in two parts.
+// 1/(1 + t) or t/(1 + t), with t = e^−|x|. What t and 1 + t lose in rounding corrects the quotient; for that,
+// 1/(1 + t) to 4 % will do.
 ALICE_HD float sigmoid(float x) {
   const FloatExp e = reduce_exp(-absolute(x));
   const float one_r = 1.0f + e.r, rest = (e.r - (one_r - 1.0f)) + e.q;
   const float hi = one_r + rest, lo = rest - (hi - one_r);
-  const float t = scale(hi, e.n), d = 1.0f + t, d_lo = (t - (d - 1.0f)) + scale(lo, e.n);
-  const float inverse = 1.0f / d, right = inverse - inverse * (inverse * d_lo);
-  const float left = scale(mul_add(hi, right, lo * right), e.n);
-  return x < 0.0f ? left : right;
+  const float power = pow2(at_least(e.n, -126.0f)), t = hi * power, d = 1.0f + t;
+  const float d_lo = (t - (d - 1.0f)) + lo * power;
+  const bool left = x < 0.0f;
+  const float q = (left ? hi : 1.0f) / d, missing = (left ? lo : 0.0f) - q * d_lo;
+  return scale(q + missing * (1.457f - 0.5f * d), left ? e.n : 0.0f);
 }
 
 ALICE_HD float tanh(float x) {

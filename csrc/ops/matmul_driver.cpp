@@ -19,20 +19,31 @@ constexpr int64_t kPackRows = 120;
 // A is packed when at least this many columns of B use it, in bands of kBandRows rows.
 constexpr int64_t kPackColumns = 192;
 constexpr int64_t kBandRows = 2048;
+constexpr int64_t kPackStep = 16;  // columns
+// BLAS, at the baseline: tiles of C that threads take, and the size from which it beats our plain vectors.
 constexpr int64_t kBlasTile = 512;
 constexpr int64_t kBlasMultiplies = 32 * 32 * 32;
 
+// Narrow products are turned from this depth on, and up to this size of C.
+constexpr int64_t kTurnDepth = 64;
+constexpr int64_t kTurnItems = 1 << 16;
+
 constexpr int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
+// In double: extents of broadcast views may overflow an integer.
+double multiplies(int64_t m, int64_t n, int64_t k) {
+  return static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k);
+}
+
 // Scratch of the calling thread, kept between calls: at most kDepth rows of a slice of B and kDepth columns of a
-// band of A. Operands are never copied whole.
+// band of A, and a small C to be turned. Operands are never copied whole.
 template <class T>
 T* scratch(int slot, int64_t count) {
   struct Free {
     void operator()(void* p) const { ::operator delete(p, std::align_val_t{64}); }
   };
-  thread_local std::unique_ptr<void, Free> memory[2];
-  thread_local std::size_t size[2] = {0, 0};
+  thread_local std::unique_ptr<void, Free> memory[3];
+  thread_local std::size_t size[3] = {0, 0, 0};
   const std::size_t bytes = static_cast<std::size_t>(count) * sizeof(T);
   if (size[slot] < bytes) {
     memory[slot].reset();
@@ -48,9 +59,21 @@ T* scratch(int slot, int64_t count) {
 // Nothing to pack, to cut or to share: such products spend their time in the loops, not on planning.
 template <class T>
 bool Products<T>::small(int64_t m, int64_t n, int64_t k, const Matrix<T>& b) const {
-  const double multiplies = static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k);
-  return k > 0 && k <= kDepth<T> && b.col == 1 && m < kPackRows && multiplies < 2.0 * kChunkMultiplies &&
-         !(use_blas_ && multiplies >= kBlasMultiplies);
+  return k > 0 && k <= kDepth<T> && b.col == 1 && m < kPackRows && multiplies(m, n, k) < 2.0 * kChunkMultiplies &&
+         !to_blas(m, n, k);
+}
+
+// C = A B with few columns would leave lanes of the vectors empty. Where A's columns are contiguous (the gradient of
+// a layer's weights), C transposed = B transposed A transposed fills them, and has the same bits.
+template <class T>
+bool Products<T>::turned(int64_t m, int64_t n, int64_t k, const Matrix<T>& a) const {
+  return a.row == 1 && n < loops_.columns && n != loops_.columns / 2 && m >= 2 * loops_.columns && k >= kTurnDepth &&
+         m * n <= kTurnItems && !to_blas(m, n, k);
+}
+
+template <class T>
+bool Products<T>::to_blas(int64_t m, int64_t n, int64_t k) const {
+  return use_blas_ && multiplies(m, n, k) >= kBlasMultiplies;
 }
 
 template <class T>
@@ -58,9 +81,13 @@ void Products<T>::gemm(int64_t m, int64_t n, int64_t k, Matrix<T> a, Matrix<T> b
   if (m == 0 || n == 0) return;
   if (k == 0) {
     std::fill_n(c, m * n, T{0});
+  } else if (turned(m, n, k, a)) {
+    T* c_turned = scratch<T>(2, m * n);
+    gemm(n, m, k, b.transposed(), a.transposed(), c_turned);
+    loops_.pack(n, m, c_turned, m, 1, c, n);
   } else if (small(m, n, k, b)) {
     loops_.gemm({m, n, k, a.data, a.row, a.col, 0, b.data, b.row, loops_.columns, c, n, false});
-  } else if (use_blas_ && m * n * k >= kBlasMultiplies) {
+  } else if (to_blas(m, n, k)) {
     by_blas(m, n, k, a, b, c);
   } else {
     blocked(m, n, k, a, b, c);
@@ -134,11 +161,15 @@ void Products<T>::blocked(int64_t m, int64_t n, int64_t k, Matrix<T> a, Matrix<T
 template <class T>
 Matrix<T> Products<T>::pack_panels(T* out, int64_t m, int64_t k, int64_t height, Matrix<T> x) const {
   const int64_t panels = ceil_div(m, height), per_chunk = std::max<int64_t>(1, kChunkElements / (height * k));
+  // Contiguous along m: a few columns of x at a time through all panels of the chunk, so that memory is read in
+  // long runs. Otherwise panel by panel.
+  const int64_t step = x.row == 1 ? kPackStep : k;
   parallel_for(ceil_div(panels, per_chunk), [&](int64_t chunk) {
     const int64_t last = std::min(panels, (chunk + 1) * per_chunk);
-    for (int64_t p = chunk * per_chunk; p < last; ++p)
-      loops_.pack(std::min(height, m - p * height), k, x.data + p * height * x.row, x.row, x.col, out + p * height * k,
-                  height);
+    for (int64_t j = 0; j < k; j += step)
+      for (int64_t p = chunk * per_chunk; p < last; ++p)
+        loops_.pack(std::min(height, m - p * height), std::min(step, k - j), x.data + p * height * x.row + j * x.col,
+                    x.row, x.col, out + p * height * k + j * height, height);
   });
   return {out, 1, height};
 }

@@ -39,6 +39,8 @@ class Products {
 
  private:
   bool small(std::int64_t m, std::int64_t n, std::int64_t k, const Matrix<T>& b) const;
+  bool turned(std::int64_t m, std::int64_t n, std::int64_t k, const Matrix<T>& a) const;
+  bool to_blas(std::int64_t m, std::int64_t n, std::int64_t k) const;
   void blocked(std::int64_t m, std::int64_t n, std::int64_t k, Matrix<T> a, Matrix<T> b, T* c) const;
   Matrix<T> pack_panels(T* out, std::int64_t m, std::int64_t k, std::int64_t height, Matrix<T> x) const;
   void by_blas(std::int64_t m, std::int64_t n, std::int64_t k, Matrix<T> a, Matrix<T> b, T* c) const;
