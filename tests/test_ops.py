@@ -180,8 +180,9 @@ def test_float32_gradients(case: OpCase) -> None:
         for narrow, wide, x in zip(*found, xs, strict=True):
             assert narrow.dtype == "float32"
             assert narrow.shape == x.shape
-            scale = np.abs(wide.numpy()).max(initial=0.0)
-            np.testing.assert_allclose(narrow.numpy(), wide.numpy(), rtol=1e-4, atol=1e-5 * scale + 1e-30)
+            # Where contributions cancel, what is left is the rounding of the cotangent, up to 3.5.
+            atol = 1e-5 * np.abs(wide.numpy()).max(initial=0.0) + 1e-6
+            np.testing.assert_allclose(narrow.numpy(), wide.numpy(), rtol=1e-4, atol=atol)
 
 
 def _weights(y: Any) -> Any:
