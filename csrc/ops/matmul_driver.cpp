@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <memory>
-#include <new>
 
+#include "../core/allocator.h"
 #include "../core/thread_pool.h"
 #include "blas.h"
 
@@ -12,8 +12,8 @@ namespace {
 
 using std::int64_t;
 
-// B is packed in slices whose rows are this long: kDepth of them, three quarters of a MiB or so, stay in L2.
-constexpr int64_t kSliceBytes = 4096;
+// B is packed in slices whose rows are this long: kDepth of them, less than one MiB, stay in L2.
+constexpr int64_t kSliceBytes = 2048;
 // Below this many rows of A, a packed B would be read too few times to pay for the packing.
 constexpr int64_t kPackRows = 120;
 // A is packed when at least this many columns of B use it, in bands of kBandRows rows.
@@ -37,21 +37,30 @@ double multiplies(int64_t m, int64_t n, int64_t k) {
 
 // Scratch of the calling thread, kept between calls: at most kDepth rows of a slice of B and kDepth columns of a
 // band of A, and a small C to be turned. Operands are never copied whole.
+class Scratch {
+ public:
+  ~Scratch() {
+    if (memory_) allocator::release(memory_, bytes_);
+  }
+  void* of(std::size_t bytes) {
+    if (bytes > bytes_) {
+      void* larger = allocator::allocate(bytes);
+      if (memory_) allocator::release(memory_, bytes_);
+      memory_ = larger;
+      bytes_ = bytes;
+    }
+    return memory_;
+  }
+
+ private:
+  void* memory_ = nullptr;
+  std::size_t bytes_ = 0;
+};
+
 template <class T>
 T* scratch(int slot, int64_t count) {
-  struct Free {
-    void operator()(void* p) const { ::operator delete(p, std::align_val_t{64}); }
-  };
-  thread_local std::unique_ptr<void, Free> memory[3];
-  thread_local std::size_t size[3] = {0, 0, 0};
-  const std::size_t bytes = static_cast<std::size_t>(count) * sizeof(T);
-  if (size[slot] < bytes) {
-    memory[slot].reset();
-    size[slot] = 0;
-    memory[slot].reset(::operator new(bytes, std::align_val_t{64}));
-    size[slot] = bytes;
-  }
-  return static_cast<T*>(memory[slot].get());
+  thread_local Scratch memory[3];
+  return static_cast<T*>(memory[slot].of(static_cast<std::size_t>(count) * sizeof(T)));
 }
 
 }  // namespace
