@@ -181,6 +181,27 @@ template <int Slot>
 PyObject* unary(PyObject* a) {
   return bind(operator_primitive(Slot), &a, 1);
 }
+
+// &, |, ^ and ~ mean the logical ops, which is what they are on bools; on integers NumPy's work on bits.
+bool is_bool(PyObject* o) {
+  if (is_tensor(o)) return self_of(o)->array.dtype() == DType::Bool;
+  if (PyBool_Check(o)) return true;
+  const py::object dtype = py::getattr(py::handle(o), "dtype", py::none());  // NumPy's arrays and scalars
+  return dtype.equal(dtype_object(DType::Bool));
+}
+template <int Slot>
+PyObject* logical(PyObject* a, PyObject* b) {
+  if (!operand(a) || (b && !operand(b))) Py_RETURN_NOTIMPLEMENTED;
+  PyObject* args[] = {a, b};
+  for (PyObject* o : args)
+    if (o && !is_bool(o))
+      return raise_python(ErrorKind::DType, std::string(operator_primitive(Slot)->kernel->name) +
+                                                ": the operators &, |, ^ and ~ expect bool; compare first (x != 0), or "
+                                                "use ac.logical_and and its kin on numbers");
+  return bind(operator_primitive(Slot), args, b ? 2 : 1);
+}
+PyObject* invert(PyObject* a) { return logical<kInvert>(a, nullptr); }
+
 PyObject* power(PyObject* a, PyObject* b, PyObject* modulus) {
   if (modulus != Py_None) Py_RETURN_NOTIMPLEMENTED;
   return binary<kPower>(a, b);
@@ -246,10 +267,10 @@ PyType_Slot slots[] = {{Py_tp_dealloc, reinterpret_cast<void*>(tensor_dealloc)},
                        {Py_nb_matrix_multiply, reinterpret_cast<void*>(binary<kMatmul>)},
                        {Py_nb_negative, reinterpret_cast<void*>(unary<kNegative>)},
                        {Py_nb_absolute, reinterpret_cast<void*>(unary<kAbs>)},
-                       {Py_nb_and, reinterpret_cast<void*>(binary<kAnd>)},
-                       {Py_nb_or, reinterpret_cast<void*>(binary<kOr>)},
-                       {Py_nb_xor, reinterpret_cast<void*>(binary<kXor>)},
-                       {Py_nb_invert, reinterpret_cast<void*>(unary<kInvert>)},
+                       {Py_nb_and, reinterpret_cast<void*>(logical<kAnd>)},
+                       {Py_nb_or, reinterpret_cast<void*>(logical<kOr>)},
+                       {Py_nb_xor, reinterpret_cast<void*>(logical<kXor>)},
+                       {Py_nb_invert, reinterpret_cast<void*>(invert)},
                        {Py_bf_getbuffer, reinterpret_cast<void*>(get_buffer)},
                        {Py_tp_doc, const_cast<char*>("Native part of alice_core.Tensor.")},
                        {0, nullptr}};

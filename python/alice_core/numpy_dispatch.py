@@ -7,6 +7,7 @@ no op for raises: silently computing with plain numbers would leave the trace, a
 from __future__ import annotations
 
 import builtins
+import operator
 from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
@@ -34,15 +35,18 @@ _UFUNC_NAMES = {
     "arctan": "atan",
     "arctan2": "atan2",
     "arctanh": "atanh",
-    "bitwise_and": "logical_and",
-    "bitwise_or": "logical_or",
-    "bitwise_xor": "logical_xor",
     "fabs": "abs",
     "float_power": "pow",
-    "invert": "logical_not",
     "power": "pow",
     "rint": "round",
     "true_divide": "divide",
+}
+
+_OPERATORS: dict[str, Callable[..., Any]] = {
+    "bitwise_and": operator.and_,
+    "bitwise_or": operator.or_,
+    "bitwise_xor": operator.xor,
+    "invert": operator.invert,
 }
 
 _UFUNC_REDUCTIONS = {
@@ -242,6 +246,8 @@ def ufunc(func: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str
     elif method == "__call__":
         if func.__name__ == "positive":
             return inputs[0]
+        if func.__name__ in _OPERATORS:
+            return _OPERATORS[func.__name__](*(_ac("asarray")(x) for x in inputs))
         target = getattr(alice_core, _UFUNC_NAMES.get(func.__name__, func.__name__), None)  # type: ignore[assignment]
         if target is None or (func.__name__ in dir(builtins) and target is getattr(builtins, func.__name__, None)):
             raise _unsupported(name, "alice_core has no such op")

@@ -124,6 +124,8 @@ def _check_cotangent(name: str, y: Tensor, ct: Tensor) -> None:
 
 def _watch(name: str, x: Any, position: str, level: int) -> Tensor:
     """A leaf of this context with the values of x, linked to x where an enclosing context follows it."""
+    if x is None or isinstance(x, str):
+        raise DTypeError(f"{name}: {position} must hold Tensors or numbers; got {type(x).__name__}")
     t = asarray(x)
     if t.dtype.kind != "f":
         raise DTypeError(
@@ -143,7 +145,13 @@ class Pullback:
         self._targets = targets
 
     def __call__(self, cotangent: Any) -> tuple[Any, ...]:
-        cts = [asarray(c, dtype=y.dtype) for c, y in zip(tree.leaves(cotangent), self._outputs, strict=True)]
+        given = list(tree.leaves(cotangent))
+        if len(given) != len(self._outputs):
+            raise ShapeError(
+                f"vjp: the cotangent must have the structure of the result; expected {len(self._outputs)} Tensors, "
+                f"got {len(given)}"
+            )
+        cts = [asarray(c, dtype=y.dtype) for c, y in zip(given, self._outputs, strict=True)]
         for y, ct in zip(self._outputs, cts, strict=True):
             _check_cotangent("vjp", y, ct)
         found = _core.reverse(self._outputs, cts, self._targets, False)
