@@ -17,9 +17,8 @@ py::object* dtype_table() {
   return table;
 }
 
-PyObject* numpy_generic() {
-  static PyObject* type = py::object(py::module_::import("numpy").attr("generic")).release().ptr();
-  return type;
+PyTypeObject* numpy_type(const char* name) {  // never released: NumPy stays loaded
+  return reinterpret_cast<PyTypeObject*>(py::object(py::module_::import("numpy").attr(name)).release().ptr());
 }
 
 // Keeps the Python owner of foreign memory; Storage may die on any thread.
@@ -30,6 +29,16 @@ void release_owner(void* owner) {
 }
 
 }  // namespace
+
+bool is_numpy_array(PyObject* o) {
+  static PyTypeObject* type = numpy_type("ndarray");
+  return PyObject_TypeCheck(o, type);
+}
+
+bool is_numpy_scalar(PyObject* o) {
+  static PyTypeObject* type = numpy_type("generic");
+  return PyObject_TypeCheck(o, type);
+}
 
 py::object dtype_object(DType t) { return dtype_table()[static_cast<int>(t)]; }
 
@@ -121,7 +130,7 @@ Scalar parse_scalar(PyObject* o) {
     } else {
       s.real = static_cast<double>(s.integer);
     }
-  } else if (PyObject_TypeCheck(o, reinterpret_cast<PyTypeObject*>(numpy_generic()))) {
+  } else if (is_numpy_scalar(o)) {
     py::object item = py::reinterpret_borrow<py::object>(o).attr("item")();
     if (item.ptr() != o && (PyBool_Check(item.ptr()) || PyLong_Check(item.ptr()) || PyFloat_Check(item.ptr())))
       return parse_scalar(item.ptr());

@@ -132,6 +132,8 @@ PyObject* raise_python(ErrorKind kind, const std::string& message);
 PyObject* translate_current_exception();
 
 // NumPy conversions (convert.cpp).
+bool is_numpy_array(PyObject* o);
+bool is_numpy_scalar(PyObject* o);
 Array array_from_numpy(py::handle array, bool copy);  // throws alice::Error for dtypes we do not have
 py::object numpy_from_tensor(TensorObject* tensor, bool writable);
 py::object dtype_object(DType t);           // the np.dtype, borrowed from a table

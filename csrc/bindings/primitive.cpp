@@ -31,11 +31,6 @@ struct Arguments {
        Py_TYPE(o)->tp_name, "; convert it with ac.tensor(…)");
 }
 
-PyObject* numpy_array_type() {
-  static PyObject* type = py::object(py::module_::import("numpy").attr("ndarray")).release().ptr();
-  return type;
-}
-
 DType scalar_dtype(const Scalar& s) {
   switch (s.kind) {
     case Scalar::Kind::Bool: return DType::Bool;
@@ -91,7 +86,7 @@ void convert_arguments(Arguments& a, const Kernel& kernel, PyObject* const* args
       plain = plain && a.tensors[i]->array.dtype() == a.tensors[0]->array.dtype();
       continue;
     }
-    if (PyObject_TypeCheck(o, reinterpret_cast<PyTypeObject*>(numpy_array_type()))) {
+    if (is_numpy_array(o)) {
       a.converted.push_back(py::reinterpret_steal<py::object>(make_tensor(array_from_numpy(o, true))));
       a.tensors[i] = as_tensor(a.converted.back().ptr());
       plain = plain && a.tensors[0] && a.tensors[i]->array.dtype() == a.tensors[0]->array.dtype();

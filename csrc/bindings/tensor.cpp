@@ -163,12 +163,7 @@ int get_buffer(PyObject* o, Py_buffer* view, int flags) {
 // Operators: one table row each. The other operand may be anything that bind() takes; for the rest Python
 // asks the other operand's type.
 bool operand(PyObject* o) {
-  if (is_tensor(o) || PyFloat_Check(o) || PyLong_Check(o)) return true;
-  static PyObject* numpy = PyImport_ImportModule("numpy");
-  static PyObject* ndarray = PyObject_GetAttrString(numpy, "ndarray");
-  static PyObject* generic = PyObject_GetAttrString(numpy, "generic");
-  return PyObject_TypeCheck(o, reinterpret_cast<PyTypeObject*>(ndarray)) ||
-         PyObject_TypeCheck(o, reinterpret_cast<PyTypeObject*>(generic));
+  return is_tensor(o) || PyFloat_Check(o) || PyLong_Check(o) || is_numpy_array(o) || is_numpy_scalar(o);
 }
 
 template <int Slot>

@@ -6,7 +6,6 @@ no op for raises: silently computing with plain numbers would leave the trace, a
 
 from __future__ import annotations
 
-import builtins
 import operator
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -171,15 +170,15 @@ def _pad(array: Any, pad_width: Any, mode: str = "constant", constant_values: An
     return _ac("pad")(array, widths, constant_values)
 
 
-def _atleast(n: int) -> Callable[..., Any]:
-    def stacked(arrays: Sequence[Any]) -> Any:
-        rows = [_ac("asarray")(a) for a in arrays]
-        if n == 0:  # vstack
-            return _concatenate([r if r.ndim > 1 else _ac("reshape")(r, (1, -1)) for r in rows], 0)
-        rows = [r if r.ndim > 0 else _ac("reshape")(r, (1,)) for r in rows]
-        return _concatenate(rows, 0 if rows[0].ndim == 1 else 1)
+def _vstack(arrays: Sequence[Any]) -> Any:
+    rows = [_ac("asarray")(a) for a in arrays]
+    return _concatenate([r if r.ndim > 1 else _ac("reshape")(r, (1, -1)) for r in rows])
 
-    return stacked
+
+def _hstack(arrays: Sequence[Any]) -> Any:
+    parts = [_ac("asarray")(a) for a in arrays]
+    parts = [p if p.ndim > 0 else _ac("reshape")(p, (1,)) for p in parts]
+    return _concatenate(parts, 0 if parts[0].ndim == 1 else 1)
 
 
 def _observe(func: Callable[..., Any]) -> Callable[..., Any]:
@@ -193,7 +192,7 @@ def _observe(func: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _diag(v: Any, k: int = 0) -> Any:
-    return _ac("diag")(v, k) if k else _ac("diag")(v)
+    return _ac("diag")(v, k)
 
 
 @cache
@@ -206,9 +205,9 @@ def _functions() -> dict[Any, Callable[..., Any]]:
     table |= {
         np.clip: _clip,
         np.concatenate: _concatenate,
-        np.copy: lambda a: _ac("tensor")(a) if not a.is_tracked else a * 1,
+        np.copy: _ac("copy"),
         np.dot: _dot,
-        np.hstack: _atleast(1),
+        np.hstack: _hstack,
         np.linalg.norm: _norm,
         np.pad: _pad,
         np.ravel: lambda a: _ac("reshape")(a, (-1,)),
@@ -216,7 +215,7 @@ def _functions() -> dict[Any, Callable[..., Any]]:
         np.std: _var("std"),
         np.transpose: _transpose,
         np.var: _var("var"),
-        np.vstack: _atleast(0),
+        np.vstack: _vstack,
         np.diag: _diag,
     }
     return table
@@ -249,7 +248,7 @@ def ufunc(func: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str
         if func.__name__ in _OPERATORS:
             return _OPERATORS[func.__name__](*(_ac("asarray")(x) for x in inputs))
         target = getattr(alice_core, _UFUNC_NAMES.get(func.__name__, func.__name__), None)  # type: ignore[assignment]
-        if target is None or (func.__name__ in dir(builtins) and target is getattr(builtins, func.__name__, None)):
+        if target is None:
             raise _unsupported(name, "alice_core has no such op")
     else:
         raise _unsupported(f"{name}.{method}", "this ufunc method is not supported on Tensors")
