@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -52,6 +53,42 @@ enum class Inputs : std::uint8_t {
   Where,     // first input bool, the rest as Promote
 };
 
+// n elements of every operand in, n results out, all contiguous. An operand may be the result itself.
+using Loop = void (*)(std::int64_t n, void* out, const void* const* in, const double* params);
+
+// A call that is nothing but one loop over broadcast operands, so that it can be run tile by tile among others.
+struct Elementwise {
+  Loop loop = nullptr;  // null: this call is something else
+  double params[2] = {};
+  double cost = 0;  // nanoseconds per element
+};
+
+// Who waits for parts of a result, to work on them while they are in cache. The result is seen as a matrix whose
+// columns are its last axis. Called on the thread that finished the part; parts are disjoint and cover the result.
+struct Epilogue {
+  void (*done)(void* context, std::int64_t row0, std::int64_t row1, std::int64_t column0, std::int64_t column1);
+  void* context;
+};
+
+// Stands for an input that is not in memory: writes its elements [begin, begin + n), in row-major order, to `to`.
+// May be called by several threads at once.
+struct Feed {
+  void (*fill)(void* context, std::int64_t begin, std::int64_t n, void* to);
+  void* context;
+};
+
+// A call whose shapes, strides, dtypes and attributes stay as they are while its data moves: what can be decided
+// before the data is there has been decided. Gives the bits of Kernel::run. Threads may share one.
+class Prepared {
+ public:
+  virtual ~Prepared() = default;
+  virtual void run(const Call& call) const = 0;
+  virtual bool takes_epilogue() const { return false; }  // then run_then() is there
+  virtual void run_then(const Call&, const Epilogue&) const {}
+  virtual bool takes_feed() const { return false; }  // for input 0, if it is contiguous; then run_fed() is there
+  virtual void run_fed(const Call&, const Feed&) const {}
+};
+
 struct Kernel {
   const char* name;
   int n_in;   // -1: any number, at least one
@@ -68,6 +105,10 @@ struct Kernel {
   // Estimated nanoseconds on one thread, to decide whether other Python threads may run meanwhile.
   double (*cost)(const Call&);
   const void* impl = nullptr;  // what infer and run share; the family's own business
+  // What compiled programs ask for; null where a kernel has nothing better to offer than run(). The arrays of these
+  // calls have their final shapes, strides and dtypes; constants have their data, the other inputs may have none.
+  Elementwise (*elementwise)(const Call&) = nullptr;
+  std::unique_ptr<Prepared> (*prepare)(const Call&) = nullptr;
 };
 
 class Registry {

@@ -14,7 +14,6 @@ namespace alice {
 namespace {
 
 constexpr int kMaxOperands = 4;
-constexpr int kMaxParams = 2;
 constexpr std::int64_t kTile = 512;
 // Shorter innermost axes are gathered several rows at a time: a loop call should have something to do.
 constexpr std::int64_t kShortRow = 64;
@@ -252,11 +251,16 @@ void elementwise_infer(Call& call) {
   call.out[0] = Array::abstract(shape, row.result == ElementwiseResult::Bool ? DType::Bool : dtype);
 }
 
-void elementwise_run(const Call& call) {
+Elementwise elementwise_loop(const Call& call) {
   const ElementwiseRow& row = row_of(call);
-  double params[kMaxParams] = {};
-  for (std::size_t i = 0; i < call.attrs.size(); ++i) params[i] = call.attrs[i].real();
-  run_loop(call, row.loops[static_cast<int>(call.in.back().dtype())], params, static_cast<double>(row.cost));
+  Elementwise e{row.loops[static_cast<int>(call.in.back().dtype())], {}, static_cast<double>(row.cost)};
+  for (std::size_t i = 0; i < call.attrs.size(); ++i) e.params[i] = call.attrs[i].real();
+  return e;
+}
+
+void elementwise_run(const Call& call) {
+  const Elementwise e = elementwise_loop(call);
+  run_loop(call, e.loop, e.params, e.cost);
 }
 
 // pow and pow_vjp with one exponent of 2 for all: the loop of square, which gives the same bits.
@@ -266,10 +270,23 @@ bool is_two(const Array& a) {
 }
 
 template <int kOperands>
-void pow_run(const Call& call) {
+Call square_call(const Call& call) {
   static const Kernel* square = Registry::instance().find(kOperands == 1 ? "square" : "square_vjp");
-  if (!is_two(call.in.back())) return elementwise_run(call);
-  elementwise_run({*square, call.in.first(kOperands), call.out, {}});
+  return {*square, call.in.first(kOperands), call.out, {}};
+}
+
+template <int kOperands>
+void pow_run(const Call& call) {
+  elementwise_run(is_two(call.in.back()) ? square_call<kOperands>(call) : call);
+}
+
+// Which loop a single exponent asks for can be told only if it is there. The loop of square ignores it.
+template <int kOperands>
+Elementwise pow_loop(const Call& call) {
+  const Array& exponent = call.in.back();
+  if (exponent.numel() != 1) return elementwise_loop(call);
+  if (exponent.is_abstract()) return {};
+  return elementwise_loop(is_two(exponent) ? square_call<kOperands>(call) : call);
 }
 
 double elementwise_cost(const Call& call) {
@@ -286,12 +303,14 @@ void cast_infer(Call& call) {
   call.out[0] = Array::abstract(call.in[0].shape(), static_cast<DType>(target.integer()));
 }
 
-constexpr double kCastCost = 0.3;
+Elementwise cast_loop(const Call& call) {
+  const auto& table = *static_cast<const CastTable*>(call.kernel.impl);
+  return {table.loops[static_cast<int>(call.in[0].dtype())][static_cast<int>(call.attrs[0].integer())], {}, 0.3};
+}
 
 void cast_run(const Call& call) {
-  const auto& table = *static_cast<const CastTable*>(call.kernel.impl);
-  run_loop(call, table.loops[static_cast<int>(call.in[0].dtype())][static_cast<int>(call.out[0].dtype())], nullptr,
-           kCastCost);
+  const Elementwise e = cast_loop(call);
+  run_loop(call, e.loop, nullptr, e.cost);
 }
 
 }  // namespace
@@ -301,13 +320,14 @@ void register_elementwise(Registry& registry, Isa isa) {
     for (const ElementwiseRow* row = table.rows; row != table.rows + table.count; ++row) {
       const std::string_view name = row->name;
       const auto run = name == "pow" ? pow_run<1> : name == "pow_vjp" ? pow_run<2> : elementwise_run;
+      const auto loop = name == "pow" ? pow_loop<1> : name == "pow_vjp" ? pow_loop<2> : elementwise_loop;
       registry.add(
-          {row->name, row->n_in, 1, row->n_params, row->inputs, elementwise_infer, {run}, elementwise_cost, row});
+          {row->name, row->n_in, 1, row->n_params, row->inputs, elementwise_infer, {run}, elementwise_cost, row, loop});
     }
   };
   const auto add_level = [&](ElementwiseTable (*const(&tables)[5])(), const CastTable& casts) {
     for (auto table : tables) add(table());
-    registry.add({"astype", 1, 1, 1, Inputs::AsIs, cast_infer, {cast_run}, streaming_cost, &casts});
+    registry.add({"astype", 1, 1, 1, Inputs::AsIs, cast_infer, {cast_run}, streaming_cost, &casts, cast_loop});
   };
 #define ALICE_ADD_LEVEL(level)                                                                                       \
   add_level({level::arithmetic_table, level::comparison_table, level::transcendental_table, level::derivative_table, \

@@ -1,8 +1,7 @@
 // The table of elementwise kernels: one row per kernel, one contiguous loop per element type.
 //
-// The driver (elementwise.cpp) and compiled programs call these loops tile by tile. A loop reads n elements of every
-// operand and writes n results; an operand may be the output itself. What an element becomes depends on its operands
-// alone: not on its place in the array, nor on n, nor on the thread.
+// The driver (elementwise.cpp) and compiled programs call these loops tile by tile. What an element becomes depends on
+// its operands alone: not on its place in the array, nor on n, nor on the thread.
 #pragma once
 
 #include <cstdint>
@@ -12,8 +11,6 @@
 #include "../core/kernel.h"
 
 namespace alice {
-
-using Loop = void (*)(std::int64_t n, void* out, const void* const* in, const double* params);
 
 enum class ElementwiseResult : std::uint8_t { Same, Bool };  // the dtype of the result: the last operand's, or bool
 
