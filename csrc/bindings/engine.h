@@ -30,6 +30,9 @@ struct TensorObject {
   std::int32_t index;        // which of the producer's results
   std::uint32_t levels;      // the differentiation contexts that this value depends on, one bit each
   bool requires_grad;        // a leaf whose .grad backward() fills
+  bool weak;                 // stands for a Python number of a traced call: takes the dtype of the Tensors beside it
+  bool from_trace;           // made while a function was being compiled
+  PyObject* origin;          // of a leaf made while recording: the Equation or leaf whose value it has, or null
   PyObject* grad;            // Tensor or null
   PyObject* weakrefs;
 };
@@ -64,15 +67,19 @@ struct EquationObject {
   std::uint32_t levels;
   bool released;  // saved arrays were given back
   std::vector<Saved> inputs;
-  std::vector<Array> outputs;  // without memory unless a rule reads them
+  std::vector<PyObject*> changed;  // owned leaves: an in-place update wrote its results there
+  std::vector<Array> outputs;      // without memory unless a rule reads them
   std::vector<std::uint32_t> output_versions;
 };
+
+struct Session;  // session.h
 
 // What a thread is doing: which differentiation contexts are live, and who writes down the equations.
 struct ThreadState {
   std::uint32_t active = 1;  // bit 0 is the context of backward(); bit k is the k-th nested grad or vjp
   int depth = 0;
-  PyObject* recorder = nullptr;  // borrowed list to which every equation is appended
+  PyObject* recorder = nullptr;  // list to which every equation is appended
+  Session* session = nullptr;    // a function is being compiled: nothing is computed, everything is written down
 };
 ThreadState& thread_state();
 
@@ -92,6 +99,11 @@ EquationObject* make_equation(PrimitiveObject* primitive, std::vector<Saved> inp
 py::tuple saved_inputs(EquationObject* eq);
 py::tuple saved_outputs(EquationObject* eq);
 void release_saved(EquationObject* eq);
+
+// What a leaf stands for: the Equation or leaf whose value it has, borrowed. Itself, unless it was made while recording.
+inline PyObject* root_of(TensorObject* t) {
+  return t->producer ? reinterpret_cast<PyObject*>(t->producer) : t->origin ? t->origin : reinterpret_cast<PyObject*>(t);
+}
 
 // An object that names a value: the equation of a single result, the pair (equation, index) of several, the address
 // of a leaf. New reference.
@@ -124,8 +136,14 @@ enum OperatorSlot {
   kOperatorSlots
 };
 
+// The primitive of a kernel that has none in Python: in-place updates.
+PrimitiveObject* update_primitive(const Kernel* kernel);
+
 // Calls a primitive: converts and promotes the arguments, runs the kernel, records. Null with a Python error set.
 PyObject* bind(PrimitiveObject* primitive, PyObject* const* args, Py_ssize_t nargs);
+
+// Throws a TraceError if the elements may not be read: there are none, or they would become constants of a program.
+void check_readable(const TensorObject* t, const char* op);
 
 // Python exceptions (errors.cpp). Both leave a Python error set.
 PyObject* raise_python(ErrorKind kind, const std::string& message);

@@ -19,9 +19,11 @@ void equation_dealloc(PyObject* o) {
   auto* eq = self_of(o);
   for (Saved& s : eq->inputs)
     if (s.source) pending.push_back(s.source);
+  for (PyObject* t : eq->changed) pending.push_back(t);
   Py_XDECREF(eq->attributes);
   Py_XDECREF(eq->primitive);
   eq->inputs.~vector();
+  eq->changed.~vector();
   eq->outputs.~vector();
   eq->output_versions.~vector();
   PyTypeObject* type = Py_TYPE(o);
@@ -80,6 +82,15 @@ PyObject* get_variables(PyObject* o, void*) {
   return out;
 }
 
+// The Tensors that an in-place update has written to.
+PyObject* get_changed(PyObject* o, void*) {
+  const std::vector<PyObject*>& changed = self_of(o)->changed;
+  PyObject* out = PyTuple_New(static_cast<Py_ssize_t>(changed.size()));
+  for (std::size_t i = 0; out && i < changed.size(); ++i)
+    PyTuple_SET_ITEM(out, static_cast<Py_ssize_t>(i), Py_NewRef(changed[i]));
+  return out;
+}
+
 PyObject* get_primitive(PyObject* o, void*) { return Py_NewRef(reinterpret_cast<PyObject*>(self_of(o)->primitive)); }
 PyObject* get_sequence(PyObject* o, void*) { return PyLong_FromUnsignedLongLong(self_of(o)->sequence); }
 PyObject* get_attributes(PyObject* o, void*) {
@@ -103,6 +114,7 @@ PyGetSetDef getset[] = {
     {"sequence", get_sequence, nullptr, "Equations are numbered in the order of their execution.", nullptr},
     {"inputs", get_inputs, nullptr, "The inputs as Tensors; abstract where no rule reads the data.", nullptr},
     {"outputs", get_outputs, nullptr, "The results as Tensors; abstract where no rule reads the data.", nullptr},
+    {"changed", get_changed, nullptr, "The Tensors that this equation changed in place; usually none.", nullptr},
     {"variables", get_variables, nullptr, "Keys of the inputs, None for anonymous constants.", nullptr},
     {"saved_bytes", get_saved_bytes, nullptr, "Bytes of the values kept for the gradient rules.", nullptr},
     {nullptr, nullptr, nullptr, nullptr, nullptr}};
@@ -123,9 +135,11 @@ py::tuple saved_inputs(EquationObject* eq) {
     const Saved& s = eq->inputs[i];
     check_version(eq, s.array, s.version, "input", i);
     const bool produced = s.source && Py_TYPE(s.source) == equation_type;
-    PyObject* t = s.source && !produced && !s.array.is_abstract()
-                      ? Py_NewRef(s.source)
-                      : make_tensor(s.array, produced ? self_of(s.source) : nullptr, s.index, s.levels);
+    // A leaf whose data the rules may read is handed out itself; so is one that has none, or its value would be lost.
+    const bool itself =
+        s.source && !produced && (!s.array.is_abstract() || as_tensor(s.source)->array.is_abstract());
+    PyObject* t = itself ? Py_NewRef(s.source)
+                         : make_tensor(s.array, produced ? self_of(s.source) : nullptr, s.index, s.levels);
     PyTuple_SET_ITEM(out.ptr(), static_cast<Py_ssize_t>(i), t);
   }
   return out;
@@ -162,6 +176,7 @@ EquationObject* make_equation(PrimitiveObject* primitive, std::vector<Saved> inp
   eq->levels = levels;
   eq->released = false;
   new (&eq->inputs) std::vector<Saved>(std::move(inputs));
+  new (&eq->changed) std::vector<PyObject*>();
   new (&eq->outputs) std::vector<Array>();
   new (&eq->output_versions) std::vector<std::uint32_t>();
   eq->outputs.reserve(outputs.size());
@@ -173,7 +188,10 @@ EquationObject* make_equation(PrimitiveObject* primitive, std::vector<Saved> inp
 }
 
 PyObject* value_key(PyObject* source, int index) {
-  if (Py_TYPE(source) != equation_type) return PyLong_FromVoidPtr(source);
+  if (Py_TYPE(source) != equation_type) {
+    PyObject* origin = as_tensor(source)->origin;
+    return origin ? value_key(origin, as_tensor(source)->index) : PyLong_FromVoidPtr(source);
+  }
   if (self_of(source)->outputs.size() == 1) return Py_NewRef(source);
   return Py_BuildValue("(Oi)", source, index);
 }

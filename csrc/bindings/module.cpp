@@ -10,6 +10,8 @@
 #include "../ops/register.h"
 #include "engine.h"
 #include "reverse.h"
+#include "session.h"
+#include "update.h"
 
 namespace alice {
 namespace {
@@ -25,47 +27,6 @@ void register_kernels() {
   register_shape(r, isa);
   register_indexing(r, isa);
   register_update(r, isa);
-}
-
-TensorObject* checked_tensor(py::handle h, const char* what) {
-  if (!is_tensor(h.ptr())) throw py::type_error(std::string(what) + ": expected a Tensor");
-  return as_tensor(h.ptr());
-}
-
-// Runs a kernel into existing Tensors: the only in-place change there is. Their versions grow, so that a gradient
-// rule which saved the old value can tell.
-void update(const std::string& name, py::sequence inputs, py::sequence attributes, py::sequence outputs) {
-  const Kernel* kernel = Registry::instance().find(name);
-  if (!kernel) throw py::value_error("update: there is no kernel of the name " + name);
-  std::vector<Array> in, described, out;
-  for (py::handle h : inputs) in.push_back(checked_tensor(h, "update")->array);
-  for (py::handle h : outputs) out.push_back(checked_tensor(h, "update")->array);
-  std::vector<Attr> attrs;
-  for (py::handle h : attributes)
-    attrs.push_back(h.is_none()                     ? Attr()
-                    : py::isinstance<py::float_>(h) ? Attr(h.cast<double>())
-                                                    : Attr(h.cast<std::int64_t>()));
-  described.resize(out.size());
-  Call inferred{*kernel, in, described, attrs};
-  kernel->infer(inferred);
-  for (std::size_t i = 0; i < out.size(); ++i) {
-    if (!(described[i].shape() == out[i].shape()) || described[i].dtype() != out[i].dtype())
-      fail(ErrorKind::Shape, name, ": result ", i, " has shape ", described[i].shape(), " and dtype ",
-           alice::name(described[i].dtype()), "; cannot be written into a Tensor of shape ", out[i].shape(),
-           " and dtype ", alice::name(out[i].dtype()));
-    if (out[i].is_abstract()) fail(ErrorKind::Trace, name, ": cannot change an abstract Tensor in place");
-    if (!out[i].is_contiguous())
-      fail(ErrorKind::Value, name, ": only contiguous Tensors can be changed in place; got strides ", out[i].strides(),
-           " for shape ", out[i].shape(), "; make the parameter with ac.tensor(x)");
-    if (!out[i].storage()->writable)
-      fail(ErrorKind::Value, name, ": the Tensor shares read-only memory; make the parameter with ac.tensor(x)");
-  }
-  Call call{*kernel, in, out, attrs};
-  {
-    py::gil_scoped_release unlocked;
-    kernel->run[static_cast<int>(Device::Cpu)](call);
-  }
-  for (const Array& a : out) ++a.storage()->version;
 }
 
 py::dict memory_stats() {
@@ -115,6 +76,7 @@ PYBIND11_MODULE(_core, m) {
   add_equation_type(m);
   add_tensor_type(m);
   add_primitive_type(m);
+  add_session(m);
 
   m.def(
       "setup",

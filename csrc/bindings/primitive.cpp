@@ -4,6 +4,7 @@
 #include "engine.h"
 
 #include <string>
+#include <unordered_map>
 
 namespace alice {
 namespace {
@@ -11,6 +12,7 @@ namespace {
 constexpr double kReleaseLockNanoseconds = 20000;  // from here on other Python threads may run meanwhile
 constexpr int kMaxAttrs = 8;
 
+PyTypeObject* primitive_type = nullptr;
 PrimitiveObject* operators[kOperatorSlots] = {};
 const char* const operator_names[kOperatorSlots] = {
     "add",     "subtract",      "multiply",    "divide",     "floor_divide", "remainder",   "pow",
@@ -24,6 +26,7 @@ struct Arguments {
   std::vector<py::object> converted;
   std::vector<TensorObject*> tensors;  // null while an argument is still a weakly typed scalar
   std::vector<Scalar> scalars;
+  std::vector<TensorObject*> weak;  // the scalars that are numbers of a traced call, else null; empty if there is none
 };
 
 [[noreturn]] void bad_argument(const char* op, Py_ssize_t i, PyObject* o) {
@@ -62,7 +65,29 @@ DType promote_arguments(const Arguments& a, std::size_t first, Inputs mode) {
   return common;
 }
 
+// Kind of the number that a weak Tensor stands for.
+Scalar weak_scalar(const TensorObject* t) {
+  const DType dtype = t->array.dtype();
+  return {dtype == DType::Bool         ? Scalar::Kind::Bool
+          : dtype == DType::Int64 ? Scalar::Kind::Int
+                                  : Scalar::Kind::Real,
+          0, 0.0};
+}
+
+// The same value as a Tensor like any other.
+py::object strengthened(TensorObject* t) {
+  py::object strong = py::reinterpret_steal<py::object>(make_tensor(t->array, t->producer, t->index, t->levels));
+  if (!t->producer) as_tensor(strong.ptr())->origin = Py_NewRef(root_of(t));
+  return strong;
+}
+
 void cast_argument(Arguments& a, std::size_t i, DType dtype, const char* op) {
+  if (!a.tensors[i] && !a.weak.empty() && a.weak[i]) {
+    a.converted.push_back(strengthened(a.weak[i]));
+    a.tensors[i] = as_tensor(a.converted.back().ptr());
+    a.weak[i] = nullptr;
+    return cast_argument(a, i, dtype, op);
+  }
   if (!a.tensors[i]) {
     a.converted.push_back(py::reinterpret_steal<py::object>(make_tensor(scalar_array(a.scalars[i], dtype, op))));
   } else if (a.tensors[i]->array.dtype() != dtype) {
@@ -81,6 +106,14 @@ void convert_arguments(Arguments& a, const Kernel& kernel, PyObject* const* args
   bool plain = true;  // all Tensors of one dtype, the usual case
   for (std::size_t i = 0; i < n; ++i) {
     PyObject* o = args[i];
+    if (is_tensor(o) && as_tensor(o)->weak) {
+      a.scalars.resize(n);
+      a.weak.resize(n);
+      a.scalars[i] = weak_scalar(as_tensor(o));
+      a.weak[i] = as_tensor(o);
+      plain = false;
+      continue;
+    }
     if (is_tensor(o)) {
       a.tensors[i] = as_tensor(o);
       plain = plain && a.tensors[i]->array.dtype() == a.tensors[0]->array.dtype();
@@ -183,7 +216,7 @@ PyObject* overridden(PrimitiveObject* p, PyObject* const* args, Py_ssize_t nargs
 }
 
 Saved save(PrimitiveObject* p, std::size_t i, TensorObject* t, Array array, std::uint32_t active, bool recording) {
-  Saved s;
+  Saved s{};
   s.levels = t->levels;
   s.tracked = p->differentiable && (t->levels & active) != 0;
   s.index = t->index;
@@ -217,7 +250,7 @@ PyObject* bind_checked(PrimitiveObject* p, PyObject* const* args, Py_ssize_t nar
   in.reserve(static_cast<std::size_t>(n_in));
   for (TensorObject* t : a.tensors) {
     levels |= t->levels;
-    in.push_back(t->array);
+    in.push_back(state.session ? t->array.shape_only() : t->array);
   }
   levels = p->differentiable ? levels & state.active : 0;
 
@@ -230,7 +263,8 @@ PyObject* bind_checked(PrimitiveObject* p, PyObject* const* args, Py_ssize_t nar
     std::vector<Saved> saved;
     saved.reserve(in.size());
     for (std::size_t i = 0; i < in.size(); ++i)
-      saved.push_back(save(p, i, a.tensors[i], std::move(in[i]), state.active, state.recorder != nullptr));
+      saved.push_back(save(p, i, a.tensors[i], state.session ? a.tensors[i]->array : std::move(in[i]), state.active,
+                           state.recorder != nullptr));
     py::object attributes;
     if (kernel.n_attrs) {
       attributes = py::reinterpret_steal<py::object>(PyTuple_New(kernel.n_attrs));
@@ -343,6 +377,20 @@ ThreadState& thread_state() {
 
 PrimitiveObject* operator_primitive(int slot) { return operators[slot]; }
 
+PrimitiveObject* update_primitive(const Kernel* kernel) {
+  static std::unordered_map<const Kernel*, PrimitiveObject*> made;  // live as long as the process
+  PrimitiveObject*& p = made[kernel];
+  if (!p) {
+    PyObject* o = primitive_type->tp_alloc(primitive_type, 0);
+    if (!o) throw py::error_already_set();
+    p = self_of(o);
+    p->kernel = kernel;
+    p->vectorcall = primitive_call;
+    p->name = PyUnicode_InternFromString(kernel->name);
+  }
+  return p;
+}
+
 PyObject* bind(PrimitiveObject* primitive, PyObject* const* args, Py_ssize_t nargs) {
   try {
     return bind_checked(primitive, args, nargs);
@@ -354,6 +402,7 @@ PyObject* bind(PrimitiveObject* primitive, PyObject* const* args, Py_ssize_t nar
 void add_primitive_type(py::module_& m) {
   PyObject* type = PyType_FromSpec(&spec);
   if (!type) throw py::error_already_set();
+  primitive_type = reinterpret_cast<PyTypeObject*>(type);
   m.add_object("PrimitiveBase", type);
 }
 

@@ -1,7 +1,7 @@
 // TensorBase: the part of a Tensor that must be quick. Everything a reader would call an API is in tensor.py.
-#include "engine.h"
-
 #include <new>
+
+#include "session.h"
 
 namespace alice {
 
@@ -15,6 +15,7 @@ void tensor_dealloc(PyObject* o) {
   TensorObject* t = self_of(o);
   if (t->weakrefs) PyObject_ClearWeakRefs(o);
   Py_CLEAR(t->producer);
+  Py_CLEAR(t->origin);
   Py_CLEAR(t->grad);
   t->array.~Array();
   PyTypeObject* type = Py_TYPE(o);
@@ -46,20 +47,27 @@ PyObject* get_producer(PyObject* o, void*) {
   return Py_NewRef(p ? p : Py_None);
 }
 PyObject* get_key(PyObject* o, void*) {
-  TensorObject* t = self_of(o);
-  return t->producer ? value_key(reinterpret_cast<PyObject*>(t->producer), t->index) : value_key(o, 0);
+  return value_key(root_of(self_of(o)), self_of(o)->index);
 }
+PyObject* get_weak(PyObject* o, void*) { return PyBool_FromLong(self_of(o)->weak); }
 PyObject* get_version(PyObject* o, void*) {
   const StorageRef& s = self_of(o)->array.storage();
   return PyLong_FromUnsignedLong(s ? s->version : 0);
 }
+// While a function is being compiled its gradients are noted, not stored.
+Session* noting(TensorObject* t) { return t->from_trace ? nullptr : thread_state().session; }
+
 PyObject* get_grad(PyObject* o, void*) {
+  if (Session* session = noting(self_of(o))) return session->gradient_of(self_of(o)).read().release().ptr();
   PyObject* g = self_of(o)->grad;
   return Py_NewRef(g ? g : Py_None);
 }
 int set_grad(PyObject* o, PyObject* value, void*) {
   if (!value || value == Py_None) {
-    Py_CLEAR(self_of(o)->grad);
+    if (Session* session = noting(self_of(o)))
+      session->gradient_of(self_of(o)).write(py::none());
+    else
+      Py_CLEAR(self_of(o)->grad);
     return 0;
   }
   if (!is_tensor(value)) {
@@ -75,7 +83,10 @@ int set_grad(PyObject* o, PyObject* value, void*) {
     }
     return -1;
   }
-  Py_XSETREF(self_of(o)->grad, Py_NewRef(value));
+  if (Session* session = noting(self_of(o)))
+    session->gradient_of(self_of(o)).write(py::reinterpret_borrow<py::object>(value));
+  else
+    Py_XSETREF(self_of(o)->grad, Py_NewRef(value));
   return 0;
 }
 
@@ -88,11 +99,22 @@ PyObject* set_requires_grad(PyObject* o, PyObject* arg) {
   Py_RETURN_NONE;
 }
 
+// The same array in other contexts. While somebody records, a leaf knows whose value it has.
+PyObject* derived(TensorObject* t, EquationObject* producer, std::uint32_t levels) {
+  PyObject* out = make_tensor(t->array, producer, producer ? t->index : 0, levels);
+  self_of(out)->weak = t->weak;
+  if (!producer && thread_state().recorder) {
+    self_of(out)->origin = Py_NewRef(root_of(t));
+    self_of(out)->index = t->index;
+  }
+  return out;
+}
+
 // A leaf that shares the array: what a differentiation context watches.
 PyObject* leaf(PyObject* o, PyObject* arg) {
   const unsigned long levels = PyLong_AsUnsignedLong(arg);
   if (PyErr_Occurred()) return nullptr;
-  return make_tensor(self_of(o)->array, nullptr, 0, static_cast<std::uint32_t>(levels));
+  return derived(self_of(o), nullptr, static_cast<std::uint32_t>(levels));
 }
 
 // The same value, followed by one more differentiation context.
@@ -100,13 +122,14 @@ PyObject* watch(PyObject* o, PyObject* arg) {
   const unsigned long level = PyLong_AsUnsignedLong(arg);
   if (PyErr_Occurred()) return nullptr;
   TensorObject* t = self_of(o);
-  return make_tensor(t->array, t->producer, t->index, t->levels | static_cast<std::uint32_t>(level));
+  return derived(t, t->producer, t->levels | static_cast<std::uint32_t>(level));
 }
 
 PyObject* to_numpy(PyObject* o, PyObject* arg) {
   const int writable = PyObject_IsTrue(arg);
   if (writable < 0) return nullptr;
   try {
+    check_readable(self_of(o), "numpy");
     return numpy_from_tensor(self_of(o), writable != 0).release().ptr();
   } catch (...) {
     return translate_current_exception();
@@ -116,10 +139,7 @@ PyObject* to_numpy(PyObject* o, PyObject* arg) {
 PyObject* item(PyObject* o, PyObject*) {
   const Array& a = self_of(o)->array;
   try {
-    if (a.is_abstract())
-      fail(ErrorKind::Trace, "item: this Tensor is abstract, it has a shape ", a.shape(), " and a dtype ",
-           name(a.dtype()),
-           " but no value; use ac.where to choose by value, or keep the call outside of the traced function");
+    check_readable(self_of(o), "item");
     if (a.numel() != 1)
       fail(ErrorKind::Shape, "item: expected a Tensor with one element; got shape ", a.shape(),
            "; use x.numpy() or reduce it first");
@@ -153,6 +173,7 @@ int get_buffer(PyObject* o, Py_buffer* view, int flags) {
     return -1;
   }
   try {
+    check_readable(self_of(o), "memoryview");
     return PyObject_GetBuffer(numpy_from_tensor(self_of(o), false).ptr(), view, flags);
   } catch (...) {
     translate_current_exception();
@@ -166,15 +187,58 @@ bool operand(PyObject* o) {
   return is_tensor(o) || PyFloat_Check(o) || PyLong_Check(o) || is_numpy_array(o) || is_numpy_scalar(o);
 }
 
+bool is_weak(PyObject* o) { return is_tensor(o) && self_of(o)->weak; }
+
+// Arithmetic of the numbers of a traced call gives numbers again, in double precision as Python's do.
+PyObject* number_arithmetic(int slot, PyObject* const* args, int n) {
+  const auto number = [](PyObject* o) -> py::object {
+    if (is_weak(o)) {
+      py::object strong = py::reinterpret_steal<py::object>(derived(self_of(o), self_of(o)->producer, 0));
+      self_of(strong.ptr())->weak = false;
+      return strong;
+    }
+    const Scalar s = parse_scalar(o);
+    const DType dtype = s.kind == Scalar::Kind::Real ? DType::Float64
+                        : s.kind == Scalar::Kind::Int ? DType::Int64
+                                                      : DType::Bool;
+    return py::reinterpret_steal<py::object>(make_tensor(scalar_array(s, dtype, "number")));
+  };
+  try {
+    py::object strong[2];
+    PyObject* all[2] = {};
+    bool real = slot == kDivide;
+    for (int i = 0; i < n; ++i) {
+      strong[i] = number(args[i]);
+      real = real || is_floating(self_of(strong[i].ptr())->array.dtype());
+    }
+    for (int i = 0; i < n; ++i) {
+      if (real && slot != kInvert) {
+        PyObject* cast[] = {strong[i].ptr(), dtype_object(DType::Float64).ptr()};
+        strong[i] = py::reinterpret_steal<py::object>(bind(operator_primitive(kAstype), cast, 2));
+        if (!strong[i]) throw py::error_already_set();
+      }
+      all[i] = strong[i].ptr();
+    }
+    PyObject* result = bind(operator_primitive(slot), all, n);
+    if (result) self_of(result)->weak = true;
+    return result;
+  } catch (...) {
+    return translate_current_exception();
+  }
+}
+
 template <int Slot>
 PyObject* binary(PyObject* a, PyObject* b) {
   if (!operand(a) || !operand(b)) Py_RETURN_NOTIMPLEMENTED;
   PyObject* args[] = {a, b};
+  if ((is_weak(a) || is_weak(b)) && (is_weak(a) || parse_scalar(a).kind != Scalar::Kind::None) &&
+      (is_weak(b) || parse_scalar(b).kind != Scalar::Kind::None))
+    return number_arithmetic(Slot, args, 2);
   return bind(operator_primitive(Slot), args, 2);
 }
 template <int Slot>
 PyObject* unary(PyObject* a) {
-  return bind(operator_primitive(Slot), &a, 1);
+  return is_weak(a) ? number_arithmetic(Slot, &a, 1) : bind(operator_primitive(Slot), &a, 1);
 }
 
 // &, |, ^ and ~ mean the logical ops, which is what they are on bools; on integers NumPy's work on bits.
@@ -232,6 +296,7 @@ PyGetSetDef getset[] = {
     {"_levels", get_levels, nullptr, "Bit set of the differentiation contexts this value depends on.", nullptr},
     {"_producer", get_producer, nullptr, "The Equation that made this value, or None.", nullptr},
     {"_key", get_key, nullptr, "Names this value in a trace.", nullptr},
+    {"_weak", get_weak, nullptr, "True if this stands for a Python number of a traced call.", nullptr},
     {"_version", get_version, nullptr, "Number of in-place changes of the memory.", nullptr},
     {nullptr, nullptr, nullptr, nullptr, nullptr}};
 
@@ -283,7 +348,20 @@ PyObject* make_tensor(Array array, EquationObject* producer, int index, std::uin
   Py_XINCREF(producer);
   t->index = index;
   t->levels = levels;
+  t->from_trace = thread_state().session != nullptr;
   return o;
+}
+
+void check_readable(const TensorObject* t, const char* op) {
+  if (t->array.is_abstract())
+    fail(ErrorKind::Trace, op, ": this Tensor is abstract, it has a shape ", t->array.shape(), " and a dtype ",
+         name(t->array.dtype()),
+         " but no value; use ac.where to choose by value, or keep the call outside of the traced function");
+  if (thread_state().session && !t->from_trace)
+    fail(ErrorKind::Trace, op, ": the value of a Tensor from outside, shape ", t->array.shape(), ", dtype ",
+         name(t->array.dtype()),
+         ", would become a constant of the compiled program; use ac.where to choose by value, or keep the call "
+         "outside of the compiled function");
 }
 
 void add_tensor_type(py::module_& m) {

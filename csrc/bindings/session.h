@@ -1,0 +1,48 @@
+// Session: a function is being compiled. While one is open on a thread, every op there gives an abstract result, whatever
+// its operands, and what the function would do to the outside (in-place updates, gradients) is noted, not done.
+#pragma once
+
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "engine.h"
+
+namespace alice {
+
+// What the traced function did to the .grad of one leaf.
+class Gradient {
+ public:
+  explicit Gradient(TensorObject* leaf) : leaf_(leaf) {}
+
+  py::object read();
+  void write(py::object value) {
+    written_ = true;
+    current_ = std::move(value);
+  }
+
+  TensorObject* leaf() const { return leaf_; }
+  // The function has seen what was there before: this Tensor, or None; null if it has not looked.
+  const py::object& before() const { return before_; }
+  // What it left there: a Tensor, or None; null if it wrote nothing.
+  py::object after() const { return written_ ? current_ : py::object(); }
+
+ private:
+  TensorObject* leaf_;
+  py::object before_, current_;
+  bool written_ = false;
+};
+
+struct Session {
+  py::list equations;
+  std::vector<py::object> leaves;  // keeps the leaves of `gradients` alive
+  std::vector<Gradient> gradients;
+  std::unordered_map<TensorObject*, std::size_t> number_of;  // a leaf's place in `gradients`
+
+  Gradient& gradient_of(TensorObject* leaf);
+};
+
+Session& session_of(py::handle scope);  // of the Python object that opened it
+void add_session(py::module_& m);
+
+}  // namespace alice

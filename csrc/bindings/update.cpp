@@ -1,0 +1,86 @@
+#include "update.h"
+
+#include "session.h"
+
+namespace alice {
+namespace {
+
+TensorObject* checked_tensor(py::handle h) {
+  if (!is_tensor(h.ptr())) throw py::type_error("update: expected Tensors");
+  return as_tensor(h.ptr());
+}
+
+Attr attribute(py::handle h) {
+  if (h.is_none()) return Attr();
+  if (py::isinstance<py::float_>(h)) return Attr(h.cast<double>());
+  return Attr(h.cast<std::int64_t>());
+}
+
+void check_target(const char* op, const TensorObject* t, const Array& result) {
+  const Array& out = t->array;
+  if (!(result.shape() == out.shape()) || result.dtype() != out.dtype())
+    fail(ErrorKind::Shape, op, ": the result has shape ", result.shape(), " and dtype ", name(result.dtype()),
+         "; cannot be written into a Tensor of shape ", out.shape(), " and dtype ", name(out.dtype()));
+  if (out.is_abstract() || (thread_state().session && t->from_trace))
+    fail(ErrorKind::Trace, op,
+         ": only Tensors from outside can be changed in place inside a traced function; got an argument or a result, "
+         "shape ",
+         out.shape(), "; close over the parameter, or return the new value");
+  if (!out.is_contiguous())
+    fail(ErrorKind::Value, op, ": only contiguous Tensors can be changed in place; got strides ", out.strides(),
+         " for shape ", out.shape(), "; make the parameter with ac.tensor(x)");
+  if (!out.storage()->writable)
+    fail(ErrorKind::Value, op, ": the Tensor shares read-only memory; make the parameter with ac.tensor(x)");
+}
+
+// The equation of an update, for whoever writes the trace down.
+void record(const Kernel& kernel, const std::vector<TensorObject*>& inputs, const py::tuple& attributes,
+            const std::vector<TensorObject*>& targets) {
+  std::vector<Saved> saved;
+  for (TensorObject* t : inputs) {
+    Saved s{};
+    s.array = t->array.shape_only();
+    s.source = Py_NewRef(t->producer ? reinterpret_cast<PyObject*>(t->producer) : reinterpret_cast<PyObject*>(t));
+    s.index = t->index;
+    saved.push_back(std::move(s));
+  }
+  std::vector<Array> results;
+  for (TensorObject* t : targets) results.push_back(t->array.shape_only());
+  EquationObject* eq = make_equation(update_primitive(&kernel), std::move(saved), attributes.ptr(), 0, results);
+  const py::object held = py::reinterpret_steal<py::object>(reinterpret_cast<PyObject*>(eq));
+  for (TensorObject* t : targets) eq->changed.push_back(Py_NewRef(reinterpret_cast<PyObject*>(t)));
+  if (PyList_Append(thread_state().recorder, held.ptr()) < 0) throw py::error_already_set();
+}
+
+}  // namespace
+
+void update(const std::string& name, py::sequence inputs, py::sequence attributes, py::sequence outputs) {
+  const Kernel* kernel = Registry::instance().find(name);
+  if (!kernel) throw py::value_error("update: there is no kernel of the name " + name);
+  const ThreadState& state = thread_state();
+  std::vector<TensorObject*> sources, targets;
+  std::vector<Array> in, out, results(py::len(outputs));
+  for (py::handle h : inputs) {
+    sources.push_back(checked_tensor(h));
+    in.push_back(state.session ? sources.back()->array.shape_only() : sources.back()->array);
+  }
+  for (py::handle h : outputs) {
+    targets.push_back(checked_tensor(h));
+    out.push_back(targets.back()->array);
+  }
+  std::vector<Attr> attrs;
+  for (py::handle h : attributes) attrs.push_back(attribute(h));
+
+  Call inferred{*kernel, in, results, attrs};
+  kernel->infer(inferred);
+  for (std::size_t i = 0; i < out.size(); ++i) check_target(kernel->name, targets[i], results[i]);
+  if (!state.session) {
+    Call call{*kernel, in, out, attrs};
+    py::gil_scoped_release unlocked;
+    kernel->run[static_cast<int>(Device::Cpu)](call);
+  }
+  for (const Array& a : out) ++a.storage()->version;
+  if (state.recorder) record(*kernel, sources, py::tuple(attributes), targets);
+}
+
+}  // namespace alice
