@@ -100,9 +100,13 @@ py::tuple saved_inputs(EquationObject* eq);
 py::tuple saved_outputs(EquationObject* eq);
 void release_saved(EquationObject* eq);
 
-// What a leaf stands for: the Equation or leaf whose value it has, borrowed. Itself, unless it was made while recording.
+// For a function that is being compiled, what comes from outside is a leaf, however it was made.
+inline bool is_outside(const TensorObject* t) { return thread_state().session && !t->from_trace; }
+
+// What names the value of a Tensor: the Equation that made it, or the leaf whose value it has. Borrowed.
 inline PyObject* root_of(TensorObject* t) {
-  return t->producer ? reinterpret_cast<PyObject*>(t->producer) : t->origin ? t->origin : reinterpret_cast<PyObject*>(t);
+  if (t->producer && !is_outside(t)) return reinterpret_cast<PyObject*>(t->producer);
+  return t->origin ? t->origin : reinterpret_cast<PyObject*>(t);
 }
 
 // An object that names a value: the equation of a single result, the pair (equation, index) of several, the address
@@ -141,6 +145,9 @@ PrimitiveObject* update_primitive(const Kernel* kernel);
 
 // Calls a primitive: converts and promotes the arguments, runs the kernel, records. Null with a Python error set.
 PyObject* bind(PrimitiveObject* primitive, PyObject* const* args, Py_ssize_t nargs);
+
+// A static argument: None, a number, a tuple of ints or a dtype.
+Attr parse_attr(const char* op, PyObject* o);
 
 // Throws a TraceError if the elements may not be read: there are none, or they would become constants of a program.
 void check_readable(const TensorObject* t, const char* op);

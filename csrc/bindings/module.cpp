@@ -8,6 +8,7 @@
 #include "../core/thread_pool.h"
 #include "../ops/blas.h"
 #include "../ops/register.h"
+#include "compiled.h"
 #include "engine.h"
 #include "reverse.h"
 #include "session.h"
@@ -27,6 +28,11 @@ void register_kernels() {
   register_shape(r, isa);
   register_indexing(r, isa);
   register_update(r, isa);
+}
+
+// Before CPython 3.12 a Python subclass does not inherit the fast calling convention by itself.
+void use_vectorcall(py::type type) {
+  reinterpret_cast<PyTypeObject*>(type.ptr())->tp_flags |= Py_TPFLAGS_HAVE_VECTORCALL;
 }
 
 py::dict memory_stats() {
@@ -77,15 +83,16 @@ PYBIND11_MODULE(_core, m) {
   add_tensor_type(m);
   add_primitive_type(m);
   add_session(m);
+  add_compiled(m);
 
   m.def(
       "setup",
       [](py::type tensor, py::type primitive) {
         tensor_type = reinterpret_cast<PyTypeObject*>(tensor.inc_ref().ptr());
-        // Before CPython 3.12 a Python subclass does not inherit the fast calling convention by itself.
-        reinterpret_cast<PyTypeObject*>(primitive.ptr())->tp_flags |= Py_TPFLAGS_HAVE_VECTORCALL;
+        use_vectorcall(primitive);
       },
       py::arg("tensor"), py::arg("primitive"));
+  m.def("use_vectorcall", &use_vectorcall, py::arg("type"));
   m.def(
       "tensor",
       [](py::array array, bool copy) {

@@ -153,42 +153,6 @@ void convert_arguments(Arguments& a, const Kernel& kernel, PyObject* const* args
   }
 }
 
-Attr parse_attr(const char* op, PyObject* o) {
-  if (o == Py_None) return Attr();
-  if (PyLong_Check(o)) {  // bool too
-    const long long v = PyLong_AsLongLong(o);
-    if (v == -1 && PyErr_Occurred()) throw py::error_already_set();
-    return Attr(static_cast<std::int64_t>(v));
-  }
-  if (PyFloat_Check(o)) return Attr(PyFloat_AS_DOUBLE(o));
-  if (PyTuple_Check(o) || PyList_Check(o)) {
-    Dims d;
-    const Py_ssize_t n = PySequence_Fast_GET_SIZE(o);
-    for (Py_ssize_t i = 0; i < n; ++i) {
-      py::object entry = py::reinterpret_steal<py::object>(PyNumber_Index(PySequence_Fast_GET_ITEM(o, i)));
-      if (!entry) throw py::error_already_set();
-      const long long v = PyLong_AsLongLong(entry.ptr());
-      if (v == -1 && PyErr_Occurred()) throw py::error_already_set();
-      d.push_back(v);
-    }
-    return Attr(d);
-  }
-  DType dtype;
-  if (parse_dtype(o, &dtype)) return Attr(static_cast<std::int64_t>(dtype));
-  if (PyIndex_Check(o)) {
-    py::object entry = py::reinterpret_steal<py::object>(PyNumber_Index(o));
-    if (!entry) throw py::error_already_set();
-    return parse_attr(op, entry.ptr());
-  }
-  const double real = PyFloat_AsDouble(o);
-  if (real == -1.0 && PyErr_Occurred()) {
-    PyErr_Clear();
-    fail(ErrorKind::DType, op, ": expected a number, a tuple of ints, a dtype or None as attribute; got ",
-         Py_TYPE(o)->tp_name);
-  }
-  return Attr(real);
-}
-
 void run(Call& call) {
   if (call.kernel.cost && call.kernel.cost(call) > kReleaseLockNanoseconds) {
     py::gil_scoped_release unlocked;
@@ -221,7 +185,8 @@ Saved save(PrimitiveObject* p, std::size_t i, TensorObject* t, Array array, std:
   s.tracked = p->differentiable && (t->levels & active) != 0;
   s.index = t->index;
   s.version = array.storage() ? array.storage()->version : 0;
-  s.source = t->producer              ? reinterpret_cast<PyObject*>(t->producer)
+  const bool produced = t->producer && !is_outside(t);
+  s.source = produced                 ? reinterpret_cast<PyObject*>(t->producer)
              : t->levels || recording ? reinterpret_cast<PyObject*>(t)
                                       : nullptr;
   Py_XINCREF(s.source);
@@ -373,6 +338,42 @@ PyType_Spec spec = {"alice_core._core.PrimitiveBase", sizeof(PrimitiveObject), 0
 ThreadState& thread_state() {
   thread_local ThreadState state;
   return state;
+}
+
+Attr parse_attr(const char* op, PyObject* o) {
+  if (o == Py_None) return Attr();
+  if (PyLong_Check(o)) {  // bool too
+    const long long v = PyLong_AsLongLong(o);
+    if (v == -1 && PyErr_Occurred()) throw py::error_already_set();
+    return Attr(static_cast<std::int64_t>(v));
+  }
+  if (PyFloat_Check(o)) return Attr(PyFloat_AS_DOUBLE(o));
+  if (PyTuple_Check(o) || PyList_Check(o)) {
+    Dims d;
+    const Py_ssize_t n = PySequence_Fast_GET_SIZE(o);
+    for (Py_ssize_t i = 0; i < n; ++i) {
+      py::object entry = py::reinterpret_steal<py::object>(PyNumber_Index(PySequence_Fast_GET_ITEM(o, i)));
+      if (!entry) throw py::error_already_set();
+      const long long v = PyLong_AsLongLong(entry.ptr());
+      if (v == -1 && PyErr_Occurred()) throw py::error_already_set();
+      d.push_back(v);
+    }
+    return Attr(d);
+  }
+  DType dtype;
+  if (parse_dtype(o, &dtype)) return Attr(static_cast<std::int64_t>(dtype));
+  if (PyIndex_Check(o)) {
+    py::object entry = py::reinterpret_steal<py::object>(PyNumber_Index(o));
+    if (!entry) throw py::error_already_set();
+    return parse_attr(op, entry.ptr());
+  }
+  const double real = PyFloat_AsDouble(o);
+  if (real == -1.0 && PyErr_Occurred()) {
+    PyErr_Clear();
+    fail(ErrorKind::DType, op, ": expected a number, a tuple of ints, a dtype or None as attribute; got ",
+         Py_TYPE(o)->tp_name);
+  }
+  return Attr(real);
 }
 
 PrimitiveObject* operator_primitive(int slot) { return operators[slot]; }

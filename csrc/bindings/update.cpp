@@ -40,7 +40,8 @@ void record(const Kernel& kernel, const std::vector<TensorObject*>& inputs, cons
   for (TensorObject* t : inputs) {
     Saved s{};
     s.array = t->array.shape_only();
-    s.source = Py_NewRef(t->producer ? reinterpret_cast<PyObject*>(t->producer) : reinterpret_cast<PyObject*>(t));
+    const bool produced = t->producer && !is_outside(t);
+    s.source = Py_NewRef(produced ? reinterpret_cast<PyObject*>(t->producer) : reinterpret_cast<PyObject*>(t));
     s.index = t->index;
     saved.push_back(std::move(s));
   }

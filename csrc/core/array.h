@@ -47,6 +47,9 @@ class Array {
   std::byte* bytes() const { return data_; }
   const StorageRef& storage() const { return storage_; }
 
+  // The same layout in other memory, which somebody else keeps alive.
+  void point_to(std::byte* data) { data_ = data; }
+
   // The same description without the memory: what a gradient rule that needs only shapes may keep.
   Array shape_only() const { return abstract(shape_, dtype_); }
 

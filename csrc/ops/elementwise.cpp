@@ -4,8 +4,8 @@
 // The output is walked in C order, in runs that no operand interrupts. An operand that is not contiguous along a run
 // is gathered into a buffer of at most kTile elements, so that one loop per dtype serves every layout.
 #include <algorithm>
-#include <cstring>
 
+#include "../core/broadcast.h"
 #include "../core/thread_pool.h"
 #include "elementwise_loops.h"
 #include "register.h"
@@ -19,20 +19,6 @@ constexpr std::int64_t kTile = 512;
 constexpr std::int64_t kShortRow = 64;
 constexpr double kChunkNanoseconds = 25000;
 constexpr std::int64_t kChunkElements = 32768;  // 128 KiB of float32: whole pages, and enough to hide the pool
-
-// Broadcast shape of the operands, with the axes that no operand distinguishes merged; strides in elements.
-struct Layout {
-  Dims shape;
-  Dims strides[kMaxOperands];
-};
-
-struct Operand {
-  const std::byte* data;
-  std::int64_t itemsize;
-  bool contiguous;  // over the whole output
-  bool single;      // one element for all of it
-  const Dims* strides;
-};
 
 Dims broadcast_shape(const Call& call) {
   Dims shape = call.in[0].shape();
@@ -59,132 +45,48 @@ Dims broadcast_shape(const Call& call) {
   return shape;
 }
 
-Layout merged_layout(const Call& call, const Dims& shape) {
-  const int n = static_cast<int>(call.in.size());
-  Layout layout;
-  for (int axis = 0; axis < shape.size(); ++axis) {
-    if (shape[axis] == 1) continue;
-    std::int64_t step[kMaxOperands];
-    const int last = layout.shape.size() - 1;
-    bool merge = last >= 0;
-    for (int k = 0; k < n; ++k) {
-      const Array& a = call.in[static_cast<std::size_t>(k)];
-      const int own = axis - (shape.size() - a.rank());
-      step[k] = own < 0 || a.dim(own) == 1 ? 0 : a.strides()[own];
-      merge = merge && layout.strides[k][last] == step[k] * shape[axis];
-    }
-    if (merge) {
-      layout.shape[last] *= shape[axis];
-      for (int k = 0; k < n; ++k) layout.strides[k][last] = step[k];
-    } else {
-      layout.shape.push_back(shape[axis]);
-      for (int k = 0; k < n; ++k) layout.strides[k].push_back(step[k]);
-    }
-  }
-  return layout;
-}
-
-// Copies n items, `step` bytes apart, one after another.
-template <class T>
-void gather_row(const std::byte* from, std::int64_t step, std::int64_t n, std::byte* to) {
-  for (std::int64_t i = 0; i < n; ++i) std::memcpy(to + i * std::int64_t{sizeof(T)}, from + i * step, sizeof(T));
-}
-void gather_row(std::int64_t itemsize, const std::byte* from, std::int64_t step, std::int64_t n, std::byte* to) {
-  if (step == itemsize) {
-    std::memcpy(to, from, static_cast<std::size_t>(n * itemsize));
-  } else if (itemsize == 4) {
-    gather_row<std::uint32_t>(from, step, n, to);
-  } else if (itemsize == 8) {
-    gather_row<std::uint64_t>(from, step, n, to);
-  } else {
-    gather_row<std::uint8_t>(from, step, n, to);
-  }
-}
-
-// Walks an operand in the output's order and copies what it meets.
-void gather(const Operand& x, const Dims& shape, std::int64_t begin, std::int64_t n, std::byte* to) {
-  const int last = shape.size() - 1;
-  std::int64_t index[kMaxRank], offset = 0, rest = begin;
-  for (int axis = last; axis >= 0; --axis) {
-    index[axis] = rest % shape[axis];
-    rest /= shape[axis];
-    offset += index[axis] * (*x.strides)[axis];
-  }
-  while (n > 0) {
-    const std::int64_t run = std::min(n, shape[last] - index[last]);
-    gather_row(x.itemsize, x.data + offset * x.itemsize, (*x.strides)[last] * x.itemsize, run, to);
-    to += run * x.itemsize;
-    n -= run;
-    offset += run * (*x.strides)[last];
-    index[last] += run;
-    for (int axis = last; axis >= 0 && index[axis] == shape[axis]; --axis) {
-      offset -= shape[axis] * (*x.strides)[axis];
-      index[axis] = 0;
-      if (axis > 0) {
-        offset += (*x.strides)[axis - 1];
-        ++index[axis - 1];
-      }
-    }
-  }
-}
-
-std::int64_t offset_of(const Operand& x, const Dims& shape, std::int64_t at) {
-  std::int64_t offset = 0;
-  for (int axis = shape.size() - 1; axis >= 0; --axis) {
-    offset += at % shape[axis] * (*x.strides)[axis];
-    at /= shape[axis];
-  }
-  return offset;
-}
-
 struct Job {
   Loop loop;
   const double* params;
   std::byte* out;
-  std::int64_t out_itemsize;
+  std::int64_t out_item;
   int n_in;
+  const std::byte* data[kMaxOperands];
   Operand in[kMaxOperands];
-  Dims shape;
 };
 
-// Results [begin, end) of the output.
+// Results [begin, end) of the output, in runs that no operand interrupts.
 void run_range(const Job& job, std::int64_t begin, std::int64_t end) {
   alignas(64) std::byte buffers[kMaxOperands][kTile * 8];
-  const std::int64_t row = job.shape.empty() ? 1 : job.shape.back();
-  const bool by_rows = row >= kShortRow;
-  const int last = job.shape.size() - 1;
   const void* in[kMaxOperands];
-  bool direct = true;  // no operand needs a buffer that it has not yet: runs may be as long as a row
+  bool gathers = false;
   for (int k = 0; k < job.n_in; ++k) {
     const Operand& x = job.in[k];
-    if (x.single) {
-      gather_row(x.itemsize, x.data, 0, std::min(kTile, end - begin), buffers[k]);
+    if (x.single()) {
+      splat(x.item(), job.data[k], std::min(kTile, end - begin), buffers[k]);
       in[k] = buffers[k];
+      gathers = true;  // no run may be longer than the buffer
     }
-    direct = direct && (x.contiguous || (by_rows && (*x.strides)[last] == 1));
+    gathers = gathers || (!x.contiguous() && x.row() < kShortRow);
   }
   while (begin < end) {
-    const std::int64_t to_row_end = by_rows ? row - begin % row : end - begin;
-    const std::int64_t n = std::min({end - begin, to_row_end, direct ? to_row_end : kTile});
+    std::int64_t n = gathers ? std::min(kTile, end - begin) : end - begin;
+    for (int k = 0; k < job.n_in; ++k)
+      if (const std::int64_t row = job.in[k].row(); !job.in[k].contiguous() && row >= kShortRow)
+        n = std::min(n, row - begin % row);
     for (int k = 0; k < job.n_in; ++k) {
       const Operand& x = job.in[k];
-      if (x.single) continue;
-      if (x.contiguous) {
-        in[k] = x.data + begin * x.itemsize;
-      } else if (by_rows) {
-        const std::byte* from = x.data + offset_of(x, job.shape, begin) * x.itemsize;
-        const std::int64_t step = (*x.strides)[last] * x.itemsize;
-        if (step != x.itemsize) {
-          gather_row(x.itemsize, from, step, n, buffers[k]);
-          from = buffers[k];
-        }
-        in[k] = from;
+      if (x.single()) continue;
+      if (x.contiguous()) {
+        in[k] = job.data[k] + begin * x.item();
+      } else if (x.row() >= kShortRow) {
+        in[k] = job.data[k] + x.offset(begin) * x.item();
       } else {
-        gather(x, job.shape, begin, n, buffers[k]);
+        x.gather(job.data[k], begin, n, buffers[k]);
         in[k] = buffers[k];
       }
     }
-    job.loop(n, job.out + begin * job.out_itemsize, in, job.params);
+    job.loop(n, job.out + begin * job.out_item, in, job.params);
     begin += n;
   }
 }
@@ -211,20 +113,10 @@ void run_loop(const Call& call, Loop loop, const double* params, double cost) {
     return;
   }
 
-  const Layout layout = merged_layout(call, out.shape());
-  Job job{loop,
-          params,
-          out.bytes(),
-          static_cast<std::int64_t>(itemsize(out.dtype())),
-          static_cast<int>(call.in.size()),
-          {},
-          layout.shape};
-  for (int k = 0; k < job.n_in; ++k) {
-    const Array& a = call.in[static_cast<std::size_t>(k)];
-    const Dims& strides = layout.strides[k];
-    const bool single = std::all_of(strides.begin(), strides.end(), [](std::int64_t s) { return s == 0; });
-    job.in[k] = {a.bytes(), static_cast<std::int64_t>(itemsize(a.dtype())),
-                 !single && strides == contiguous_strides(layout.shape), single, &strides};
+  Job job{loop, params, out.bytes(), static_cast<std::int64_t>(itemsize(out.dtype())), 0, {}, {}};
+  for (const Array& a : call.in) {
+    job.data[job.n_in] = a.bytes();
+    job.in[job.n_in++] = Operand(a, out.shape());
   }
   parallel_for(chunks, [&](std::int64_t c) { run_range(job, c * chunk, std::min(n, (c + 1) * chunk)); });
 }

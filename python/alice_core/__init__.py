@@ -11,6 +11,9 @@ from . import losses as losses
 from . import nn as nn
 from . import optim as optim
 from . import testing as testing
+from .compile import CompiledFunction as CompiledFunction
+from .compile import Program as Program
+from .compile import compile as compile
 from .errors import AliceError as AliceError
 from .errors import DeviceError as DeviceError
 from .errors import DTypeError as DTypeError

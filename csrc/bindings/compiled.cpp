@@ -1,0 +1,457 @@
+// CompiledBase: the call path of a compiled function. Take the arguments apart, find the program of their signature,
+// run it, wrap what it returns: about a microsecond. Tracing, on the first call of a signature, is Python.
+#include "compiled.h"
+
+#include <pybind11/stl.h>
+
+#include <algorithm>
+#include <new>
+#include <unordered_map>
+
+#include "../ops/strided_copy.h"
+#include "arguments.h"
+#include "lower.h"
+
+namespace alice {
+namespace {
+
+constexpr double kReleaseLockNanoseconds = 20000;  // from here on other Python threads may run meanwhile
+
+// One signature with its program.
+struct Entry {
+  Signature signature;  // owns its objects
+  std::shared_ptr<CompiledProgram> program;  // null: the function runs as it is
+  py::object structure;         // what the function returned: None where Tensors were
+  std::vector<int> outputs;     // by leaf of the structure: the number of the Tensor, or -1
+  bool single = false;          // the result is one Tensor
+  bool grad_enabled = true;
+
+  ~Entry() {
+    for (PyObject* o : signature.objects) Py_DECREF(o);
+  }
+};
+
+struct CompiledObject {
+  PyObject_HEAD
+  vectorcallfunc vectorcall;
+  PyObject* function;
+  Py_ssize_t cache_size;
+  std::uint64_t hits, misses;
+  bool profile, check;
+  std::vector<std::shared_ptr<Entry>> entries;  // most recently used first
+};
+
+CompiledObject* self_of(PyObject* o) { return reinterpret_cast<CompiledObject*>(o); }
+
+bool grad_enabled() { return thread_state().active & 1u; }
+
+// ---- gradients ----------------------------------------------------------------------------------------------
+
+TensorObject* leaf_of(const GradientSlot& slot, const Arguments& arguments) {
+  if (slot.leaf) return as_tensor(slot.leaf.ptr());
+  return arguments.tensor(static_cast<std::size_t>(slot.argument));
+}
+
+// Has every leaf a gradient, or none, as it was when the function was traced?
+bool gradients_match(const CompiledProgram& p, const Arguments& arguments) {
+  for (const GradientSlot& slot : p.reads) {
+    const TensorObject* leaf = leaf_of(slot, arguments);
+    if (!leaf || (leaf->grad != nullptr) != slot.present) return false;
+  }
+  return true;
+}
+
+bool reads_gradient_of(const CompiledProgram& p, const TensorObject* leaf, const Arguments& arguments) {
+  for (const GradientSlot& slot : p.reads)
+    if (slot.present && leaf_of(slot, arguments) == leaf) return true;
+  return false;
+}
+
+// The memory of the gradient from the step before, if nobody else sees it.
+bool may_overwrite(const TensorObject* leaf) {
+  if (!leaf->grad || Py_REFCNT(leaf->grad) != 1) return false;
+  const TensorObject* g = as_tensor(leaf->grad);
+  const Array& a = g->array;
+  return !g->producer && !g->levels && !g->weakrefs && !g->grad && a.storage() &&
+         a.storage()->references.load(std::memory_order_relaxed) == 1 && !a.storage()->release &&
+         a.storage()->writable && a.is_contiguous() && a.dtype() == leaf->array.dtype();
+}
+
+// ---- one run ------------------------------------------------------------------------------------------------
+
+py::object number_from(const Array& a) {
+  return dispatch(a.dtype(), [&](auto tag) -> py::object {
+    using T = decltype(tag);
+    const T v = *a.data<T>();
+    if constexpr (std::is_same_v<T, bool>)
+      return py::bool_(v);
+    else if constexpr (std::is_integral_v<T>)
+      return py::int_(static_cast<long long>(v));
+    else
+      return py::float_(static_cast<double>(v));
+  });
+}
+
+// Puts the outputs into the structure that the function returned.
+class Rebuild {
+ public:
+  Rebuild(const Entry& entry, const std::vector<py::object>& outputs) : entry_(entry), outputs_(outputs) {}
+
+  py::object operator()(py::handle node) {
+    if (PyTuple_Check(node.ptr())) {
+      py::list items;
+      for (py::handle item : node) items.append((*this)(item));
+      if (PyTuple_CheckExact(node.ptr())) return py::tuple(items);
+      return py::type::of(node).attr("_make")(items);  // a named tuple
+    }
+    if (PyList_Check(node.ptr())) {
+      py::list items;
+      for (py::handle item : node) items.append((*this)(item));
+      return py::object(items);
+    }
+    if (PyDict_Check(node.ptr())) {
+      py::dict items;
+      for (auto [key, value] : py::reinterpret_borrow<py::dict>(node)) items[key] = (*this)(value);
+      return py::object(items);
+    }
+    const int output = entry_.outputs[leaf_++];
+    return output < 0 ? py::reinterpret_borrow<py::object>(node) : outputs_[static_cast<std::size_t>(output)];
+  }
+
+ private:
+  const Entry& entry_;
+  const std::vector<py::object>& outputs_;
+  std::size_t leaf_ = 0;
+};
+
+PyObject* run(const Entry& entry, Arguments& arguments, bool profile) {
+  const CompiledProgram& p = *entry.program;
+  std::vector<std::byte*> inputs, results;
+  std::vector<Array> held;  // gradients that are no contiguous arrays
+  for (std::size_t i = 0; i < arguments.count(); ++i) inputs.push_back(arguments.data(i));
+  for (const GradientSlot& slot : p.reads) {
+    if (!slot.present) continue;
+    held.push_back(as_contiguous(as_tensor(leaf_of(slot, arguments)->grad)->array));
+    inputs.push_back(held.back().bytes());
+  }
+
+  std::vector<Array> outputs;
+  outputs.reserve(p.outputs.size() + p.writes.size());
+  for (const Array& a : p.outputs) {
+    outputs.push_back(Array::empty(a.shape(), a.dtype()));
+    results.push_back(outputs.back().bytes());
+  }
+  std::vector<py::object> gradients;  // by write: the Tensor that will be there
+  std::vector<bool> in_place;
+  for (const GradientSlot& slot : p.writes) {
+    gradients.emplace_back();
+    in_place.push_back(false);
+    if (slot.result < 0) continue;
+    TensorObject* leaf = leaf_of(slot, arguments);
+    if (may_overwrite(leaf) && !reads_gradient_of(p, leaf, arguments)) {
+      gradients.back() = py::reinterpret_borrow<py::object>(leaf->grad);
+      in_place.back() = true;
+    } else {
+      gradients.back() =
+          py::reinterpret_steal<py::object>(make_tensor(Array::empty(leaf->array.shape(), leaf->array.dtype())));
+    }
+    results.push_back(as_tensor(gradients.back().ptr())->array.bytes());
+  }
+
+  if (p.program->cost() > kReleaseLockNanoseconds) {
+    py::gil_scoped_release unlocked;
+    p.program->run(inputs.data(), results.data(), profile);
+  } else {
+    p.program->run(inputs.data(), results.data(), profile);
+  }
+
+  for (const StorageRef& s : p.changed) ++s->version;
+  for (std::size_t i = 0; i < p.writes.size(); ++i) {
+    if (in_place[i]) {
+      ++as_tensor(gradients[i].ptr())->array.storage()->version;
+    } else {
+      TensorObject* leaf = leaf_of(p.writes[i], arguments);
+      PyObject* gradient = gradients[i].release().ptr();  // null for None
+      Py_XSETREF(leaf->grad, gradient);
+    }
+  }
+  if (entry.single) return make_tensor(std::move(outputs[0]));
+  std::vector<py::object> made;
+  for (std::size_t i = 0; i < p.outputs.size(); ++i)
+    made.push_back(p.weak[i] ? number_from(outputs[i])
+                             : py::reinterpret_steal<py::object>(make_tensor(std::move(outputs[i]))));
+  return Rebuild(entry, made)(entry.structure).release().ptr();
+}
+
+// ---- finding the program ------------------------------------------------------------------------------------
+
+std::shared_ptr<Entry> find(CompiledObject* self, const Arguments& arguments) {
+  for (std::size_t i = 0; i < self->entries.size(); ++i) {
+    const Entry& e = *self->entries[i];
+    if (e.grad_enabled != grad_enabled() || !e.signature.matches(arguments.signature())) continue;
+    if (e.program && !gradients_match(*e.program, arguments)) continue;
+    std::rotate(self->entries.begin(), self->entries.begin() + static_cast<std::ptrdiff_t>(i),
+                self->entries.begin() + static_cast<std::ptrdiff_t>(i) + 1);
+    return self->entries.front();
+  }
+  return nullptr;
+}
+
+py::tuple positional(PyObject* const* args, Py_ssize_t n) {
+  py::tuple out(n);
+  for (Py_ssize_t i = 0; i < n; ++i) PyTuple_SET_ITEM(out.ptr(), i, Py_NewRef(args[i]));
+  return out;
+}
+
+py::dict keywords(PyObject* const* args, Py_ssize_t n, PyObject* names) {
+  py::dict out;
+  for (Py_ssize_t i = 0; names && i < PyTuple_GET_SIZE(names); ++i) out[PyTuple_GET_ITEM(names, i)] = args[n + i];
+  return out;
+}
+
+// Traces the function in Python: self._trace(args, kwargs) gives (program or None, structure, outputs).
+std::shared_ptr<Entry> add(CompiledObject* self, PyObject* const* args, Py_ssize_t n, PyObject* names,
+                           const Arguments& arguments) {
+  auto entry = std::make_shared<Entry>();
+  entry->grad_enabled = grad_enabled();
+  py::tuple made = py::reinterpret_borrow<py::object>(reinterpret_cast<PyObject*>(self))
+                       .attr("_trace")(positional(args, n), keywords(args, n, names));
+  if (!made[0].is_none()) entry->program = made[0].cast<std::shared_ptr<CompiledProgram>>();
+  entry->structure = made[1];
+  entry->outputs = made[2].cast<std::vector<int>>();
+  entry->single = entry->program && entry->outputs.size() == 1 && entry->outputs[0] == 0 &&
+                  entry->structure.is_none() && !entry->program->weak[0];
+  entry->signature.words = arguments.signature().words;
+  for (PyObject* o : arguments.signature().objects) entry->signature.objects.push_back(Py_NewRef(o));
+  self->entries.insert(self->entries.begin(), entry);
+  if (self->entries.size() > static_cast<std::size_t>(self->cache_size)) self->entries.pop_back();
+  return entry;
+}
+
+std::shared_ptr<Entry> entry_for(CompiledObject* self, PyObject* const* args, Py_ssize_t n, PyObject* names,
+                                 const Arguments& arguments) {
+  std::shared_ptr<Entry> entry = find(self, arguments);
+  ++(entry ? self->hits : self->misses);
+  return entry ? entry : add(self, args, n, names, arguments);
+}
+
+bool traced(const ThreadState& state) { return state.session || state.recorder; }
+
+PyObject* call(CompiledObject* self, PyObject* const* args, std::size_t nargsf, PyObject* names) {
+  const Py_ssize_t n = PyVectorcall_NARGS(nargsf);
+  const auto as_it_is = [&] { return PyObject_Vectorcall(self->function, args, static_cast<std::size_t>(n), names); };
+  if (traced(thread_state())) return as_it_is();
+  Arguments arguments;
+  arguments.read(args, n, names);
+  if (arguments.runs_as_it_is()) return as_it_is();
+  const std::shared_ptr<Entry> entry = entry_for(self, args, n, names, arguments);
+  if (!entry->program) return as_it_is();
+  return run(*entry, arguments, self->profile);
+}
+
+PyObject* compiled_call(PyObject* o, PyObject* const* args, std::size_t nargsf, PyObject* names) {
+  CompiledObject* self = self_of(o);
+  try {
+    if (self->check && !traced(thread_state())) {
+      const Py_ssize_t n = PyVectorcall_NARGS(nargsf);
+      return py::object(py::handle(o).attr("_call_checked")(positional(args, n), keywords(args, n, names)))
+          .release()
+          .ptr();
+    }
+    return call(self, args, nargsf, names);
+  } catch (...) {
+    return translate_current_exception();
+  }
+}
+
+// ---- the type -----------------------------------------------------------------------------------------------
+
+PyObject* compiled_new(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
+  static const char* names[] = {"function", "cache_size", "profile", "check", nullptr};
+  PyObject* function;
+  Py_ssize_t cache_size;
+  int profile, check;
+  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "Onpp", const_cast<char**>(names), &function, &cache_size, &profile,
+                                   &check))
+    return nullptr;
+  PyObject* o = type->tp_alloc(type, 0);
+  if (!o) return nullptr;
+  CompiledObject* self = self_of(o);
+  self->vectorcall = compiled_call;
+  self->function = Py_NewRef(function);
+  self->cache_size = cache_size;
+  self->profile = profile;
+  self->check = check;
+  new (&self->entries) std::vector<std::shared_ptr<Entry>>();
+  return o;
+}
+
+int compiled_traverse(PyObject* o, visitproc visit, void* arg) {
+  Py_VISIT(Py_TYPE(o));
+  Py_VISIT(self_of(o)->function);
+  for (const auto& entry : self_of(o)->entries) {
+    if (entry.use_count() != 1) continue;  // running
+    for (PyObject* object : entry->signature.objects) Py_VISIT(object);
+    Py_VISIT(entry->structure.ptr());
+  }
+  return 0;
+}
+
+int compiled_clear(PyObject* o) {
+  Py_CLEAR(self_of(o)->function);
+  self_of(o)->entries.clear();
+  return 0;
+}
+
+void compiled_dealloc(PyObject* o) {
+  PyObject_GC_UnTrack(o);
+  Py_CLEAR(self_of(o)->function);
+  self_of(o)->entries.~vector();
+  PyTypeObject* type = Py_TYPE(o);
+  type->tp_free(o);
+  Py_DECREF(type);
+}
+
+// As a method: bound to its object, which is then an argument like the others.
+PyObject* compiled_bind(PyObject* o, PyObject* instance, PyObject*) {
+  return !instance || instance == Py_None ? Py_NewRef(o) : PyMethod_New(o, instance);
+}
+
+PyObject* cache_clear(PyObject* o, PyObject*) {
+  self_of(o)->entries.clear();
+  self_of(o)->hits = self_of(o)->misses = 0;
+  Py_RETURN_NONE;
+}
+
+PyObject* cache_counts(PyObject* o, PyObject*) {
+  const CompiledObject* self = self_of(o);
+  return Py_BuildValue("KKnn", self->hits, self->misses, self->cache_size,
+                       static_cast<Py_ssize_t>(self->entries.size()));
+}
+
+// The program that a call with these arguments would run, traced now if need be; None if it would run as it is.
+PyObject* program_for(PyObject* o, PyObject* const* args, Py_ssize_t n, PyObject* names) {
+  try {
+    Arguments arguments;
+    arguments.read(args, n, names);
+    if (arguments.runs_as_it_is()) Py_RETURN_NONE;
+    std::shared_ptr<Entry> entry = find(self_of(o), arguments);
+    if (!entry) entry = add(self_of(o), args, n, names, arguments);
+    return entry->program ? py::cast(entry->program).release().ptr() : Py_NewRef(Py_None);
+  } catch (...) {
+    return translate_current_exception();
+  }
+}
+
+// The call without the comparison of check=True.
+PyObject* call_unchecked(PyObject* o, PyObject* const* args, Py_ssize_t n, PyObject* names) {
+  try {
+    return call(self_of(o), args, static_cast<std::size_t>(n), names);
+  } catch (...) {
+    return translate_current_exception();
+  }
+}
+
+template <class F>
+PyCFunction as_method(F f) {
+  return reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(f));
+}
+
+PyMethodDef methods[] = {
+    {"cache_clear", cache_clear, METH_NOARGS, "Forget all programs, and the counts of hits and misses."},
+    {"_cache_counts", cache_counts, METH_NOARGS, nullptr},
+    {"_program", as_method(program_for), METH_FASTCALL | METH_KEYWORDS, nullptr},
+    {"_call", as_method(call_unchecked), METH_FASTCALL | METH_KEYWORDS, nullptr},
+    {nullptr, nullptr, 0, nullptr}};
+PyMemberDef members[] = {{"_function", T_OBJECT, offsetof(CompiledObject, function), READONLY, nullptr},
+                         {"__vectorcalloffset__", T_PYSSIZET, offsetof(CompiledObject, vectorcall), READONLY, nullptr},
+                         {nullptr, 0, 0, 0, nullptr}};
+PyType_Slot slots[] = {{Py_tp_new, reinterpret_cast<void*>(compiled_new)},
+                       {Py_tp_dealloc, reinterpret_cast<void*>(compiled_dealloc)},
+                       {Py_tp_traverse, reinterpret_cast<void*>(compiled_traverse)},
+                       {Py_tp_clear, reinterpret_cast<void*>(compiled_clear)},
+                       {Py_tp_call, reinterpret_cast<void*>(PyVectorcall_Call)},
+                       {Py_tp_descr_get, reinterpret_cast<void*>(compiled_bind)},
+                       {Py_tp_methods, methods},
+                       {Py_tp_members, members},
+                       {Py_tp_doc, const_cast<char*>("Native call path of alice_core.CompiledFunction.")},
+                       {0, nullptr}};
+PyType_Spec spec = {"alice_core._core.CompiledBase", sizeof(CompiledObject), 0,
+                    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_HAVE_GC, slots};
+
+// ---- what programs show -------------------------------------------------------------------------------------
+
+std::string type_of(const Array& a) {
+  std::string text = std::string(name(a.dtype())) + "[";
+  for (int i = 0; i < a.rank(); ++i) text += (i ? "," : "") + std::to_string(a.dim(i));
+  return text + "]";
+}
+
+py::list describe(const program::Program& p) {
+  const program::Graph& graph = p.graph();
+  std::unordered_map<int, std::string> names;
+  for (std::size_t i = 0; i < graph.inputs().size(); ++i) names[graph.inputs()[i]] = "in" + std::to_string(i);
+  int captured = 0, constants = 0;
+  for (std::size_t v = 0; v < graph.values().size(); ++v) {
+    const program::Value& value = graph.values()[v];
+    if (value.view) continue;
+    if (value.source == program::Source::Captured) names[static_cast<int>(v)] = "ref" + std::to_string(captured++);
+    if (value.source == program::Source::Constant) names[static_cast<int>(v)] = "const" + std::to_string(constants++);
+  }
+  int computed = 0;
+  const auto name_of = [&](int v) {
+    const program::Value& value = graph.value(v);
+    if (value.source == program::Source::Constant && value.array.numel() == 1)
+      return std::string(py::str(number_from(value.array)));
+    auto [place, fresh] = names.try_emplace(value.root, "");
+    if (fresh) place->second = "%" + std::to_string(computed++);
+    return place->second + (value.view ? "'" : "");
+  };
+  py::list instructions;
+  for (const auto& made : p.instructions()) {
+    py::list calls;
+    for (int n : made->nodes) {
+      const program::Node& node = graph.nodes()[static_cast<std::size_t>(n)];
+      py::list in, out;
+      for (int v : node.in) in.append(name_of(v));
+      for (int v : node.out) out.append(py::make_tuple(name_of(v), type_of(graph.value(v).array)));
+      calls.append(py::make_tuple(node.kernel->name, in, out, node.update));
+    }
+    instructions.append(py::make_tuple(calls, made->flops, made->bytes, made->runs.load(), made->nanoseconds.load()));
+  }
+  return instructions;
+}
+
+}  // namespace
+
+void add_compiled(py::module_& m) {
+  PyObject* type = PyType_FromSpec(&spec);
+  if (!type) throw py::error_already_set();
+  m.add_object("CompiledBase", type);
+
+  py::class_<CompiledProgram, std::shared_ptr<CompiledProgram>>(m, "Program")
+      .def("describe", [](const CompiledProgram& p) { return describe(*p.program); })
+      .def_property_readonly("arena_bytes", [](const CompiledProgram& p) { return p.program->arena_bytes(); })
+      .def_property_readonly("cost", [](const CompiledProgram& p) { return p.program->cost(); })
+      .def_property_readonly("results", [](const CompiledProgram& p) { return p.program->graph().results().size(); });
+  m.def(
+      "lower",
+      [](py::object session, const std::vector<py::object>& inputs, const std::vector<py::object>& outputs) {
+        std::vector<TensorObject*> in, out;
+        for (const py::object& t : inputs) in.push_back(as_tensor(t.ptr()));
+        for (const py::object& t : outputs) out.push_back(as_tensor(t.ptr()));
+        return lower(session_of(session), in, out);
+      },
+      py::arg("session"), py::arg("inputs"), py::arg("outputs"));
+  m.def(
+      "number",
+      [](const std::string& kind) {
+        const DType dtype = kind == "bool" ? DType::Bool : kind == "int" ? DType::Int64 : DType::Float64;
+        py::object t = py::reinterpret_steal<py::object>(make_tensor(Array::abstract({}, dtype)));
+        as_tensor(t.ptr())->weak = true;
+        return t;
+      },
+      py::arg("kind"));
+}
+
+}  // namespace alice

@@ -1,0 +1,128 @@
+#include "lower.h"
+
+#include <map>
+
+namespace alice {
+namespace {
+
+class Lowering {
+ public:
+  explicit Lowering(CompiledProgram& made) : made_(made) {}
+
+  void add_input(TensorObject* t) {
+    const int v = graph_.add_input(t->array.shape(), t->array.dtype());
+    values_[{reinterpret_cast<PyObject*>(t), 0}] = v;
+    arguments_[t] = made_.n_arguments++;
+  }
+
+  // What the function found in .grad is an input; that there was something, or nothing, is a condition.
+  void add_read(const Gradient& g) {
+    if (!g.before()) return;
+    GradientSlot slot = slot_of(g);
+    slot.present = !g.before().is_none();
+    if (slot.present) {
+      TensorObject* t = as_tensor(g.before().ptr());
+      values_[{g.before().ptr(), 0}] = graph_.add_input(t->array.shape(), t->array.dtype());
+    }
+    made_.reads.push_back(std::move(slot));
+  }
+
+  void add(const EquationObject* eq) {
+    std::vector<int> in;
+    for (const Saved& s : eq->inputs) in.push_back(value_of(s.source, s.index));
+    std::vector<Attr> attrs;
+    for (Py_ssize_t i = 0; eq->attributes && i < PyTuple_GET_SIZE(eq->attributes); ++i)
+      attrs.push_back(parse_attr(eq->primitive->kernel->name, PyTuple_GET_ITEM(eq->attributes, i)));
+    if (!eq->changed.empty()) {
+      std::vector<int> targets;
+      for (PyObject* t : eq->changed) {
+        targets.push_back(value_of(t, 0));
+        made_.changed.push_back(as_tensor(t)->array.storage());
+      }
+      graph_.add_update(*eq->primitive->kernel, std::move(in), std::move(attrs), std::move(targets));
+      return;
+    }
+    const std::vector<int> out = graph_.add(*eq->primitive->kernel, std::move(in), std::move(attrs));
+    for (std::size_t i = 0; i < out.size(); ++i)
+      values_[{reinterpret_cast<PyObject*>(const_cast<EquationObject*>(eq)), static_cast<int>(i)}] = out[i];
+  }
+
+  int add_result(TensorObject* t) {
+    graph_.add_result(value_of(root_of(t), t->index));
+    return static_cast<int>(graph_.results().size()) - 1;
+  }
+
+  void add_write(const Gradient& g) {
+    const py::object after = g.after();
+    if (!after || g.leaf()->from_trace) return;
+    GradientSlot slot = slot_of(g);
+    if (!after.is_none()) slot.result = add_result(as_tensor(after.ptr()));
+    made_.writes.push_back(std::move(slot));
+  }
+
+  bool runs_as_it_is() const { return differentiated_; }
+  program::Graph take() { return std::move(graph_); }
+
+ private:
+  GradientSlot slot_of(const Gradient& g) const {
+    GradientSlot slot;
+    auto argument = arguments_.find(g.leaf());
+    if (argument != arguments_.end())
+      slot.argument = argument->second;
+    else
+      slot.leaf = py::reinterpret_borrow<py::object>(reinterpret_cast<PyObject*>(g.leaf()));
+    return slot;
+  }
+
+  int value_of(PyObject* source, int index) {
+    if (Py_TYPE(source) != equation_type) {
+      PyObject* root = root_of(as_tensor(source));
+      index = Py_TYPE(root) == equation_type ? as_tensor(source)->index : 0;
+      source = root;
+    }
+    auto [place, fresh] = values_.try_emplace({source, index}, -1);
+    if (fresh) place->second = from_outside(source);
+    return place->second;
+  }
+
+  int from_outside(PyObject* source) {
+    if (Py_TYPE(source) == equation_type)
+      fail(ErrorKind::Trace, "compile: the function uses a value of another trace; compute it inside");
+    TensorObject* t = as_tensor(source);
+    if (t->array.is_abstract())
+      fail(ErrorKind::Trace, "compile: the function uses an abstract Tensor from outside, shape ", t->array.shape(),
+           "; pass it as an argument");
+    if (t->from_trace) return graph_.add_constant(t->array);
+    const std::uint32_t followed = t->levels & thread_state().active;
+    differentiated_ = differentiated_ || (followed & ~1u) || (t->producer && followed);
+    return graph_.add_captured(t->array);
+  }
+
+  CompiledProgram& made_;
+  program::Graph graph_;
+  std::map<std::pair<PyObject*, int>, int> values_;
+  std::map<TensorObject*, int> arguments_;
+  bool differentiated_ = false;
+};
+
+}  // namespace
+
+std::shared_ptr<CompiledProgram> lower(const Session& session, const std::vector<TensorObject*>& inputs,
+                                       const std::vector<TensorObject*>& outputs) {
+  auto made = std::make_shared<CompiledProgram>();
+  Lowering lowering(*made);
+  for (TensorObject* t : inputs) lowering.add_input(t);
+  for (const Gradient& g : session.gradients) lowering.add_read(g);
+  for (py::handle eq : session.equations) lowering.add(reinterpret_cast<const EquationObject*>(eq.ptr()));
+  for (TensorObject* t : outputs) {
+    lowering.add_result(t);
+    made->outputs.push_back(t->array.shape_only());
+    made->weak.push_back(t->weak);
+  }
+  for (const Gradient& g : session.gradients) lowering.add_write(g);
+  if (lowering.runs_as_it_is()) return nullptr;
+  made->program = std::make_unique<program::Program>(lowering.take());
+  return made;
+}
+
+}  // namespace alice

@@ -1,0 +1,33 @@
+// From what a session wrote down to a native program, and what the program needs to know about its surroundings.
+#pragma once
+
+#include <memory>
+
+#include "../program/program.h"
+#include "session.h"
+
+namespace alice {
+
+// A leaf whose .grad a program reads or leaves: a Tensor from outside, or an argument.
+struct GradientSlot {
+  py::object leaf;    // null for an argument
+  int argument = -1;  // its number among the Tensors of the call
+  bool present = false;  // reads: there is a gradient, not None
+  int result = -1;       // writes: number of the program's result; -1 for None
+};
+
+struct CompiledProgram {
+  std::unique_ptr<program::Program> program;
+  std::vector<StorageRef> changed;  // memory of captured Tensors that the program changes in place
+  int n_arguments = 0;              // then come the gradients that it reads
+  std::vector<GradientSlot> reads;   // what was there before: every one is a condition, those present are inputs
+  std::vector<GradientSlot> writes;
+  std::vector<Array> outputs;       // their shapes and dtypes
+  std::vector<bool> weak;           // outputs that are Python numbers
+};
+
+// Null if the function depends on a Tensor from outside that somebody differentiates: it must run as it is.
+std::shared_ptr<CompiledProgram> lower(const Session& session, const std::vector<TensorObject*>& inputs,
+                                       const std::vector<TensorObject*>& outputs);
+
+}  // namespace alice

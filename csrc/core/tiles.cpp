@@ -1,0 +1,145 @@
+#include "tiles.h"
+
+#include <algorithm>
+
+#include "thread_pool.h"
+
+namespace alice {
+namespace {
+
+constexpr std::int64_t kScratch = 32 * 1024;  // of one thread: what lies between the loops fits the nearest cache
+constexpr std::int64_t kLongestTile = 2048;
+constexpr std::int64_t kTileStep = 16;
+constexpr std::int64_t kLongRow = 64;  // shorter rows are gathered: a loop call should have something to do
+constexpr int kMaxValues = 192;
+constexpr double kChunkNanoseconds = 25000;
+constexpr std::int64_t kChunkElements = 32768;  // 128 KiB of float32: whole pages, and enough to hide the pool
+
+}  // namespace
+
+Tiles::Tiles(const Dims& shape) : shape_(shape) {
+  for (std::int64_t n : shape) size_ *= n;
+}
+
+int Tiles::add_input(const Array& x) {
+  values_.push_back({Role::Input, Reading::Moving, static_cast<std::int64_t>(itemsize(x.dtype())), Operand(x, shape_)});
+  return static_cast<int>(values_.size()) - 1;
+}
+
+int Tiles::add_constant(const Array& x) {
+  const int value = add_input(x);
+  values_.back().role = Role::Constant;
+  values_.back().reading = Reading::Still;
+  values_.back().constant = x.bytes();
+  return value;
+}
+
+int Tiles::add_result(DType dtype) {
+  values_.push_back({Role::Result, Reading::Moving, static_cast<std::int64_t>(itemsize(dtype))});
+  return static_cast<int>(values_.size()) - 1;
+}
+
+int Tiles::add_buffer(DType dtype) {
+  values_.push_back({Role::Buffer, Reading::Still, static_cast<std::int64_t>(itemsize(dtype))});
+  return static_cast<int>(values_.size()) - 1;
+}
+
+// Operands that repeat within a tile are laid out once for all tiles, if every tile begins where the operand does.
+void Tiles::choose_readings() {
+  bool rows = false;
+  for (Value& v : values_) {
+    if (v.role != Role::Input || v.operand.contiguous()) continue;
+    const std::int64_t period = v.operand.period();
+    if (period == 1 || 2 * period <= tile_) {
+      v.reading = Reading::Still;
+      tile_ -= tile_ % period;
+    } else {
+      v.reading = v.operand.row() >= kLongRow ? Reading::Rows : Reading::Gathered;
+      rows = rows || v.reading == Reading::Rows;
+    }
+  }
+  for (Value& v : values_)
+    if (v.role == Role::Input && v.reading == Reading::Still && v.operand.period() > 1 &&
+        (rows || tile_ % v.operand.period() != 0))
+      v.reading = rows && v.operand.row() >= kLongRow ? Reading::Rows : Reading::Gathered;
+}
+
+void Tiles::finish() {
+  for (const Step& s : steps_) cost_ += s.work.cost;
+  for (Value& v : values_) {
+    item_ = std::max(item_, v.item);
+    const bool scratch = v.role == Role::Buffer || (v.role == Role::Input && !v.operand.contiguous());
+    if (scratch) v.buffer = buffers_++;
+  }
+  tile_ = kScratch / (std::max(buffers_, 1) * item_);
+  tile_ = std::clamp(tile_ / kTileStep * kTileStep, kTileStep, kLongestTile);
+  choose_readings();
+  for (Value& v : values_)
+    if (v.role == Role::Constant) {
+      v.constants.resize(static_cast<std::size_t>(std::min(tile_, size_) * v.item));
+      splat(v.item, v.constant, std::min(tile_, size_), v.constants.data());
+    }
+}
+
+// The tile at `at` ends where a row ends that is read in place.
+std::int64_t Tiles::limit(std::int64_t n, std::int64_t at) const {
+  for (const Value& v : values_)
+    if (v.reading == Reading::Rows) n = std::min(n, v.operand.row() - at % v.operand.row());
+  return n;
+}
+
+void Tiles::run_range(std::byte* const* memory, std::int64_t begin, std::int64_t end) const {
+  alignas(64) std::byte scratch[kScratch];
+  std::byte* at[kMaxValues];
+  const int count = static_cast<int>(values_.size());
+  bool rows = false;
+  for (int i = 0; i < count; ++i) {
+    const Value& v = values_[static_cast<std::size_t>(i)];
+    std::byte* buffer = scratch + v.buffer * tile_ * item_;
+    switch (v.reading) {
+      case Reading::Moving: at[i] = memory[i] + begin * v.item; break;
+      case Reading::Rows: rows = true; break;
+      default:
+        at[i] = buffer;
+        if (v.role == Role::Constant) at[i] = const_cast<std::byte*>(v.constants.data());  // nobody writes there
+        if (v.role == Role::Input && v.reading == Reading::Still)
+          v.operand.gather(memory[i], begin, std::min(tile_, end - begin), buffer);
+    }
+  }
+  while (begin < end) {
+    std::int64_t n = std::min(tile_, end - begin);
+    if (rows) n = limit(n, begin);
+    for (int i = 0; i < count; ++i) {
+      const Value& v = values_[static_cast<std::size_t>(i)];
+      if (v.reading == Reading::Rows) at[i] = memory[i] + v.operand.offset(begin) * v.item;
+      if (v.reading == Reading::Gathered) v.operand.gather(memory[i], begin, n, at[i]);
+    }
+    for (const Step& s : steps_) {
+      const void* in[4];
+      for (int k = 0; k < s.n_in; ++k) in[k] = at[s.in[k]];
+      s.work.loop(n, at[s.out], in, s.work.params);
+    }
+    begin += n;
+    if (begin == end) return;
+    for (int i = 0; i < count; ++i) {
+      const Value& v = values_[static_cast<std::size_t>(i)];
+      if (v.reading == Reading::Moving) at[i] += n * v.item;
+    }
+  }
+}
+
+void Tiles::run_piece(std::byte* const* memory, std::int64_t begin, std::int64_t end, int piece, void* to) const {
+  std::byte* moved[kMaxValues];
+  std::copy_n(memory, values_.size(), moved);
+  moved[piece] = static_cast<std::byte*>(to) - begin * values_[static_cast<std::size_t>(piece)].item;
+  run_range(moved, begin, end);
+}
+
+void Tiles::run(std::byte* const* memory) const {
+  if (size_ == 0) return;
+  const std::int64_t wanted = std::max(kChunkElements, static_cast<std::int64_t>(kChunkNanoseconds / cost_));
+  const std::int64_t chunk = (wanted + tile_ - 1) / tile_ * tile_, chunks = (size_ + chunk - 1) / chunk;
+  parallel_for(chunks, [&](std::int64_t c) { run_range(memory, c * chunk, std::min(size_, (c + 1) * chunk)); });
+}
+
+}  // namespace alice

@@ -1,0 +1,74 @@
+// Elementwise loops over broadcast operands, tile by tile: one loop for an eager call, a chain of them for a fused
+// group of a compiled program. Values between the loops of a chain live in buffers that stay in the nearest cache.
+#pragma once
+
+#include <vector>
+
+#include "broadcast.h"
+#include "kernel.h"
+
+namespace alice {
+
+// Plan of a chain over one result shape. Values are numbered: first the operands in memory (inputs and stored
+// results), then the buffers.
+class Tiles {
+ public:
+  explicit Tiles(const Dims& shape);
+
+  // Each returns the number of the value. An input is read from memory at run time, through any strides.
+  int add_input(const Array& x);
+  int add_constant(const Array& x);  // its one element is there already
+  int add_result(DType dtype);       // contiguous, of the whole shape
+  int add_buffer(DType dtype);       // between two loops
+
+  struct Step {
+    Elementwise work;
+    int n_in;
+    int in[4];
+    int out;
+  };
+  void add_step(const Step& step) { steps_.push_back(step); }
+  void finish();  // after the last step, before the first run
+
+  const Dims& shape() const { return shape_; }
+  std::int64_t size() const { return size_; }
+  double cost() const { return cost_; }  // nanoseconds per element
+  const std::vector<Step>& steps() const { return steps_; }
+  bool is_contiguous_input(int value) const {
+    const Value& v = values_[static_cast<std::size_t>(value)];
+    return v.role == Role::Input && v.operand.contiguous();
+  }
+
+  // `memory` holds where each value lies, null for constants and buffers. run() shares the work among threads.
+  void run(std::byte* const* memory) const;
+  void run_range(std::byte* const* memory, std::int64_t begin, std::int64_t end) const;
+  // As run_range, but result `piece`, for which somebody waits, is written from the beginning of `to` on.
+  void run_piece(std::byte* const* memory, std::int64_t begin, std::int64_t end, int piece, void* to) const;
+
+ private:
+  enum class Role : std::uint8_t { Input, Constant, Result, Buffer };
+  // Where a tile's elements are: further on in memory with every tile; in one place for all tiles; in a row of memory
+  // that the tile must not leave; or in a buffer into which every tile is gathered.
+  enum class Reading : std::uint8_t { Moving, Still, Rows, Gathered };
+  struct Value {
+    Role role;
+    Reading reading;
+    std::int64_t item;
+    Operand operand = {};                  // of inputs and constants
+    const std::byte* constant = nullptr;   // one element, until finish()
+    std::vector<std::byte> constants = {};  // a whole tile of it
+    int buffer = -1;                       // scratch of what is copied or computed
+  };
+  std::int64_t limit(std::int64_t n, std::int64_t at) const;
+  void choose_readings();
+
+  Dims shape_;
+  std::int64_t size_ = 1, tile_ = 0;
+  std::int64_t item_ = 1;  // bytes of the largest element
+  int buffers_ = 0;
+  double cost_ = 0;
+  std::vector<Value> values_;
+  std::vector<Step> steps_;
+};
+
+}  // namespace alice

@@ -1,0 +1,172 @@
+#include "graph.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace alice::program {
+namespace {
+
+constexpr std::int64_t kLargestFolded = 1 << 14;  // elements: a program should not carry large arrays that are cheap to make
+
+// An array that is nowhere yet. The address is never read; a view of it tells its offset.
+Array placed_nowhere(const Dims& shape, DType dtype) {
+  return Array::wrap({}, reinterpret_cast<std::byte*>(std::uintptr_t{1} << 40), dtype, shape,
+                     contiguous_strides(shape));
+}
+
+bool same_layout(const Array& a, const Array& b) {
+  return a.bytes() == b.bytes() && a.dtype() == b.dtype() && a.shape() == b.shape() && a.strides() == b.strides();
+}
+
+bool is_one(const Array& a) {
+  if (a.numel() != 1) return false;
+  return dispatch(a.dtype(), [&](auto tag) { return *a.data<decltype(tag)>() == decltype(tag)(1); });
+}
+
+template <class T>
+void append(std::string& key, const T& value) {
+  key.append(reinterpret_cast<const char*>(&value), sizeof value);
+}
+
+}  // namespace
+
+int Graph::add_value(const Array& array, Source source, int root, std::int64_t offset, int node) {
+  const int id = static_cast<int>(values_.size());
+  values_.push_back({array, source, root < 0 ? id : root, offset, node, root >= 0});
+  is_result_.push_back(false);
+  return id;
+}
+
+int Graph::add_input(const Dims& shape, DType dtype) {
+  inputs_.push_back(add_value(placed_nowhere(shape, dtype), Source::Input, -1, 0, -1));
+  return inputs_.back();
+}
+
+int Graph::add_captured(const Array& array) { return add_value(array, Source::Captured, -1, 0, -1); }
+int Graph::add_constant(const Array& array) { return add_value(array, Source::Constant, -1, 0, -1); }
+
+// Computes now what depends on constants alone. What fails then shall fail when the program runs.
+bool Graph::fold(const Call& call, std::vector<int>* out) {
+  for (const Array& a : call.out)
+    if (a.numel() > kLargestFolded) return false;
+  std::vector<Array> results(call.out.size());
+  try {
+    Call now{call.kernel, call.in, results, call.attrs};
+    evaluate(now);
+  } catch (const Error&) {
+    return false;
+  }
+  for (const Array& a : results) out->push_back(add_constant(a));
+  return true;
+}
+
+// The operand that a product with one leaves as it is; -1 if there is none.
+int Graph::unchanged(const Kernel& kernel, const std::vector<int>& in, const Call& call) const {
+  if (std::strcmp(kernel.name, "multiply") != 0) return -1;
+  for (int k : {0, 1}) {
+    const Value& other = value(in[static_cast<std::size_t>(1 - k)]);
+    if (other.source == Source::Constant && is_one(other.array) &&
+        call.in[static_cast<std::size_t>(k)].shape() == call.out[0].shape())
+      return in[static_cast<std::size_t>(k)];
+  }
+  return -1;
+}
+
+// What reads memory that updates change is equal only between two updates.
+std::string Graph::key_of(const Kernel& kernel, const std::vector<int>& in, const std::vector<Attr>& attrs) const {
+  std::string key;
+  append(key, &kernel);
+  bool changing = false;
+  for (int i : in) {
+    append(key, i);
+    changing = changing || value(i).source == Source::Captured;
+  }
+  append(key, changing ? updates_ : -1);
+  for (const Attr& a : attrs) {
+    append(key, a.kind());
+    if (a.kind() == Attr::Kind::Int) append(key, a.integer());
+    if (a.kind() == Attr::Kind::Real) append(key, a.real());
+    if (a.kind() == Attr::Kind::Dims) {
+      append(key, a.dims().size());
+      for (std::int64_t d : a.dims()) append(key, d);
+    }
+  }
+  return key;
+}
+
+std::vector<int> Graph::add(const Kernel& kernel, std::vector<int> in, std::vector<Attr> attrs) {
+  std::vector<Array> arrays, outs(static_cast<std::size_t>(kernel.n_out));
+  bool constant = true;
+  for (int i : in) {
+    arrays.push_back(value(i).array);
+    constant = constant && value(i).source == Source::Constant;
+  }
+  Call call{kernel, arrays, outs, attrs};
+  kernel.infer(call);
+
+  std::vector<int> results;
+  if (constant && fold(call, &results)) return results;
+  if (const int same = unchanged(kernel, in, call); same >= 0) return {same};
+  std::string key = key_of(kernel, in, attrs);
+  if (auto found = known_.find(key); found != known_.end()) return found->second;
+
+  const int node = static_cast<int>(nodes_.size());
+  bool computes = outs.empty();
+  for (const Array& out : outs) {
+    if (out.is_abstract()) {
+      results.push_back(add_value(placed_nowhere(out.shape(), out.dtype()), Source::Node, -1, 0, node));
+      computes = true;
+    } else if (same_layout(out, arrays[0])) {
+      results.push_back(in[0]);
+    } else {
+      const Value& base = value(in[0]);
+      results.push_back(
+          add_value(out, base.source, base.root, base.offset + (out.bytes() - arrays[0].bytes()), base.node));
+    }
+  }
+  if (computes) nodes_.push_back({&kernel, std::move(in), results, std::move(attrs)});
+  known_.emplace(std::move(key), results);
+  return results;
+}
+
+void Graph::add_update(const Kernel& kernel, std::vector<int> in, std::vector<Attr> attrs, std::vector<int> targets) {
+  nodes_.push_back({&kernel, std::move(in), std::move(targets), std::move(attrs), true});
+  ++updates_;
+}
+
+int Graph::add_result(int value) {
+  const Value& v = values_[static_cast<std::size_t>(value)];
+  if (v.source != Source::Node || v.view || is_result_[static_cast<std::size_t>(value)]) {
+    static const Kernel* copy = Registry::instance().find("copy");
+    const int node = static_cast<int>(nodes_.size());
+    const int fresh = add_value(placed_nowhere(v.array.shape(), v.array.dtype()), Source::Node, -1, 0, node);
+    nodes_.push_back({copy, {value}, {fresh}, {}});
+    value = fresh;
+  }
+  is_result_[static_cast<std::size_t>(value)] = true;
+  results_.push_back(value);
+  return value;
+}
+
+void Graph::remove_dead() {
+  std::vector<bool> needed(values_.size(), false);
+  for (int r : results_) needed[static_cast<std::size_t>(r)] = true;
+  for (auto node = nodes_.rbegin(); node != nodes_.rend(); ++node) {
+    node->live = node->update || std::any_of(node->out.begin(), node->out.end(),
+                                             [&](int v) { return needed[static_cast<std::size_t>(v)]; });
+    if (!node->live) continue;
+    for (int v : node->in) needed[static_cast<std::size_t>(value(v).root)] = true;
+  }
+  std::erase_if(nodes_, [](const Node& n) { return !n.live; });
+  for (std::size_t n = 0; n < nodes_.size(); ++n)
+    if (!nodes_[n].update)
+      for (int v : nodes_[n].out) values_[static_cast<std::size_t>(v)].node = static_cast<int>(n);
+}
+
+Array Graph::described(int i) const {
+  const Value& v = value(i);
+  if (v.source == Source::Constant) return v.array;
+  return Array::view(Array::abstract(v.array.shape(), v.array.dtype()), v.array.shape(), v.array.strides(), 0);
+}
+
+}  // namespace alice::program

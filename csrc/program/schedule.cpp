@@ -1,0 +1,276 @@
+#include "schedule.h"
+
+#include <algorithm>
+#include <functional>
+#include <queue>
+#include <unordered_map>
+
+namespace alice::program {
+namespace {
+
+constexpr int kOpen = 64;        // groups that can still grow: one bit each
+constexpr int kMaxOperands = 4;  // of an elementwise node
+constexpr std::size_t kMaxNodes = 32;  // of a group: its values must fit the nearest cache
+constexpr std::size_t kMaxMerging = 4096;  // with more groups, looking through all of them takes too long
+
+using Bits = std::uint64_t;
+
+// Between two updates, which must see memory as the trace left it, nodes may move: each joins a group of its shape
+// unless that closed a circle, a group that waits for a node which waits for the group.
+class Segment {
+ public:
+  Segment(const Graph& graph, const std::vector<Elementwise>& loops, const PreparedNodes& prepared,
+          const std::vector<int>& readers)
+      : graph_(graph), loops_(loops), prepared_(prepared), readers_(readers) {
+    std::fill_n(slots_, kOpen, -1);
+  }
+
+  void add(int node) {
+    const Node& n = graph_.nodes()[static_cast<std::size_t>(node)];
+    const std::size_t i = static_cast<std::size_t>(node);
+    int group = -1;
+    if (loops_[i].loop) {
+      group = group_for(n);
+    } else if (prepared_[i] && prepared_[i]->takes_feed()) {
+      group = group_feeding(n);
+      if (group >= 0) {
+        groups_[static_cast<std::size_t>(group)].unit.tail = true;
+        close(group);
+      }
+    }
+    if (group < 0) group = new_group(n, i);
+    Group& g = groups_[static_cast<std::size_t>(group)];
+    g.waits_for |= needs(n, group);
+    g.unit.nodes.push_back(node);
+    if (loops_[i].loop) g.unit.fused = true;
+    for (int v : n.out) producer_[v] = group;
+    if (loops_[i].loop) {
+      for (int v : n.in)
+        if (whole(v, g.shape)) last_reader_[v] = group;
+    }
+  }
+
+  // The units, each after those it waits for, otherwise in the order of the trace.
+  void finish(std::vector<Unit>& units) {
+    const std::size_t count = groups_.size();
+    std::vector<std::vector<int>> waiting(count);
+    std::vector<int> left(count, 0);
+    for (std::size_t g = 0; g < count; ++g) {
+      if (groups_[g].unit.nodes.empty()) continue;  // joined another
+      std::vector<int> before;
+      for (int node : groups_[g].unit.nodes)
+        for (int v : graph_.nodes()[static_cast<std::size_t>(node)].in) {
+          auto found = producer_.find(graph_.value(v).root);
+          if (found != producer_.end() && find(found->second) != static_cast<int>(g)) before.push_back(find(found->second));
+        }
+      std::sort(before.begin(), before.end());
+      before.erase(std::unique(before.begin(), before.end()), before.end());
+      left[g] = static_cast<int>(before.size());
+      for (int b : before) waiting[static_cast<std::size_t>(b)].push_back(static_cast<int>(g));
+    }
+    std::priority_queue<std::pair<int, int>, std::vector<std::pair<int, int>>, std::greater<>> ready;
+    const auto offer = [&](std::size_t g) { ready.push({groups_[g].unit.nodes.back(), static_cast<int>(g)}); };
+    for (std::size_t g = 0; g < count; ++g)
+      if (!groups_[g].unit.nodes.empty() && left[g] == 0) offer(g);
+    std::size_t done = 0;
+    while (!ready.empty()) {
+      const auto g = static_cast<std::size_t>(ready.top().second);
+      ready.pop();
+      for (int w : waiting[g])
+        if (--left[static_cast<std::size_t>(w)] == 0) offer(static_cast<std::size_t>(w));
+      units.push_back(std::move(groups_[g].unit));
+      ++done;
+    }
+    if (done != count - joined_) fail(ErrorKind::Value, "program: the schedule has a circle");
+  }
+
+ private:
+  struct Group {
+    Unit unit;
+    Dims shape;           // of every result of its elementwise nodes
+    Bits waits_for = 0;   // open groups that must run before
+    bool open = false;
+    int merged_into = -1;
+  };
+
+  int find(int group) const {
+    while (groups_[static_cast<std::size_t>(group)].merged_into >= 0)
+      group = groups_[static_cast<std::size_t>(group)].merged_into;
+    return group;
+  }
+
+  Bits bit(int group) const {
+    const int slot = groups_slot_.at(static_cast<std::size_t>(group));
+    return slot < 0 ? 0 : Bits{1} << slot;
+  }
+
+  // The open groups that must run before whoever reads these bits can.
+  Bits closure(Bits bits) const {
+    for (Bits seen = 0; bits != seen;) {
+      seen = bits;
+      for (int s = 0; s < kOpen; ++s)
+        if (seen >> s & 1) bits |= groups_[static_cast<std::size_t>(slots_[s])].waits_for;
+    }
+    return bits;
+  }
+
+  // What a node that reads these values waits for, apart from `own` group.
+  Bits needs(const Node& n, int own) const {
+    Bits bits = 0;
+    for (int v : n.in) {
+      auto found = producer_.find(graph_.value(v).root);
+      if (found == producer_.end()) continue;
+      const int g = find(found->second);
+      if (g != own) bits |= bit(g) | groups_[static_cast<std::size_t>(g)].waits_for;
+    }
+    return closure(bits);
+  }
+
+  bool whole(int v, const Dims& shape) const {
+    const Array& a = graph_.value(v).array;
+    return a.shape() == shape && a.numel() > 1;
+  }
+
+  // May the node become part of the group? It reads the group's own results as they are, or nothing that waits for it.
+  bool may_join(const Node& n, int group) const {
+    const Group& g = groups_[static_cast<std::size_t>(group)];
+    if (!g.open || g.unit.nodes.size() >= kMaxNodes) return false;
+    for (int v : n.in) {
+      auto found = producer_.find(graph_.value(v).root);
+      if (found != producer_.end() && find(found->second) == group && graph_.value(v).view) return false;
+    }
+    return !(needs(n, group) & bit(group));
+  }
+
+  int group_for(const Node& n) {
+    const Dims& shape = graph_.value(n.out[0]).array.shape();
+    std::vector<int> candidates;  // that compute or read what the node reads
+    for (int v : n.in) {
+      auto made = producer_.find(v);
+      int g = made == producer_.end() ? -1 : find(made->second);
+      if (g < 0 || !(groups_[static_cast<std::size_t>(g)].shape == shape)) {
+        auto read = last_reader_.find(v);
+        g = read == last_reader_.end() ? -1 : find(read->second);
+        if (g >= 0 && groups_[static_cast<std::size_t>(g)].unit.head) g = -1;
+      }
+      if (g < 0 || !(groups_[static_cast<std::size_t>(g)].shape == shape) || !may_join(n, g)) continue;
+      if (std::find(candidates.begin(), candidates.end(), g) == candidates.end()) candidates.push_back(g);
+    }
+    if (candidates.empty()) return -1;
+    int into = candidates[0];
+    for (std::size_t k = 1; k < candidates.size(); ++k) into = merged(into, candidates[k]);
+    return may_join(n, into) ? into : -1;
+  }
+
+  // One group of two that do not wait for each other; else the later one.
+  int merged(int a, int b) {
+    if (a > b) std::swap(a, b);
+    Group &first = groups_[static_cast<std::size_t>(a)], &second = groups_[static_cast<std::size_t>(b)];
+    const bool apart = !(closure(first.waits_for) & bit(b)) && !(closure(second.waits_for) & bit(a));
+    if (!apart || first.unit.head || second.unit.head || groups_.size() > kMaxMerging ||
+        first.unit.nodes.size() + second.unit.nodes.size() >= kMaxNodes)
+      return b;
+    std::vector<int> all;
+    std::merge(first.unit.nodes.begin(), first.unit.nodes.end(), second.unit.nodes.begin(), second.unit.nodes.end(),
+               std::back_inserter(all));
+    first.unit.nodes = std::move(all);
+    first.waits_for |= second.waits_for;
+    second.unit.nodes.clear();
+    second.merged_into = a;
+    ++joined_;
+    for (Group& g : groups_)  // whoever waits for the second waits for both
+      if (g.waits_for & bit(b)) g.waits_for |= bit(a);
+    close(b);
+    return a;
+  }
+
+  int group_feeding(const Node& n) {
+    auto made = producer_.find(n.in[0]);
+    if (made == producer_.end() || n.in.size() != 1 || readers_[static_cast<std::size_t>(n.in[0])] != 1) return -1;
+    const int g = find(made->second);
+    const Group& group = groups_[static_cast<std::size_t>(g)];
+    if (!group.unit.fused || group.unit.head || group.unit.tail ||
+        !(group.shape == graph_.value(n.in[0]).array.shape()) || !may_join(n, g))
+      return -1;
+    return g;
+  }
+
+  int new_group(const Node& n, std::size_t node) {
+    const int id = static_cast<int>(groups_.size());
+    groups_.emplace_back();
+    groups_slot_.push_back(-1);
+    Group& g = groups_.back();
+    g.shape = graph_.value(n.out[0]).array.shape();
+    g.unit.head = !loops_[node].loop && prepared_[node] && prepared_[node]->takes_epilogue();
+    g.open = loops_[node].loop || g.unit.head;
+    // Even a group that cannot grow may be waited for while others can; the oldest gives way.
+    const int slot = id % kOpen;
+    if (slots_[slot] >= 0) retire(slot);
+    slots_[slot] = id;
+    groups_slot_[static_cast<std::size_t>(id)] = slot;
+    return id;
+  }
+
+  void close(int group) { groups_[static_cast<std::size_t>(group)].open = false; }
+
+  // Nobody can join this group any more, so nobody needs to know who waits for it.
+  void retire(int slot) {
+    close(slots_[slot]);
+    groups_slot_[static_cast<std::size_t>(slots_[slot])] = -1;
+    for (int s = 0; s < kOpen; ++s)
+      if (slots_[s] >= 0) groups_[static_cast<std::size_t>(slots_[s])].waits_for &= ~(Bits{1} << slot);
+    slots_[slot] = -1;
+  }
+
+  const Graph& graph_;
+  const std::vector<Elementwise>& loops_;
+  const PreparedNodes& prepared_;
+  const std::vector<int>& readers_;  // of every value: nodes, and the program's results
+  std::vector<Group> groups_;
+  std::vector<int> groups_slot_;  // the bit of a group, or -1
+  std::size_t joined_ = 0;        // groups that became part of another
+  int slots_[kOpen];
+  std::unordered_map<int, int> producer_, last_reader_;  // of a value: a group
+};
+
+}  // namespace
+
+std::vector<Elementwise> elementwise_nodes(const Graph& graph) {
+  std::vector<Elementwise> loops;
+  for (const Node& n : graph.nodes()) {
+    loops.emplace_back();
+    if (!n.kernel->elementwise || n.update || n.in.size() > kMaxOperands) continue;
+    if (graph.value(n.out[0]).array.numel() == 0) continue;
+    std::vector<Array> in, out;
+    for (int v : n.in) in.push_back(graph.described(v));
+    for (int v : n.out) out.push_back(graph.described(v));
+    loops.back() = n.kernel->elementwise(Call{*n.kernel, in, out, n.attrs});
+  }
+  return loops;
+}
+
+std::vector<Unit> schedule(const Graph& graph, const std::vector<Elementwise>& loops, const PreparedNodes& prepared) {
+  std::vector<int> readers(graph.values().size(), 0);
+  for (const Node& n : graph.nodes())
+    for (int v : n.in) {
+      ++readers[static_cast<std::size_t>(v)];
+      if (graph.value(v).view) ++readers[static_cast<std::size_t>(graph.value(v).root)];
+    }
+  for (int v : graph.results()) ++readers[static_cast<std::size_t>(v)];
+
+  std::vector<Unit> units;
+  auto segment = std::make_unique<Segment>(graph, loops, prepared, readers);
+  for (std::size_t n = 0; n < graph.nodes().size(); ++n) {
+    if (!graph.nodes()[n].update) {
+      segment->add(static_cast<int>(n));
+      continue;
+    }
+    segment->finish(units);
+    units.push_back({{static_cast<int>(n)}});
+    segment = std::make_unique<Segment>(graph, loops, prepared, readers);
+  }
+  segment->finish(units);
+  return units;
+}
+
+}  // namespace alice::program

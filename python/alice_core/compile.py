@@ -1,0 +1,299 @@
+"""Compiled programs: a Python function on Tensors becomes one native call.
+
+``compile(f)`` runs ``f`` once with abstract Tensors and writes down all it does: the forward pass, gradients, updates of
+parameters. The native side (``csrc/program``) plans that trace and replays it. Eager and compiled runs call the same
+kernels in the same order of arithmetic, so they return the same bits.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar, overload
+
+import numpy as np
+
+from . import _core, tree
+from .errors import TraceError
+from .tensor import Tensor, abstract, tensor
+
+__all__ = ["CacheInfo", "CompiledFunction", "Instruction", "Program", "compile"]
+
+_HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+class CacheInfo(NamedTuple):
+    """How often a call found its program, and how many programs there are."""
+
+    hits: int
+    misses: int
+    maxsize: int
+    currsize: int
+
+
+class Instruction(NamedTuple):
+    """One step of a program.
+
+    Attributes
+    ----------
+    calls : tuple of str
+        The primitives it runs, one line each; more than one where a chain of elementwise ops was fused.
+    flops, bytes : float
+        Estimated floating-point operations, and bytes read and written.
+    runs : int
+        How often it was timed (with ``profile=True``).
+    seconds : float
+        Time of all these runs.
+    """
+
+    calls: tuple[str, ...]
+    flops: float
+    bytes: float
+    runs: int
+    seconds: float
+
+
+class Program:
+    """The plan of one signature of a compiled function.
+
+    Attributes
+    ----------
+    instructions : list of Instruction
+    arena_bytes : int
+        Memory for everything between inputs and results, allocated once.
+    flops, bytes : float
+        Sums over the instructions.
+    """
+
+    def __init__(self, native: _core.Program) -> None:
+        self._native = native
+        self.instructions = [
+            Instruction(tuple(_line(*c) for c in calls), flops, size, runs, nanoseconds * 1e-9)
+            for calls, flops, size, runs, nanoseconds in native.describe()
+        ]
+        self.arena_bytes = int(native.arena_bytes)
+        self.flops = sum(i.flops for i in self.instructions)
+        self.bytes = sum(i.bytes for i in self.instructions)
+
+    def __str__(self) -> str:
+        lines = [
+            f"program: {len(self.instructions)} instructions, {self.flops:.3g} FLOPs, {self.bytes:.3g} bytes moved, "
+            f"arena {self.arena_bytes} bytes"
+        ]
+        for number, i in enumerate(self.instructions):
+            note = f"  # {i.flops:.3g} FLOPs, {i.bytes:.3g} bytes"
+            if i.runs:
+                note += f", {i.seconds / i.runs * 1e6:.3g} us"
+            head = f"{number:4d}  "
+            if len(i.calls) == 1:
+                lines.append(head + i.calls[0] + note)
+            else:
+                lines.append(f"{head}fused{note}")
+                lines += ["        " + c for c in i.calls]
+        return "\n".join(lines)
+
+    __repr__ = __str__
+
+
+def _line(name: str, inputs: list[str], outputs: list[tuple[str, str]], in_place: bool) -> str:
+    results = ", ".join(out for out, _ in outputs) if in_place else ", ".join(f"{o}: {t}" for o, t in outputs)
+    arrow = "in place: " if in_place else ""
+    return f"{arrow}{results} = {name}({', '.join(inputs)})"
+
+
+class CompiledFunction(_core.CompiledBase):
+    """A function that runs as a native program; made by :func:`compile`."""
+
+    __wrapped__: Callable[..., Any]
+
+    def __init__(self, function: Callable[..., Any], cache_size: int, profile: bool, check: bool) -> None:
+        functools.update_wrapper(self, function)
+
+    def program(self, *args: Any, **kwargs: Any) -> Program:
+        """The program that a call with these arguments runs; traced and planned now if it is not there yet.
+
+        Raises
+        ------
+        TraceError
+            If there is none: an argument is being differentiated, so the function runs as it is.
+        """
+        native = self._program(*args, **kwargs)
+        if native is None:
+            raise TraceError(f"compile: {self._name} runs as it is, since somebody differentiates what it depends on")
+        return Program(native)
+
+    def cache_info(self) -> CacheInfo:
+        """Hits, misses, and the bound and number of the programs kept."""
+        return CacheInfo(*self._cache_counts())
+
+    @property
+    def _name(self) -> str:
+        return getattr(self, "__name__", repr(self.__wrapped__))
+
+    def __repr__(self) -> str:
+        return f"<compiled {self._name}>"
+
+    # Called by the native part, when it meets a signature for the first time.
+    def _trace(self, args: Any, kwargs: Any) -> tuple[_core.Program | None, Any, list[int]]:
+        stand_ins = [_stand_in(x) for x in tree.leaves((args, kwargs))]
+        inputs = [x for x in stand_ins if isinstance(x, Tensor)]
+        args, kwargs = tree.rebuild((args, kwargs), iter(stand_ins))
+        session = _core.Session()
+        try:
+            with session:
+                result = self.__wrapped__(*args, **kwargs)
+                leaves = list(tree.leaves(result))
+                outputs = [y for y in leaves if isinstance(y, Tensor)]
+                program = _core.lower(session, inputs, outputs)
+        except TraceError as error:
+            raise _located(error) from None
+        numbers = iter(range(len(outputs)))
+        kept = iter([None if isinstance(y, Tensor) else y for y in leaves])
+        return program, tree.rebuild(result, kept), [next(numbers) if isinstance(y, Tensor) else -1 for y in leaves]
+
+    # Called by the native part in place of the program, with check=True.
+    def _call_checked(self, args: Any, kwargs: Any) -> Any:
+        return _checked(self, args, kwargs)
+
+
+def _stand_in(x: Any) -> Any:
+    """What the traced function gets for an argument."""
+    if isinstance(x, Tensor):
+        t = abstract(x.shape, x.dtype)
+        t._set_requires_grad(x.requires_grad)
+        return t
+    if isinstance(x, np.ndarray):
+        return abstract(x.shape, x.dtype)
+    if isinstance(x, (bool, np.bool_)):
+        return _core.number("bool")
+    if isinstance(x, (int, np.integer)):
+        return _core.number("int")
+    if isinstance(x, (float, np.floating)):
+        return _core.number("float")
+    return x
+
+
+def _located(error: TraceError) -> TraceError:
+    """The same error with the line of the user's code that caused it."""
+    import traceback  # slow to import, and rarely needed
+
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [f for f in frames if not os.path.abspath(f.filename).startswith(_HERE)]
+    if not own:
+        return error
+    frame = own[-1]
+    return TraceError(f"{error} (at {frame.filename}:{frame.lineno}: {frame.line})").with_traceback(error.__traceback__)
+
+
+@overload
+def compile(fn: _F, *, cache_size: int = ..., profile: bool = ..., check: bool = ...) -> CompiledFunction: ...
+@overload
+def compile(
+    fn: None = None, *, cache_size: int = ..., profile: bool = ..., check: bool = ...
+) -> Callable[[_F], CompiledFunction]: ...
+def compile(
+    fn: Callable[..., Any] | None = None, *, cache_size: int = 32, profile: bool = False, check: bool = False
+) -> Any:
+    """Turn a function on Tensors into native programs, one for each signature of its arguments.
+
+    The first call with arguments of new structure, shapes or dtypes runs ``fn`` on abstract Tensors and plans what it
+    did; later calls replay the plan. Gradients, ``backward()``, optimiser steps and ``assign_`` inside are part of it.
+
+    Parameters
+    ----------
+    fn : callable
+        Takes Tensors, NumPy arrays, numbers, and nested lists, tuples and dicts of them; numbers are inputs, not
+        constants. Other arguments (strings, modules, None) are part of the signature. Returns Tensors in the like.
+        Tensors in the closure are captured by reference: their values are read, and ``.grad``, parameters and
+        optimiser state written, at every call. Everything else in the closure, NumPy arrays and numbers too, is a
+        constant of the program, and other side effects happen only while tracing.
+    cache_size : int
+        Programs kept; the least recently used one is dropped.
+    profile : bool
+        Measure every instruction; :meth:`CompiledFunction.program` shows the times.
+    check : bool
+        Run ``fn`` as it is too, and raise if a bit differs: for instance because a constant of the closure changed.
+
+    Returns
+    -------
+    CompiledFunction
+        Its results are new Tensors at every call, constants for differentiation. While it is itself traced or
+        differentiated (inside ``ac.grad``, or another compiled function) ``fn`` runs as it is.
+
+    Accuracy
+    --------
+    The bits of ``fn`` run as it is, for any number of threads.
+
+    Raises
+    ------
+    TraceError
+        If ``fn`` asks for a value (``if x > 0``, ``float(x)``, ``x.item()``, ``x.numpy()``); names the line. Use
+        ``ac.where``, or keep it outside.
+
+    Source
+    ------
+    Notes, section 6.1 (evaluation trace).
+
+    Examples
+    --------
+    >>> import alice_core as ac
+    >>> @ac.compile
+    ... def f(x, y):
+    ...     return ac.tanh(x * y + 1.0)
+    >>> f(ac.tensor([0.0, 1.0]), 2.0)
+    Tensor([0.7615942, 0.9950547], dtype=float32)
+    >>> f.cache_info()
+    CacheInfo(hits=0, misses=1, maxsize=32, currsize=1)
+    """
+    if fn is None:
+        return functools.partial(compile, cache_size=cache_size, profile=profile, check=check)
+    if not callable(fn):
+        raise TypeError(f"compile: expected a function; got {type(fn).__name__}")
+    if cache_size < 1:
+        raise ValueError(f"compile: cache_size must be at least 1; got {cache_size}")
+    return CompiledFunction(fn, cache_size, profile, check)
+
+
+# -- check=True --------------------------------------------------------------------------------------------------------
+
+
+def _checked(compiled: CompiledFunction, args: Any, kwargs: Any) -> Any:
+    """Runs the program, puts the state back, runs the function, and compares results and state bit for bit."""
+    native = compiled._program(*args, **kwargs)
+    if native is None:
+        return compiled.__wrapped__(*args, **kwargs)
+    leaves = [x for x in tree.leaves((args, kwargs)) if isinstance(x, Tensor)]
+    state = native.state(leaves)
+    before = [(tensor(t), t.grad) for t in state]
+    result = compiled._call(*args, **kwargs)
+    after = [(tensor(t), t.grad) for t in state]
+    for t, (value, grad) in zip(state, before, strict=True):
+        if native.changes(t):
+            t.assign_(value)
+        t.grad = grad
+    expected = compiled.__wrapped__(*args, **kwargs)
+    name = f"compile: check of {compiled._name}"
+    pairs = [(f"result {i}", a, b) for i, (a, b) in enumerate(zip(tree.leaves(result), tree.leaves(expected), strict=True))]
+    for t, (value, grad) in zip(state, after, strict=True):
+        pairs += [(f"the captured Tensor of shape {t.shape}", value, t), (f"its gradient, shape {t.shape}", grad, t.grad)]
+    for what, got, want in pairs:
+        if not _same(got, want):
+            raise TraceError(
+                f"{name}: {what} differs from what the function returns when it runs as it is; expected {want!r}, "
+                f"got {got!r}; has a number or an array that the function reads changed since it was traced?"
+            )
+    return expected
+
+
+def _same(a: Any, b: Any) -> bool:
+    if a is None or b is None or isinstance(a, str):
+        return a is b or bool(a == b)
+    x, y = (np.asarray(v.detach() if isinstance(v, Tensor) else v) for v in (a, b))
+    if x.shape != y.shape or x.dtype != y.dtype:
+        return False
+    return bool(np.array_equal(x, y, equal_nan=x.dtype.kind == "f") and np.array_equal(np.signbit(x), np.signbit(y)) if x.dtype.kind == "f" else np.array_equal(x, y))
+
+
+_core.use_vectorcall(CompiledFunction)
