@@ -35,11 +35,12 @@ bool Signature::matches(const Signature& other) const {
 
 void Arguments::read(PyObject* const* args, Py_ssize_t n, PyObject* names) {
   word(kTuple, static_cast<std::uint64_t>(n));
-  for (Py_ssize_t i = 0; i < n; ++i) read_one(args[i], 0);
+  for (position_ = 0; position_ < n; ++position_) read_one(args[position_], 0);
   if (!names) return;
   for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(names); ++i) {
+    keyword_ = PyTuple_GET_ITEM(names, i);
     word(kKeyword);
-    signature_.objects.push_back(PyTuple_GET_ITEM(names, i));
+    signature_.objects.push_back(keyword_);
     read_one(args[n + i], 0);
   }
 }
@@ -111,6 +112,10 @@ void Arguments::read_one(PyObject* o, int depth) {
   as_it_is_ = as_it_is_ || PyObject_HasAttr(reinterpret_cast<PyObject*>(Py_TYPE(o)), hook);
   word(kObject);
   signature_.objects.push_back(o);
+}
+
+py::object Arguments::reading() const {
+  return keyword_ ? py::reinterpret_borrow<py::object>(keyword_) : py::int_(position_);
 }
 
 std::byte* Arguments::data(std::size_t i) {

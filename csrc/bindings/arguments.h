@@ -20,6 +20,9 @@ class Arguments {
   // Reads the arguments of a vectorcall. Throws for what cannot be an argument.
   void read(PyObject* const* args, Py_ssize_t n, PyObject* names);
 
+  // What read() is or was looking at: the number of a positional argument, or the name of another.
+  py::object reading() const;
+
   const Signature& signature() const { return signature_; }
   // Somebody differentiates an argument, or it is more than a Tensor, or abstract: the function must run as it is.
   bool runs_as_it_is() const { return as_it_is_; }
@@ -47,6 +50,8 @@ class Arguments {
   Signature signature_;
   std::vector<Leaf> leaves_;
   std::vector<Array> held_;
+  Py_ssize_t position_ = 0;
+  PyObject* keyword_ = nullptr;
   bool as_it_is_ = false;
 };
 

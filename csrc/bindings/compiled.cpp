@@ -52,8 +52,10 @@ TensorObject* leaf_of(const GradientSlot& slot, const Arguments& arguments) {
   return arguments.tensor(static_cast<std::size_t>(slot.argument));
 }
 
-// Has every leaf a gradient, or none, as it was when the function was traced?
+// Do leaves have and require gradients as they did when the function was traced?
 bool gradients_match(const CompiledProgram& p, const Arguments& arguments) {
+  for (const auto& [t, required] : p.captured)
+    if (as_tensor(t.ptr())->requires_grad != required) return false;
   for (const GradientSlot& slot : p.reads) {
     const TensorObject* leaf = leaf_of(slot, arguments);
     if (!leaf || (leaf->grad != nullptr) != slot.present) return false;
@@ -165,7 +167,7 @@ PyObject* run(const Entry& entry, Arguments& arguments, bool profile) {
     p.program->run(inputs.data(), results.data(), profile);
   }
 
-  for (const StorageRef& s : p.changed) ++s->version;
+  for (const py::object& t : p.changed) ++as_tensor(t.ptr())->array.storage()->version;
   for (std::size_t i = 0; i < p.writes.size(); ++i) {
     if (in_place[i]) {
       ++as_tensor(gradients[i].ptr())->array.storage()->version;
@@ -235,6 +237,17 @@ std::shared_ptr<Entry> entry_for(CompiledObject* self, PyObject* const* args, Py
   return entry ? entry : add(self, args, n, names, arguments);
 }
 
+// Takes the arguments apart; an error says which of them it is about.
+void read(CompiledObject* self, Arguments& arguments, PyObject* const* args, Py_ssize_t n, PyObject* names) {
+  try {
+    arguments.read(args, n, names);
+  } catch (const Error& e) {
+    const auto name =
+        py::handle(reinterpret_cast<PyObject*>(self)).attr("_argument_name")(arguments.reading()).cast<std::string>();
+    fail(e.kind(), "compile: ", name, " cannot be an argument: ", e.what());
+  }
+}
+
 bool traced(const ThreadState& state) { return state.session || state.recorder; }
 
 PyObject* call(CompiledObject* self, PyObject* const* args, std::size_t nargsf, PyObject* names) {
@@ -242,7 +255,7 @@ PyObject* call(CompiledObject* self, PyObject* const* args, std::size_t nargsf, 
   const auto as_it_is = [&] { return PyObject_Vectorcall(self->function, args, static_cast<std::size_t>(n), names); };
   if (traced(thread_state())) return as_it_is();
   Arguments arguments;
-  arguments.read(args, n, names);
+  read(self, arguments, args, n, names);
   if (arguments.runs_as_it_is()) return as_it_is();
   const std::shared_ptr<Entry> entry = entry_for(self, args, n, names, arguments);
   if (!entry->program) return as_it_is();
@@ -333,7 +346,7 @@ PyObject* cache_counts(PyObject* o, PyObject*) {
 PyObject* program_for(PyObject* o, PyObject* const* args, Py_ssize_t n, PyObject* names) {
   try {
     Arguments arguments;
-    arguments.read(args, n, names);
+    read(self_of(o), arguments, args, n, names);
     if (arguments.runs_as_it_is()) Py_RETURN_NONE;
     std::shared_ptr<Entry> entry = find(self_of(o), arguments);
     if (!entry) entry = add(self_of(o), args, n, names, arguments);
@@ -433,7 +446,13 @@ void add_compiled(py::module_& m) {
       .def("describe", [](const CompiledProgram& p) { return describe(*p.program); })
       .def_property_readonly("arena_bytes", [](const CompiledProgram& p) { return p.program->arena_bytes(); })
       .def_property_readonly("cost", [](const CompiledProgram& p) { return p.program->cost(); })
-      .def_property_readonly("results", [](const CompiledProgram& p) { return p.program->graph().results().size(); });
+      .def_readonly("changed", &CompiledProgram::changed)
+      .def("leaves", [](const CompiledProgram& p, const std::vector<py::object>& arguments) {
+        std::vector<py::object> leaves;
+        for (const GradientSlot& slot : p.writes)
+          leaves.push_back(slot.leaf ? slot.leaf : arguments.at(static_cast<std::size_t>(slot.argument)));
+        return leaves;
+      });
   m.def(
       "lower",
       [](py::object session, const std::vector<py::object>& inputs, const std::vector<py::object>& outputs) {

@@ -1,6 +1,7 @@
 #include "lower.h"
 
 #include <map>
+#include <unordered_set>
 
 namespace alice {
 namespace {
@@ -29,7 +30,10 @@ class Lowering {
 
   void add(const EquationObject* eq) {
     std::vector<int> in;
-    for (const Saved& s : eq->inputs) in.push_back(value_of(s.source, s.index));
+    for (const Saved& s : eq->inputs) {
+      in.push_back(value_of(s.source, s.index));
+      if (s.tracked && follows_argument(s.source)) followed_.insert(eq);
+    }
     std::vector<Attr> attrs;
     for (Py_ssize_t i = 0; eq->attributes && i < PyTuple_GET_SIZE(eq->attributes); ++i)
       attrs.push_back(parse_attr(eq->primitive->kernel->name, PyTuple_GET_ITEM(eq->attributes, i)));
@@ -37,7 +41,7 @@ class Lowering {
       std::vector<int> targets;
       for (PyObject* t : eq->changed) {
         targets.push_back(value_of(t, 0));
-        made_.changed.push_back(as_tensor(t)->array.storage());
+        made_.changed.push_back(py::reinterpret_borrow<py::object>(t));
       }
       graph_.add_update(*eq->primitive->kernel, std::move(in), std::move(attrs), std::move(targets));
       return;
@@ -45,6 +49,13 @@ class Lowering {
     const std::vector<int> out = graph_.add(*eq->primitive->kernel, std::move(in), std::move(attrs));
     for (std::size_t i = 0; i < out.size(); ++i)
       values_[{reinterpret_cast<PyObject*>(const_cast<EquationObject*>(eq)), static_cast<int>(i)}] = out[i];
+  }
+
+  void add_output(TensorObject* t) {
+    add_result(t);
+    const bool followed = t->levels & thread_state().active;
+    if (followed && !(t->producer && t->producer->released))
+      differentiated_ = differentiated_ || follows_argument(root_of(t));
   }
 
   int add_result(TensorObject* t) {
@@ -74,6 +85,12 @@ class Lowering {
     return slot;
   }
 
+  // Does the value depend on an argument that requires a gradient?
+  bool follows_argument(PyObject* source) const {
+    if (Py_TYPE(source) == equation_type) return followed_.count(reinterpret_cast<EquationObject*>(source)) != 0;
+    return as_tensor(source)->requires_grad && arguments_.count(as_tensor(source)) != 0;
+  }
+
   int value_of(PyObject* source, int index) {
     if (Py_TYPE(source) != equation_type) {
       PyObject* root = root_of(as_tensor(source));
@@ -95,6 +112,8 @@ class Lowering {
     if (t->from_trace) return graph_.add_constant(t->array);
     const std::uint32_t followed = t->levels & thread_state().active;
     differentiated_ = differentiated_ || (followed & ~1u) || (t->producer && followed);
+    if (is_floating(t->array.dtype()))
+      made_.captured.emplace_back(py::reinterpret_borrow<py::object>(source), t->requires_grad);
     return graph_.add_captured(t->array);
   }
 
@@ -102,6 +121,7 @@ class Lowering {
   program::Graph graph_;
   std::map<std::pair<PyObject*, int>, int> values_;
   std::map<TensorObject*, int> arguments_;
+  std::unordered_set<const EquationObject*> followed_;
   bool differentiated_ = false;
 };
 
@@ -115,7 +135,7 @@ std::shared_ptr<CompiledProgram> lower(const Session& session, const std::vector
   for (const Gradient& g : session.gradients) lowering.add_read(g);
   for (py::handle eq : session.equations) lowering.add(reinterpret_cast<const EquationObject*>(eq.ptr()));
   for (TensorObject* t : outputs) {
-    lowering.add_result(t);
+    lowering.add_output(t);
     made->outputs.push_back(t->array.shape_only());
     made->weak.push_back(t->weak);
   }

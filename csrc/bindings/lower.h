@@ -2,6 +2,8 @@
 #pragma once
 
 #include <memory>
+#include <utility>
+#include <vector>
 
 #include "../program/program.h"
 #include "session.h"
@@ -18,7 +20,8 @@ struct GradientSlot {
 
 struct CompiledProgram {
   std::unique_ptr<program::Program> program;
-  std::vector<StorageRef> changed;  // memory of captured Tensors that the program changes in place
+  std::vector<py::object> changed;  // captured Tensors that the program changes in place
+  std::vector<std::pair<py::object, bool>> captured;  // floating Tensors from outside: did they require a gradient?
   int n_arguments = 0;              // then come the gradients that it reads
   std::vector<GradientSlot> reads;   // what was there before: every one is a condition, those present are inputs
   std::vector<GradientSlot> writes;
@@ -26,7 +29,8 @@ struct CompiledProgram {
   std::vector<bool> weak;           // outputs that are Python numbers
 };
 
-// Null if the function depends on a Tensor from outside that somebody differentiates: it must run as it is.
+// Null if somebody differentiates through the function: it depends on a Tensor from outside that is being followed, or
+// its results on an argument that requires a gradient. Then it must run as it is.
 std::shared_ptr<CompiledProgram> lower(const Session& session, const std::vector<TensorObject*>& inputs,
                                        const std::vector<TensorObject*>& outputs);
 

@@ -77,6 +77,7 @@ Scalar weak_scalar(const TensorObject* t) {
 // The same value as a Tensor like any other.
 py::object strengthened(TensorObject* t) {
   py::object strong = py::reinterpret_steal<py::object>(make_tensor(t->array, t->producer, t->index, t->levels));
+  as_tensor(strong.ptr())->from_trace = t->from_trace;
   if (!t->producer) as_tensor(strong.ptr())->origin = Py_NewRef(root_of(t));
   return strong;
 }

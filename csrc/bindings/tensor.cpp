@@ -49,6 +49,9 @@ PyObject* get_producer(PyObject* o, void*) {
 PyObject* get_key(PyObject* o, void*) {
   return value_key(root_of(self_of(o)), self_of(o)->index);
 }
+PyObject* get_readable(PyObject* o, void*) {
+  return PyBool_FromLong(!self_of(o)->array.is_abstract() && !is_outside(self_of(o)));
+}
 PyObject* get_weak(PyObject* o, void*) { return PyBool_FromLong(self_of(o)->weak); }
 PyObject* get_version(PyObject* o, void*) {
   const StorageRef& s = self_of(o)->array.storage();
@@ -103,6 +106,7 @@ PyObject* set_requires_grad(PyObject* o, PyObject* arg) {
 PyObject* derived(TensorObject* t, EquationObject* producer, std::uint32_t levels) {
   PyObject* out = make_tensor(t->array, producer, producer ? t->index : 0, levels);
   self_of(out)->weak = t->weak;
+  self_of(out)->from_trace = t->from_trace;
   if (!producer && thread_state().recorder) {
     self_of(out)->origin = Py_NewRef(root_of(t));
     self_of(out)->index = t->index;
@@ -297,6 +301,8 @@ PyGetSetDef getset[] = {
     {"_producer", get_producer, nullptr, "The Equation that made this value, or None.", nullptr},
     {"_key", get_key, nullptr, "Names this value in a trace.", nullptr},
     {"_weak", get_weak, nullptr, "True if this stands for a Python number of a traced call.", nullptr},
+    {"_readable", get_readable, nullptr, "Whether the elements may be read here: not while they are only being traced.",
+     nullptr},
     {"_version", get_version, nullptr, "Number of in-place changes of the memory.", nullptr},
     {nullptr, nullptr, nullptr, nullptr, nullptr}};
 
@@ -357,7 +363,7 @@ void check_readable(const TensorObject* t, const char* op) {
     fail(ErrorKind::Trace, op, ": this Tensor is abstract, it has a shape ", t->array.shape(), " and a dtype ",
          name(t->array.dtype()),
          " but no value; use ac.where to choose by value, or keep the call outside of the traced function");
-  if (thread_state().session && !t->from_trace)
+  if (is_outside(t))
     fail(ErrorKind::Trace, op, ": the value of a Tensor from outside, shape ", t->array.shape(), ", dtype ",
          name(t->array.dtype()),
          ", would become a constant of the compiled program; use ac.where to choose by value, or keep the call "

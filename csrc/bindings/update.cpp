@@ -63,6 +63,7 @@ void update(const std::string& name, py::sequence inputs, py::sequence attribute
   std::vector<Array> in, out, results(py::len(outputs));
   for (py::handle h : inputs) {
     sources.push_back(checked_tensor(h));
+    if (!state.session) check_readable(sources.back(), kernel->name);
     in.push_back(state.session ? sources.back()->array.shape_only() : sources.back()->array);
   }
   for (py::handle h : outputs) {

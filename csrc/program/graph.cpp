@@ -60,11 +60,12 @@ bool Graph::fold(const Call& call, std::vector<int>* out) {
   return true;
 }
 
-// The operand that a product with one leaves as it is; -1 if there is none.
+// The operand that a product with one leaves as it is; -1 if there is none, or its memory may change later.
 int Graph::unchanged(const Kernel& kernel, const std::vector<int>& in, const Call& call) const {
   if (std::strcmp(kernel.name, "multiply") != 0) return -1;
   for (int k : {0, 1}) {
     const Value& other = value(in[static_cast<std::size_t>(1 - k)]);
+    if (value(in[static_cast<std::size_t>(k)]).source == Source::Captured) continue;
     if (other.source == Source::Constant && is_one(other.array) &&
         call.in[static_cast<std::size_t>(k)].shape() == call.out[0].shape())
       return in[static_cast<std::size_t>(k)];

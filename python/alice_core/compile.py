@@ -153,6 +153,19 @@ class CompiledFunction(_core.CompiledBase):
         kept = iter([None if isinstance(y, Tensor) else y for y in leaves])
         return program, tree.rebuild(result, kept), [next(numbers) if isinstance(y, Tensor) else -1 for y in leaves]
 
+    # Called by the native part, for errors.
+    def _argument_name(self, which: int | str) -> str:
+        import inspect  # slow to import, and rarely needed
+
+        if isinstance(which, str):
+            return f"argument {which}"
+        try:
+            names = list(inspect.signature(self.__wrapped__).parameters.values())
+        except (TypeError, ValueError):
+            names = []
+        plain = [p.name for p in names if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+        return f"argument {plain[which]}" if which < len(plain) else f"argument {which}"
+
     # Called by the native part in place of the program, with check=True.
     def _call_checked(self, args: Any, kwargs: Any) -> Any:
         return _checked(self, args, kwargs)
@@ -264,36 +277,40 @@ def _checked(compiled: CompiledFunction, args: Any, kwargs: Any) -> Any:
     native = compiled._program(*args, **kwargs)
     if native is None:
         return compiled.__wrapped__(*args, **kwargs)
-    leaves = [x for x in tree.leaves((args, kwargs)) if isinstance(x, Tensor)]
-    state = native.state(leaves)
-    before = [(tensor(t), t.grad) for t in state]
+    changed = native.changed
+    leaves = native.leaves([x for x in tree.leaves((args, kwargs)) if _stand_in(x) is not x])
+    values, gradients = [tensor(t) for t in changed], [t.grad for t in leaves]
     result = compiled._call(*args, **kwargs)
-    after = [(tensor(t), t.grad) for t in state]
-    for t, (value, grad) in zip(state, before, strict=True):
-        if native.changes(t):
-            t.assign_(value)
-        t.grad = grad
+    new_values, new_gradients = [tensor(t) for t in changed], [t.grad for t in leaves]
+    for t, value in zip(changed, values, strict=True):
+        t.assign_(value)
+    for t, gradient in zip(leaves, gradients, strict=True):
+        t.grad = gradient
     expected = compiled.__wrapped__(*args, **kwargs)
-    name = f"compile: check of {compiled._name}"
-    pairs = [(f"result {i}", a, b) for i, (a, b) in enumerate(zip(tree.leaves(result), tree.leaves(expected), strict=True))]
-    for t, (value, grad) in zip(state, after, strict=True):
-        pairs += [(f"the captured Tensor of shape {t.shape}", value, t), (f"its gradient, shape {t.shape}", grad, t.grad)]
-    for what, got, want in pairs:
+
+    compared = [("result", *pair) for pair in zip(tree.leaves(result), tree.leaves(expected), strict=True)]
+    compared += [("Tensor of the closure", *pair) for pair in zip(new_values, changed, strict=True)]
+    compared += [("gradient", g, t.grad) for g, t in zip(new_gradients, leaves, strict=True)]
+    for what, got, want in compared:
         if not _same(got, want):
             raise TraceError(
-                f"{name}: {what} differs from what the function returns when it runs as it is; expected {want!r}, "
-                f"got {got!r}; has a number or an array that the function reads changed since it was traced?"
+                f"compile: check of {compiled._name}: a {what} differs from that of the function run as it is; "
+                f"expected {want!r}, got {got!r}; a number or an array that the function reads has changed since it "
+                f"was traced? Pass it as an argument, or make it a Tensor"
             )
     return expected
 
 
 def _same(a: Any, b: Any) -> bool:
-    if a is None or b is None or isinstance(a, str):
-        return a is b or bool(a == b)
+    """The same bits, NaN of any kind being equal."""
+    if not isinstance(a, (Tensor, int, float)) or not isinstance(b, (Tensor, int, float)):
+        return type(a) is type(b)
     x, y = (np.asarray(v.detach() if isinstance(v, Tensor) else v) for v in (a, b))
     if x.shape != y.shape or x.dtype != y.dtype:
         return False
-    return bool(np.array_equal(x, y, equal_nan=x.dtype.kind == "f") and np.array_equal(np.signbit(x), np.signbit(y)) if x.dtype.kind == "f" else np.array_equal(x, y))
+    if x.dtype.kind != "f":
+        return np.array_equal(x, y)
+    return np.array_equal(x, y, equal_nan=True) and bool(np.all((np.signbit(x) == np.signbit(y)) | np.isnan(x)))
 
 
 _core.use_vectorcall(CompiledFunction)

@@ -194,7 +194,10 @@ class Tensor(_core.TensorBase):
     def __repr__(self) -> str:
         if self.is_abstract:
             return f"Tensor(abstract, shape={self.shape}, dtype={self.dtype.name})"
-        body = np.array2string(self.numpy(), separator=", ", prefix="Tensor(")
+        try:
+            body = np.array2string(self.numpy(), separator=", ", prefix="Tensor(")
+        except TraceError:  # while a function is being compiled
+            return f"Tensor(from outside, shape={self.shape}, dtype={self.dtype.name})"
         grad = ", requires_grad=True" if self.requires_grad else ""
         return f"Tensor({body}, dtype={self.dtype.name}{grad})"
 
@@ -384,10 +387,10 @@ def tensor(obj: Any, dtype: DTypeLike | None = None) -> Tensor:
     Tensor([[1., 2.],
             [3., 4.]], dtype=float64)
     """
-    array = obj.numpy() if isinstance(obj, Tensor) else _to_numpy(obj, dtype, "tensor")
-    if isinstance(obj, Tensor) and dtype is not None:
-        array = array.astype(dtype)
-    result: Tensor = _core.tensor(array, True)
+    if isinstance(obj, Tensor):
+        wanted = dtype if dtype is not None else float32 if obj._weak and obj.dtype == float64 else obj.dtype
+        return ops.shape.copy(ops.arithmetic.astype(obj._leaf(0), wanted))
+    result: Tensor = _core.tensor(_to_numpy(obj, dtype, "tensor"), True)
     return result
 
 
@@ -416,6 +419,8 @@ def asarray(obj: Any, dtype: DTypeLike | None = None, *, copy: bool | None = Non
     Tensor([0., 1., 2.], dtype=float64)
     """
     if isinstance(obj, Tensor):
+        if obj._weak:  # a number of a traced call: as a Tensor of its own it is no number any more
+            return tensor(obj, dtype)
         converted = obj if dtype is None or obj.dtype == np.dtype(dtype) else obj.astype(dtype)
         return tensor(converted) if copy else converted
     array = _to_numpy(obj, dtype, "asarray")

@@ -11,6 +11,7 @@ import numpy as np
 from .. import _core
 from ..errors import DTypeError, ShapeError
 from ..tensor import DTYPES, Tensor, asarray, float32, tensor
+from . import joining as _joining
 from . import views as _views
 
 if TYPE_CHECKING:
@@ -135,6 +136,8 @@ def full(shape: int | Sequence[int], fill_value: float, dtype: DTypeLike | None 
     (Tensor([0.5, 0.5], dtype=float32), Tensor([7, 7], dtype=int64))
     """
     value = tensor(fill_value, dtype)
+    if not value._readable:
+        return _joining.copy(_views.broadcast_to(value, _shape("full", shape)))
     return _own(np.broadcast_to(value.numpy(), _shape("full", shape)))
 
 

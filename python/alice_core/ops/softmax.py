@@ -96,7 +96,7 @@ def softmax(
 
 def _check_temperature(temperature: TensorLike) -> None:
     if isinstance(temperature, Tensor):
-        if temperature.is_abstract:
+        if not temperature._readable:
             return
         values = temperature.numpy()
     else:
