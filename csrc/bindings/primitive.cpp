@@ -216,7 +216,7 @@ PyObject* bind_checked(PrimitiveObject* p, PyObject* const* args, Py_ssize_t nar
   in.reserve(static_cast<std::size_t>(n_in));
   for (TensorObject* t : a.tensors) {
     levels |= t->levels;
-    in.push_back(state.session ? t->array.shape_only() : t->array);
+    in.push_back(state.session ? t->array.hidden() : t->array);
   }
   levels = p->differentiable ? levels & state.active : 0;
 

@@ -64,7 +64,7 @@ void update(const std::string& name, py::sequence inputs, py::sequence attribute
   for (py::handle h : inputs) {
     sources.push_back(checked_tensor(h));
     if (!state.session) check_readable(sources.back(), kernel->name);
-    in.push_back(state.session ? sources.back()->array.shape_only() : sources.back()->array);
+    in.push_back(state.session ? sources.back()->array.hidden() : sources.back()->array);
   }
   for (py::handle h : outputs) {
     targets.push_back(checked_tensor(h));

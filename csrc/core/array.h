@@ -50,6 +50,15 @@ class Array {
   // The same layout in other memory, which somebody else keeps alive.
   void point_to(std::byte* data) { data_ = data; }
 
+  // The same layout of the same storage, but abstract: what a trace sees of an array from outside. The storage tells
+  // when it was changed in place.
+  Array hidden() const {
+    Array a = *this;
+    a.data_ = nullptr;
+    a.device_ = Device::Abstract;
+    return a;
+  }
+
   // The same description without the memory: what a gradient rule that needs only shapes may keep.
   Array shape_only() const { return abstract(shape_, dtype_); }
 

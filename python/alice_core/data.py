@@ -20,7 +20,7 @@ import alice_core as ac
 
 from ._extras import require
 from .errors import AliceError, DTypeError, ShapeError
-from .ops.indexing import one_hot
+from .ops.indexing import one_hot, take
 from .tensor import Tensor, TensorLike
 
 __all__ = ["DataError", "Dataset", "Minibatches", "load_digits", "load_idx", "minibatches", "one_hot"]
@@ -83,8 +83,10 @@ class Minibatches:
         order = np.random.default_rng((self._seed, epoch)).permutation(self._x.shape[0]) if self._shuffle else None
         for start in range(0, len(self) * self._batch_size, self._batch_size):
             rows = slice(start, start + self._batch_size)
-            index = rows if order is None else order[rows]
-            yield self._x[index], self._y[index]
+            if order is None:
+                yield self._x[rows], self._y[rows]
+            else:
+                yield take(self._x, order[rows], axis=0), take(self._y, order[rows], axis=0)
 
 
 def minibatches(

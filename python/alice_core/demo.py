@@ -75,19 +75,24 @@ def train(data: ac.data.Dataset, model: Any, settings: Settings) -> Iterator[Epo
     opt = ac.optim.SGD(model.parameters(), lr=settings.lr, momentum=MOMENTUM)
     steps_left = steps = settings.epochs * len(batches)
 
+    @ac.compile
+    def step(x: ac.Tensor, y: ac.Tensor) -> tuple[ac.Tensor, ac.Tensor]:
+        logits = model(x)
+        loss = ac.losses.cross_entropy(logits, y, label_smoothing=LABEL_SMOOTHING)
+        opt.zero_grad()
+        loss.backward()
+        opt.step()
+        return loss, ac.sum(ac.equal(ac.argmax(logits, axis=1), y))
+
     for number in range(1, settings.epochs + 1):
         start = time.perf_counter()
         total_loss, correct = 0.0, 0
         for x, y in tqdm(batches, desc=f"epoch {number}/{settings.epochs}", leave=False, disable=None):
-            logits = model(x)
-            loss = ac.losses.cross_entropy(logits, y, label_smoothing=LABEL_SMOOTHING)
-            opt.zero_grad()
-            loss.backward()
             opt.lr = settings.lr * steps_left / steps  # large steps first, small ones at the end
-            opt.step()
+            loss, right = step(x, y)
             steps_left -= 1
-            total_loss += float(loss) * len(y)
-            correct += int(np.count_nonzero(ac.argmax(logits, axis=1).numpy() == y.numpy()))
+            total_loss += loss.item() * len(y)
+            correct += right.item()
 
         n = len(data.x_train)
         answers = predict(model, data.x_test).argmax(axis=1)

@@ -70,6 +70,10 @@ class Trace:
         for eq in self.equations:
             operands = [_operand(key, x, names, fresh) for key, x in zip(eq.variables, eq.inputs, strict=True)]
             operands += [repr(a) for a in eq.attributes]
+            if eq.changed:
+                targets = [_operand(t._key, t, names, fresh) for t in eq.changed]
+                lines.append(f"  {', '.join(targets)} <- {eq.primitive.name}({', '.join(operands)})")
+                continue
             results = []
             for r in eq.outputs:
                 names[r._key] = next(fresh)

@@ -62,9 +62,7 @@ class Optimizer:
         return float(self._hyper.numpy()[index])
 
     def _set(self, index: int, value: float) -> None:
-        hyper = np.array(self._hyper.numpy())
-        hyper[index] = value
-        self._hyper.assign_(hyper)
+        self._hyper.numpy(writable=True)[index] = value  # nothing is differentiated by these numbers
 
     def _check(self, name: str, value: float) -> float:
         if not (value >= 0 and math.isfinite(value)):
