@@ -118,6 +118,16 @@ py::object Arguments::reading() const {
   return keyword_ ? py::reinterpret_borrow<py::object>(keyword_) : py::int_(position_);
 }
 
+void Arguments::clear() {
+  signature_.words.clear();
+  signature_.objects.clear();
+  leaves_.clear();
+  held_.clear();
+  position_ = 0;
+  keyword_ = nullptr;
+  as_it_is_ = false;
+}
+
 std::byte* Arguments::data(std::size_t i) {
   Leaf& leaf = leaves_[i];
   if (leaf.held >= 0) return held_[static_cast<std::size_t>(leaf.held)].bytes();

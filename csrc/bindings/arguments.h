@@ -29,6 +29,7 @@ class Arguments {
 
   std::size_t count() const { return leaves_.size(); }
   std::byte* data(std::size_t i);  // contiguous
+  void clear();                    // but keep the memory for the next call
   TensorObject* tensor(std::size_t i) const { return leaves_[i].tensor; }  // null for arrays and numbers
 
  private:

@@ -45,6 +45,34 @@ CompiledObject* self_of(PyObject* o) { return reinterpret_cast<CompiledObject*>(
 
 bool grad_enabled() { return thread_state().active & 1u; }
 
+// What a call needs for a moment, kept by the thread for its next call: vectors that are long enough by then.
+template <class T>
+class Spare {
+ public:
+  Spare() {
+    auto& idle = idle_here();
+    if (!idle.empty()) {
+      object_ = std::move(idle.back());
+      idle.pop_back();
+    } else {
+      object_ = std::make_unique<T>();
+    }
+  }
+  ~Spare() {
+    object_->clear();
+    idle_here().push_back(std::move(object_));
+  }
+  T& operator*() const { return *object_; }
+  T* operator->() const { return object_.get(); }
+
+ private:
+  static std::vector<std::unique_ptr<T>>& idle_here() {
+    thread_local std::vector<std::unique_ptr<T>> idle;
+    return idle;
+  }
+  std::unique_ptr<T> object_;
+};
+
 // ---- gradients ----------------------------------------------------------------------------------------------
 
 TensorObject* leaf_of(const GradientSlot& slot, const Arguments& arguments) {
@@ -126,10 +154,27 @@ class Rebuild {
   std::size_t leaf_ = 0;
 };
 
+// Where a run reads and writes.
+struct Operands {
+  std::vector<std::byte*> inputs, results;
+  std::vector<Array> held, outputs;    // held: the gradients that it reads
+  std::vector<py::object> gradients;   // by write: the Tensor that will be there, null for None
+  std::vector<char> in_place;          // it is there already
+
+  void clear() {
+    inputs.clear();
+    results.clear();
+    held.clear();
+    outputs.clear();
+    gradients.clear();
+    in_place.clear();
+  }
+};
+
 PyObject* run(const Entry& entry, Arguments& arguments, bool profile) {
   const CompiledProgram& p = *entry.program;
-  std::vector<std::byte*> inputs, results;
-  std::vector<Array> held;  // gradients that are no contiguous arrays
+  const Spare<Operands> spare;
+  auto& [inputs, results, held, outputs, gradients, in_place] = *spare;
   for (std::size_t i = 0; i < arguments.count(); ++i) inputs.push_back(arguments.data(i));
   for (const GradientSlot& slot : p.reads) {
     if (!slot.present) continue;
@@ -137,14 +182,10 @@ PyObject* run(const Entry& entry, Arguments& arguments, bool profile) {
     inputs.push_back(held.back().bytes());
   }
 
-  std::vector<Array> outputs;
-  outputs.reserve(p.outputs.size() + p.writes.size());
   for (const Array& a : p.outputs) {
     outputs.push_back(Array::empty(a.shape(), a.dtype()));
     results.push_back(outputs.back().bytes());
   }
-  std::vector<py::object> gradients;  // by write: the Tensor that will be there
-  std::vector<bool> in_place;
   for (const GradientSlot& slot : p.writes) {
     gradients.emplace_back();
     in_place.push_back(false);
@@ -254,12 +295,12 @@ PyObject* call(CompiledObject* self, PyObject* const* args, std::size_t nargsf, 
   const Py_ssize_t n = PyVectorcall_NARGS(nargsf);
   const auto as_it_is = [&] { return PyObject_Vectorcall(self->function, args, static_cast<std::size_t>(n), names); };
   if (traced(thread_state())) return as_it_is();
-  Arguments arguments;
-  read(self, arguments, args, n, names);
-  if (arguments.runs_as_it_is()) return as_it_is();
-  const std::shared_ptr<Entry> entry = entry_for(self, args, n, names, arguments);
+  const Spare<Arguments> arguments;
+  read(self, *arguments, args, n, names);
+  if (arguments->runs_as_it_is()) return as_it_is();
+  const std::shared_ptr<Entry> entry = entry_for(self, args, n, names, *arguments);
   if (!entry->program) return as_it_is();
-  return run(*entry, arguments, self->profile);
+  return run(*entry, *arguments, self->profile);
 }
 
 PyObject* compiled_call(PyObject* o, PyObject* const* args, std::size_t nargsf, PyObject* names) {

@@ -28,6 +28,7 @@ void register_kernels() {
   register_shape(r, isa);
   register_indexing(r, isa);
   register_update(r, isa);
+  register_random(r, isa);
 }
 
 // Before CPython 3.12 a Python subclass does not inherit the fast calling convention by itself.
