@@ -10,7 +10,8 @@ namespace alice {
 // Structure, shapes, dtypes: equal signatures run the same program.
 struct Signature {
   std::vector<std::uint64_t> words;
-  std::vector<PyObject*> objects;  // arguments that are no data: compared by identity; strings, dtypes and keys by value
+  std::vector<PyObject*>
+      objects;  // arguments that are no data: compared by identity; strings, dtypes and keys by value
 
   bool matches(const Signature& other) const;
 };
@@ -28,8 +29,8 @@ class Arguments {
   bool runs_as_it_is() const { return as_it_is_; }
 
   std::size_t count() const { return leaves_.size(); }
-  std::byte* data(std::size_t i);  // contiguous
-  void clear();                    // but keep the memory for the next call
+  std::byte* data(std::size_t i);                                          // contiguous
+  void clear();                                                            // but keep the memory for the next call
   TensorObject* tensor(std::size_t i) const { return leaves_[i].tensor; }  // null for arrays and numbers
 
  private:

@@ -19,11 +19,11 @@ constexpr double kReleaseLockNanoseconds = 20000;  // from here on other Python 
 
 // One signature with its program.
 struct Entry {
-  Signature signature;  // owns its objects
+  Signature signature;                       // owns its objects
   std::shared_ptr<CompiledProgram> program;  // null: the function runs as it is
-  py::object structure;         // what the function returned: None where Tensors were
-  std::vector<int> outputs;     // by leaf of the structure: the number of the Tensor, or -1
-  bool single = false;          // the result is one Tensor
+  py::object structure;                      // what the function returned: None where Tensors were
+  std::vector<int> outputs;                  // by leaf of the structure: the number of the Tensor, or -1
+  bool single = false;                       // the result is one Tensor
   bool grad_enabled = true;
 
   ~Entry() {
@@ -157,9 +157,9 @@ class Rebuild {
 // Where a run reads and writes.
 struct Operands {
   std::vector<std::byte*> inputs, results;
-  std::vector<Array> held, outputs;    // held: the gradients that it reads
-  std::vector<py::object> gradients;   // by write: the Tensor that will be there, null for None
-  std::vector<char> in_place;          // it is there already
+  std::vector<Array> held, outputs;   // held: the gradients that it reads
+  std::vector<py::object> gradients;  // by write: the Tensor that will be there, null for None
+  std::vector<char> in_place;         // it is there already
 
   void clear() {
     inputs.clear();

@@ -136,10 +136,9 @@ py::tuple saved_inputs(EquationObject* eq) {
     check_version(eq, s.array, s.version, "input", i);
     const bool produced = s.source && Py_TYPE(s.source) == equation_type;
     // A leaf whose data the rules may read is handed out itself; so is one that has none, or its value would be lost.
-    const bool itself =
-        s.source && !produced && (!s.array.is_abstract() || as_tensor(s.source)->array.is_abstract());
-    PyObject* t = itself ? Py_NewRef(s.source)
-                         : make_tensor(s.array, produced ? self_of(s.source) : nullptr, s.index, s.levels);
+    const bool itself = s.source && !produced && (!s.array.is_abstract() || as_tensor(s.source)->array.is_abstract());
+    PyObject* t =
+        itself ? Py_NewRef(s.source) : make_tensor(s.array, produced ? self_of(s.source) : nullptr, s.index, s.levels);
     PyTuple_SET_ITEM(out.ptr(), static_cast<Py_ssize_t>(i), t);
   }
   return out;

@@ -12,21 +12,21 @@ namespace alice {
 
 // A leaf whose .grad a program reads or leaves: a Tensor from outside, or an argument.
 struct GradientSlot {
-  py::object leaf;    // null for an argument
-  int argument = -1;  // its number among the Tensors of the call
+  py::object leaf;       // null for an argument
+  int argument = -1;     // its number among the Tensors of the call
   bool present = false;  // reads: there is a gradient, not None
   int result = -1;       // writes: number of the program's result; -1 for None
 };
 
 struct CompiledProgram {
   std::unique_ptr<program::Program> program;
-  std::vector<py::object> changed;  // captured Tensors that the program changes in place
+  std::vector<py::object> changed;                    // captured Tensors that the program changes in place
   std::vector<std::pair<py::object, bool>> captured;  // floating Tensors from outside: did they require a gradient?
-  int n_arguments = 0;              // then come the gradients that it reads
-  std::vector<GradientSlot> reads;   // what was there before: every one is a condition, those present are inputs
+  int n_arguments = 0;                                // then come the gradients that it reads
+  std::vector<GradientSlot> reads;  // what was there before: every one is a condition, those present are inputs
   std::vector<GradientSlot> writes;
-  std::vector<Array> outputs;       // their shapes and dtypes
-  std::vector<bool> weak;           // outputs that are Python numbers
+  std::vector<Array> outputs;  // their shapes and dtypes
+  std::vector<bool> weak;      // outputs that are Python numbers
 };
 
 // Null if somebody differentiates through the function: it depends on a Tensor from outside that is being followed, or

@@ -68,7 +68,7 @@ DType promote_arguments(const Arguments& a, std::size_t first, Inputs mode) {
 // Kind of the number that a weak Tensor stands for.
 Scalar weak_scalar(const TensorObject* t) {
   const DType dtype = t->array.dtype();
-  return {dtype == DType::Bool         ? Scalar::Kind::Bool
+  return {dtype == DType::Bool    ? Scalar::Kind::Bool
           : dtype == DType::Int64 ? Scalar::Kind::Int
                                   : Scalar::Kind::Real,
           0, 0.0};

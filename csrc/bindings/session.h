@@ -1,5 +1,6 @@
-// Session: a function is being compiled. While one is open on a thread, every op there gives an abstract result, whatever
-// its operands, and what the function would do to the outside (in-place updates, gradients) is noted, not done.
+// Session: a function is being compiled. While one is open on a thread, every op there gives an abstract result,
+// whatever its operands, and what the function would do to the outside (in-place updates, gradients) is noted, not
+// done.
 #pragma once
 
 #include <unordered_map>

@@ -46,9 +46,7 @@ PyObject* get_producer(PyObject* o, void*) {
   auto* p = reinterpret_cast<PyObject*>(self_of(o)->producer);
   return Py_NewRef(p ? p : Py_None);
 }
-PyObject* get_key(PyObject* o, void*) {
-  return value_key(root_of(self_of(o)), self_of(o)->index);
-}
+PyObject* get_key(PyObject* o, void*) { return value_key(root_of(self_of(o)), self_of(o)->index); }
 PyObject* get_readable(PyObject* o, void*) {
   return PyBool_FromLong(!self_of(o)->array.is_abstract() && !is_outside(self_of(o)));
 }
@@ -202,7 +200,7 @@ PyObject* number_arithmetic(int slot, PyObject* const* args, int n) {
       return strong;
     }
     const Scalar s = parse_scalar(o);
-    const DType dtype = s.kind == Scalar::Kind::Real ? DType::Float64
+    const DType dtype = s.kind == Scalar::Kind::Real  ? DType::Float64
                         : s.kind == Scalar::Kind::Int ? DType::Int64
                                                       : DType::Bool;
     return py::reinterpret_steal<py::object>(make_tensor(scalar_array(s, dtype, "number")));

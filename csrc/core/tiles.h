@@ -54,10 +54,10 @@ class Tiles {
     Role role;
     Reading reading;
     std::int64_t item;
-    Operand operand = {};                  // of inputs and constants
-    const std::byte* constant = nullptr;   // one element, until finish()
+    Operand operand = {};                   // of inputs and constants
+    const std::byte* constant = nullptr;    // one element, until finish()
     std::vector<std::byte> constants = {};  // a whole tile of it
-    int buffer = -1;                       // scratch of what is copied or computed
+    int buffer = -1;                        // scratch of what is copied or computed
   };
   std::int64_t limit(std::int64_t n, std::int64_t at) const;
   void choose_readings();

@@ -6,7 +6,8 @@
 namespace alice::program {
 namespace {
 
-constexpr std::int64_t kLargestFolded = 1 << 14;  // elements: a program should not carry large arrays that are cheap to make
+constexpr std::int64_t kLargestFolded =
+    1 << 14;  // elements: a program should not carry large arrays that are cheap to make
 
 // An array that is nowhere yet. The address is never read; a view of it tells its offset.
 Array placed_nowhere(const Dims& shape, DType dtype) {

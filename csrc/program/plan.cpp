@@ -114,8 +114,8 @@ class ChainBuilder {
     if (!fresh) return place->second;
     const Value& value = graph_.value(v);
     const bool constant = value.source == Source::Constant && value.array.numel() == 1;
-    place->second = constant ? note(chain_.tiles.add_constant(value.array), -1)
-                             : note(chain_.tiles.add_input(value.array), v);
+    place->second =
+        constant ? note(chain_.tiles.add_constant(value.array), -1) : note(chain_.tiles.add_input(value.array), v);
     if (!constant) inputs_.push_back(v);
     return place->second;
   }
@@ -203,8 +203,7 @@ void Program::plan(const Unit& unit, const std::vector<Elementwise>& loops, Prep
     changes_outside_ = changes_outside_ || node.update;
   }
   if (unit.fused) instruction.chain = plan_chain(unit, loops, readers, instruction);
-  for (int v : instruction.in)
-    reads_outside_ = reads_outside_ || graph_.value(v).source == Source::Captured;
+  for (int v : instruction.in) reads_outside_ = reads_outside_ || graph_.value(v).source == Source::Captured;
   estimate(instruction);
   instructions_.push_back(std::move(made));
 }
@@ -223,16 +222,14 @@ std::unique_ptr<Chain> Program::plan_chain(const Unit& unit, const std::vector<E
   chain->head = unit.head;
   chain->tail = unit.tail;
   chain->columns = shape.empty() ? 1 : shape.back();
-  const int piece =
-      unit.tail ? graph_.nodes()[static_cast<std::size_t>(unit.nodes.back())].in[0] : -1;
+  const int piece = unit.tail ? graph_.nodes()[static_cast<std::size_t>(unit.nodes.back())].in[0] : -1;
   ChainBuilder(graph_, readers, *chain).add(nodes, chain_loops, piece);
   const int left = unit.head ? graph_.nodes()[static_cast<std::size_t>(unit.nodes[0])].out[0] : -1;
   // Memory must not be taken over while it is read in another order: by the kernel, or through another view.
   for (int& from : chain->may_take) {
     if (from < 0 || from == left) continue;
-    const auto views = std::count_if(chain->values.begin(), chain->values.end(), [&](int v) {
-      return v >= 0 && graph_.value(v).root == graph_.value(from).root;
-    });
+    const auto views = std::count_if(chain->values.begin(), chain->values.end(),
+                                     [&](int v) { return v >= 0 && graph_.value(v).root == graph_.value(from).root; });
     if (views > 1 || unit.head || unit.tail) from = -1;
   }
   for (std::size_t k = 0; k < chain->values.size(); ++k) {
@@ -322,7 +319,8 @@ void Program::lay_out() {
     for (int v : instruction.out) {
       if (v == left) continue;
       const int from = takes(v);
-      if (from >= 0 && from == left && !left_placed && last_use[static_cast<std::size_t>(left)] == static_cast<int>(i)) {
+      if (from >= 0 && from == left && !left_placed &&
+          last_use[static_cast<std::size_t>(left)] == static_cast<int>(i)) {
         if (!fixed[static_cast<std::size_t>(v)])
           places_[static_cast<std::size_t>(v)] = {kArena, arena.take(bytes_of(graph_.value(v).array))};
         places_[static_cast<std::size_t>(left)] = places_[static_cast<std::size_t>(v)];
@@ -341,13 +339,11 @@ void Program::lay_out() {
       own.push_back(v);
     }
     const bool left_owns = !left_placed;
-    if (left_owns)
-      places_[static_cast<std::size_t>(left)] = {kArena, arena.take(bytes_of(graph_.value(left).array))};
+    if (left_owns) places_[static_cast<std::size_t>(left)] = {kArena, arena.take(bytes_of(graph_.value(left).array))};
     if (left >= 0 && left_owns) own.push_back(left);
 
     for (int v : own) dies(v);  // written, but read by nobody
-    for (int v : dying)
-      arena.give_back(places_[static_cast<std::size_t>(v)].offset, bytes_of(graph_.value(v).array));
+    for (int v : dying) arena.give_back(places_[static_cast<std::size_t>(v)].offset, bytes_of(graph_.value(v).array));
   }
   arena_bytes_ = arena.size();
 

@@ -41,7 +41,7 @@ std::unique_ptr<Program::Context> Program::take_context() const {
   auto context = std::make_unique<Context>();
   context->arena = Array::empty({arena_bytes_}, DType::UInt8);
   const auto address = [&](const Place& p) {
-    return p.base == kFixed ? reinterpret_cast<std::byte*>(p.offset)
+    return p.base == kFixed   ? reinterpret_cast<std::byte*>(p.offset)
            : p.base == kArena ? context->arena.bytes() + p.offset
                               : nullptr;
   };

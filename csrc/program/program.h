@@ -25,12 +25,12 @@ struct Chain {
   explicit Chain(const Dims& shape) : tiles(shape) {}
 
   Tiles tiles;
-  std::vector<int> values;      // by number of the tiles' values: the graph's value in memory, or -1
-  std::vector<int> may_take;    // likewise: for a result, an input whose memory it may take over, or -1
-  bool head = false;            // works on what the kernel leaves
-  bool tail = false;            // makes what the kernel takes
-  int piece = -1;               // at the tail: the number of the value that the kernel takes
-  std::int64_t columns = 1;     // at the head: last axis of the kernel's result
+  std::vector<int> values;        // by number of the tiles' values: the graph's value in memory, or -1
+  std::vector<int> may_take;      // likewise: for a result, an input whose memory it may take over, or -1
+  bool head = false;              // works on what the kernel leaves
+  bool tail = false;              // makes what the kernel takes
+  int piece = -1;                 // at the tail: the number of the value that the kernel takes
+  std::int64_t columns = 1;       // at the head: last axis of the kernel's result
   std::size_t first_pointer = 0;  // its values among the context's pointers
 };
 
@@ -92,8 +92,8 @@ class Program {
   double cost_ = 0;
   bool changes_outside_ = false, reads_outside_ = false;
 
-  std::vector<Slot> arrays_;     // operands of all kernels
-  std::vector<Place> pointers_;  // of all chains
+  std::vector<Slot> arrays_;                                  // operands of all kernels
+  std::vector<Place> pointers_;                               // of all chains
   std::vector<std::size_t> moving_arrays_, moving_pointers_;  // those that are elsewhere in every run
 
   mutable std::mutex mutex_;

@@ -8,9 +8,9 @@
 namespace alice::program {
 namespace {
 
-constexpr int kOpen = 64;        // groups that can still grow: one bit each
-constexpr int kMaxOperands = 4;  // of an elementwise node
-constexpr std::size_t kMaxNodes = 32;  // of a group: its values must fit the nearest cache
+constexpr int kOpen = 64;                  // groups that can still grow: one bit each
+constexpr int kMaxOperands = 4;            // of an elementwise node
+constexpr std::size_t kMaxNodes = 32;      // of a group: its values must fit the nearest cache
 constexpr std::size_t kMaxMerging = 4096;  // with more groups, looking through all of them takes too long
 
 using Bits = std::uint64_t;
@@ -61,7 +61,8 @@ class Segment {
       for (int node : groups_[g].unit.nodes)
         for (int v : graph_.nodes()[static_cast<std::size_t>(node)].in) {
           auto found = producer_.find(graph_.value(v).root);
-          if (found != producer_.end() && find(found->second) != static_cast<int>(g)) before.push_back(find(found->second));
+          if (found != producer_.end() && find(found->second) != static_cast<int>(g))
+            before.push_back(find(found->second));
         }
       std::sort(before.begin(), before.end());
       before.erase(std::unique(before.begin(), before.end()), before.end());
@@ -87,8 +88,8 @@ class Segment {
  private:
   struct Group {
     Unit unit;
-    Dims shape;           // of every result of its elementwise nodes
-    Bits waits_for = 0;   // open groups that must run before
+    Dims shape;          // of every result of its elementwise nodes
+    Bits waits_for = 0;  // open groups that must run before
     bool open = false;
     int merged_into = -1;
   };

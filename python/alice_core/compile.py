@@ -1,6 +1,6 @@
 """Compiled programs: a Python function on Tensors becomes one native call.
 
-``compile(f)`` runs ``f`` once with abstract Tensors and writes down all it does: the forward pass, gradients, updates of
+``compile(f)`` runs ``f`` once with abstract Tensors and writes down all it does: forward pass, gradients, updates of
 parameters. The native side (``csrc/program``) plans that trace and replays it. Eager and compiled runs call the same
 kernels in the same order of arithmetic, so they return the same bits.
 """
