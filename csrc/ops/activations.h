@@ -110,11 +110,17 @@ struct Selu {
 };
 ALICE_SLOPE(SeluSlope, x >= 0.0 ? kSeluScale : kSeluScaleAlpha * exp<P>(at_most(x, 0.0)))
 
-ALICE_ELEMENTARY_FLOAT(Sigmoid, sigmoid)
+struct Sigmoid {
+  float far = 104.0f;
+  ALICE_HD float operator()(float x) const { return sigmoid(x, far); }
+  ALICE_HD double operator()(double x) const { return sigmoid<Full>(x); }
+};
 ALICE_SLOPE(SigmoidSlope, sigmoid_slope<P>(x))
+ALICE_VJP_FLOAT(SigmoidVjp, SigmoidSlope, sigmoid_slope, 104.0f)
 
 ALICE_ELEMENTARY(Softplus, softplus)
 ALICE_SLOPE(SoftplusSlope, sigmoid<P>(x))
+ALICE_VJP_FLOAT(SoftplusVjp, SoftplusSlope, sigmoid, 104.0f)
 
 struct LogSigmoid {
   template <class T>
@@ -123,7 +129,13 @@ struct LogSigmoid {
   }
 };
 
-ALICE_ELEMENTARY(Silu, silu)
+struct Silu {
+  float far = 112.0f;
+  ALICE_HD float operator()(float x) const {
+    return ALICE_HAS_FMA ? silu(x, far) : static_cast<float>(silu<Short>(static_cast<double>(x)));
+  }
+  ALICE_HD double operator()(double x) const { return silu<Full>(x); }
+};
 ALICE_SLOPE(SiluSlope, silu_slope<AcrossZero<P>>(x))
 
 ALICE_ELEMENTARY(Gelu, gelu)

@@ -12,12 +12,13 @@
 #include <limits>
 
 #include "../core/thread_pool.h"
-#include "strided_copy.h"
+#include "prepared.h"
 
 namespace alice {
 namespace {
 
 constexpr std::int64_t kChunk = 1 << 15;  // items per chunk of parallel work
+constexpr std::int64_t kChunks = 256;     // at most, so that what they add up lies on the stack
 constexpr std::int64_t kRows = 64;        // rows whose scratch lies on the stack
 
 enum Reduce : std::int64_t { None, Sum, Mean };
@@ -39,61 +40,99 @@ struct Options {
   double smoothing;
 };
 
-// One call, its operands packed: `rows` rows of `classes` logits.
-struct Problem {
-  Problem(const Call& call, const Array& logits_in, const Array& targets_in)
-      : options(call),
-        logits(as_contiguous(logits_in)),
-        targets(as_contiguous(targets_in)),
-        classes(logits.shape().back()),
-        probabilities(is_floating(targets.dtype())) {
-    rows = 1;
-    for (int i = 0; i + 1 < logits.rank(); ++i) rows *= logits.dim(i);
-    loops = static_cast<const Loops*>(call.kernel.impl)->by_dtype[static_cast<int>(logits.dtype())];
-    kept = rows;
-    if (!probabilities) check_labels(call.kernel.name);
+// ---- labels -------------------------------------------------------------------------------------------------
+
+template <class L>
+void read_labels(const void* labels, std::int64_t first, std::int64_t n, std::int64_t* to) {
+  for (std::int64_t i = 0; i < n; ++i) to[i] = static_cast<const L*>(labels)[first + i];
+}
+
+// How many of `n` labels are not ignored; -1 if one of the others is no class.
+template <class L>
+std::int64_t count_labels(const void* labels, std::int64_t n, std::int64_t classes, const Options& options) {
+  std::int64_t bad = 0, ignored = 0;
+  for (std::int64_t i = 0; i < n; ++i) {
+    const std::int64_t y = static_cast<const L*>(labels)[i];
+    const bool skip = options.has_ignored & (y == options.ignored);
+    bad |= !skip & (static_cast<std::uint64_t>(y) >= static_cast<std::uint64_t>(classes));
+    ignored += skip;
+  }
+  return bad ? -1 : n - ignored;
+}
+
+// The class indices of one integer dtype.
+struct LabelLoops {
+  decltype(&read_labels<std::int64_t>) read;
+  decltype(&count_labels<std::int64_t>) count;
+};
+
+LabelLoops label_loops(DType t) {
+  switch (t) {
+    case DType::UInt8: return {read_labels<std::uint8_t>, count_labels<std::uint8_t>};
+    case DType::Int32: return {read_labels<std::int32_t>, count_labels<std::int32_t>};
+    default: return {read_labels<std::int64_t>, count_labels<std::int64_t>};
+  }
+}
+
+// ---- what both directions decide before they see data ---------------------------------------------------------
+
+// `rows` rows of `classes` logits.
+struct Plan {
+  Plan(const Call& call, const Array& logits_in, const Array& targets_in)
+      : op(call.kernel.name),
+        options(call),
+        loops(*static_cast<const Loops*>(call.kernel.impl)->by_dtype[static_cast<int>(logits_in.dtype())]),
+        dtype(logits_in.dtype()),
+        logits(logits_in),
+        targets(targets_in),
+        classes(logits_in.shape().back()),
+        probabilities(is_floating(targets_in.dtype())),
+        labels(label_loops(targets_in.dtype())) {
+    for (int i = 0; i + 1 < logits_in.rank(); ++i) rows *= logits_in.dim(i);
+    const std::int64_t some_classes = std::max<std::int64_t>(1, classes);
+    group = std::clamp<std::int64_t>(kChunk / some_classes, 1, kRows);
+    const std::int64_t groups = (rows + group - 1) / group;
+    groups_per_chunk = std::max({std::int64_t{1}, kChunk / (group * some_classes), (groups + kChunks - 1) / kChunks});
+    chunks = (groups + groups_per_chunk - 1) / groups_per_chunk;
   }
 
-  std::int64_t label(std::int64_t row) const {
-    switch (targets.dtype()) {
-      case DType::UInt8: return targets.data<std::uint8_t>()[row];
-      case DType::Int32: return targets.data<std::int32_t>()[row];
-      default: return targets.data<std::int64_t>()[row];
-    }
-  }
-  bool is_ignored(std::int64_t row) const { return options.has_ignored && label(row) == options.ignored; }
-  const std::byte* at(const Array& a, std::int64_t item) const {
-    return a.bytes() + item * static_cast<std::int64_t>(itemsize(a.dtype()));
-  }
-
+  // Calls body(chunk, first row, rows ≤ kRows) in parallel; one chunk sees its rows in order.
   template <class Body>
   void for_rows(Body body) const {
-    const std::int64_t group = std::clamp<std::int64_t>(kChunk / std::max<std::int64_t>(1, classes), 1, kRows);
-    const std::int64_t groups = (rows + group - 1) / group;
-    const std::int64_t per_chunk = std::max<std::int64_t>(1, kChunk / std::max<std::int64_t>(1, group * classes));
-    parallel_for((groups + per_chunk - 1) / per_chunk, [&](std::int64_t chunk) {
-      for (std::int64_t i = chunk * per_chunk; i < std::min(groups, (chunk + 1) * per_chunk); ++i)
-        body(i * group, std::min(group, rows - i * group));
+    const std::int64_t per_chunk = groups_per_chunk * group;
+    parallel_for(chunks, [&](std::int64_t chunk) {
+      const std::int64_t end = std::min(rows, (chunk + 1) * per_chunk);
+      for (std::int64_t row = chunk * per_chunk; row < end; row += group) body(chunk, row, std::min(group, end - row));
     });
   }
 
+  // How many rows count. Before anything is written.
+  std::int64_t check_labels(const Array& y) const {
+    if (probabilities) return rows;
+    const std::int64_t kept = labels.count(y.bytes(), rows, classes, options);
+    if (kept < 0) refuse_label(y);
+    return kept;
+  }
+  bool is_ignored(std::int64_t label) const { return options.has_ignored && label == options.ignored; }
+
+  const char* op;
   Options options;
-  Array logits, targets;
-  std::int64_t classes, rows = 0, kept = 0;
+  const SoftmaxLoops& loops;
+  DType dtype;
+  RowMajor logits, targets;
+  std::int64_t classes, rows = 1;
   bool probabilities;
-  const SoftmaxLoops* loops = nullptr;
+  LabelLoops labels;
+  std::int64_t group, groups_per_chunk, chunks;
 
  private:
-  // Before anything is written; and counts the rows that are not ignored.
-  void check_labels(const char* op) {
-    for (std::int64_t row = 0; row < rows; ++row) {
-      const std::int64_t y = label(row);
-      if (options.has_ignored && y == options.ignored) {
-        --kept;
-      } else if (y < 0 || y >= classes) {
-        fail(ErrorKind::Index, op, ": targets must be from 0 to ", classes - 1, " (classes: ", classes, "); got ", y,
-             " in row ", row, "; name it as ignore_index to leave such rows out");
-      }
+  [[noreturn, gnu::noinline]] void refuse_label(const Array& labels_in) const {
+    for (std::int64_t row = 0;; ++row) {
+      std::int64_t y;
+      labels.read(labels_in.bytes(), row, 1, &y);
+      if (is_ignored(y) || (y >= 0 && y < classes)) continue;
+      fail(ErrorKind::Index, op, ": targets must be from 0 to ", classes - 1, " (classes: ", classes, "); got ", y,
+           " in row ", row, "; name it as ignore_index to leave such rows out");
     }
   }
 };
@@ -153,57 +192,83 @@ void infer_forward(Call& call) {
   call.out[1] = Array::abstract(stats_shape(logits), logits.dtype());
 }
 
-// The loss of one row, whose softmax is given by max and log_sum.
-template <class T>
-double row_loss(const Problem& p, std::int64_t row, double max, double log_sum) {
-  const T* x = p.logits.data<T>() + row * p.classes;
-  const double smoothing = p.options.smoothing;
-  double total, weight, smooth = 0;
-  if (p.probabilities) {
-    p.loops->weighted(p.classes, x, p.targets.data<T>() + row * p.classes, max, log_sum, &total, &weight);
-  } else {
-    const double logit = static_cast<double>(x[p.label(row)]);
-    // Both infinite: the item is the maximum, or shares it.
-    total = (max == logit && max > 0 ? 0.0 : max - logit) + log_sum;
-  }
-  if (smoothing == 0) return total;
-  p.loops->weighted(p.classes, x, nullptr, max, log_sum, &smooth, &weight);
-  return (1 - smoothing) * total + smoothing / static_cast<double>(p.classes) * smooth;
-}
+class Forward final : public Prepared {
+ public:
+  explicit Forward(const Call& call) : p_(call, call.in[0], call.in[1]) {}
 
-void run_forward(const Call& call) {
-  const Problem p(call, call.in[0], call.in[1]);
-  const Array &out = call.out[0], &stats = call.out[1];
-  const bool reduced = p.options.reduction != None;
-  dispatch_floating(p.logits.dtype(), [&](auto tag) {
-    using T = decltype(tag);
-    const Array losses = reduced ? Array::empty({p.rows}, DType::Float64) : Array();
-    p.for_rows([&](std::int64_t first, std::int64_t rows) {
-      double log_sum[kRows];
-      T* stat = stats.data<T>() + 2 * first;
-      p.loops->stats(rows, p.classes, p.logits.data<T>() + first * p.classes, stat, log_sum);
-      for (std::int64_t i = 0; i < rows; ++i) {
-        const bool ignored = p.is_ignored(first + i);
-        const double loss = ignored ? 0.0 : row_loss<T>(p, first + i, static_cast<double>(stat[2 * i]), log_sum[i]);
-        if (reduced) {
-          losses.data<double>()[first + i] = loss;
-        } else {
-          out.data<T>()[first + i] = static_cast<T>(loss);
-        }
+  void run(const Call& call) const override {
+    dispatch_floating(p_.dtype, [&](auto tag) { run_as<decltype(tag)>(call); });
+  }
+
+ private:
+  template <class T>
+  void run_as(const Call& call) const {
+    Array buffers[2];
+    const Array &logits = p_.logits.of(call.in[0], buffers[0]), &targets = p_.targets.of(call.in[1], buffers[1]);
+    const std::int64_t kept = p_.check_labels(targets);
+    T *out = call.out[0].data<T>(), *stats = call.out[1].data<T>();
+    const bool reduced = p_.options.reduction != None;
+    Pair sums[kChunks];  // of the chunks, as pairs whose sum it is
+    for (std::int64_t i = 0; i < p_.chunks; ++i) sums[i] = {0, 0};
+    p_.for_rows([&](std::int64_t chunk, std::int64_t first, std::int64_t rows) {
+      double losses[kRows];
+      find_losses(first, rows, logits.data<T>() + first * p_.classes, targets, stats + 2 * first, losses);
+      if (reduced) {
+        Pair sum;
+        p_.loops.sum(rows, losses, &sum.high, &sum.low);
+        sums[chunk].add(sum);
+      } else {
+        for (std::int64_t i = 0; i < rows; ++i) out[first + i] = static_cast<T>(losses[i]);
       }
     });
     if (!reduced) return;
-    double high = 0, low = 0;  // compensated (two-sum), as every sum of ours
-    for (std::int64_t i = 0; i < p.rows; ++i) {
-      const double term = losses.data<double>()[i], sum = high + term, part = sum - high;
-      low += (high - (sum - part)) + (term - part);
+    for (std::int64_t i = 1; i < p_.chunks; ++i) sums[0].add(sums[i]);
+    double total = std::isfinite(sums[0].high) ? sums[0].high + sums[0].low : sums[0].high;
+    if (p_.options.reduction == Mean && kept > 0) total /= static_cast<double>(kept);
+    *out = static_cast<T>(p_.rows > 0 ? total : 0.0);
+  }
+
+  // A sum with what its additions lost (two-sum), as every sum of ours.
+  struct Pair {
+    double high, low;
+    void add(const Pair& other) {
+      const double sum = high + other.high, part = sum - high;
+      low += ((high - (sum - part)) + (other.high - part)) + other.low;
       high = sum;
     }
-    double total = std::isfinite(high) ? high + low : high;
-    if (p.options.reduction == Mean && p.kept > 0) total /= static_cast<double>(p.kept);
-    *out.data<T>() = static_cast<T>(total);
-  });
-}
+  };
+
+  // Losses and statistics of some rows of logits.
+  template <class T>
+  void find_losses(std::int64_t first, std::int64_t rows, const T* x, const Array& targets, T* stats,
+                   double* losses) const {
+    const double smoothing = p_.options.smoothing;
+    double log_sum[kRows];
+    p_.loops.stats(rows, p_.classes, x, stats, log_sum);
+    std::int64_t label[kRows];
+    if (!p_.probabilities) p_.labels.read(targets.bytes(), first, rows, label);
+    for (std::int64_t i = 0; i < rows; ++i, x += p_.classes) {
+      const double max = static_cast<double>(stats[2 * i]);
+      double weight, smooth;
+      if (p_.probabilities) {
+        const T* q = targets.data<T>() + (first + i) * p_.classes;
+        p_.loops.weighted(p_.classes, x, q, max, log_sum[i], &losses[i], &weight);
+      } else if (p_.is_ignored(label[i])) {
+        losses[i] = 0;
+        continue;
+      } else {
+        const double logit = static_cast<double>(x[label[i]]);
+        // Both infinite: the item is the maximum, or shares it.
+        losses[i] = (max == logit && max > 0 ? 0.0 : max - logit) + log_sum[i];
+      }
+      if (smoothing == 0) continue;
+      p_.loops.weighted(p_.classes, x, nullptr, max, log_sum[i], &smooth, &weight);
+      losses[i] = (1 - smoothing) * losses[i] + smoothing / static_cast<double>(p_.classes) * smooth;
+    }
+  }
+
+  Plan p_;
+};
 
 // ---- gradient -----------------------------------------------------------------------------------------------
 
@@ -220,41 +285,53 @@ void infer_gradient(Call& call) {
   call.out[0] = Array::abstract(logits.shape(), logits.dtype());
 }
 
-void run_gradient(const Call& call) {
-  const Problem p(call, call.in[1], call.in[2]);
-  const Array g = as_contiguous(call.in[0]), stats = as_contiguous(call.in[3]);
-  const Array& out = call.out[0];
-  const double smoothing = p.options.smoothing, classes = static_cast<double>(p.classes);
-  const double share = p.options.reduction == Mean ? 1.0 / static_cast<double>(std::max<std::int64_t>(p.kept, 1)) : 1.0;
-  dispatch_floating(p.logits.dtype(), [&](auto tag) {
-    using T = decltype(tag);
-    p.for_rows([&](std::int64_t first, std::int64_t rows) {
-      SoftmaxLoops::Row row[kRows] = {};
-      const T* x = p.logits.data<T>() + first * p.classes;
-      const T* q = p.probabilities ? p.targets.data<T>() + first * p.classes : nullptr;
-      T* dx = out.data<T>() + first * p.classes;
+class Gradient final : public Prepared {
+ public:
+  explicit Gradient(const Call& call) : p_(call, call.in[1], call.in[2]), g_(call.in[0]), stats_(call.in[3]) {}
+
+  void run(const Call& call) const override {
+    dispatch_floating(p_.dtype, [&](auto tag) { run_as<decltype(tag)>(call); });
+  }
+
+ private:
+  template <class T>
+  void run_as(const Call& call) const {
+    Array buffers[4];
+    const Array &g = g_.of(call.in[0], buffers[0]), &logits = p_.logits.of(call.in[1], buffers[1]);
+    const Array &targets = p_.targets.of(call.in[2], buffers[2]), &stats = stats_.of(call.in[3], buffers[3]);
+    const std::int64_t kept = p_.check_labels(targets), classes = p_.classes;
+    const Options& options = p_.options;
+    const double smoothing = options.smoothing, spread = smoothing / static_cast<double>(classes);
+    const double share = options.reduction == Mean ? 1.0 / static_cast<double>(std::max<std::int64_t>(kept, 1)) : 1.0;
+    p_.for_rows([&](std::int64_t, std::int64_t first, std::int64_t rows) {
+      SoftmaxLoops::Row row[kRows];
+      std::int64_t label[kRows];
+      const T* x = logits.data<T>() + first * classes;
+      const T* q = p_.probabilities ? targets.data<T>() + first * classes : nullptr;
+      T* dx = call.out[0].data<T>() + first * classes;
+      if (!q) p_.labels.read(targets.bytes(), first, rows, label);
       for (std::int64_t i = 0; i < rows; ++i) {
-        const double flow =
-            share * static_cast<double>(p.options.reduction == None ? g.data<T>()[first + i] : *g.data<T>());
-        double weight = 1;
-        if (q) {
-          double unused;
-          p.loops->weighted(p.classes, x + i * p.classes, q + i * p.classes, 0, 0, &unused, &weight);
-          weight = (1 - smoothing) * weight + smoothing;
-        }
-        row[i] = {flow * weight, flow * smoothing / classes, q ? flow * (1 - smoothing) : 0.0,
-                  flow != 0 && !(!q && p.is_ignored(first + i))};
+        const double flow = share * static_cast<double>(g.data<T>()[options.reduction == None ? first + i : 0]);
+        row[i] = {flow, flow * spread, 0, flow != 0 && !(!q && p_.is_ignored(label[i]))};
+        if (!q) continue;
+        double unused, weight;
+        p_.loops.weighted(classes, x + i * classes, q + i * classes, 0, 0, &unused, &weight);
+        row[i].scale = flow * ((1 - smoothing) * weight + smoothing);
+        row[i].slope = flow * (1 - smoothing);
       }
-      p.loops->gradient(rows, p.classes, x, stats.data<T>() + 2 * first, q, row, dx);
+      p_.loops.gradient(rows, classes, x, stats.data<T>() + 2 * first, q, row, dx);
       if (q) return;
       for (std::int64_t i = 0; i < rows; ++i) {
         if (!row[i].live) continue;
-        T& at_label = dx[i * p.classes + p.label(first + i)];
+        T& at_label = dx[i * classes + label[i]];
         at_label = static_cast<T>(static_cast<double>(at_label) - row[i].scale * (1 - smoothing));
       }
     });
-  });
-}
+  }
+
+  Plan p_;
+  RowMajor g_, stats_;
+};
 
 double cost(const Call& call) {
   double n = 0;
@@ -268,8 +345,28 @@ void register_cross_entropy(Registry& registry, const SoftmaxLoops& f32, const S
   auto* loops = new Loops{};
   loops->by_dtype[static_cast<int>(DType::Float32)] = &f32;
   loops->by_dtype[static_cast<int>(DType::Float64)] = &f64;
-  registry.add({"cross_entropy", 2, 2, 3, Inputs::AsIs, infer_forward, {run_forward}, cost, loops});
-  registry.add({"cross_entropy_vjp", 4, 1, 3, Inputs::AsIs, infer_gradient, {run_gradient}, cost, loops});
+  registry.add({"cross_entropy",
+                2,
+                2,
+                3,
+                Inputs::AsIs,
+                infer_forward,
+                {run_once<Forward>},
+                cost,
+                loops,
+                nullptr,
+                prepare_call<Forward>});
+  registry.add({"cross_entropy_vjp",
+                4,
+                1,
+                3,
+                Inputs::AsIs,
+                infer_gradient,
+                {run_once<Gradient>},
+                cost,
+                loops,
+                nullptr,
+                prepare_call<Gradient>});
 }
 
 }  // namespace alice

@@ -16,7 +16,7 @@ constexpr ElementwiseRow kRows[] = {
     floating<TurnVjp<TanSlope>, 2>("tan_vjp", 1.5f),
     floating<Vjp<AsinSlope>, 2>("asin_vjp", 0.8f),
     floating<Vjp<AtanSlope>, 2>("atan_vjp", 0.8f),
-    floating<Vjp<TanhSlope>, 2>("tanh_vjp", 1.0f),
+    floating<TanhVjp, 2>("tanh_vjp", 1.0f),
     floating<Vjp<AsinhSlope>, 2>("asinh_vjp", 0.8f),
     floating<Vjp<AcoshSlope>, 2>("acosh_vjp", 0.8f),
     floating<Vjp<AtanhSlope>, 2>("atanh_vjp", 0.8f),

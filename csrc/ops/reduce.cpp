@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "axes.h"
+#include "prepared.h"
 #include "reduce_driver.h"
 #include "register.h"
 #include "scan.h"
@@ -165,15 +166,30 @@ bool trusted(const Array& out, double smallest) {
   return ok;
 }
 
-void run_reduce(const Call& call) {
-  const Array& x = call.in[0];
-  const ReduceKernel& kernel = impl(call);
-  const Dims reduced = reduced_axes(call, x.rank());
-  const double parameter = call.attrs.size() > 2 ? call.attrs[2].real() : 0;
-  reduce(kernel.fast[static_cast<int>(x.dtype())], x, reduced, parameter, call.out[0]);
-  if (kernel.safe.first && x.dtype() == DType::Float64 && !trusted(call.out[0], kernel.smallest_trusted))
-    reduce(kernel.safe, x, reduced, parameter, call.out[0]);
-}
+class PreparedReduce final : public Prepared {
+ public:
+  explicit PreparedReduce(const Call& call)
+      : kernel_(impl(call)),
+        reduced_(reduced_axes(call, call.in[0].rank())),
+        parameter_(call.attrs.size() > 2 ? call.attrs[2].real() : 0),
+        retries_(kernel_.safe.first && call.in[0].dtype() == DType::Float64),
+        fast_(kernel_.fast[static_cast<int>(call.in[0].dtype())], call.in[0], reduced_, parameter_) {}
+
+  void run(const Call& call) const override {
+    const Array &x = call.in[0], &out = call.out[0];
+    fast_.run(x, out);
+    if (retries_ && !trusted(out, kernel_.smallest_trusted)) Reducer(kernel_.safe, x, reduced_, parameter_).run(x, out);
+  }
+  bool takes_feed() const override { return fast_.takes_feed() && !retries_; }
+  void run_fed(const Call& call, const Feed& feed) const override { fast_.run_fed(feed, call.out[0]); }
+
+ private:
+  const ReduceKernel& kernel_;
+  Dims reduced_;
+  double parameter_;
+  bool retries_;
+  Reducer fast_;
+};
 
 // ---- sum_to -------------------------------------------------------------------------------------------------
 
@@ -201,11 +217,21 @@ void infer_sum_to(Call& call) {
   }
 }
 
-void run_sum_to(const Call& call) {
-  const Array& x = call.in[0];
-  const auto& by_dtype = *static_cast<const std::array<Reduction, kDTypeCount>*>(call.kernel.impl);
-  reduce(by_dtype[static_cast<int>(x.dtype())], x, broadcast_axes(x, call.attrs[0].dims()), 0, call.out[0]);
-}
+class PreparedSumTo final : public Prepared {
+ public:
+  explicit PreparedSumTo(const Call& call)
+      : reducer_(of_dtype(call), call.in[0], broadcast_axes(call.in[0], call.attrs[0].dims()), 0) {}
+  void run(const Call& call) const override { reducer_.run(call.in[0], call.out[0]); }
+  bool takes_feed() const override { return reducer_.takes_feed(); }
+  void run_fed(const Call& call, const Feed& feed) const override { reducer_.run_fed(feed, call.out[0]); }
+
+ private:
+  static const Reduction& of_dtype(const Call& call) {
+    const auto& by_dtype = *static_cast<const std::array<Reduction, kDTypeCount>*>(call.kernel.impl);
+    return by_dtype[static_cast<int>(call.in[0].dtype())];
+  }
+  Reducer reducer_;
+};
 
 // ---- registration -------------------------------------------------------------------------------------------
 
@@ -251,7 +277,17 @@ class Builder {
     return kernel;
   }
   void add(const char* name, const ReduceKernel* kernel, Inputs inputs, int attrs = 2) const {
-    registry_.add({name, 1, 1, attrs, inputs, infer_reduce, {run_reduce}, streaming_cost, kernel});
+    registry_.add({name,
+                   1,
+                   1,
+                   attrs,
+                   inputs,
+                   infer_reduce,
+                   {run_once<PreparedReduce>},
+                   streaming_cost,
+                   kernel,
+                   nullptr,
+                   prepare_call<PreparedReduce>});
   }
 
  private:
@@ -337,7 +373,17 @@ void register_reduce(Registry& registry, Isa isa) {
   for (DType t : {DType::Int32, DType::Int64, DType::Float32, DType::Float64, DType::UInt8})
     (*sum_to)[static_cast<int>(t)] =
         dispatch(t, [&](auto tag) { return build.one(Fold::Sum, t, Finish<decltype(tag)>::sum); });
-  registry.add({"sum_to", 1, 1, 1, Inputs::Numeric, infer_sum_to, {run_sum_to}, streaming_cost, sum_to});
+  registry.add({"sum_to",
+                1,
+                1,
+                1,
+                Inputs::Numeric,
+                infer_sum_to,
+                {run_once<PreparedSumTo>},
+                streaming_cost,
+                sum_to,
+                nullptr,
+                prepare_call<PreparedSumTo>});
 
   register_scan(registry);
 }

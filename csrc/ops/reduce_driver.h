@@ -2,7 +2,9 @@
 #pragma once
 
 #include "../core/array.h"
+#include "../core/kernel.h"
 #include "reduce_loops.h"
+#include "reduce_plan.h"
 
 namespace alice {
 
@@ -16,7 +18,30 @@ struct Reduction {
                  double parameter, void* out);
 };
 
-// `reduced` flags the axes of `x` that are folded away. `out` is contiguous and has one item per result.
-void reduce(const Reduction& reduction, const Array& x, const Dims& reduced, double parameter, const Array& out);
+// A reduction of arrays of one description. `reduced` flags the axes of `x` that are folded away; `out` is contiguous
+// and has one item per result. Refers to the Reduction, which lives longer.
+class Reducer {
+ public:
+  Reducer(const Reduction& reduction, const Array& x, const Dims& reduced, double parameter);
+
+  void run(const Array& x, const Array& out) const;
+
+  // The same with the items of x written out on demand, for a contiguous x and a single fold.
+  bool takes_feed() const { return contiguous_ && !reduction_.second; }
+  void run_fed(const Feed& feed, const Array& out) const;
+
+ private:
+  struct Source;
+  class Pass;
+  void fold(const Source& source, const Array& out) const;
+  void fold_tiles(const Source& source, const Array& out) const;
+  void fold_parts(const Source& source, const Array& out) const;
+
+  const Reduction& reduction_;
+  bool contiguous_, readable_;
+  ReducePlan plan_;
+  std::int64_t itemsize_;
+  double parameter_;
+};
 
 }  // namespace alice

@@ -24,7 +24,6 @@ constexpr std::int64_t kWideLanes = 64;  // of a long row
 constexpr std::int64_t kFewLanes = 16;   // of a short one
 constexpr std::int64_t kShortRow = 16;   // below this a row is folded item by item
 constexpr std::int64_t kLongRow = 512;   // from here on in kWideLanes lanes
-constexpr std::int64_t kUnroll = 4;      // rows folded per visit to an accumulator
 
 struct Nothing {};
 
@@ -223,7 +222,7 @@ template <class F, class T>
   using A = typename F::A;
   using B = typename F::B;
   for (std::int64_t k = 0; k < n;) {
-    const bool four = k + kUnroll <= n;
+    const bool four = k + kFoldUnroll <= n;
     const T *x0 = x + k * stride, *x1 = x0 + stride, *x2 = x1 + stride, *x3 = x2 + stride;
     if (four) {
       for (std::int64_t i = 0; i < count; ++i) {
@@ -249,7 +248,7 @@ template <class F, class T>
         if constexpr (kHasB<F>) b[i] = t;
       }
     }
-    k += four ? kUnroll : 1;
+    k += four ? kFoldUnroll : 1;
   }
 }
 
@@ -272,6 +271,19 @@ ALICE_HD void merge_tree(typename F::A* a, typename F::B* b) {
   if constexpr (kHalf > 1) merge_tree<F, kHalf / 2>(a, b);
 }
 
+// Merges `half` lanes with those that lie as many lanes further on, kFewLanes at a time. What this leaves in lanes from
+// `half` on is of no use to anyone.
+template <class F>
+ALICE_HD void merge_halves(std::int64_t half, typename F::A* a, typename F::B* b) {
+  for (std::int64_t l = 0; l < half; l += kFewLanes) {
+    typename F::A later_a[kFewLanes];
+    typename F::B later_b[kFewLanes];
+    for (int i = 0; i < kFewLanes; ++i) later_a[i] = a[l + half + i], later_b[i] = b[l + half + i];
+#pragma GCC unroll 1  // unrolled early, this loop would not be vectorised
+    for (int i = 0; i < kFewLanes; ++i) F::merge(a[l + i], b[l + i], later_a[i], later_b[i]);
+  }
+}
+
 // Folds a contiguous block of `n` rows of `count` items, side by side in at most kWideLanes lanes: lane l holds
 // items of result l % count.
 template <class F, class T>
@@ -279,15 +291,15 @@ template <class F, class T>
                                    const double* c) {
   using A = typename F::A;
   using B = typename F::B;
-  std::int64_t group = 1;  // how many rows lie side by side: a power of two
-  while (2 * group * count <= kWideLanes && 2 * group <= n) group *= 2;
+  std::int64_t group = 1;  // how many rows lie side by side: a power of two, and no more than make the loop long enough
+  while (2 * group * count <= kWideLanes && 2 * kFoldUnroll * group <= n) group *= 2;
   const std::int64_t lanes = group * count;
-  alignas(64) A lane_a[kWideLanes];
-  alignas(64) B lane_b[kWideLanes];
-  alignas(64) double lane_c[F::kReadsC ? kWideLanes : 1];
-  for (std::int64_t l = 0; l < kWideLanes; ++l) lane_a[l] = F::start();
+  alignas(64) A lane_a[kWideLanes + kFewLanes];
+  alignas(64) B lane_b[kWideLanes + kFewLanes];
+  alignas(64) double lane_c[F::kReadsC ? kWideLanes : 1] = {};
+  for (std::int64_t l = 0; l < kWideLanes + kFewLanes; ++l) lane_a[l] = F::start();
   if constexpr (kHasB<F>)
-    for (std::int64_t l = 0; l < kWideLanes; ++l) lane_b[l] = B{};
+    for (std::int64_t l = 0; l < kWideLanes + kFewLanes; ++l) lane_b[l] = B{};
   if constexpr (F::kReadsC)
     for (std::int64_t l = 0; l < lanes; ++l) lane_c[l] = c[count == 1 ? 0 : l % count];
   fold_columns<F, T>(lanes, n / group, lanes, x, lane_a, lane_b, lane_c, 0);
@@ -297,8 +309,7 @@ template <class F, class T>
     F::merge(*a, *b, *lane_a, *lane_b);
     return;
   }
-  for (std::int64_t half = lanes / 2; half >= count; half /= 2)
-    merge_states<F>(half, lane_a, lane_b, lane_a + half, lane_b + half);
+  for (std::int64_t half = lanes / 2; half >= count; half /= 2) merge_halves<F>(half, lane_a, lane_b);
   merge_states<F>(count, a, b, lane_a, lane_b);
 }
 

@@ -34,6 +34,9 @@ inline constexpr double kSafeSumScale = 0x1p-64, kSafeDistanceScale = 0x1p-600;
 // Results narrower than this, in the last axes, are accumulated in lanes of several rows (FoldLoops::packed).
 inline constexpr std::int64_t kNarrow = 32;
 
+// `columns` folds so many rows at a time: cut after a multiple of them, its calls give the bits of one call.
+inline constexpr std::int64_t kFoldUnroll = 4;
+
 // `c` holds one number per result for the folds that read it, and may be null for the others. `first` is the
 // index that the first item has among the items of its result.
 struct FoldLoops {

@@ -13,5 +13,6 @@ void register_softmax(Registry&, Isa);
 void register_shape(Registry&, Isa);
 void register_indexing(Registry&, Isa);
 void register_update(Registry&, Isa);
+void register_random(Registry&, Isa);
 
 }  // namespace alice

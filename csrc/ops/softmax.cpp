@@ -4,9 +4,9 @@
 #include "../core/thread_pool.h"
 #include "axes.h"
 #include "cross_entropy.h"
+#include "prepared.h"
 #include "register.h"
 #include "softmax_loops.h"
-#include "strided_copy.h"
 
 namespace alice {
 namespace {
@@ -53,28 +53,53 @@ void infer_softmax(Call& call) {
   call.out[0] = Array::abstract(x.shape(), x.dtype());
 }
 
-void run_softmax(const Call& call) {
-  const SoftmaxKernel& kernel = impl(call);
-  const Array& out = call.out[0];
-  if (out.numel() == 0) return;
-  const int axis = wrap_axis(call.kernel.name, call.attrs[0].integer(), out.rank());
-  const Array view = axis_last(out, axis);
-  const bool direct = view.is_contiguous();
-  const Array y = direct ? view : Array::empty(view.shape(), view.dtype());
-  const Array a = as_contiguous(axis_last(call.in[0], axis));
-  const Array b = kernel.backward ? as_contiguous(axis_last(call.in[1], axis)) : Array();
-  const SoftmaxLoops& loops = *kernel.loops[static_cast<int>(out.dtype())];
-  const std::int64_t n = y.shape().back(), row_bytes = n * static_cast<std::int64_t>(itemsize(y.dtype()));
-  for_rows(y.numel() / n, n, [&](std::int64_t first, std::int64_t rows) {
-    const std::int64_t at = first * row_bytes;
-    if (kernel.backward) {
-      (loops.*kernel.backward)(rows, n, a.bytes() + at, b.bytes() + at, y.bytes() + at);
-    } else {
-      (loops.*kernel.forward)(rows, n, a.bytes() + at, y.bytes() + at);
-    }
-  });
-  if (!direct) strided_copy(view, y);
-}
+class Softmax final : public Prepared {
+ public:
+  explicit Softmax(const Call& call)
+      : kernel_(impl(call)),
+        axis_(wrap_axis(call.kernel.name, call.attrs[0].integer(), call.in[0].rank())),
+        n_(call.in[0].dim(axis_)),
+        dtype_(call.in[0].dtype()),
+        in_place_(true),
+        loops_(*kernel_.loops[static_cast<int>(dtype_)]) {
+    rows_ = n_ == 0 ? 0 : call.in[0].numel() / n_;
+    for (int i = axis_ + 1; i < call.in[0].rank(); ++i) in_place_ &= call.in[0].dim(i) == 1;
+    for (const Array& a : call.in) in_place_ &= a.is_contiguous();
+  }
+
+  void run(const Call& call) const override {
+    if (rows_ == 0) return;
+    const Array &a = call.in[0], &b = call.in[kernel_.backward ? 1 : 0], &out = call.out[0];
+    if (in_place_) return run_rows(a.bytes(), b.bytes(), out.bytes());
+    const Array view = axis_last(out, axis_);
+    const bool direct = view.is_contiguous();
+    const Array y = direct ? view : Array::empty(view.shape(), view.dtype());
+    const Array packed_a = as_contiguous(axis_last(a, axis_));
+    const Array packed_b = kernel_.backward ? as_contiguous(axis_last(b, axis_)) : Array();
+    run_rows(packed_a.bytes(), packed_b.bytes(), y.bytes());
+    if (!direct) strided_copy(view, y);
+  }
+
+ private:
+  void run_rows(const std::byte* a, const std::byte* b, std::byte* y) const {
+    const std::int64_t row_bytes = n_ * static_cast<std::int64_t>(itemsize(dtype_));
+    for_rows(rows_, n_, [&](std::int64_t first, std::int64_t rows) {
+      const std::int64_t at = first * row_bytes;
+      if (kernel_.backward) {
+        (loops_.*kernel_.backward)(rows, n_, a + at, b + at, y + at);
+      } else {
+        (loops_.*kernel_.forward)(rows, n_, a + at, y + at);
+      }
+    });
+  }
+
+  const SoftmaxKernel& kernel_;
+  int axis_;
+  std::int64_t n_, rows_;
+  DType dtype_;
+  bool in_place_;  // the rows lie one after the other in every operand
+  const SoftmaxLoops& loops_;
+};
 
 void infer_logsumexp_vjp(Call& call) {
   const Array &g = call.in[0], &x = call.in[1];
@@ -86,16 +111,30 @@ void infer_logsumexp_vjp(Call& call) {
   call.out[0] = Array::abstract(x.shape(), x.dtype());
 }
 
-void run_logsumexp_vjp(const Call& call) {
-  const Array g = as_contiguous(call.in[0]), x = as_contiguous(call.in[1]);
-  if (x.numel() == 0) return;
-  const SoftmaxLoops& loops = *impl(call).loops[static_cast<int>(x.dtype())];
-  const std::int64_t n = x.shape().back(), size = static_cast<std::int64_t>(itemsize(x.dtype()));
-  for_rows(g.numel(), n, [&](std::int64_t first, std::int64_t rows) {
-    const std::int64_t row = first * size;
-    loops.logsumexp_vjp(rows, n, g.bytes() + row, x.bytes() + row * n, call.out[0].bytes() + row * n);
-  });
-}
+class LogsumexpVjp final : public Prepared {
+ public:
+  explicit LogsumexpVjp(const Call& call)
+      : g_(call.in[0]),
+        x_(call.in[1]),
+        n_(call.in[1].shape().back()),
+        rows_(n_ == 0 ? 0 : call.in[0].numel()),
+        size_(static_cast<std::int64_t>(itemsize(call.in[1].dtype()))),
+        loops_(*impl(call).loops[static_cast<int>(call.in[1].dtype())]) {}
+
+  void run(const Call& call) const override {
+    Array buffers[2];
+    const Array &g = g_.of(call.in[0], buffers[0]), &x = x_.of(call.in[1], buffers[1]);
+    for_rows(rows_, n_, [&](std::int64_t first, std::int64_t rows) {
+      const std::int64_t row = first * size_;
+      loops_.logsumexp_vjp(rows, n_, g.bytes() + row, x.bytes() + row * n_, call.out[0].bytes() + row * n_);
+    });
+  }
+
+ private:
+  RowMajor g_, x_;
+  std::int64_t n_, rows_, size_;
+  const SoftmaxLoops& loops_;
+};
 
 double softmax_cost(const Call& call) { return 0.75 * static_cast<double>(call.out[0].numel()); }
 
@@ -124,9 +163,11 @@ void register_softmax(Registry& registry, Isa isa) {
                   1,
                   Inputs::Floating,
                   infer_softmax,
-                  {run_softmax},
+                  {run_once<Softmax>},
                   softmax_cost,
-                  kernel(forward, backward)});
+                  kernel(forward, backward),
+                  nullptr,
+                  prepare_call<Softmax>});
   };
   add("softmax", &SoftmaxLoops::softmax, nullptr);
   add("log_softmax", &SoftmaxLoops::log_softmax, nullptr);
@@ -138,9 +179,11 @@ void register_softmax(Registry& registry, Isa isa) {
                 0,
                 Inputs::Floating,
                 infer_logsumexp_vjp,
-                {run_logsumexp_vjp},
+                {run_once<LogsumexpVjp>},
                 softmax_cost,
-                kernel(nullptr, nullptr)});
+                kernel(nullptr, nullptr),
+                nullptr,
+                prepare_call<LogsumexpVjp>});
   register_cross_entropy(registry, f32, f64);
 }
 

@@ -1,8 +1,8 @@
 // Compiled once per instruction-set level; see core/isa.h for what such a file may contain.
 //
 // A long row is read twice while it lies in cache: for its maximum, and for the exponentials, 64 at a time. Short
-// rows are taken in groups, so that the exponentials run across row boundaries. The number of items in a row alone
-// decides in which order they are added.
+// rows are taken several at a time, side by side, or one after the other across row boundaries. The number of items in
+// a row alone decides in which order they are added.
 #include "softmax_loops.h"
 
 #include "math_exp.h"
@@ -12,7 +12,7 @@ namespace alice::ALICE_ISA {
 namespace {
 
 constexpr int kBlock = 64;            // exponentials at a time; a row of so many items is a long one
-constexpr std::int64_t kGroup = 512;  // items in a group of short rows
+constexpr std::int64_t kGroup = 512;  // items in a group of short rows (kBlock rows at least)
 constexpr int kLanes = 16;            // of a sum
 
 ALICE_HD float exp_of(float x) { return exp(x); }
@@ -31,6 +31,12 @@ ALICE_HD T larger(T a, T x) {
 template <class T>
 ALICE_HD T strong_mul(T a, T b) {
   return a == T(0) ? T(0) : a * b;
+}
+
+// exp(x - max). Infinite items share what there is: each counts as exp(0), the others as 0.
+template <class T>
+ALICE_HD T exp_below(T x, T max) {
+  return exp_of(max == kInfinity<T> ? (x == max ? T(0) : -kInfinity<T>) : x - max);
 }
 
 // ---- sums of rows -------------------------------------------------------------------------------------------
@@ -109,50 +115,55 @@ double sum_exp(std::int64_t n, const T* x, T max) {
   return sum.total();
 }
 
-// ---- a group of short rows ----------------------------------------------------------------------------------
+// ---- short rows ---------------------------------------------------------------------------------------------
 
+// kLanes short rows side by side: item k of row l is e[k * kLanes + l].
 template <class T>
-struct Group {
-  alignas(64) T e[kGroup];  // exp(x - max), rows side by side as in x
-  alignas(64) T max[kGroup];
-  alignas(64) double sum[kGroup];
+struct Columns {
+  alignas(64) T e[kBlock * kLanes];
+  alignas(64) T max[kLanes];
+  alignas(64) double sum[kLanes];
 
-  static std::int64_t rows(std::int64_t n) { return n > 1 ? kGroup / n : kGroup; }
-
-  void find_max(std::int64_t rows, std::int64_t n, const T* __restrict x) {
-    for (std::int64_t i = 0; i < rows; ++i) max[i] = -kInfinity<T>;
+  // Maximum and Σ exp(x - max) of `rows` ≤ kLanes rows; e becomes exp(x - max).
+  void find(std::int64_t rows, std::int64_t n, const T* __restrict x) {
+    for (std::int64_t l = 0; l < rows; ++l)
+      for (std::int64_t k = 0; k < n; ++k) e[k * kLanes + l] = x[l * n + k];
     for (std::int64_t k = 0; k < n; ++k)
-      for (std::int64_t i = 0; i < rows; ++i) max[i] = larger(max[i], x[i * n + k]);
-  }
-  void find_exp(std::int64_t rows, std::int64_t n, const T* __restrict x) {
-    for (std::int64_t i = 0; i < rows; ++i) {
-      const T top = max[i];
-      const T* from = x + i * n;
-      T* to = e + i * n;
-      if (top == kInfinity<T>) {
-        for (std::int64_t k = 0; k < n; ++k) to[k] = from[k] == top ? T(0) : -kInfinity<T>;
-      } else {
-        for (std::int64_t k = 0; k < n; ++k) to[k] = from[k] - top;
-      }
-    }
-    const std::int64_t items = rows * n, padded = (items + kLanes - 1) / kLanes * kLanes;
-    for (std::int64_t k = items; k < padded; ++k) e[k] = 0;
-    for (std::int64_t k = 0; k < padded; k += kLanes)
-      for (int l = 0; l < kLanes; ++l) e[k + l] = exp_of(e[k + l]);
-  }
-  void find_sum(std::int64_t rows, std::int64_t n) {
-    for (std::int64_t i = 0; i < rows; ++i) sum[i] = 0;
+      for (std::int64_t l = rows; l < kLanes; ++l) e[k * kLanes + l] = 0;
+    T top[kLanes];
+    double total[kLanes] = {};
+    for (int l = 0; l < kLanes; ++l) top[l] = -kInfinity<T>;
     for (std::int64_t k = 0; k < n; ++k)
-      for (std::int64_t i = 0; i < rows; ++i) sum[i] += e[i * n + k];
+#pragma GCC unroll 1  // unrolled early, these loops would not be vectorised
+      for (int l = 0; l < kLanes; ++l) top[l] = larger(top[l], e[k * kLanes + l]);
+    for (std::int64_t k = 0; k < n * kLanes; k += kLanes)
+#pragma GCC unroll 1
+      for (int l = 0; l < kLanes; ++l) e[k + l] = exp_below(e[k + l], top[l]);
+    for (std::int64_t k = 0; k < n; ++k)
+#pragma GCC unroll 1
+      for (int l = 0; l < kLanes; ++l) total[l] += static_cast<double>(e[k * kLanes + l]);
+    for (int l = 0; l < kLanes; ++l) max[l] = top[l], sum[l] = total[l];
   }
 };
 
-// Calls body(first row, rows) for groups of short rows.
+// Calls body(first row, rows) for at most `step` rows at a time.
 template <class Body>
-ALICE_HD void for_groups(std::int64_t rows, std::int64_t n, Body body) {
-  const std::int64_t step = n > 1 ? kGroup / n : kGroup;
+ALICE_HD void for_rows(std::int64_t rows, std::int64_t step, Body body) {
   for (std::int64_t i = 0; i < rows; i += step) body(i, i + step < rows ? step : rows - i);
 }
+
+// A number of each row, repeated for every item of a group of short rows that lie one after the other.
+template <class T>
+struct Spread {
+  alignas(64) T item[kGroup + kBlock];
+
+  // In ascending order of rows: what is written too far, the next row corrects.
+  void put(std::int64_t row, std::int64_t n, T value) {
+    for (std::int64_t k = 0; k < n; k += kLanes)
+#pragma GCC unroll 1
+      for (int l = 0; l < kLanes; ++l) item[row * n + k + l] = value;
+  }
+};
 
 // ---- loops --------------------------------------------------------------------------------------------------
 
@@ -162,17 +173,14 @@ struct Loops {
     const T* __restrict x = static_cast<const T*>(x_);
     T* __restrict y = static_cast<T*>(y_);
     if (n < kBlock) {
-      Group<T> group;
-      for_groups(rows, n, [&](std::int64_t first, std::int64_t count) {
-        const T* from = x + first * n;
+      Columns<T> columns;
+      for_rows(rows, kLanes, [&](std::int64_t first, std::int64_t count) {
+        columns.find(count, n, x + first * n);
         T* to = y + first * n;
-        group.find_max(count, n, from);
-        group.find_exp(count, n, from);
-        group.find_sum(count, n);
-        for (std::int64_t i = 0; i < count; ++i) {
-          const T inverse = static_cast<T>(1.0 / group.sum[i]);
-          for (std::int64_t k = 0; k < n; ++k) to[i * n + k] = group.e[i * n + k] * inverse;
-        }
+        T inverse[kLanes];
+        for (int l = 0; l < kLanes; ++l) inverse[l] = static_cast<T>(1.0 / columns.sum[l]);
+        for (std::int64_t l = 0; l < count; ++l)
+          for (std::int64_t k = 0; k < n; ++k) to[l * n + k] = columns.e[k * kLanes + l] * inverse[l];
       });
       return;
     }
@@ -194,13 +202,10 @@ struct Loops {
   // Maximum and Σ exp(x - max) of rows, into arrays of `rows` numbers `stride` apart.
   static void max_and_sum(std::int64_t rows, std::int64_t n, const T* x, T* max, double* sum) {
     if (n < kBlock) {
-      Group<T> group;
-      for_groups(rows, n, [&](std::int64_t first, std::int64_t count) {
-        const T* from = x + first * n;
-        group.find_max(count, n, from);
-        group.find_exp(count, n, from);
-        group.find_sum(count, n);
-        for (std::int64_t i = 0; i < count; ++i) max[first + i] = group.max[i], sum[first + i] = group.sum[i];
+      Columns<T> columns;
+      for_rows(rows, kLanes, [&](std::int64_t first, std::int64_t count) {
+        columns.find(count, n, x + first * n);
+        for (std::int64_t i = 0; i < count; ++i) max[first + i] = columns.max[i], sum[first + i] = columns.sum[i];
       });
       return;
     }
@@ -304,37 +309,90 @@ struct Loops {
     const T* stats = static_cast<const T*>(stats_);
     const T* q = static_cast<const T*>(q_);
     T* dx = static_cast<T*>(dx_);
-    const auto combine = [&](std::int64_t i, std::int64_t at, std::int64_t count, const T* e) {
-      const T scale = static_cast<T>(row[i].scale / static_cast<double>(stats[2 * i + 1]));
-      const T shift = static_cast<T>(row[i].shift), slope = static_cast<T>(row[i].slope);
-      T* __restrict to = dx + i * n + at;
-      const T* weight = q ? q + i * n + at : nullptr;
-      if (!row[i].live) {
-        for (std::int64_t k = 0; k < count; ++k) to[k] = T(0);
-      } else if (weight) {
-        for (std::int64_t k = 0; k < count; ++k) to[k] = (e[k] * scale - shift) - weight[k] * slope;
+    if (n < kBlock) {
+      for_rows(rows, kGroup / (n > kGroup / kBlock ? n : kGroup / kBlock), [&](std::int64_t i, std::int64_t count) {
+        short_gradient(count, n, x + i * n, stats + 2 * i, q ? q + i * n : nullptr, row + i, dx + i * n);
+      });
+    } else {
+      for (std::int64_t i = 0; i < rows; ++i)
+        long_gradient(n, x + i * n, stats + 2 * i, q ? q + i * n : nullptr, row[i], dx + i * n);
+    }
+    for (std::int64_t i = 0; i < rows; ++i)
+      if (!row[i].live)
+        for (std::int64_t k = 0; k < n; ++k) dx[i * n + k] = T(0);
+  }
+
+  static void long_gradient(std::int64_t n, const T* x, const T* stats, const T* q, const SoftmaxLoops::Row& row,
+                            T* dx) {
+    const T scale = static_cast<T>(row.scale / static_cast<double>(stats[1]));
+    const T shift = static_cast<T>(row.shift), slope = static_cast<T>(row.slope);
+    for_exp_blocks(n, x, stats[0], [&](std::int64_t at, std::int64_t count, const T* e) {
+      T* __restrict to = dx + at;
+      if (q) {
+        for (std::int64_t k = 0; k < count; ++k) to[k] = (e[k] * scale - shift) - q[at + k] * slope;
       } else if (count == kBlock) {
         for (int k = 0; k < kBlock; ++k) to[k] = e[k] * scale - shift;
       } else {
         for (std::int64_t k = 0; k < count; ++k) to[k] = e[k] * scale - shift;
       }
-    };
-    if (n < kBlock) {
-      Group<T> group;
-      for_groups(rows, n, [&](std::int64_t first, std::int64_t count) {
-        for (std::int64_t i = 0; i < count; ++i) group.max[i] = stats[2 * (first + i)];
-        group.find_exp(count, n, x + first * n);
-        for (std::int64_t i = 0; i < count; ++i) combine(first + i, 0, n, group.e + i * n);
-      });
-      return;
-    }
+    });
+  }
+
+  static void short_gradient(std::int64_t rows, std::int64_t n, const T* __restrict x, const T* stats, const T* q,
+                             const SoftmaxLoops::Row* row, T* __restrict dx) {
+    Spread<T> max, scale, shift;
+    T scales[kBlock];
     for (std::int64_t i = 0; i < rows; ++i)
-      for_exp_blocks(n, x + i * n, stats[2 * i],
-                     [&](std::int64_t k, std::int64_t count, const T* e) { combine(i, k, count, e); });
+      scales[i] = static_cast<T>(row[i].scale / static_cast<double>(stats[2 * i + 1]));
+    for (std::int64_t i = 0; i < rows; ++i) {
+      max.put(i, n, stats[2 * i]);
+      scale.put(i, n, scales[i]);
+      shift.put(i, n, static_cast<T>(row[i].shift));
+    }
+    const auto block = [&](std::int64_t k, const T* __restrict from, T* __restrict to) {
+#pragma GCC unroll 1
+      for (int l = 0; l < kLanes; ++l)
+        to[l] = exp_below(from[l], max.item[k + l]) * scale.item[k + l] - shift.item[k + l];
+    };
+    const std::int64_t items = rows * n;
+    std::int64_t k = 0;
+    for (; k + kLanes <= items; k += kLanes) block(k, x + k, dx + k);
+    if (k < items) {
+      T from[kLanes] = {}, to[kLanes];
+      for (std::int64_t l = 0; k + l < items; ++l) from[l] = x[k + l];
+      block(k, from, to);
+      for (std::int64_t l = 0; k + l < items; ++l) dx[k + l] = to[l];
+    }
+    if (!q) return;
+    for (std::int64_t i = 0; i < rows; ++i) {
+      const T slope = static_cast<T>(row[i].slope);
+      for (std::int64_t j = i * n; j < (i + 1) * n; ++j) dx[j] -= q[j] * slope;
+    }
+  }
+
+  static void sum(std::int64_t n, const double* x, double* high, double* low) {
+    if constexpr (sizeof(T) == 4) {
+      *high = sum_over(n, [&](std::int64_t k) { return x[k]; });
+      *low = 0;
+    } else {  // compensated in every lane
+      double h[kLanes] = {}, c[kLanes] = {};
+      const auto add = [](double& hi, double& lo, double term) {
+        const Pair s = two_sum(hi, term);
+        hi = s.hi, lo += s.lo;
+      };
+      std::int64_t k = 0;
+      for (; k + kLanes <= n; k += kLanes)
+#pragma GCC unroll 1
+        for (int l = 0; l < kLanes; ++l) add(h[l], c[l], x[k + l]);
+      for (int l = 0; k + l < n; ++l) add(h[l], c[l], x[k + l]);
+      for (int half = kLanes / 2; half > 0; half /= 2)
+        for (int l = 0; l < half; ++l) c[l] += c[l + half], add(h[l], c[l], h[l + half]);
+      *high = h[0], *low = c[0];
+    }
   }
 
   static constexpr SoftmaxLoops table() {
-    return {softmax, log_softmax, softmax_vjp, log_softmax_vjp, logsumexp_vjp, stats, weighted, gradient};
+    return {softmax, log_softmax, softmax_vjp, log_softmax_vjp, logsumexp_vjp, stats, weighted, gradient, sum};
   }
 };
 

@@ -31,6 +31,8 @@ struct SoftmaxLoops {
   };
   void (*gradient)(std::int64_t rows, std::int64_t n, const void* x, const void* stats, const void* q, const Row* row,
                    void* dx);
+  // high + low = Σ x, of losses: as good as T needs it.
+  void (*sum)(std::int64_t n, const double* x, double* high, double* low);
 };
 
 // clang-format off

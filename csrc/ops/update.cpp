@@ -1,8 +1,10 @@
 // Optimiser updates: one call for a whole list of parameters. The caller may pass the parameters themselves as
 // outputs; then they change in place.
+#include <vector>
+
 #include "../core/thread_pool.h"
+#include "prepared.h"
 #include "register.h"
-#include "strided_copy.h"
 #include "update_loops.h"
 
 namespace alice {
@@ -56,41 +58,70 @@ void sgd_infer(Call& call) {
   }
 }
 
-// An operand whose items lie in row-major order: the array itself, or `buffer`, which the function fills or allocates.
-const Array& readable(const Array& a, Array& buffer) { return a.is_contiguous() ? a : buffer = as_contiguous(a); }
-const Array& writable(const Array& a, Array& buffer) {
-  return a.is_contiguous() ? a : buffer = Array::empty(a.shape(), a.dtype());
-}
+class Sgd final : public Prepared {
+ public:
+  explicit Sgd(const Call& call) : n_(call.attrs[0].integer()), has_velocity_(call.attrs[1].flag()) {
+    const SgdCall sgd(call);
+    const auto& loops = *static_cast<const UpdateLoops*>(call.kernel.impl);
+    hyper_step_ = sgd.hyper().strides()[0];
+    items_.reserve(static_cast<std::size_t>(n_));
+    for (std::int64_t i = 0; i < n_; ++i) {
+      const Array& p = sgd.param(i);
+      const int dtype = p.dtype() == DType::Float64;
+      bool direct = p.is_contiguous() && sgd.grad(i).is_contiguous() && sgd.new_param(i).is_contiguous();
+      if (has_velocity_) direct &= sgd.velocity(i).is_contiguous() && sgd.new_velocity(i).is_contiguous();
+      items_.push_back({p.numel(), static_cast<std::int64_t>(itemsize(p.dtype())), direct,
+                        has_velocity_ ? loops.sgd_momentum[dtype] : loops.sgd[dtype]});
+    }
+  }
 
-void update_one(const SgdCall& sgd, std::int64_t i, const UpdateLoops& loops, const SgdHyper& hyper) {
-  Array buffers[5];
-  const Array none{};
-  const bool has_v = sgd.has_velocity;
-  const Array& p = readable(sgd.param(i), buffers[0]);
-  const Array& g = readable(sgd.grad(i), buffers[1]);
-  const Array& v = has_v ? readable(sgd.velocity(i), buffers[2]) : none;
-  const Array& p_out = writable(sgd.new_param(i), buffers[3]);
-  const Array& v_out = has_v ? writable(sgd.new_velocity(i), buffers[4]) : none;
-  const int dtype = p.dtype() == DType::Float64;
-  const SgdLoop loop = has_v ? loops.sgd_momentum[dtype] : loops.sgd[dtype];
-  const std::int64_t n = p.numel(), item = static_cast<std::int64_t>(itemsize(p.dtype()));
-  parallel_for((n + kChunkItems - 1) / kChunkItems, [&](std::int64_t chunk) {
-    const std::int64_t begin = chunk * kChunkItems;
-    auto at = [&](const Array& a) { return a.bytes() ? a.bytes() + begin * item : nullptr; };
-    loop(std::min(kChunkItems, n - begin), at(p), at(g), at(v), at(p_out), at(v_out), hyper);
-  });
-  if (&p_out == &buffers[3]) strided_copy(sgd.new_param(i), p_out);
-  if (&v_out == &buffers[4]) strided_copy(sgd.new_velocity(i), v_out);
-}
+  void run(const Call& call) const override {
+    const SgdCall sgd(call);
+    const auto* h = sgd.hyper().data<double>();
+    const SgdHyper hyper{h[0], h[hyper_step_], h[3 * hyper_step_], h[2 * hyper_step_] != 0};
+    for (std::int64_t i = 0; i < n_; ++i) {
+      const Item& item = items_[static_cast<std::size_t>(i)];
+      const Array none{};
+      const Array &v = has_velocity_ ? sgd.velocity(i) : none, &v_out = has_velocity_ ? sgd.new_velocity(i) : none;
+      if (item.direct) {
+        update(item, hyper, sgd.param(i), sgd.grad(i), v, sgd.new_param(i), v_out);
+      } else {
+        update_packed(item, hyper, sgd.param(i), sgd.grad(i), v, sgd.new_param(i), v_out);
+      }
+    }
+  }
 
-void sgd_run(const Call& call) {
-  const SgdCall sgd(call);
-  const auto& loops = *static_cast<const UpdateLoops*>(call.kernel.impl);
-  const Array packed = as_contiguous(sgd.hyper());
-  const auto* h = packed.data<double>();
-  const SgdHyper hyper{h[0], h[1], h[3], h[2] != 0};
-  for (std::int64_t i = 0; i < sgd.n; ++i) update_one(sgd, i, loops, hyper);
-}
+ private:
+  struct Item {
+    std::int64_t n, size;
+    bool direct;  // all operands are contiguous
+    SgdLoop loop;
+  };
+
+  static void update(const Item& item, const SgdHyper& hyper, const Array& p, const Array& g, const Array& v,
+                     const Array& p_out, const Array& v_out) {
+    parallel_for((item.n + kChunkItems - 1) / kChunkItems, [&](std::int64_t chunk) {
+      const std::int64_t begin = chunk * kChunkItems;
+      const auto at = [&](const Array& a) { return a.bytes() ? a.bytes() + begin * item.size : nullptr; };
+      item.loop(std::min(kChunkItems, item.n - begin), at(p), at(g), at(v), at(p_out), at(v_out), hyper);
+    });
+  }
+
+  [[gnu::noinline]] static void update_packed(const Item& item, const SgdHyper& hyper, const Array& p, const Array& g,
+                                              const Array& v, const Array& p_out, const Array& v_out) {
+    const bool has_v = v.bytes() != nullptr;
+    const Array new_p = Array::empty(p.shape(), p.dtype());
+    const Array new_v = has_v ? Array::empty(p.shape(), p.dtype()) : Array();
+    update(item, hyper, as_contiguous(p), as_contiguous(g), has_v ? as_contiguous(v) : v, new_p, new_v);
+    strided_copy(p_out, new_p);
+    if (has_v) strided_copy(v_out, new_v);
+  }
+
+  std::int64_t n_;
+  bool has_velocity_;
+  std::int64_t hyper_step_;
+  std::vector<Item> items_;
+};
 
 double update_cost(const Call& call) {
   double items = 0;
@@ -108,7 +139,8 @@ void register_update(Registry& registry, Isa isa) {
 #else
   static_cast<void>(isa);
 #endif
-  registry.add({"sgd", -1, -1, 2, Inputs::AsIs, sgd_infer, {sgd_run}, update_cost, loops});
+  registry.add(
+      {"sgd", -1, -1, 2, Inputs::AsIs, sgd_infer, {run_once<Sgd>}, update_cost, loops, nullptr, prepare_call<Sgd>});
 }
 
 }  // namespace alice

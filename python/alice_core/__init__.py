@@ -10,6 +10,7 @@ from . import data as data
 from . import losses as losses
 from . import nn as nn
 from . import optim as optim
+from . import random as random
 from . import testing as testing
 from .compile import CompiledFunction as CompiledFunction
 from .compile import Program as Program

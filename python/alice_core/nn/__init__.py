@@ -6,6 +6,7 @@ Everything here is built from public names of alice_core, as you would build it 
 from __future__ import annotations
 
 from .activations import ELU, GELU, LeakyReLU, PReLU, ReLU, Sigmoid, SiLU, Softmax, Softplus, Tanh
+from .dropout import Dropout
 from .init import manual_seed
 from .layers import MLP, Flatten, Linear, Sequential
 from .module import Module, Parameter
@@ -14,6 +15,7 @@ __all__ = [
     "ELU",
     "GELU",
     "MLP",
+    "Dropout",
     "Flatten",
     "LeakyReLU",
     "Linear",

@@ -1,0 +1,108 @@
+// Random numbers from a state that is a Tensor: int64 [key, draw]. The numbers of a draw are a pure function of it,
+// and random_advance makes the state of the next draw, so that a program that replays both moves on every time.
+#include "../core/thread_pool.h"
+#include "prepared.h"
+#include "random_loops.h"
+#include "register.h"
+
+namespace alice {
+namespace {
+
+constexpr std::int64_t kChunk = 1 << 15;  // items per chunk of parallel work, a multiple of every group
+
+const RandomLoops& impl(const Call& call) { return *static_cast<const RandomLoops*>(call.kernel.impl); }
+
+void check_state(const Call& call) {
+  const Array& state = call.in[0];
+  if (state.dtype() != DType::Int64 || !(state.shape() == Dims{2}))
+    fail(state.dtype() != DType::Int64 ? ErrorKind::DType : ErrorKind::Shape, call.kernel.name,
+         ": state must be two int64 numbers, key and draw; got shape ", state.shape(), ", dtype ", name(state.dtype()));
+}
+
+// random_bits(state; shape, first): int64. random_uniform(state; shape, dtype): floating.
+class Draw final : public Prepared {
+ public:
+  Draw(const Call& call, RandomLoop loop, std::int64_t first)
+      : loop_(loop), step_(call.in[0].strides()[0]), first_(static_cast<std::uint64_t>(first)) {}
+
+  void run(const Call& call) const override {
+    const auto* state = call.in[0].data<std::int64_t>();
+    const Array& out = call.out[0];
+    const PhiloxStream stream{static_cast<std::uint64_t>(state[0]), static_cast<std::uint64_t>(state[step_]), first_};
+    const std::int64_t n = out.numel(), size = static_cast<std::int64_t>(itemsize(out.dtype()));
+    parallel_for((n + kChunk - 1) / kChunk, [&](std::int64_t chunk) {
+      const std::int64_t begin = chunk * kChunk;
+      loop_(stream, begin, std::min(kChunk, n - begin), out.bytes() + begin * size);
+    });
+  }
+
+ private:
+  RandomLoop loop_;
+  std::int64_t step_;
+  std::uint64_t first_;
+};
+
+void infer_bits(Call& call) {
+  check_state(call);
+  checked_numel(call.attrs[0].dims());
+  call.out[0] = Array::abstract(call.attrs[0].dims(), DType::Int64);
+}
+
+std::unique_ptr<Prepared> prepare_bits(const Call& call) {
+  return std::make_unique<Draw>(call, impl(call).bits, call.attrs[1].integer());
+}
+
+void infer_uniform(Call& call) {
+  check_state(call);
+  checked_numel(call.attrs[0].dims());
+  const std::int64_t dtype = call.attrs[1].integer();
+  if (dtype != static_cast<std::int64_t>(DType::Float32) && dtype != static_cast<std::int64_t>(DType::Float64))
+    fail(ErrorKind::DType, call.kernel.name, ": dtype must be float32 or float64; got dtype number ", dtype);
+  call.out[0] = Array::abstract(call.attrs[0].dims(), static_cast<DType>(dtype));
+}
+
+std::unique_ptr<Prepared> prepare_uniform(const Call& call) {
+  const bool narrow = call.out[0].dtype() == DType::Float32;
+  return std::make_unique<Draw>(call, narrow ? impl(call).uniform : impl(call).uniform_double, 0);
+}
+
+template <std::unique_ptr<Prepared> (*kPrepare)(const Call&)>
+void run_draw(const Call& call) {
+  kPrepare(call)->run(call);
+}
+
+double draw_cost(const Call& call) { return 0.5 * static_cast<double>(call.out[0].numel()); }
+
+// random_advance(state; draws)
+void infer_advance(Call& call) {
+  check_state(call);
+  call.out[0] = Array::abstract(Dims{2}, DType::Int64);
+}
+
+void run_advance(const Call& call) {
+  const auto* state = call.in[0].data<std::int64_t>();
+  const auto draw = static_cast<std::uint64_t>(state[call.in[0].strides()[0]]);  // wraps around
+  const std::int64_t key = state[0];
+  auto* out = call.out[0].data<std::int64_t>();
+  out[0] = key;
+  out[1] = static_cast<std::int64_t>(draw + static_cast<std::uint64_t>(call.attrs[0].integer()));
+}
+
+}  // namespace
+
+void register_random(Registry& registry, [[maybe_unused]] Isa isa) {
+  const RandomLoops* loops = &baseline::random_loops();
+#if defined(__x86_64__)
+  if (isa == Isa::Avx2) loops = &avx2::random_loops();
+  if (isa == Isa::Avx512) loops = &avx512::random_loops();
+#endif
+  const auto add = [&](const char* name, void (*infer)(Call&), void (*run)(const Call&),
+                       decltype(&prepare_bits) prepare) {
+    registry.add({name, 1, 1, 2, Inputs::AsIs, infer, {run}, draw_cost, loops, nullptr, prepare});
+  };
+  add("random_bits", infer_bits, run_draw<prepare_bits>, prepare_bits);
+  add("random_uniform", infer_uniform, run_draw<prepare_uniform>, prepare_uniform);
+  registry.add({"random_advance", 1, 1, 1, Inputs::AsIs, infer_advance, {run_advance}, streaming_cost});
+}
+
+}  // namespace alice

@@ -1,0 +1,134 @@
+// How a reduction walks its array: decided by shape, strides and axes alone.
+//
+// The axes are put into the form [kept and outer][rows][columns]: `columns` is the trailing run of kept axes, `rows`
+// the run of reduced axes before it, and what is left are kept and (outer) reduced axes. Each result takes in its
+// items in row-major order of the reduced axes.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+
+#include "../core/array.h"
+#include "reduce_loops.h"
+
+namespace alice {
+
+inline constexpr std::int64_t kReduceTile = 512;       // results whose states are alive at once, on the stack
+inline constexpr std::int64_t kReduceSegment = 4096;   // items of a row, or of narrow columns, folded at once
+inline constexpr std::int64_t kReduceChunk = 1 << 16;  // items per chunk of parallel work
+inline constexpr std::int64_t kReduceParts = 32;       // into which the items of few results are divided, at most
+
+// Axes walked in row-major order; neighbours that step as one axis are merged.
+struct AxisGroup {
+  std::int64_t size = 1;
+  Dims extents, strides;
+
+  void add(std::int64_t extent, std::int64_t stride) {
+    size *= extent;
+    const int last = extents.size() - 1;
+    if (last >= 0 && strides[last] == stride * extent) {
+      extents[last] *= extent;
+      strides[last] = stride;
+    } else {
+      extents.push_back(extent);
+      strides.push_back(stride);
+    }
+  }
+  bool linear() const { return extents.size() <= 1; }
+  std::int64_t step() const { return extents.empty() ? 1 : strides.back(); }  // of the last axis
+  std::int64_t run() const { return extents.empty() ? 1 : extents.back(); }   // its extent
+  std::int64_t offset(std::int64_t index) const {
+    if (linear()) return index * step();
+    std::int64_t at = 0;
+    for (int i = extents.size() - 1; i >= 0; --i) {
+      at += index % extents[i] * strides[i];
+      index /= extents[i];
+    }
+    return at;
+  }
+};
+
+// Neighbouring results: the states, and the numbers that a second fold reads. They lie in one row of columns.
+struct ReduceTile {
+  std::int64_t first, count;
+  std::int64_t base;  // offset of the first item of the first result; of no use where results lie in rows
+  std::byte* a;
+  std::byte* b;
+  double* c;
+};
+
+struct ReducePlan {
+  AxisGroup kept, outer, rows, columns;
+  std::int64_t results = 1, items = 1;  // items per result
+  bool by_rows;                         // there is one column
+
+  // The items of a result are cut into units: segments of `segment` rows.
+  std::int64_t segment, segments, units;
+  // The results are cut into tiles: of one row of columns each, or of as many rows as keep a tile in cache.
+  std::int64_t width, step, tiles_per_row, tiles;
+  // Either every tile is finished by the one who folds it, `tiles_per_chunk` by each; or, few results of many items,
+  // the items are divided into `parts`, and the states of the parts merged in order.
+  std::int64_t parts, chunks, tiles_per_chunk;
+
+  ReducePlan(const Dims& shape, const Dims& strides, const Dims& reduced) {
+    int axes[kMaxRank], n = 0;  // those of size 1 do not matter
+    for (int i = 0; i < shape.size(); ++i) {
+      (reduced[i] ? items : results) *= shape[i];
+      if (shape[i] != 1) axes[n++] = i;
+    }
+    int columns_begin = n;
+    while (columns_begin > 0 && !reduced[axes[columns_begin - 1]]) --columns_begin;
+    int rows_begin = columns_begin;
+    while (rows_begin > 0 && reduced[axes[rows_begin - 1]]) --rows_begin;
+    for (int k = 0; k < n; ++k) {
+      const int i = axes[k];
+      AxisGroup& group = k >= columns_begin ? columns : k >= rows_begin ? rows : reduced[i] ? outer : kept;
+      group.add(shape[i], strides[i]);
+    }
+    by_rows = columns.size == 1;
+    if (results > 0) divide();
+  }
+
+  // Whether the loops can read the inner block where it lies.
+  bool readable() const {
+    if (items == 0) return true;
+    if (!rows.linear() || !columns.linear()) return false;
+    if (by_rows) return rows.size == 1 || rows.step() == 1;
+    return columns.step() == 1 && (!narrow() || rows.size == 1 || rows.step() == columns.size);
+  }
+  bool narrow() const { return columns.size < kNarrow; }
+
+  void locate(std::int64_t tile, ReduceTile& t) const {
+    const std::int64_t row = tile / tiles_per_row, column = tile % tiles_per_row * step;
+    t.first = row * width + column;
+    t.count = std::min(step, width - column);
+    t.base = by_rows ? 0 : kept.offset(row) + column;
+  }
+
+ private:
+  void divide() {
+    const std::int64_t total = results * items, some_items = std::max<std::int64_t>(items, 1);
+    segment = by_rows    ? kReduceSegment
+              : narrow() ? kReduceSegment / columns.size
+                         : std::max<std::int64_t>(kNarrow, kReduceChunk / columns.size);
+    segments = (rows.size + segment - 1) / segment;
+    units = items == 0 ? 0 : outer.size * segments;
+
+    width = by_rows ? results : columns.size;
+    step = by_rows ? std::clamp<std::int64_t>(kReduceChunk / some_items, 1, kReduceTile) : kReduceTile;
+    tiles_per_row = (width + step - 1) / step;
+    tiles = results / width * tiles_per_row;
+
+    parts = chunks = 1;
+    tiles_per_chunk = tiles;
+    if (2 * total < kReduceChunk) return;
+    if (tiles < kReduceParts / 2 && total >= 2 * kReduceChunk)
+      parts = std::max<std::int64_t>(1, std::min({units, total / kReduceChunk, kReduceParts / tiles}));
+    const std::int64_t group = std::max<std::int64_t>(1, tiles * kReduceChunk / total);
+    chunks = (tiles + group - 1) / group;
+    tiles_per_chunk = (tiles + chunks - 1) / chunks;
+  }
+};
+
+}  // namespace alice

@@ -1,0 +1,309 @@
+"""Random numbers that belong to a trace: their state is a Tensor, so a compiled function draws new ones at each call.
+
+The numbers of one draw are a pure function of the state, two int64 numbers: a *key* (the seed) and the number of the
+*draw*. Drawing is two primitives, one that reads the state and one that moves it to the next draw, in place. Element i
+depends on key, draw and i alone: neither threads, nor the instruction set, nor compiling change a bit.
+
+Source: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011 (Philox4x32-10).
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Sequence
+from operator import index as as_int
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import alice_core as ac
+
+from . import _core
+from .errors import DTypeError
+from .ops.creation import _shape
+from .primitive import Primitive
+from .tensor import Tensor, asarray, float32, float64, tensor
+
+if TYPE_CHECKING:
+    from .tensor import DTypeLike
+
+__all__ = ["Generator", "advance", "bernoulli", "bits", "default_generator", "normal", "seed", "uniform", "unit"]
+
+_bits = Primitive("random_bits", saves=(), differentiable=False)
+_uniform = Primitive("random_uniform", saves=(), differentiable=False)
+_advance = Primitive("random_advance", saves=(), differentiable=False)
+
+
+def _signed(number: int) -> int:
+    """The int64 with the low 64 bits of a number."""
+    number &= (1 << 64) - 1
+    return number - (1 << 64) if number >> 63 else number
+
+
+def _floating(op: str, dtype: DTypeLike) -> np.dtype[Any]:
+    wanted: np.dtype[Any] = np.dtype(dtype)
+    if wanted not in (float32, float64):
+        raise DTypeError(f"{op}: dtype must be float32 or float64; got {wanted}")
+    return wanted
+
+
+def bits(state: Tensor, /, shape: int | Sequence[int], first: int = 0) -> Tensor:
+    """The bits themselves: int64 numbers that take every value equally often.
+
+    Blocks of 128 bits, from block ``first`` on, are those of Philox4x32-10 with the counter words ``(low, high)`` of
+    the block's number and ``(low, high)`` of the draw's, and the key words ``(low, high)`` of the key. Sixteen blocks
+    stand side by side: element ``32 g + l`` for l < 16 is the first half of block ``16 g + l``, element
+    ``32 g + 16 + l`` the second half.
+
+    Parameters
+    ----------
+    state : Tensor, shape (2,), int64
+        Key and draw.
+    shape : int or tuple of int
+    first : int
+        The first block.
+
+    Returns
+    -------
+    Tensor, shape ``shape``, int64
+
+    Raises
+    ------
+    ShapeError, DTypeError
+        If the state or the shape is none.
+
+    Examples
+    --------
+    >>> import alice_core as ac
+    >>> hex(ac.random.bits(ac.tensor([0, 0]), ()).item())
+    '-0x1e963a7299d8172b'
+    """
+    result: Tensor = _bits(asarray(state), _shape("bits", shape), _signed(as_int(first)))
+    return result
+
+
+def unit(state: Tensor, /, shape: int | Sequence[int], dtype: DTypeLike = float32) -> Tensor:
+    """Numbers that are uniform in [0, 1): multiples of 2^-24 (float32) or 2^-53 (float64), all equally likely.
+
+    A float32 number is the upper 24 bits of a word, with four words of sixteen blocks side by side as in :func:`bits`;
+    a float64 number is made of the upper 27 and 26 bits of the two words of such a pair, second word first.
+
+    Parameters
+    ----------
+    state : Tensor, shape (2,), int64
+        Key and draw.
+    shape : int or tuple of int
+    dtype : floating dtype
+
+    Returns
+    -------
+    Tensor, shape ``shape``
+
+    Raises
+    ------
+    ShapeError, DTypeError
+        If the state or the shape is none, or the dtype is not floating.
+
+    Examples
+    --------
+    >>> import alice_core as ac
+    >>> ac.random.unit(ac.tensor([0, 0]), 3)
+    Tensor([0.39904642, 0.97224116, 0.01944941], dtype=float32)
+    """
+    result: Tensor = _uniform(asarray(state), _shape("unit", shape), _floating("unit", dtype))
+    return result
+
+
+def advance(state: Tensor, /, draws: int = 1) -> Tensor:
+    """The state of a later draw of the same key.
+
+    Parameters
+    ----------
+    state : Tensor, shape (2,), int64
+        Key and draw.
+    draws : int
+
+    Returns
+    -------
+    Tensor, shape (2,), int64
+
+    Raises
+    ------
+    ShapeError, DTypeError
+        If the state is none.
+
+    Examples
+    --------
+    >>> import alice_core as ac
+    >>> ac.random.advance(ac.tensor([7, 1])).tolist()
+    [7, 2]
+    """
+    result: Tensor = _advance(asarray(state), _signed(as_int(draws)))
+    return result
+
+
+class Generator:
+    """A stream of random numbers. Every call takes the numbers of one draw and moves on to the next.
+
+    In a compiled function the state is captured by reference: each call draws new numbers, the same ones that the
+    function would have drawn without compiling, and leaves the generator where it would have left it.
+
+    Parameters
+    ----------
+    seed : int, optional
+        The key, of which 64 bits count. None: one from the operating system.
+
+    Examples
+    --------
+    >>> import alice_core as ac
+    >>> g = ac.random.Generator(0)
+    >>> g.uniform(2), g.uniform(2)
+    (Tensor([0.39904642, 0.97224116], dtype=float32), Tensor([0.5166791 , 0.79096925], dtype=float32))
+    >>> saved = g.state
+    >>> a = g.normal((2, 3))
+    >>> g.state = saved
+    >>> ac.all(g.normal((2, 3)) == a).item()
+    True
+    """
+
+    def __init__(self, seed: int | None = None) -> None:
+        self._state = tensor(np.zeros(2, np.int64))
+        self.seed(seed)
+
+    def seed(self, seed: int | None = None) -> None:
+        """Start anew: the first draw of another key, or of one from the operating system for None."""
+        key = int.from_bytes(os.urandom(8), "little") if seed is None else as_int(seed)
+        self.state = (key, 0)
+
+    @property
+    def state(self) -> tuple[int, int]:
+        """Key and number of the next draw; may be set to what it was earlier."""
+        key, draw = self._state.tolist()
+        return key, draw
+
+    @state.setter
+    def state(self, state: tuple[int, int]) -> None:
+        key, draw = state
+        self._state.assign_(np.array([_signed(as_int(key)), _signed(as_int(draw))], dtype=np.int64))
+
+    def _draw(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Tensor:
+        numbers: Tensor = _uniform(self._state, shape, dtype)
+        _core.update("random_advance", [self._state], (1,), [self._state])
+        return numbers
+
+    def uniform(
+        self, shape: int | Sequence[int] = (), low: float = 0.0, high: float = 1.0, dtype: DTypeLike = float32
+    ) -> Tensor:
+        """Uniform numbers in [low, high): ``low + (high - low) * u`` with u as :func:`unit` gives it.
+
+        Parameters
+        ----------
+        shape : int or tuple of int
+        low, high : float or Tensor that broadcasts to the shape
+            Rounding may turn the largest results into ``high``, unless they are 0 and 1.
+        dtype : floating dtype
+
+        Returns
+        -------
+        Tensor, shape ``shape``
+
+        Raises
+        ------
+        ShapeError, DTypeError
+            If the shape is none or the dtype is not floating.
+        """
+        u = self._draw(_shape("uniform", shape), _floating("uniform", dtype))
+        if isinstance(low, (int, float)) and isinstance(high, (int, float)):
+            return u if (low, high) == (0, 1) else low + (high - low) * u
+        return low + (high - low) * u
+
+    def normal(
+        self, shape: int | Sequence[int] = (), mean: float = 0.0, std: float = 1.0, dtype: DTypeLike = float32
+    ) -> Tensor:
+        """Normal numbers, by the transform of Box and Muller: ``sqrt(-2 log(1 - u)) cos(2 pi v)`` of uniform u, v.
+
+        Parameters
+        ----------
+        shape : int or tuple of int
+        mean, std : float or Tensor that broadcasts to the shape
+        dtype : floating dtype
+
+        Returns
+        -------
+        Tensor, shape ``shape``
+            At most 5.8 (float32) or 8.6 (float64) standard deviations from the mean.
+
+        Raises
+        ------
+        ShapeError, DTypeError
+            If the shape is none or the dtype is not floating.
+
+        Source
+        ------
+        Box, Muller, "A note on the generation of random normal deviates", 1958.
+        """
+        u = self._draw((2, *_shape("normal", shape)), _floating("normal", dtype))
+        z = ac.sqrt(-2.0 * ac.log1p(-u[0])) * ac.cos((2.0 * math.pi) * u[1])
+        if isinstance(mean, (int, float)) and isinstance(std, (int, float)):
+            return z if (mean, std) == (0, 1) else mean + std * z
+        return mean + std * z
+
+    def bernoulli(self, shape: int | Sequence[int] = (), p: float = 0.5) -> Tensor:
+        """True with probability ``p``, else False: ``u < p`` with a float32 u as :func:`unit` gives it.
+
+        Parameters
+        ----------
+        shape : int or tuple of int
+        p : float or Tensor that broadcasts to the shape
+            From 0 to 1; rounded up to a multiple of 2^-24.
+
+        Returns
+        -------
+        Tensor, shape ``shape``, bool
+
+        Raises
+        ------
+        ShapeError
+            If the shape is none.
+        ValueError
+            If p is a number, but no probability.
+        """
+        if isinstance(p, (int, float)) and not 0 <= p <= 1:
+            raise ValueError(f"bernoulli: p must be a probability, from 0 to 1; got {p!r}")
+        return self._draw(_shape("bernoulli", shape), float32) < p
+
+    def __repr__(self) -> str:
+        return "Generator(key={}, draw={})".format(*self.state)
+
+
+#: What the functions of this module draw from, and layers that were given no generator of their own.
+default_generator = Generator()
+
+
+def seed(seed: int | None = None) -> None:
+    """Start the common generator anew; None takes a seed from the operating system, as at the start.
+
+    Examples
+    --------
+    >>> import alice_core as ac
+    >>> ac.random.seed(0)
+    >>> ac.random.uniform(2)
+    Tensor([0.39904642, 0.97224116], dtype=float32)
+    """
+    default_generator.seed(seed)
+
+
+def uniform(shape: int | Sequence[int] = (), low: float = 0.0, high: float = 1.0, dtype: DTypeLike = float32) -> Tensor:
+    """:meth:`Generator.uniform` of the common generator."""
+    return default_generator.uniform(shape, low, high, dtype)
+
+
+def normal(shape: int | Sequence[int] = (), mean: float = 0.0, std: float = 1.0, dtype: DTypeLike = float32) -> Tensor:
+    """:meth:`Generator.normal` of the common generator."""
+    return default_generator.normal(shape, mean, std, dtype)
+
+
+def bernoulli(shape: int | Sequence[int] = (), p: float = 0.5) -> Tensor:
+    """:meth:`Generator.bernoulli` of the common generator."""
+    return default_generator.bernoulli(shape, p)
