@@ -122,6 +122,8 @@ def test_any_shape_and_layout(
         ((100_000,), (100_000,)),
         ((900, 900), (900,)),
         ((9000,), (9000, 30)),
+        ((2060, 500), (500, 530)),
+        ((130, 3), (3, 3000)),
     ],
 )
 def test_threads_change_no_bit(a_shape: tuple[int, ...], b_shape: tuple[int, ...], dtype: str) -> None:
@@ -135,6 +137,18 @@ def test_threads_change_no_bit(a_shape: tuple[int, ...], b_shape: tuple[int, ...
     step = 1 if ac.build_config()["isa"] != "baseline" else 2
     for other in results[::step]:
         assert other.numpy().tobytes() == results[0].numpy().tobytes()
+
+
+@pytest.mark.parametrize(("m", "k", "n"), [(16, 32, 2), (128, 32, 10), (33, 20, 1), (70, 900, 31), (2000, 40, 3)])
+def test_narrow_results_keep_their_bits(m: int, k: int, n: int) -> None:
+    """The gradient of a narrow layer's weights is computed transposed where that is faster."""
+    rng = np.random.default_rng(9)
+    for dtype in ("float32", "float64"):
+        a, b = numbers(rng, (m, k), dtype), numbers(rng, (k, n), dtype)
+        got = transposed(a) @ contiguous(b)
+        check(got, a, b)
+        if ac.build_config()["isa"] != "baseline":
+            assert got.numpy().tobytes() == (contiguous(a) @ contiguous(b)).numpy().tobytes()
 
 
 def test_an_item_depends_on_its_row_and_column_alone() -> None:

@@ -47,7 +47,35 @@ int initial_threads() {
   return available_cpus();
 }
 
-// One round of work. Workers take chunk numbers from `next`; the owner waits until `done` reaches `chunks`.
+using Clock = std::chrono::steady_clock;
+
+// A woken thread takes some 50 microseconds to run on a virtual CPU that was idle: threads look this long for what
+// they wait for before they sleep.
+constexpr auto kPatience = std::chrono::microseconds(200);
+
+void relax() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+// Waits for ready() until patience ends, and says whether it came.
+template <class Ready>
+bool spin_for(Ready&& ready) {
+  const auto give_up = Clock::now() + kPatience;
+  do {
+    for (int i = 0; i < 32; ++i) {
+      if (ready()) return true;
+      relax();
+    }
+  } while (Clock::now() < give_up);
+  return ready();
+}
+
+// One round of work. Workers take chunk numbers from `next`; the owner takes chunks too, and then waits until no
+// worker computes one.
 class Pool {
  public:
   int size() const { return size_; }
@@ -72,17 +100,23 @@ class Pool {
       context_ = context;
       chunks_ = chunks;
       next_.store(0, std::memory_order_relaxed);
-      active_ = 0;
       open_ = true;
-      ++round_;
-      round_seen_.store(round_, std::memory_order_release);
+      round_.fetch_add(1, std::memory_order_release);
     }
+    keep_workers_off(current_cpu());
     wake_.notify_all();
     work();
     // No chunk is left to take: refuse late workers, and wait for those that still compute one.
-    std::unique_lock lock(mutex_);
-    open_ = false;
-    idle_.wait(lock, [&] { return active_ == 0; });
+    {
+      std::lock_guard lock(mutex_);
+      open_ = false;
+    }
+    const auto idle = [&] { return active_.load(std::memory_order_acquire) == 0; };
+    if (!spin_for(idle)) {
+      keep_workers_off(-1);  // another process has taken a worker's CPU: it may finish on this one
+      std::unique_lock lock(mutex_);
+      idle_.wait(lock, idle);
+    }
     inside_ = false;
   }
 
@@ -108,14 +142,38 @@ class Pool {
   }
 
   void start_workers() {
-    while (static_cast<int>(workers_.size()) < size_ - 1) workers_.emplace_back([this] { loop(); });
+    while (static_cast<int>(workers_.size()) < size_ - 1) {
+      workers_.emplace_back([this] { loop(); });
+      avoided_cpu_ = -1;
+    }
+  }
+
+  // Keeps the workers off one CPU (-1: off none). That is the owner's while it works: some schedulers would leave a
+  // thread that the owner woke there, to wait until the owner has done all the work.
+  void keep_workers_off([[maybe_unused]] int cpu) {
+#ifdef __linux__
+    if (cpu == avoided_cpu_) return;
+    avoided_cpu_ = cpu;
+    cpu_set_t others;
+    if (cpu >= CPU_SETSIZE || sched_getaffinity(0, sizeof others, &others) != 0) return;
+    if (cpu >= 0 && CPU_COUNT(&others) > 1) CPU_CLR(cpu, &others);
+    for (std::thread& t : workers_) pthread_setaffinity_np(t.native_handle(), sizeof others, &others);
+#endif
+  }
+
+  static int current_cpu() {
+#ifdef __linux__
+    return sched_getcpu();
+#else
+    return -1;
+#endif
   }
 
   void stop_workers() {
     {
       std::lock_guard lock(mutex_);
       stop_ = true;
-      round_seen_.store(++round_, std::memory_order_release);
+      round_.fetch_add(1, std::memory_order_release);
     }
     wake_.notify_all();
     for (std::thread& t : workers_) t.join();
@@ -128,37 +186,37 @@ class Pool {
     std::uint64_t seen;
     {
       std::lock_guard lock(mutex_);
-      seen = open_ ? round_ - 1 : round_;
+      seen = open_ ? round_ - 1 : round_.load();
     }
+    const auto next_round = [&] { return round_.load(std::memory_order_acquire) != seen; };
     for (;;) {
-      // Rounds often follow each other closely: look for the next one for a while before sleeping.
-      const auto give_up = std::chrono::steady_clock::now() + std::chrono::microseconds(20);
-      while (round_seen_.load(std::memory_order_acquire) == seen && std::chrono::steady_clock::now() < give_up)
-        std::this_thread::yield();
+      spin_for(next_round);  // rounds often follow each other closely
       {
         std::unique_lock lock(mutex_);
-        wake_.wait(lock, [&] { return stop_ || round_ != seen; });  // a new worker may meet stop_ first
+        wake_.wait(lock, [&] { return stop_ || next_round(); });  // a new worker may meet stop_ first
         seen = round_;
         if (stop_) return;
         if (!open_) continue;  // the round ended before this worker woke
         ++active_;
       }
       work();
-      std::lock_guard lock(mutex_);
-      if (--active_ == 0) idle_.notify_one();
+      if (active_.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+        std::lock_guard lock(mutex_);
+        idle_.notify_one();
+      }
     }
   }
 
   int size_ = initial_threads();
   std::mutex owner_;  // held by the thread whose work the pool does
-  std::mutex mutex_;  // guards the fields below
+  std::mutex mutex_;  // guards the fields below, some of which are watched without it
   std::condition_variable wake_, idle_;
   std::vector<std::thread> workers_;
-  std::uint64_t round_ = 0;
-  std::atomic<std::uint64_t> round_seen_{0};  // copy of round_ that workers can watch without the lock
+  int avoided_cpu_ = -1;
+  std::atomic<std::uint64_t> round_{0};
   std::int64_t chunks_ = 0;
-  int active_ = 0;     // workers inside work()
-  bool open_ = false;  // may workers still join the round?
+  std::atomic<int> active_{0};  // workers inside work()
+  bool open_ = false;           // may workers still join the round?
   bool stop_ = false;
   std::atomic<std::int64_t> next_{0};
   void (*body_)(void*, std::int64_t) = nullptr;

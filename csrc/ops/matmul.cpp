@@ -1,5 +1,6 @@
 // matmul: NumPy's semantics. One-dimensional operands are vectors, leading dimensions are batches and broadcast.
 #include <algorithm>
+#include <memory>
 
 #include "../core/error.h"
 #include "../core/thread_pool.h"
@@ -107,13 +108,13 @@ struct Batches {
 template <class T>
 Matrix<T> left(const Array& a) {
   const Dims& s = a.strides();
-  return a.rank() == 1 ? Matrix<T>{a.data<T>(), 0, s[0]} : Matrix<T>{a.data<T>(), s[a.rank() - 2], s.back()};
+  return a.rank() == 1 ? Matrix<T>{nullptr, 0, s[0]} : Matrix<T>{nullptr, s[a.rank() - 2], s.back()};
 }
 
 template <class T>
 Matrix<T> right(const Array& b) {
   const Dims& s = b.strides();
-  return b.rank() == 1 ? Matrix<T>{b.data<T>(), s[0], 0} : Matrix<T>{b.data<T>(), s[b.rank() - 2], s.back()};
+  return b.rank() == 1 ? Matrix<T>{nullptr, s[0], 0} : Matrix<T>{nullptr, s[b.rank() - 2], s.back()};
 }
 
 // Calls body(first, last) for runs of items, several to a chunk when one of them is little work; an item that
@@ -130,56 +131,102 @@ void for_items(int64_t items, double chunks_per_item, Body&& body) {
                [&](int64_t chunk) { body(chunk * per_chunk, std::min(items, (chunk + 1) * per_chunk)); });
 }
 
+// A call with floating operands: what its shapes and strides decide.
 template <class T>
-void multiply(const Products<T>& products, Shape s, const Array& a_in, const Array& b_in, T* c) {
-  Matrix<T> a = left<T>(a_in), b = right<T>(b_in);
-  Batches batches(s, a_in, b_in);
-  // With one b for all, the batch is only more rows: C's follow each other, and A's do where its strides say so.
-  const bool more_rows = s.b_shared && batches.rank > 0;
-  const bool product = s.n > 1 && (s.m > 1 || more_rows);
-  const bool dot = s.n == 1 && s.m == 1 && !more_rows;
-  if (s.b_shared) {
-    while (batches.rank > 0) {
-      const int last = batches.rank - 1;
-      if (s.m != 1 && batches.a_step[last] != s.m * a.row) break;
-      if (s.m == 1) a.row = batches.a_step[last];
-      s.m *= batches.extent[last];
-      --batches.rank;
+class Product {
+ public:
+  Product(const Products<T>& products, const Shape& s, const Array& a, const Array& b)
+      : products_(products), m_(s.m), n_(s.n), k_(s.k), a_(left<T>(a)), b_(right<T>(b)), batches_(s, a, b) {
+    // With one b for all, the batch is only more rows: C's follow each other, and A's do where its strides say so.
+    const bool more_rows = s.b_shared && batches_.rank > 0;
+    kind_ =
+        n_ > 1 ? (m_ > 1 || more_rows ? Kind::Matrix : Kind::Row) : (m_ > 1 || more_rows ? Kind::Column : Kind::Dot);
+    upright_ = b.rank() > 1;
+    while (s.b_shared && batches_.rank > 0) {
+      const int last = batches_.rank - 1;
+      if (s.m != 1 && batches_.a_step[last] != m_ * a_.row) break;
+      if (m_ == 1) a_.row = batches_.a_step[last];
+      m_ *= batches_.extent[last];
+      --batches_.rank;
+    }
+    if (m_ == 0 || n_ == 0) items_ = 0;
+    for (int i = 0; i < batches_.rank; ++i) items_ *= batches_.extent[i];
+    plan_ = products.plan(m_, kind_ == Kind::Matrix ? n_ : 0, k_, a_, b_);
+    one_matrix_ = items_ == 1 && kind_ != Kind::Dot && (upright_ || a.rank() <= 2);
+  }
+
+  // The result is one matrix, or one row or column, and not a batch of them.
+  bool one_matrix() const { return one_matrix_; }
+
+  void run(const T* a, const T* b, T* c, const Epilogue* then = nullptr) const {
+    if (items_ == 1) {
+      item(a, b, c, then);
+      return;
+    }
+    const double multiplies = static_cast<double>(m_) * static_cast<double>(n_) * static_cast<double>(k_);
+    const double chunk = static_cast<double>(kind_ == Kind::Matrix ? kChunkMultiplies : kChunkElements);
+    for_items(items_, multiplies / chunk, [&](int64_t first, int64_t last) {
+      // Runs of items at equal steps go down in one call.
+      const bool even = batches_.rank == 1;
+      const int64_t a_step = even ? batches_.a_step[0] : 0, b_step = even ? batches_.b_step[0] : 0;
+      const int64_t run = even ? last - first : 1;
+      for (int64_t i = first; i < last; i += run) {
+        int64_t a_at, b_at;
+        batches_.offsets(i, a_at, b_at);
+        T* ci = c + i * m_ * n_;
+        if (kind_ == Kind::Matrix) {
+          products_.gemm_batch(plan_, run, a + a_at, a_step, b + b_at, b_step, ci);
+          continue;
+        }
+        for (int64_t r = 0; r < run; ++r) item(a + a_at + r * a_step, b + b_at + r * b_step, ci + r * m_ * n_, nullptr);
+      }
+    });
+  }
+
+ private:
+  enum class Kind : std::uint8_t { Matrix, Row, Column, Dot };  // of each result
+
+  void item(const T* a, const T* b, T* c, const Epilogue* then) const {
+    switch (kind_) {
+      case Kind::Matrix: return products_.gemm(plan_, a, b, c, then);
+      case Kind::Row: return products_.gemv(n_, k_, b_.at(b).transposed(), a, a_.col, c, then, false);
+      case Kind::Column: return products_.gemv(m_, k_, a_.at(a), b, b_.row, c, then, upright_);
+      case Kind::Dot: return products_.dot(k_, a, a_.col, b, b_.row, c);
     }
   }
-  int64_t items = 1;
-  for (int i = 0; i < batches.rank; ++i) items *= batches.extent[i];
-  const double multiplies = static_cast<double>(s.m) * static_cast<double>(s.n) * static_cast<double>(s.k);
-  const double chunks = multiplies / static_cast<double>(product ? kChunkMultiplies : kChunkElements);
-  for_items(items, chunks, [&](int64_t first, int64_t last) {
-    // Runs of items at equal steps go down in one call.
-    const int64_t run = batches.rank <= 1 ? last - first : 1;
-    for (int64_t item = first; item < last; item += run) {
-      int64_t a_at, b_at;
-      batches.offsets(item, a_at, b_at);
-      Matrix<T> ai{a.data + a_at, a.row, a.col}, bi{b.data + b_at, b.row, b.col};
-      const int64_t a_step = batches.rank == 1 ? batches.a_step[0] : 0;
-      const int64_t b_step = batches.rank == 1 ? batches.b_step[0] : 0;
-      T* ci = c + item * s.m * s.n;
-      if (product) {
-        products.gemm_batch(run, s.m, s.n, s.k, ai, a_step, bi, b_step, ci);
-        continue;
-      }
-      for (int64_t i = 0; i < run; ++i, ai.data += a_step, bi.data += b_step, ci += s.m * s.n) {
-        if (s.n > 1)
-          products.gemv(s.n, s.k, bi.transposed(), ai.data, ai.col, ci);
-        else if (dot)
-          products.dot(s.k, ai.data, ai.col, bi.data, bi.row, ci);
-        else
-          products.gemv(s.m, s.k, ai, bi.data, bi.row, ci);
-      }
-    }
-  });
-}
+
+  const Products<T>& products_;
+  int64_t m_, n_, k_;
+  Matrix<T> a_, b_;  // the strides
+  Batches batches_;
+  int64_t items_ = 1;
+  Kind kind_;
+  bool upright_;  // a column's elements are rows, as in a result with a last axis of extent 1
+  bool one_matrix_;
+  GemmPlan<T> plan_;
+};
+
+template <class T>
+class PreparedProduct : public Prepared {
+ public:
+  PreparedProduct(const Products<T>& products, const Shape& s, const Array& a, const Array& b)
+      : product_(products, s, a, b) {}
+
+  void run(const Call& call) const override { multiply(call, nullptr); }
+  bool takes_epilogue() const override { return product_.one_matrix(); }
+  void run_then(const Call& call, const Epilogue& epilogue) const override { multiply(call, &epilogue); }
+
+ private:
+  void multiply(const Call& call, const Epilogue* then) const {
+    product_.run(call.in[0].data<T>(), call.in[1].data<T>(), call.out[0].data<T>(), then);
+  }
+
+  Product<T> product_;
+};
 
 template <class T>
 void multiply(IntegerGemm<T> gemm, const Shape& s, const Array& a_in, const Array& b_in, T* c) {
-  const Matrix<T> a = left<T>(a_in), b = right<T>(b_in);
+  const Matrix<T> a = left<T>(a_in).at(a_in.data<T>()), b = right<T>(b_in).at(b_in.data<T>());
   const Batches batches(s, a_in, b_in);
   const double row_work = static_cast<double>(s.n) * static_cast<double>(s.k);
   for_items(s.batches() * s.m, row_work / static_cast<double>(kChunkElements), [&](int64_t first, int64_t last) {
@@ -199,6 +246,11 @@ struct Level {
 
 const Level& level_of(const Call& call) { return *static_cast<const Level*>(call.kernel.impl); }
 
+template <class T>
+void multiply(const Products<T>& products, const Shape& s, const Array& a, const Array& b, T* c) {
+  Product<T>(products, s, a, b).run(a.data<T>(), b.data<T>(), c);
+}
+
 void run(const Call& call) {
   const Array &a = call.in[0], &b = call.in[1], &out = call.out[0];
   if (out.numel() == 0) return;
@@ -211,6 +263,21 @@ void run(const Call& call) {
     case DType::Int32: return multiply(level.table.i32, s, a, b, out.data<std::int32_t>());
     default: return multiply(level.table.i64, s, a, b, out.data<std::int64_t>());
   }
+}
+
+// Integer products: there is little to prepare beside the work.
+class Unprepared : public Prepared {
+ public:
+  void run(const Call& call) const override { alice::run(call); }
+};
+
+std::unique_ptr<Prepared> prepare(const Call& call) {
+  const Array &a = call.in[0], &b = call.in[1];
+  const Shape s = shape_of(a.shape(), b.shape());
+  const Level& level = level_of(call);
+  if (a.dtype() == DType::Float32) return std::make_unique<PreparedProduct<float>>(level.f32, s, a, b);
+  if (a.dtype() == DType::Float64) return std::make_unique<PreparedProduct<double>>(level.f64, s, a, b);
+  return std::make_unique<Unprepared>();
 }
 
 double cost(const Call& call) {
@@ -235,7 +302,7 @@ void register_matmul(Registry& registry, Isa isa) {
   static const MatmulTable& table = table_for(isa);
   const bool use_blas = isa == Isa::Baseline;
   static const Level level{{table.f32, use_blas}, {table.f64, use_blas}, table};
-  registry.add({"matmul", 2, 1, 0, Inputs::Numeric, infer, {run}, cost, &level});
+  registry.add({"matmul", 2, 1, 0, Inputs::Numeric, infer, {run}, cost, &level, nullptr, prepare});
 }
 
 }  // namespace alice

@@ -24,9 +24,11 @@ constexpr int64_t kPackStep = 16;  // columns
 constexpr int64_t kBlasTile = 512;
 constexpr int64_t kBlasMultiplies = 32 * 32 * 32;
 
-// Narrow products are turned from this depth on, and up to this size of C.
-constexpr int64_t kTurnDepth = 64;
-constexpr int64_t kTurnItems = 1 << 16;
+// What turning a block of C costs, as wide and high as a vector is long: in multiplications of vectors.
+constexpr int64_t kTurnCost = 160;
+
+// A result, or part of one, that stays in L2 for the one who waits for it.
+constexpr int64_t kPartItems = 1 << 16;
 
 constexpr int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
@@ -63,21 +65,27 @@ T* scratch(int slot, int64_t count) {
   return static_cast<T*>(memory[slot].of(static_cast<std::size_t>(count) * sizeof(T)));
 }
 
+// All of C[m, n] is there.
+void finished(const Epilogue* then, int64_t m, int64_t n) {
+  if (then) then->done(then->context, 0, m, 0, n);
+}
+
 }  // namespace
 
 // Nothing to pack, to cut or to share: such products spend their time in the loops, not on planning.
 template <class T>
 bool Products<T>::small(int64_t m, int64_t n, int64_t k, const Matrix<T>& b) const {
-  return k > 0 && k <= kDepth<T> && b.col == 1 && m < kPackRows && multiplies(m, n, k) < 2.0 * kChunkMultiplies &&
-         !to_blas(m, n, k);
+  return k <= kDepth<T> && b.col == 1 && m < kPackRows && m * n <= kPartItems &&
+         multiplies(m, n, k) < 2.0 * kChunkMultiplies;
 }
 
 // C = A B with few columns would leave lanes of the vectors empty. Where A's columns are contiguous (the gradient of
 // a layer's weights), C transposed = B transposed A transposed fills them, and has the same bits.
 template <class T>
 bool Products<T>::turned(int64_t m, int64_t n, int64_t k, const Matrix<T>& a) const {
-  return a.row == 1 && n < loops_.columns && n != loops_.columns / 2 && m >= 2 * loops_.columns && k >= kTurnDepth &&
-         m * n <= kTurnItems && !to_blas(m, n, k);
+  if (a.row != 1 || n >= loops_.columns || m * n > kPartItems) return false;
+  const int64_t width = loops_.columns / 2, across = ceil_div(n, width), down = ceil_div(m, width);
+  return k * (m * across - n * down) > kTurnCost * across * down;
 }
 
 template <class T>
@@ -86,48 +94,71 @@ bool Products<T>::to_blas(int64_t m, int64_t n, int64_t k) const {
 }
 
 template <class T>
-void Products<T>::gemm(int64_t m, int64_t n, int64_t k, Matrix<T> a, Matrix<T> b, T* c) const {
-  if (m == 0 || n == 0) return;
-  if (k == 0) {
-    std::fill_n(c, m * n, T{0});
-  } else if (turned(m, n, k, a)) {
-    T* c_turned = scratch<T>(2, m * n);
-    gemm(n, m, k, b.transposed(), a.transposed(), c_turned);
-    loops_.pack(n, m, c_turned, m, 1, c, n);
-  } else if (small(m, n, k, b)) {
-    loops_.gemm({m, n, k, a.data, a.row, a.col, 0, b.data, b.row, loops_.columns, c, n, false});
+GemmPlan<T> Products<T>::plan(int64_t m, int64_t n, int64_t k, Matrix<T> a, Matrix<T> b) const {
+  using Path = typename GemmPlan<T>::Path;
+  GemmPlan<T> plan{Path::Blocked, false, m, n, k, a, b, {}};
+  if (m == 0 || n == 0) {
+    plan.path = Path::Empty;
+  } else if (k == 0) {
+    plan.path = Path::Zero;
   } else if (to_blas(m, n, k)) {
-    by_blas(m, n, k, a, b, c);
+    plan.path = Path::Blas;
   } else {
-    blocked(m, n, k, a, b, c);
+    if (turned(m, n, k, a)) plan = {Path::Blocked, true, n, m, k, b.transposed(), a.transposed(), {}};
+    if (small(plan.m, plan.n, k, plan.b)) {
+      plan.path = Path::Direct;
+      plan.block = {plan.m,         plan.n, k,     plan.a.row, plan.a.col, 0, plan.b.row,
+                    loops_.columns, plan.n, false, 1,          0,          0, m * n};
+    }
+  }
+  return plan;
+}
+
+template <class T>
+void Products<T>::gemm(const GemmPlan<T>& plan, const T* a, const T* b, T* c, const Epilogue* then) const {
+  if (!plan.turned) return compute(plan, a, b, c, then);
+  T* c_turned = scratch<T>(2, plan.m * plan.n);
+  compute(plan, b, a, c_turned, nullptr);
+  loops_.pack(plan.m, plan.n, c_turned, plan.n, 1, c, plan.m);
+  finished(then, plan.n, plan.m);
+}
+
+template <class T>
+void Products<T>::compute(const GemmPlan<T>& plan, const T* a, const T* b, T* c, const Epilogue* then) const {
+  switch (plan.path) {
+    case GemmPlan<T>::Path::Empty: return;
+    case GemmPlan<T>::Path::Zero: std::fill_n(c, plan.m * plan.n, T{0}); return finished(then, plan.m, plan.n);
+    case GemmPlan<T>::Path::Direct: loops_.gemm(plan.block, a, b, c); return finished(then, plan.m, plan.n);
+    case GemmPlan<T>::Path::Blocked: return blocked(plan, a, b, c, then);
+    case GemmPlan<T>::Path::Blas: return by_blas(plan, a, b, c, then);
   }
 }
 
 template <class T>
-void Products<T>::gemm_batch(int64_t items, int64_t m, int64_t n, int64_t k, Matrix<T> a, int64_t a_item, Matrix<T> b,
+void Products<T>::gemm_batch(const GemmPlan<T>& plan, int64_t items, const T* a, int64_t a_item, const T* b,
                              int64_t b_item, T* c) const {
-  if (small(m, n, k, b)) {
-    loops_.gemm(
-        {m, n, k, a.data, a.row, a.col, 0, b.data, b.row, loops_.columns, c, n, false, items, a_item, b_item, m * n});
-    return;
+  if (plan.path == GemmPlan<T>::Path::Direct && !plan.turned) {
+    GemmBlock<T> block = plan.block;
+    block.items = items;
+    block.a_item = a_item;
+    block.b_item = b_item;
+    return loops_.gemm(block, a, b, c);
   }
-  for (int64_t i = 0; i < items; ++i) {
-    gemm(m, n, k, a, b, c);
-    a.data += a_item;
-    b.data += b_item;
-    c += m * n;
-  }
+  for (int64_t i = 0; i < items; ++i, a += a_item, b += b_item, c += plan.m * plan.n) gemm(plan, a, b, c, nullptr);
 }
 
 // Loops, from the outside: bands of rows, depth blocks, slices of columns, and chunks for the threads.
 template <class T>
-void Products<T>::blocked(int64_t m, int64_t n, int64_t k, Matrix<T> a, Matrix<T> b, T* c) const {
+void Products<T>::blocked(const GemmPlan<T>& plan, const T* a_data, const T* b_data, T* c, const Epilogue* then) const {
+  const int64_t m = plan.m, n = plan.n, k = plan.k;
+  const Matrix<T> a = plan.a.at(a_data), b = plan.b.at(b_data);
   const int64_t tile_rows = loops_.rows, panel = loops_.columns;
   const int64_t slice = kSliceBytes / static_cast<int64_t>(sizeof(T));
   const int64_t depths = ceil_div(k, kDepth<T>);
   const bool pack_b = b.col != 1 || m >= kPackRows;
   const bool pack_a = n >= kPackColumns && m >= kPackRows;
-  const int64_t band = pack_a ? kBandRows / tile_rows * tile_rows : m;
+  // Bands of equal height, of whole tiles: a low one would pack all of B for little.
+  const int64_t bands = pack_a ? ceil_div(m, kBandRows) : 1, band = ceil_div(ceil_div(m, bands), tile_rows) * tile_rows;
   for (int64_t i0 = 0; i0 < m; i0 += band) {
     const int64_t mi = std::min(band, m - i0), tiles = ceil_div(mi, tile_rows);
     for (int64_t d = 0; d < depths; ++d) {
@@ -138,28 +169,28 @@ void Products<T>::blocked(int64_t m, int64_t n, int64_t k, Matrix<T> a, Matrix<T
         const int64_t nj = std::min(slice, n - j0), panels = ceil_div(nj, panel);
         Matrix<T> bd = b.from(k0, j0);
         if (pack_b) bd = pack_panels(scratch<T>(0, panels * panel * nk), nj, nk, panel, bd.transposed()).transposed();
-        // Chunks: whole row tiles across the slice, and parts of it only when there are too few rows.
-        const int64_t fill = std::max<int64_t>(4, ceil_div(kChunkMultiplies, nj * nk * tile_rows));
+        // Chunks: row tiles across the slice, and across parts of it only where even one is too much work.
+        const int64_t fill = std::clamp<int64_t>(ceil_div(kChunkMultiplies, nj * nk * tile_rows), 1,
+                                                 std::max<int64_t>(1, kPartItems / (nj * tile_rows)));
         const int64_t down = ceil_div(tiles, fill), rows = ceil_div(tiles, down) * tile_rows;
-        const int64_t wide = std::max<int64_t>(1, kChunkMultiplies / (rows * nk * panel));  // panels in a chunk
-        const int64_t across = ceil_div(panels, wide);
+        const int64_t most = std::max<int64_t>(1, 2 * kChunkMultiplies / (rows * nk * panel));  // panels in a chunk
+        const int64_t across = ceil_div(panels, most), wide = ceil_div(panels, across);
         parallel_for(ceil_div(mi, rows) * across, [&](int64_t chunk) {
           const int64_t i = chunk / across * rows, j = chunk % across * wide * panel;
           GemmBlock<T> block{};
           block.m = std::min(rows, mi - i);
           block.n = std::min(wide * panel, nj - j);
           block.k = nk;
-          block.a = ad.data + i * (pack_a ? nk : ad.row);
           block.a_row = ad.row;
           block.a_col = ad.col;
           block.a_panel = pack_a ? tile_rows * nk : 0;
-          block.b = bd.data + j * (pack_b ? nk : 1);
           block.b_row = bd.row;
           block.b_panel = panel * (pack_b ? nk : 1);
-          block.c = c + (i0 + i) * n + j0 + j;
           block.c_row = n;
           block.accumulate = d > 0;
-          loops_.gemm(block);
+          loops_.gemm(block, ad.data + i * (pack_a ? nk : ad.row), bd.data + j * (pack_b ? nk : 1),
+                      c + (i0 + i) * n + j0 + j);
+          if (then && d + 1 == depths) then->done(then->context, i0 + i, i0 + i + block.m, j0 + j, j0 + j + block.n);
         });
       }
     }
@@ -184,7 +215,9 @@ Matrix<T> Products<T>::pack_panels(T* out, int64_t m, int64_t k, int64_t height,
 }
 
 template <class T>
-void Products<T>::by_blas(int64_t m, int64_t n, int64_t k, Matrix<T> a, Matrix<T> b, T* c) const {
+void Products<T>::by_blas(const GemmPlan<T>& plan, const T* a_data, const T* b_data, T* c, const Epilogue* then) const {
+  const int64_t m = plan.m, n = plan.n, k = plan.k;
+  Matrix<T> a = plan.a.at(a_data), b = plan.b.at(b_data);
   // What BLAS cannot read in place (negative, zero or no unit stride) is copied.
   std::unique_ptr<T[]> copies[2];
   const auto readable = [](Matrix<T> x, int64_t rows, int64_t cols, std::unique_ptr<T[]>& copy) -> Matrix<T> {
@@ -200,13 +233,18 @@ void Products<T>::by_blas(int64_t m, int64_t n, int64_t k, Matrix<T> a, Matrix<T
   parallel_for(down * across, [&](int64_t chunk) {
     const int64_t i = chunk / across * kBlasTile, j = chunk % across * kBlasTile;
     const Matrix<T> ai = a.from(i, 0), bj = b.from(0, j);
-    blas::gemm(std::min(kBlasTile, m - i), std::min(kBlasTile, n - j), k, {ai.data, ai.row, ai.col},
-               {bj.data, bj.row, bj.col}, c + i * n + j, n);
+    const int64_t mi = std::min(kBlasTile, m - i), nj = std::min(kBlasTile, n - j);
+    blas::gemm(mi, nj, k, {ai.data, ai.row, ai.col}, {bj.data, bj.row, bj.col}, c + i * n + j, n);
+    if (then) then->done(then->context, i, i + mi, j, j + nj);
   });
 }
 
 template <class T>
-void Products<T>::gemv(int64_t m, int64_t k, Matrix<T> a, const T* x, int64_t x_step, T* y) const {
+void Products<T>::gemv(int64_t m, int64_t k, Matrix<T> a, const T* x, int64_t x_step, T* y, const Epilogue* then,
+                       bool upright) const {
+  const auto finished = [&](int64_t i0, int64_t i1) {
+    if (then && i1 > i0) upright ? then->done(then->context, i0, i1, 0, 1) : then->done(then->context, 0, 1, i0, i1);
+  };
   if (k == 0) std::fill_n(y, m, T{0});
   if (k == 1) a.col = 1;  // the stride over a single column says nothing
   const bool copy = a.col != 1 && a.row != 1;
@@ -239,7 +277,9 @@ void Products<T>::gemv(int64_t m, int64_t k, Matrix<T> a, const T* x, int64_t x_
         loops_.gemv(block);
       }
     }
+    if (m > kPartItems) finished(i0, i1);
   });
+  if (m <= kPartItems || k == 0) finished(0, m);
 }
 
 template <class T>

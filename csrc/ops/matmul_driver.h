@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "../core/isa.h"
+#include "../core/kernel.h"
 #include "matmul_loops.h"
 
 namespace alice {
@@ -16,24 +17,45 @@ struct Matrix {
   std::int64_t row, col;  // in elements
   Matrix transposed() const { return {data, col, row}; }
   Matrix from(std::int64_t i, std::int64_t j) const { return {data + i * row + j * col, row, col}; }
+  Matrix at(const T* other) const { return {other, row, col}; }
 };
 
 // Work that one thread should do before another is worth waking: about 25 microseconds.
 inline constexpr std::int64_t kChunkMultiplies = std::int64_t{1} << 21;  // of a product, in cache
 inline constexpr std::int64_t kChunkElements = std::int64_t{1} << 16;    // of a matrix that is read once
 
+// C[m, n] = A[m, k] B[k, n] for fixed extents and strides: what is decided before the data is there.
+template <class T>
+struct GemmPlan {
+  enum class Path : std::uint8_t {
+    Empty,    // no element
+    Zero,     // sums of nothing
+    Direct,   // one call of the loops, operands in place
+    Blocked,  // in cache blocks, packed where that pays
+    Blas,
+  };
+  Path path;
+  bool turned;           // the loops compute C transposed = B transposed A transposed
+  std::int64_t m, n, k;  // what follows describes the product that the loops compute
+  Matrix<T> a, b;        // the strides
+  GemmBlock<T> block;    // for Direct
+};
+
 template <class T>
 class Products {
  public:
   Products(const MatmulLoops<T>& loops, bool use_blas) : loops_(loops), use_blas_(use_blas) {}
 
-  // C[m, n] = A[m, k] B[k, n]; C is contiguous. Any extent may be 0.
-  void gemm(std::int64_t m, std::int64_t n, std::int64_t k, Matrix<T> a, Matrix<T> b, T* c) const;
+  // Any extent may be 0. Only the strides of a and b count.
+  GemmPlan<T> plan(std::int64_t m, std::int64_t n, std::int64_t k, Matrix<T> a, Matrix<T> b) const;
+  // C is contiguous. `then`, if there is one, hears of every part of C.
+  void gemm(const GemmPlan<T>& plan, const T* a, const T* b, T* c, const Epilogue* then) const;
   // The same for several products whose operands follow each other at equal steps, on this thread.
-  void gemm_batch(std::int64_t items, std::int64_t m, std::int64_t n, std::int64_t k, Matrix<T> a, std::int64_t a_item,
-                  Matrix<T> b, std::int64_t b_item, T* c) const;
-  // y[m] = A[m, k] x[k].
-  void gemv(std::int64_t m, std::int64_t k, Matrix<T> a, const T* x, std::int64_t x_step, T* y) const;
+  void gemm_batch(const GemmPlan<T>& plan, std::int64_t items, const T* a, std::int64_t a_item, const T* b,
+                  std::int64_t b_item, T* c) const;
+  // y[m] = A[m, k] x[k]. `then` sees y as one row, or as one column if `upright`.
+  void gemv(std::int64_t m, std::int64_t k, Matrix<T> a, const T* x, std::int64_t x_step, T* y, const Epilogue* then,
+            bool upright) const;
   // y[0] = x[k] . w[k].
   void dot(std::int64_t k, const T* x, std::int64_t x_step, const T* w, std::int64_t w_step, T* y) const;
 
@@ -41,9 +63,10 @@ class Products {
   bool small(std::int64_t m, std::int64_t n, std::int64_t k, const Matrix<T>& b) const;
   bool turned(std::int64_t m, std::int64_t n, std::int64_t k, const Matrix<T>& a) const;
   bool to_blas(std::int64_t m, std::int64_t n, std::int64_t k) const;
-  void blocked(std::int64_t m, std::int64_t n, std::int64_t k, Matrix<T> a, Matrix<T> b, T* c) const;
+  void compute(const GemmPlan<T>& plan, const T* a, const T* b, T* c, const Epilogue* then) const;
+  void blocked(const GemmPlan<T>& plan, const T* a, const T* b, T* c, const Epilogue* then) const;
   Matrix<T> pack_panels(T* out, std::int64_t m, std::int64_t k, std::int64_t height, Matrix<T> x) const;
-  void by_blas(std::int64_t m, std::int64_t n, std::int64_t k, Matrix<T> a, Matrix<T> b, T* c) const;
+  void by_blas(const GemmPlan<T>& plan, const T* a, const T* b, T* c, const Epilogue* then) const;
 
   const MatmulLoops<T>& loops_;
   bool use_blas_;

@@ -24,6 +24,9 @@ constexpr int kWide = 6, kNarrow = 12;
 #endif
 
 constexpr int kPrefetchDepth = 64;
+// So many steps of k ahead of its use the full tile, mostly one of packed operands, asks for B: the panel may lie in
+// the cache of the core that packed it.
+constexpr int kPrefetchAhead = 12;
 
 template <class T>
 struct Tile {
@@ -69,6 +72,10 @@ void tile(const Tile<T>& t) {
 #pragma GCC unroll 2
     for (int v = 0; v < Vectors; ++v)
       bv[v] = Masked && v == Vectors - 1 ? V::load(b + v * V::kWidth, mask) : V::load(b + v * V::kWidth);
+    if (Rows == kWide && Vectors == 2) {
+      __builtin_prefetch(b + kPrefetchAhead * b_row);
+      __builtin_prefetch(b + kPrefetchAhead * b_row + V::kWidth);
+    }
     b += b_row;
 #pragma GCC unroll 6
     for (int g = 0; g < kGroups; ++g) asm("" : "+r"(a[g]));  // keeps the compiler from one pointer per row
@@ -174,7 +181,7 @@ void pack(std::int64_t ni, std::int64_t nj, const T* in, std::int64_t in_i, std:
 
 // Row tiles outside, panels of B inside: a tile of A stays in L1 while the panels stream from L2.
 template <class T>
-void gemm(const GemmBlock<T>& g) {
+void gemm(const GemmBlock<T>& g, const T* a, const T* b, T* c) {
   constexpr int W = Vec<T>::kWidth, kColumns = 2 * W;
   // Packed tiles are kWide high; in place all are of equal height, give or take one row.
   const std::int64_t count = g.n <= W && !g.a_panel ? (g.m + kNarrow - 1) / kNarrow : (g.m + kWide - 1) / kWide;
@@ -184,7 +191,7 @@ void gemm(const GemmBlock<T>& g) {
   const TileFn<T>* whole_tiles = tiles_for<T>(kColumns);
   const TileFn<T>* rest_tiles = tiles_for<T>(rest);
   const int rest_tail = static_cast<int>((rest + W - 1) % W + 1);
-  Tile<T> t{g.k, g.a, g.a_row, g.a_col, g.b, g.b_row, g.c, g.c_row, rest_tail, g.accumulate};
+  Tile<T> t{g.k, a, g.a_row, g.a_col, b, g.b_row, c, g.c_row, rest_tail, g.accumulate};
 
   if (count == 1 && whole + (rest > 0) == 1) {  // one tile an item
     const TileFn<T> only = (rest ? rest_tiles : whole_tiles)[g.m - 1];
@@ -197,16 +204,16 @@ void gemm(const GemmBlock<T>& g) {
     return;
   }
   for (std::int64_t i = 0; i < g.items; ++i) {
-    t.a = g.a + i * g.a_item;
-    T* c = g.c + i * g.c_item;
+    t.a = a + i * g.a_item;
+    T* row = c + i * g.c_item;
     for (std::int64_t n = 0, left = g.m; n < count; ++n) {
       const std::int64_t wanted = height + (n < higher), rows = left < wanted ? left : wanted;
-      t.b = g.b + i * g.b_item;
-      t.c = c;
+      t.b = b + i * g.b_item;
+      t.c = row;
       for (std::int64_t p = 0; p < whole; ++p, t.b += g.b_panel, t.c += kColumns) whole_tiles[rows - 1](t);
       if (rest) rest_tiles[rows - 1](t);
       t.a += g.a_panel ? g.a_panel : rows * g.a_row;
-      c += rows * g.c_row;
+      row += rows * g.c_row;
       left -= rows;
     }
   }

@@ -13,15 +13,11 @@ namespace alice {
 // A is read in place through any strides, or packed in panels of MatmulLoops::rows rows (a_row = 1, a_col = rows,
 // a_panel = rows * k). B is read in panels of MatmulLoops::columns columns: in place when its rows are contiguous
 // (b_panel = columns), or packed (b_row = columns, b_panel = columns * k).
-// What is done to a finished tile of C before it is stored (bias, activation) will be one more member here.
 template <class T>
 struct GemmBlock {
   std::int64_t m, n, k;
-  const T* a;
   std::int64_t a_row, a_col, a_panel;  // a_panel is 0 for A in place
-  const T* b;
   std::int64_t b_row, b_panel;
-  T* c;
   std::int64_t c_row;
   bool accumulate;
   std::int64_t items = 1, a_item = 0, b_item = 0, c_item = 0;  // how many, and the steps from one to the next
@@ -41,7 +37,7 @@ struct GemvBlock {
 template <class T>
 struct MatmulLoops {
   int rows, columns;  // the register tile
-  void (*gemm)(const GemmBlock<T>&);
+  void (*gemm)(const GemmBlock<T>&, const T* a, const T* b, T* c);
   void (*gemv)(const GemvBlock<T>&);
   T (*dot)(std::int64_t k, const T* x, const T* y);  // both contiguous
   // out[j * ld + i] = in[i * in_i + j * in_j] for i < ni, j < nj: a panel of A or B.
