@@ -20,6 +20,12 @@ const Kernel* Registry::find(std::string_view name) const {
   return it == kernels_.end() ? nullptr : *it;
 }
 
+Loop Registry::both(Loop first, Loop second, int operand) const {
+  for (const LoopPair& p : pairs_)
+    if (p.first == first && p.second == second && p.operand == operand) return p.both;
+  return nullptr;
+}
+
 void evaluate(Call& call) {
   call.kernel.infer(call);
   for (const Array& a : call.in)

@@ -56,6 +56,14 @@ enum class Inputs : std::uint8_t {
 // n elements of every operand in, n results out, all contiguous. An operand may be the result itself.
 using Loop = void (*)(std::int64_t n, void* out, const void* const* in, const double* params);
 
+// Two loops as one, where the second reads the first's result as its operand number `operand`. Its operands are those
+// of the first, then the second's other one; its results have the bits of the two.
+struct LoopPair {
+  Loop first, second;
+  int operand;
+  Loop both;
+};
+
 // A call that is nothing but one loop over broadcast operands, so that it can be run tile by tile among others.
 struct Elementwise {
   Loop loop = nullptr;  // null: this call is something else
@@ -118,7 +126,11 @@ class Registry {
   const Kernel* find(std::string_view name) const;
   const std::vector<const Kernel*>& all() const { return kernels_; }
 
+  void add(const LoopPair& pair) { pairs_.push_back(pair); }
+  Loop both(Loop first, Loop second, int operand) const;  // null if there is no such loop
+
  private:
+  std::vector<LoopPair> pairs_;
   std::vector<const Kernel*> kernels_;
 };
 

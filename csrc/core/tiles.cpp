@@ -8,7 +8,7 @@ namespace alice {
 namespace {
 
 constexpr std::int64_t kScratch = 32 * 1024;  // of one thread: what lies between the loops fits the nearest cache
-constexpr std::int64_t kLongestTile = 2048;
+constexpr std::int64_t kLongestTile = 512;    // with what lies in memory beside it, a few of them fit too
 constexpr std::int64_t kTileStep = 16;
 constexpr std::int64_t kLongRow = 64;  // shorter rows are gathered: a loop call should have something to do
 constexpr int kMaxValues = 192;
@@ -64,7 +64,42 @@ void Tiles::choose_readings() {
       v.reading = rows && v.operand.row() >= kLongRow ? Reading::Rows : Reading::Gathered;
 }
 
+// Is what a step writes into a buffer read by the step behind it, once, and by nobody else?
+bool Tiles::dies_in_next(std::size_t step) const {
+  const int value = steps_[step].out;
+  if (values_[static_cast<std::size_t>(value)].role != Role::Buffer) return false;
+  const auto reads = [&](const Step& s) { return std::count(s.in, s.in + s.n_in, value); };
+  if (reads(steps_[step + 1]) != 1) return false;
+  if (steps_[step + 1].out == value) return true;
+  for (std::size_t later = step + 2; later < steps_.size(); ++later) {
+    if (reads(steps_[later])) return false;
+    if (steps_[later].out == value) return true;
+  }
+  return true;
+}
+
+// Neighbouring steps for which there is one loop become one.
+void Tiles::join_steps() {
+  std::vector<Step> joined;
+  for (std::size_t i = 0; i < steps_.size(); ++i) {
+    Step s = steps_[i];
+    if (i + 1 < steps_.size() && dies_in_next(i)) {
+      const Step& next = steps_[i + 1];
+      const int operand = static_cast<int>(std::find(next.in, next.in + next.n_in, s.out) - next.in);
+      if (Loop both = Registry::instance().both(s.work.loop, next.work.loop, operand)) {
+        s.work = {both, {}, 0.6 * (s.work.cost + next.work.cost)};
+        s.in[s.n_in++] = next.in[1 - operand];
+        s.out = next.out;
+        ++i;
+      }
+    }
+    joined.push_back(s);
+  }
+  steps_ = std::move(joined);
+}
+
 void Tiles::finish() {
+  join_steps();
   for (const Step& s : steps_) cost_ += s.work.cost;
   for (Value& v : values_) {
     item_ = std::max(item_, v.item);

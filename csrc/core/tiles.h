@@ -61,6 +61,8 @@ class Tiles {
   };
   std::int64_t limit(std::int64_t n, std::int64_t at) const;
   void choose_readings();
+  void join_steps();
+  bool dies_in_next(std::size_t step) const;
 
   Dims shape_;
   std::int64_t size_ = 1, tile_ = 0;

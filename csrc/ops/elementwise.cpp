@@ -217,14 +217,15 @@ void register_elementwise(Registry& registry, Isa isa) {
           {row->name, row->n_in, 1, row->n_params, row->inputs, elementwise_infer, {run}, elementwise_cost, row, loop});
     }
   };
-  const auto add_level = [&](ElementwiseTable (*const(&tables)[5])(), const CastTable& casts) {
+  const auto add_level = [&](ElementwiseTable (*const(&tables)[5])(), const CastTable& casts, PairTable pairs) {
     for (auto table : tables) add(table());
+    for (int i = 0; i < pairs.count; ++i) registry.add(pairs.pairs[i]);
     registry.add({"astype", 1, 1, 1, Inputs::AsIs, cast_infer, {cast_run}, streaming_cost, &casts, cast_loop});
   };
 #define ALICE_ADD_LEVEL(level)                                                                                       \
   add_level({level::arithmetic_table, level::comparison_table, level::transcendental_table, level::derivative_table, \
              level::activation_table},                                                                               \
-            level::cast_table())
+            level::cast_table(), level::arithmetic_pairs())
 #if defined(__x86_64__)
   if (isa == Isa::Avx512) return ALICE_ADD_LEVEL(avx512);
   if (isa == Isa::Avx2) return ALICE_ADD_LEVEL(avx2);

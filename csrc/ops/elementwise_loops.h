@@ -29,6 +29,12 @@ struct ElementwiseTable {
   int count;
 };
 
+// Pairs of cheap loops, for which reading and writing what lies between them is half of the work.
+struct PairTable {
+  const LoopPair* pairs;
+  int count;
+};
+
 // A cast from one dtype to another: [from][to].
 struct CastTable {
   Loop loops[kDTypeCount][kDTypeCount];
@@ -37,6 +43,7 @@ struct CastTable {
 #define ALICE_DECLARE_ELEMENTWISE(level)   \
   namespace level {                        \
   ElementwiseTable arithmetic_table();     \
+  PairTable arithmetic_pairs();            \
   ElementwiseTable comparison_table();     \
   ElementwiseTable transcendental_table(); \
   ElementwiseTable derivative_table();     \

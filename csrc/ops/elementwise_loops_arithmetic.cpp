@@ -1,4 +1,6 @@
 // Arithmetic, rounding, extremes, selection: the rows that every dtype has.
+#include <iterator>
+
 #include "elementwise.h"
 #include "elementwise_run.h"
 
@@ -44,8 +46,42 @@ constexpr ElementwiseRow kRows[] = {
       loop<Where, double, bool, double, double>}},
 };
 
+// The second functor after the first, whose result is its operand number At.
+template <class First, class Second, int At>
+struct Then {
+  template <class T>
+  ALICE_HD T operator()(T x, T y, T other) const {
+    return join(First{}(x, y), other);
+  }
+  template <class T>
+  ALICE_HD T operator()(T x, T other) const {
+    return join(First{}(x), other);
+  }
+  template <class T>
+  ALICE_HD static T join(T inner, T other) {
+    return At == 0 ? Second{}(inner, other) : Second{}(other, inner);
+  }
+};
+
+template <class First, int N, class Second, int At, class T>
+constexpr LoopPair pair() {
+  return {SameLoop<First, N, T, false>::value, SameLoop<Second, 2, T, false>::value, At,
+          SameLoop<Then<First, Second, At>, N + 1, T, false>::value};
+}
+
+#define ALICE_PAIRS(First, N, Second)                                                                          \
+  pair<First, N, Second, 0, float>(), pair<First, N, Second, 1, float>(), pair<First, N, Second, 0, double>(), \
+      pair<First, N, Second, 1, double>()
+#define ALICE_PAIRS_BEFORE(Second)                                                                 \
+  ALICE_PAIRS(Add, 2, Second), ALICE_PAIRS(Subtract, 2, Second), ALICE_PAIRS(Multiply, 2, Second), \
+      ALICE_PAIRS(Negative, 1, Second)
+constexpr LoopPair kPairs[] = {ALICE_PAIRS_BEFORE(Add), ALICE_PAIRS_BEFORE(Subtract), ALICE_PAIRS_BEFORE(Multiply)};
+#undef ALICE_PAIRS_BEFORE
+#undef ALICE_PAIRS
+
 }  // namespace
 
+PairTable arithmetic_pairs() { return {kPairs, static_cast<int>(std::size(kPairs))}; }
 ElementwiseTable arithmetic_table() { return table_of(kRows); }
 
 }  // namespace alice::ALICE_ISA

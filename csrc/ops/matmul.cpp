@@ -144,7 +144,7 @@ class Product {
     upright_ = b.rank() > 1;
     while (s.b_shared && batches_.rank > 0) {
       const int last = batches_.rank - 1;
-      if (s.m != 1 && batches_.a_step[last] != m_ * a_.row) break;
+      if (m_ != 1 && batches_.a_step[last] != m_ * a_.row) break;
       if (m_ == 1) a_.row = batches_.a_step[last];
       m_ *= batches_.extent[last];
       --batches_.rank;
