@@ -1,0 +1,498 @@
+"""One template per public op: how a random program (``random_programs.py``) may call it.
+
+A template gets the :class:`Maker` that writes the program, chooses operands from what the program has so far (or asks
+for new arguments), and returns an expression. It need not be certain that the call is valid: the maker evaluates the
+expression and drops what raises. Names of operands tell what they are: ``x3`` a Tensor argument, ``n3`` a NumPy array,
+``k3`` a number, ``p3`` a parameter, ``s3`` state, ``c3`` a captured constant, ``v3`` a result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from random_programs import Maker
+
+__all__ = ["ELEMENTWISE", "EXCLUDED", "TEMPLATES"]
+
+Template = Callable[["Maker"], str]
+
+#: Public functions that no program calls, each with the reason.
+EXCLUDED = {
+    "nonzero": "the shape of its result depends on values; TraceError is tested in test_compile.py",
+    "empty": "its elements have no particular value",
+}
+
+_FLOAT_UNARY = (
+    "exp expm1 exp2 log log1p log2 log10 sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh erf erfc sqrt "
+    "rsqrt reciprocal relu relu6 selu sigmoid log_sigmoid softplus silu isnan isinf isfinite"
+)
+_NUMERIC_UNARY = "abs negative sign square floor ceil round trunc"
+_OPERATORS = {
+    "add": "+",
+    "subtract": "-",
+    "multiply": "*",
+    "divide": "/",
+    "floor_divide": "//",
+    "remainder": "%",
+    "pow": "**",
+    "equal": "==",
+    "not_equal": "!=",
+    "less": "<",
+    "less_equal": "<=",
+    "greater": ">",
+    "greater_equal": ">=",
+}
+_NUMPY_UFUNCS = {"exp", "tanh", "log1p", "sqrt", "negative", "square", "floor", "add", "multiply", "maximum", "less"}
+
+
+def _unary(name: str, kinds: str) -> Template:
+    def template(g: Maker) -> str:
+        x = g.operand(kinds)
+        if name in _NUMPY_UFUNCS and g.is_tensor(x) and g.chance(0.1):
+            return f"np.{name}({x})"
+        if name == "negative" and g.is_tensor(x) and g.chance(0.5):
+            return f"-{x}"
+        return f"ac.{name}({x})"
+
+    return template
+
+
+def _with_number(name: str, option: str, *numbers: float) -> Template:
+    def template(g: Maker) -> str:
+        chosen = f", {option}={g.pick(numbers)}" if g.chance(0.7) else ""
+        return f"ac.{name}({g.operand('f')}{chosen})"
+
+    return template
+
+
+def _binary(name: str, kinds: str) -> Template:
+    def template(g: Maker) -> str:
+        x, y = g.pair(kinds)
+        operator = _OPERATORS.get(name)
+        if operator and not g.is_numpy(x, y) and g.chance(0.5):
+            return f"({x} {operator} {y})"
+        if name in _NUMPY_UFUNCS and not g.is_numpy(x, y) and g.chance(0.05):
+            return f"np.{name}({x}, {y})"
+        return f"ac.{name}({x}, {y})"
+
+    return template
+
+
+def _same_shape(name: str, *options: str) -> Template:
+    """Losses: prediction and target of one shape."""
+
+    def template(g: Maker) -> str:
+        x = g.operand("f")
+        option = f", {g.pick(options)}" if options and g.chance(0.5) else ""
+        return f'ac.losses.{name}({x}, {g.twin(x)}{option}, reduction="{g.pick(("mean", "sum", "none"))}")'
+
+    return template
+
+
+# -- reductions --------------------------------------------------------------------------------------------------------
+
+
+def _axes(g: Maker, x: str, several: bool = True) -> str:
+    n = len(g.shape(x))
+    if n == 0 or g.chance(0.25):
+        return "None"
+    if several and n > 1 and g.chance(0.3):
+        chosen = g.subset(range(n))
+        if chosen:
+            return f"({', '.join(str(a - n if g.chance(0.3) else a) for a in chosen)},)"
+    return str(g.below(2 * n) - n)
+
+
+def _reduction(name: str, kinds: str, several: bool = True) -> Template:
+    def template(g: Maker) -> str:
+        x = g.operand(kinds)
+        options = f"axis={_axes(g, x, several)}" + (", keepdims=True" if g.chance(0.4) else "")
+        if name in ("var", "std") and g.chance(0.4):
+            options += ", correction=1"
+        if name == "sum" and g.chance(0.1):
+            options += ", dtype=ac.float64"
+        elif name not in ("norm", "vector_norm", "logsumexp") and g.is_tensor(x) and g.chance(0.3):
+            return f"{x}.{name}({options})"
+        return f"ac.{name}({x}, {options})"
+
+    return template
+
+
+def _along(name: str, options: tuple[str, ...] = ()) -> Template:
+    """Ops along one axis of something that has axes."""
+
+    def template(g: Maker) -> str:
+        x = g.operand("f", lambda v: v.ndim > 0)
+        n = len(g.shape(x))
+        option = f", {g.pick(options)}" if options and g.chance(0.5) else ""
+        return f"ac.{name}({x}, axis={g.below(2 * n) - n}{option})"
+
+    return template
+
+
+def _softmax(g: Maker) -> str:
+    x = g.operand("f", lambda v: v.ndim > 0)
+    n = len(g.shape(x))
+    options = f", axis={g.below(2 * n) - n}" if g.chance(0.5) else ""
+    if g.chance(0.4):
+        mask = g.other(x, "b")
+        options += f", temperature={g.pick(('0.5', '2.0', f'1.5 + ac.where({mask}, 0.25, -0.5)'))}"
+    if g.chance(0.2):
+        options += f", mask={g.other(x, 'b')}"
+    return f"ac.softmax({x}{options})"
+
+
+def _cumsum(g: Maker) -> str:
+    x = g.operand("fiu", lambda v: v.ndim > 0)
+    axis = "None" if len(g.shape(x)) == 1 and g.chance(0.3) else str(g.below(len(g.shape(x))))
+    return f"ac.cumsum({x}, axis={axis})"
+
+
+def _sum_to(g: Maker) -> str:
+    x = g.operand("f")
+    shape = [1 if g.chance(0.4) else n for n in g.shape(x)]
+    return f"ac.sum_to({x}, {tuple(shape[g.below(len(shape) + 1) :])})"
+
+
+def _cross_entropy(g: Maker) -> str:
+    x = g.operand("f", lambda v: v.ndim > 0 and v.shape[-1] > 0)
+    *rows, classes = g.shape(x)
+    options = f', reduction="{g.pick(("mean", "sum", "none"))}"' + (", label_smoothing=0.1" if g.chance(0.2) else "")
+    if g.chance(0.3):
+        return f"ac.losses.cross_entropy({x}, ac.softmax({g.twin(x)}){options})"
+    labels = g.pick((g.index(classes, tuple(rows)), f"ac.argmax({g.twin(x)}, axis=-1)"))
+    if g.chance(0.2):
+        options += f", ignore_index={g.below(classes)}"
+    return f"ac.losses.cross_entropy({x}, {labels}{options})"
+
+
+# -- selection and indexing --------------------------------------------------------------------------------------------
+
+
+def _where(g: Maker) -> str:
+    x, y = g.pair("fiub")
+    return f"ac.where({g.other(x if g.is_array(x) else y, 'b')}, {x}, {y})"
+
+
+def _clip(g: Maker) -> str:
+    x = g.operand("fi")
+    low = g.pick(("None", "-1", g.number(), "-0.75", g.other(x, "f")))
+    return f"ac.clip({x}, {low}, {g.pick(('2', '1.25', g.other(x, 'f')))})"
+
+
+def _prelu(g: Maker) -> str:
+    x = g.operand("f")
+    return f"ac.prelu({x}, {g.other(x, 'f')})"
+
+
+def _astype(g: Maker) -> str:
+    x = g.operand("fiub")
+    dtype = g.pick(("float32", "float64", "int32", "int64", "uint8", "bool"))
+    if g.dtype(x).kind == "f" and dtype in ("int32", "int64", "uint8"):
+        x = f"ac.clip({x}, 0, 100)"  # what does not fit has no defined value
+    return f"{x}.astype(ac.{dtype})" if g.is_tensor(x) else f"ac.astype({x}, ac.{dtype})"
+
+
+def _take(g: Maker) -> str:
+    x = g.operand("fiub", lambda v: v.ndim > 0 and v.size > 0)
+    shape = g.shape(x)
+    axis = g.below(len(shape))
+    index = g.index(shape[axis], g.pick(((), (2,), (5,), (2, 3), (0,))))
+    if len(shape) == 1 or axis == 0:
+        form = g.below(3)
+        if form == 0 and g.is_tensor(x):
+            return f"{x}[{index}]"
+        if form == 1 and len(shape) == 1:
+            return f"ac.take({x}, {index})"
+    return f"ac.take({x}, {index}, axis={axis - g.pick((0, len(shape)))})"
+
+
+def _take_along_axis(g: Maker) -> str:
+    x = g.operand("fiub", lambda v: v.ndim > 0 and v.size > 0)
+    shape = list(g.shape(x))
+    axis = g.below(len(shape))
+    n = shape[axis]
+    shape[axis] = g.pick((1, 2, 4))
+    if g.chance(0.2):
+        shape = [1 if i != axis else m for i, m in enumerate(shape)]
+    return f"ac.take_along_axis({x}, {g.index(n, tuple(shape))}, axis={axis})"
+
+
+def _key(g: Maker, shape: tuple[int, ...]) -> str:
+    entries: list[str] = []
+    arrays = g.chance(0.25)
+    for n in shape[: g.below(len(shape) + 1) if g.chance(0.4) else len(shape)]:
+        kind = g.below(8)
+        if kind == 0 and n:
+            entries.append(str(g.below(2 * n) - n))
+        elif kind % 2 and n and arrays:
+            entries.append(g.pick((g.index(n, (2,)), f"[0, {n - 1}, 0]")))
+        elif kind < 3:
+            entries.append(":")
+        else:
+            start, stop = g.below(n + 1), g.below(n + 1)
+            entries.append(g.pick((f"{start}:", f":{stop}", "::2", "::-1", f"{start}:{stop}", "1:-1", "::-2")))
+        if g.chance(0.1):
+            entries.append("None")
+    if g.chance(0.15):
+        entries.insert(g.below(len(entries) + 1), "...")
+    return ", ".join(entries) or "..."
+
+
+def _getitem(g: Maker) -> str:
+    x = g.operand("fiub", lambda v: v.ndim > 0, tensor=True)
+    return f"{x}[{_key(g, g.shape(x))}]"
+
+
+def _one_hot(g: Maker) -> str:
+    n = 1 + g.below(5)
+    dtype = g.pick(("", ", dtype=ac.float64", ", dtype=ac.int32"))
+    return f"ac.one_hot({g.index(n, g.pick(((), (3,), (2, 2), (0,))))}, {n}{dtype})"
+
+
+# -- shapes ------------------------------------------------------------------------------------------------------------
+
+
+def _reshape(g: Maker) -> str:
+    x = g.operand("fiub")
+    factors = g.factors(g.size(x))
+    if g.size(x) and factors and g.chance(0.3):
+        factors[g.below(len(factors))] = -1
+    if g.is_tensor(x) and g.chance(0.3):
+        return f"{x}.reshape({', '.join(map(str, factors))})" if factors else f"{x}.reshape(())"
+    return f"ac.reshape({x}, {tuple(factors)})"
+
+
+def _flatten(g: Maker) -> str:
+    x = g.operand("fiub")
+    n = len(g.shape(x))
+    start = g.below(n) if n else 0
+    return f"ac.flatten({x}, {start})" if g.chance(0.5) else f"ac.flatten({x})"
+
+
+def _permute(g: Maker) -> str:
+    x = g.operand("fiub")
+    if g.is_tensor(x) and g.chance(0.5):
+        return f"{x}.T"
+    return f"ac.permute_dims({x}, {tuple(g.shuffled(range(len(g.shape(x)))))})"
+
+
+def _on_axes(form: str, least: int = 1, kinds: str = "fiub", beyond: int = 0) -> Template:
+    """``form`` with {x}, and axes {a} and {b}, which may differ."""
+
+    def template(g: Maker) -> str:
+        x = g.operand(kinds, lambda v: v.ndim >= least)
+        n = len(g.shape(x)) + beyond
+        a, b = (g.below(2 * n) - n if n else 0 for _ in "ab")
+        return form.format(x=x, a=a, b=b, k=g.below(5) - 2, m=g.below(4))
+
+    return template
+
+
+def _broadcast_to(g: Maker) -> str:
+    x = g.operand("fiub")
+    shape = [g.pick((1, 2, 3)) if n == 1 else n for n in g.shape(x)]
+    return f"ac.broadcast_to({x}, {tuple([g.pick((1, 2, 3)) for _ in range(g.below(3))] + shape)})"
+
+
+def _squeeze(g: Maker) -> str:
+    x = g.operand("fiub", lambda v: 1 in v.shape)
+    axes = [i for i, n in enumerate(g.shape(x)) if n == 1]
+    return f"ac.squeeze({x})" if g.chance(0.3) or not axes else f"ac.squeeze({x}, {g.pick(axes)})"
+
+
+def _pad(g: Maker) -> str:
+    x = g.operand("fiub")
+    widths = tuple((g.below(3), g.below(3)) for _ in g.shape(x))
+    value = g.pick(("", ", value=1", ", value=-2.5" if g.dtype(x).kind == "f" else ""))
+    return f"ac.pad({x}, {g.pick((1, widths))}{value})"
+
+
+def _join(name: str) -> Template:
+    def template(g: Maker) -> str:
+        x = g.operand("fiub", lambda v: v.ndim > 0 or name == "stack")
+        n = len(g.shape(x)) + (name == "stack")
+        axis = g.below(2 * n) - n if n else 0
+        if name == "concat":
+            others = [g.beside(x, axis % n) for _ in range(g.below(3))]
+        else:
+            others = [g.twin(x, exactly=True) for _ in range(g.below(3))]
+        return f"ac.{name}([{', '.join(g.shuffled([x, *others]))}], axis={axis})"
+
+    return template
+
+
+def _split(g: Maker) -> str:
+    x = g.operand("fiub", lambda v: v.ndim > 0)
+    axis = g.below(len(g.shape(x)))
+    n = g.shape(x)[axis]
+    sections = g.pick((f"[{g.below(n + 1)}]", 1, 2 if n % 2 == 0 else 3 if n % 3 == 0 else 1))
+    return f"ac.split({x}, {sections}, axis={axis})"
+
+
+def _unstack(g: Maker) -> str:
+    x = g.operand("fiub", lambda v: any(0 < n < 6 for n in v.shape))
+    axes = [i for i, n in enumerate(g.shape(x)) if 0 < n < 6]
+    return f"ac.unstack({x}, axis={g.pick(axes) if axes else 0})"
+
+
+def _meshgrid(g: Maker) -> str:
+    x, y = (g.operand("fi", lambda v: v.ndim == 1) for _ in "ab")
+    return f'ac.meshgrid({x}, {y}, indexing="{g.pick(("xy", "ij"))}")'
+
+
+# -- products ----------------------------------------------------------------------------------------------------------
+
+
+def _matmul(g: Maker) -> str:
+    x = g.operand("fi", lambda v: v.ndim > 0)
+    y = g.factor(x)
+    if g.chance(0.2) and g.is_tensor(x) and len(g.shape(x)) > 1:
+        y = g.pick((f"{x}.mT", y))
+    return f"({x} @ {y})" if g.chance(0.5) and not g.is_numpy(x, y) else f"ac.matmul({x}, {y})"
+
+
+def _linear(g: Maker) -> str:
+    """What programs are full of: a product, a bias and an activation."""
+    x = g.operand("f", lambda v: v.ndim == 2, tensor=True)
+    w = g.factor(x)
+    width = g.shape(w)[-1:] if g.shape(w)[1:] else ()
+    bias = g.leaf(width, str(g.dtype(x)))
+    activation = g.pick(("relu", "tanh", "gelu", "sigmoid", "leaky_relu", "silu", "softmax", ""))
+    product = f"ac.matmul({x}, {w})" if g.is_numpy(x, w) else f"{x} @ {w}"  # of two arrays @ is NumPy's
+    return f"ac.{activation}(ac.add({product}, {bias}))" if activation else f"ac.add({product}, {bias})"
+
+
+def _tensordot(g: Maker) -> str:
+    x = g.operand("f", lambda v: v.ndim > 0)
+    n = len(g.shape(x))
+    if g.chance(0.5):
+        return f"ac.tensordot({x}, {g.factor(x)}, axes=1)"
+    return f"ac.tensordot({x}, {g.twin(x)}, axes=(({g.below(n)},), ({g.below(n)},)))"
+
+
+# -- random numbers, whose generator moves on with every draw ----------------------------------------------------------
+
+
+def _draw(method: str, *options: str) -> Template:
+    def template(g: Maker) -> str:
+        return f"{g.generator()}.{method}({', '.join([str(g.new_shape()), *filter(None, [g.pick(('', *options))])])})"
+
+    return template
+
+
+def _dropout(g: Maker) -> str:
+    x = g.operand("f", tensor=True)
+    return f"ac.nn.Dropout({g.pick((0.5, 0.1, 0.0))}, {g.generator()})({x})"
+
+
+def _by_state(form: str) -> Template:
+    return lambda g: form.format(state=g.leaf((2,), "int64"), shape=g.new_shape())
+
+
+# -- constants ---------------------------------------------------------------------------------------------------------
+
+
+def _constant(name: str) -> Template:
+    def template(g: Maker) -> str:
+        dtype = g.pick(("", ", dtype=ac.float64", ", dtype=ac.int64"))
+        return f"ac.{name}({g.new_shape()}{dtype})"
+
+    return template
+
+
+def _like(name: str, *rest: str) -> Template:
+    return lambda g: f"ac.{name}({', '.join([g.operand('fiub'), *(g.pick((r, '3')) for r in rest)])})"
+
+
+TEMPLATES: dict[str, Template] = {
+    **{name: _unary(name, "f") for name in _FLOAT_UNARY.split()},
+    **{name: _unary(name, "fi") for name in _NUMERIC_UNARY.split()},
+    "logical_not": _unary("logical_not", "fib"),
+    "leaky_relu": _with_number("leaky_relu", "negative_slope", 0.25, 2.0, 0),
+    "elu": _with_number("elu", "alpha", 0.5, 1.7),
+    "gelu": lambda g: f"ac.gelu({g.operand('f')}" + (', approximate="tanh")' if g.chance(0.5) else ")"),
+    "prelu": _prelu,
+    **{name: _binary(name, "fiu") for name in ("add", "subtract", "multiply", "maximum", "minimum")},
+    **{name: _binary(name, "fi") for name in ("floor_divide", "remainder", "pow")},
+    **{name: _binary(name, "f") for name in ("divide", "atan2", "logaddexp", "xlogy")},
+    **{name: _binary(name, "fiu") for name in ("equal", "not_equal", "less", "less_equal", "greater", "greater_equal")},
+    **{name: _binary(name, "fib") for name in ("logical_and", "logical_or", "logical_xor")},
+    **{name: _reduction(name, "fi") for name in ("sum", "prod", "max", "min")},
+    **{name: _reduction(name, "f") for name in ("mean", "var", "std", "norm", "vector_norm", "logsumexp")},
+    **{name: _reduction(name, "fib") for name in ("any", "all")},
+    **{name: _reduction(name, "fi", several=False) for name in ("argmax", "argmin")},
+    "cumsum": _cumsum,
+    "sum_to": _sum_to,
+    "softmax": _softmax,
+    "log_softmax": _along("log_softmax"),
+    "losses.cross_entropy": _cross_entropy,
+    **{f"losses.{name}": _same_shape(name) for name in ("mse_loss", "absolute_loss", "hinge_loss", "zero_one_loss")},
+    "losses.huber_loss": _same_shape("huber_loss", "delta=0.5"),
+    "losses.gaussian_nll": _same_shape("gaussian_nll", "sigma=0.7"),
+    "losses.binary_cross_entropy_with_logits": _same_shape("binary_cross_entropy_with_logits"),
+    "where": _where,
+    "clip": _clip,
+    "astype": _astype,
+    "take": _take,
+    "take_along_axis": _take_along_axis,
+    "one_hot": _one_hot,
+    "Tensor.__getitem__": _getitem,
+    "reshape": _reshape,
+    "ravel": _on_axes("ac.ravel({x})", 0),
+    "flatten": _flatten,
+    "copy": _on_axes("ac.copy({x})", 0),
+    "stop_gradient": _on_axes("ac.stop_gradient({x})", 0),
+    "permute_dims": _permute,
+    "matrix_transpose": _on_axes("ac.matrix_transpose({x})", 2),
+    "swapaxes": _on_axes("ac.swapaxes({x}, {a}, {b})"),
+    "moveaxis": _on_axes("ac.moveaxis({x}, {a}, {b})"),
+    "broadcast_to": _broadcast_to,
+    "broadcast_arrays": lambda g: f"ac.broadcast_arrays({(x := g.operand('fiub'))}, {g.other(x, 'fiub')})",
+    "expand_dims": _on_axes("ac.expand_dims({x}, {a})", 0, beyond=1),
+    "squeeze": _squeeze,
+    "flip": _on_axes("ac.flip({x}, {a})"),
+    "roll": _on_axes("ac.roll({x}, {k}, {a})"),
+    "repeat": _on_axes("ac.repeat({x}, {m}, {a})"),
+    "tile": lambda g: f"ac.tile({g.operand('fiub')}, {g.pick((2, (2, 1), (1, 3), (2, 1, 2), 0))})",
+    "pad": _pad,
+    "tril": _on_axes("ac.tril({x}, {k})", 2),
+    "triu": _on_axes("ac.triu({x}, {k})", 2),
+    "diag": lambda g: f"ac.diag({g.operand('fi', lambda v: v.ndim in (1, 2))}, {g.below(5) - 2})",
+    "diagonal": _on_axes("ac.diagonal({x}, {k})", 2),
+    "concat": _join("concat"),
+    "stack": _join("stack"),
+    "split": _split,
+    "unstack": _unstack,
+    "meshgrid": _meshgrid,
+    "matmul": _matmul,
+    "linear": _linear,
+    "vecdot": lambda g: f"ac.vecdot({(x := g.operand('f', lambda v: v.ndim > 0))}, {g.twin(x)})",
+    "dot": lambda g: f"ac.dot({(x := g.operand('fi'))}, {g.factor(x) if g.shape(x) else g.operand('fi')})",
+    "outer": lambda g: f"ac.outer({g.operand('fi')}, {g.operand('fi')})",
+    "tensordot": _tensordot,
+    "random.uniform": _draw("uniform", "low=-2.0", "dtype=ac.float64"),
+    "random.normal": _draw("normal", "std=0.5", "dtype=ac.float64"),
+    "random.bernoulli": _draw("bernoulli", "p=0.2"),
+    "random.bits": _by_state("ac.random.bits({state}, {shape})"),
+    "random.unit": _by_state("ac.random.unit({state}, {shape})"),
+    "random.advance": _by_state("ac.random.advance({state}, 3)"),
+    "nn.Dropout": _dropout,
+    "zeros": _constant("zeros"),
+    "ones": _constant("ones"),
+    "full": lambda g: f"ac.full({g.new_shape()}, {g.pick((0.1, 2, -3.5, True))})",
+    "arange": lambda g: f"ac.arange({1 + g.below(6)}, dtype=ac.{g.pick(('float32', 'int64', 'int32'))})",
+    "linspace": lambda g: f"ac.linspace(-1.0, 2.0, {1 + g.below(5)})",
+    "eye": lambda g: f"ac.eye({1 + g.below(4)}, {1 + g.below(4)}, k={g.below(3) - 1})",
+    "zeros_like": _like("zeros_like"),
+    "ones_like": _like("ones_like"),
+    "full_like": _like("full_like", "2"),
+}
+
+#: What programs fuse.
+ELEMENTWISE = (
+    *f"{_FLOAT_UNARY} {_NUMERIC_UNARY} leaky_relu elu gelu prelu maximum minimum where clip".split(),
+    *_OPERATORS,
+)
