@@ -60,6 +60,15 @@ std::int64_t Operand::offset(std::int64_t at) const {
 
 void Operand::gather(const std::byte* data, std::int64_t begin, std::int64_t n, std::byte* to) const {
   if (single_) return splat(item_, data, n, to);
+  if (period_ < n) {  // once, then copies of what is there, twice as much each time
+    gather(data, begin, period_, to);
+    for (std::int64_t filled = period_; filled < n;) {
+      const std::int64_t more = std::min(filled, n - filled);
+      std::memcpy(to + filled * item_, to, static_cast<std::size_t>(more * item_));
+      filled += more;
+    }
+    return;
+  }
   const int last = shape_.size() - 1;
   std::int64_t index[kMaxRank], offset = 0, rest = begin;
   for (int axis = last; axis >= 0; --axis) {
