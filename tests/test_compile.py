@@ -87,6 +87,52 @@ def test_arithmetic_on_numbers_is_done_as_python_does_it(f: Callable[..., Any], 
     same(f, (x, 0.1), (x, 1.0 / 3.0), (x, 2), (x, 7))
 
 
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x, k: x * np.sqrt(k),
+        lambda x, k: x * np.exp(k) + np.add(k, 0.1),
+        lambda x, k: x * (np.float64(0.1) * k) + np.float64(0.1) / k,
+        lambda x, k: x + np.maximum(k, 1.3),
+    ],
+)
+@pytest.mark.parametrize("x", [X, X64, INTS], ids=["float32", "float64", "int64"])
+def test_numpy_on_numbers_keeps_double_precision_or_raises(f: Callable[..., Any], x: ac.Tensor) -> None:
+    g = ac.compile(f)
+    for k in (0.3, 2, 0.7):
+        try:
+            got = g(x, k)
+        except ac.TraceError:
+            continue
+        compare(f(x, k), got)
+
+
+def test_numbers_where_tensors_are_expected() -> None:
+    def f(k: Any) -> Any:
+        made = [ac.asarray(k), ac.exp(k), ac.add(k, k), ac.full((2,), k), ac.full_like(X, k), ac.astype(k, ac.float64)]
+        return [*made, ac.stack([ac.asarray(k), ac.asarray(k)]), ac.where(X > 0, k, 0)]
+
+    for k in (2, 0.1, True):
+        same(f, (k,))
+    with pytest.raises(ac.TraceError, match="test_compile"):
+        ac.compile(lambda k: ac.tensor([k, 1.0]))(0.5)
+
+
+def test_numbers_too_large_for_their_dtype() -> None:
+    small = ac.tensor([1, 2, 3], ac.uint8)
+    f = ac.compile(lambda x, k: x + k)
+    compare(small + 7, f(small, 7))
+    for k in (300, -1):
+        with pytest.raises(ac.DTypeError):
+            f(small, k)
+    with pytest.raises(ac.DTypeError):
+        f(ac.tensor([1], ac.int32), 1 << 40)
+    compare(small + 9, f(small, 9))
+    for k in (1 << 62, 1 << 63, -(1 << 63), 1 << 70):
+        for x in (X, X64, INTS):
+            same(lambda x, k: x * k, (x, k))
+
+
 def test_numbers_are_inputs() -> None:
     f = ac.compile(lambda x, k: x * k)
     for k in (0.5, 0.25, -3.0, float("inf")):

@@ -48,10 +48,7 @@ void Arguments::read(PyObject* const* args, Py_ssize_t n, PyObject* names) {
 void Arguments::read_tensor(TensorObject* t) {
   const std::uint32_t followed = t->levels & thread_state().active;
   as_it_is_ = as_it_is_ || t->array.is_abstract() || (followed & ~1u) || (t->producer && followed);
-  const Dims& shape = t->array.shape();
-  word(kTensor, static_cast<std::uint64_t>(t->array.dtype()) | static_cast<std::uint64_t>(t->requires_grad) << 8 |
-                    static_cast<std::uint64_t>(shape.size()) << 16);
-  for (std::int64_t d : shape) signature_.words.push_back(static_cast<std::uint64_t>(d));
+  read_type(t->array, t->requires_grad);
   Leaf leaf{t, -1, {}};
   if (!t->array.is_abstract() && !t->array.is_contiguous()) {
     leaf.held = static_cast<std::int32_t>(held_.size());
@@ -60,12 +57,16 @@ void Arguments::read_tensor(TensorObject* t) {
   leaves_.push_back(leaf);
 }
 
-void Arguments::read_array(Array array) {
-  const Dims& shape = array.shape();
-  word(kTensor, static_cast<std::uint64_t>(array.dtype()) | static_cast<std::uint64_t>(shape.size()) << 16);
-  for (std::int64_t d : shape) signature_.words.push_back(static_cast<std::uint64_t>(d));
+void Arguments::read_array(const Array& array) {
+  read_type(array, false);
   leaves_.push_back({nullptr, static_cast<std::int32_t>(held_.size()), {}});
-  held_.push_back(array.is_contiguous() ? std::move(array) : as_contiguous(array));
+  held_.push_back(as_contiguous(array));
+}
+
+void Arguments::read_type(const Array& array, bool requires_grad) {
+  word(kTensor, static_cast<std::uint64_t>(array.dtype()) | static_cast<std::uint64_t>(requires_grad) << 8 |
+                    static_cast<std::uint64_t>(array.rank()) << 16);
+  for (std::int64_t d : array.shape()) signature_.words.push_back(static_cast<std::uint64_t>(d));
 }
 
 bool Arguments::read_number(PyObject* o) {
@@ -75,7 +76,7 @@ bool Arguments::read_number(PyObject* o) {
   if (s.kind == Scalar::Kind::Bool)
     word(kBool), leaf.boolean = s.real != 0;
   else if (s.kind == Scalar::Kind::Int)
-    word(kInt), leaf.integer = s.integer;
+    word(kInt, width_of(s.integer)), leaf.integer = s.integer;
   else
     word(kReal), leaf.real = s.real;
   leaves_.push_back(leaf);

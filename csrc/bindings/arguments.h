@@ -45,7 +45,8 @@ class Arguments {
   };
   void read_one(PyObject* o, int depth);
   void read_tensor(TensorObject* t);
-  void read_array(Array array);
+  void read_array(const Array& array);
+  void read_type(const Array& array, bool requires_grad);
   bool read_number(PyObject* o);
   void word(std::uint64_t kind, std::uint64_t detail = 0) { signature_.words.push_back(kind | detail << 8); }
 

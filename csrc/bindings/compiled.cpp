@@ -137,10 +137,10 @@ class Rebuild {
     if (PyList_Check(node.ptr())) {
       py::list items;
       for (py::handle item : node) items.append((*this)(item));
-      return py::object(items);
+      return PyList_CheckExact(node.ptr()) ? py::object(items) : py::type::of(node)(items);
     }
     if (PyDict_Check(node.ptr())) {
-      py::dict items;
+      py::dict items = node.attr("copy")();  // of the same type
       for (auto [key, value] : py::reinterpret_borrow<py::dict>(node)) items[key] = (*this)(value);
       return py::object(items);
     }
@@ -504,14 +504,30 @@ void add_compiled(py::module_& m) {
       },
       py::arg("session"), py::arg("inputs"), py::arg("outputs"));
   m.def(
-      "number",
-      [](const std::string& kind) {
-        const DType dtype = kind == "bool" ? DType::Bool : kind == "int" ? DType::Int64 : DType::Float64;
+      "stand_in",
+      [](py::object value) {
+        const auto abstract = [](const Array& array) {
+          return py::reinterpret_steal<py::object>(make_tensor(array.shape_only()));
+        };
+        if (is_tensor(value.ptr())) {
+          const TensorObject* t = as_tensor(value.ptr());
+          py::object out = abstract(t->array);
+          as_tensor(out.ptr())->requires_grad = t->requires_grad;
+          as_tensor(out.ptr())->levels = t->requires_grad ? 1u : 0u;
+          return out;
+        }
+        if (is_numpy_array(value.ptr())) return abstract(array_from_numpy(value, false));
+        const Scalar s = value.is_none() ? Scalar{} : parse_scalar(value.ptr());
+        if (s.kind == Scalar::Kind::None) return value;
+        const DType dtype = s.kind == Scalar::Kind::Bool  ? DType::Bool
+                            : s.kind == Scalar::Kind::Int ? DType::Int64
+                                                          : DType::Float64;
         py::object t = py::reinterpret_steal<py::object>(make_tensor(Array::abstract({}, dtype)));
         as_tensor(t.ptr())->weak = true;
+        if (s.kind == Scalar::Kind::Int) as_tensor(t.ptr())->width = width_of(s.integer);
         return t;
       },
-      py::arg("kind"));
+      py::arg("value"));
 }
 
 }  // namespace alice

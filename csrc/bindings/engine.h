@@ -31,6 +31,7 @@ struct TensorObject {
   std::uint32_t levels;      // the differentiation contexts that this value depends on, one bit each
   bool requires_grad;        // a leaf whose .grad backward() fills
   bool weak;                 // stands for a Python number of a traced call: takes the dtype of the Tensors beside it
+  std::uint8_t width;        // of a weak integer: bytes of the narrowest dtype that holds it; 0 if not known
   bool from_trace;           // made while a function was being compiled
   PyObject* origin;          // of a leaf made while recording: the Equation or leaf whose value it has, or null
   PyObject* grad;            // Tensor or null
@@ -171,6 +172,10 @@ struct Scalar {
 };
 Scalar parse_scalar(PyObject* o);
 Array scalar_array(const Scalar& value, DType dtype, const char* op);
+// Bytes of the narrowest of uint8, int32, int64 that holds the integer.
+inline std::uint8_t width_of(std::int64_t v) {
+  return v >= 0 && v <= 255 ? 1 : v >= INT32_MIN && v <= INT32_MAX ? 4 : 8;
+}
 
 void add_tensor_type(py::module_& m);
 void add_equation_type(py::module_& m);

@@ -84,6 +84,9 @@ py::object strengthened(TensorObject* t) {
 
 void cast_argument(Arguments& a, std::size_t i, DType dtype, const char* op) {
   if (!a.tensors[i] && !a.weak.empty() && a.weak[i]) {
+    if (!is_floating(dtype) && a.weak[i]->width > itemsize(dtype))
+      fail(ErrorKind::DType, op, ": the Python number does not fit ", name(dtype),
+           "; convert the tensor with x.astype(ac.float32) first");
     a.converted.push_back(strengthened(a.weak[i]));
     a.tensors[i] = as_tensor(a.converted.back().ptr());
     a.weak[i] = nullptr;

@@ -104,6 +104,7 @@ PyObject* set_requires_grad(PyObject* o, PyObject* arg) {
 PyObject* derived(TensorObject* t, EquationObject* producer, std::uint32_t levels) {
   PyObject* out = make_tensor(t->array, producer, producer ? t->index : 0, levels);
   self_of(out)->weak = t->weak;
+  self_of(out)->width = t->width;
   self_of(out)->from_trace = t->from_trace;
   if (!producer && thread_state().recorder) {
     self_of(out)->origin = Py_NewRef(root_of(t));
@@ -117,6 +118,13 @@ PyObject* leaf(PyObject* o, PyObject* arg) {
   const unsigned long levels = PyLong_AsUnsignedLong(arg);
   if (PyErr_Occurred()) return nullptr;
   return derived(self_of(o), nullptr, static_cast<std::uint32_t>(levels));
+}
+
+// A number of a traced call as a Tensor like any other, of the dtype that Python computes in.
+PyObject* strong(PyObject* o, PyObject*) {
+  PyObject* out = derived(self_of(o), self_of(o)->producer, self_of(o)->levels);
+  self_of(out)->weak = false;
+  return out;
 }
 
 // The same value, followed by one more differentiation context.
@@ -263,6 +271,7 @@ PyObject* logical(PyObject* a, PyObject* b) {
 }
 PyObject* invert(PyObject* a) { return logical<kInvert>(a, nullptr); }
 
+PyObject* itself(PyObject* a) { return Py_NewRef(a); }
 PyObject* power(PyObject* a, PyObject* b, PyObject* modulus) {
   if (modulus != Py_None) Py_RETURN_NOTIMPLEMENTED;
   return binary<kPower>(a, b);
@@ -306,6 +315,7 @@ PyGetSetDef getset[] = {
 
 PyMethodDef methods[] = {{"_set_requires_grad", set_requires_grad, METH_O, nullptr},
                          {"_leaf", leaf, METH_O, "A leaf of the given levels on the same memory."},
+                         {"_strong", strong, METH_NOARGS, "A number of a traced call as a Tensor like any other."},
                          {"_watch", watch, METH_O, "The same value, followed by one more differentiation context."},
                          {"_numpy", to_numpy, METH_O, "A NumPy view; the argument says whether it may be written to."},
                          {"item", item, METH_NOARGS, "The only element as a Python bool, int or float."},
@@ -329,6 +339,7 @@ PyType_Slot slots[] = {{Py_tp_dealloc, reinterpret_cast<void*>(tensor_dealloc)},
                        {Py_nb_remainder, reinterpret_cast<void*>(binary<kRemainder>)},
                        {Py_nb_power, reinterpret_cast<void*>(power)},
                        {Py_nb_matrix_multiply, reinterpret_cast<void*>(binary<kMatmul>)},
+                       {Py_nb_positive, reinterpret_cast<void*>(itself)},
                        {Py_nb_negative, reinterpret_cast<void*>(unary<kNegative>)},
                        {Py_nb_absolute, reinterpret_cast<void*>(unary<kAbs>)},
                        {Py_nb_and, reinterpret_cast<void*>(logical<kAnd>)},

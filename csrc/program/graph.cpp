@@ -15,6 +15,9 @@ Array placed_nowhere(const Dims& shape, DType dtype) {
                      contiguous_strides(shape));
 }
 
+// May an update change this memory? An argument may be a captured Tensor, too.
+bool may_change(const Value& v) { return v.source == Source::Captured || v.source == Source::Input; }
+
 bool same_layout(const Array& a, const Array& b) {
   return a.bytes() == b.bytes() && a.dtype() == b.dtype() && a.shape() == b.shape() && a.strides() == b.strides();
 }
@@ -66,7 +69,7 @@ int Graph::unchanged(const Kernel& kernel, const std::vector<int>& in, const Cal
   if (std::strcmp(kernel.name, "multiply") != 0) return -1;
   for (int k : {0, 1}) {
     const Value& other = value(in[static_cast<std::size_t>(1 - k)]);
-    if (value(in[static_cast<std::size_t>(k)]).source == Source::Captured) continue;
+    if (may_change(value(in[static_cast<std::size_t>(k)]))) continue;
     if (other.source == Source::Constant && is_one(other.array) &&
         call.in[static_cast<std::size_t>(k)].shape() == call.out[0].shape())
       return in[static_cast<std::size_t>(k)];
@@ -81,7 +84,7 @@ std::string Graph::key_of(const Kernel& kernel, const std::vector<int>& in, cons
   bool changing = false;
   for (int i : in) {
     append(key, i);
-    changing = changing || value(i).source == Source::Captured;
+    changing = changing || may_change(value(i));
   }
   append(key, changing ? updates_ : -1);
   for (const Attr& a : attrs) {

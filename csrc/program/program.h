@@ -54,8 +54,8 @@ class Program {
   explicit Program(Graph graph);
 
   // `inputs` and `results` point to contiguous memory, in the order in which the graph got them. Throws what kernels
-  // throw for values (labels out of range). Threads may run one program at the same time; those that change what
-  // others read wait for each other.
+  // throw for values (labels out of range). Threads may run one program at the same time; those
+  // that change what others read wait for each other.
   void run(std::byte* const* inputs, std::byte* const* results, bool profile) const;
 
   const Graph& graph() const { return graph_; }

@@ -16,7 +16,7 @@ import numpy as np
 
 from . import _core, tree
 from .errors import TraceError
-from .tensor import Tensor, abstract, tensor
+from .tensor import Tensor, tensor
 
 __all__ = ["CacheInfo", "CompiledFunction", "Instruction", "Program", "compile"]
 
@@ -137,7 +137,7 @@ class CompiledFunction(_core.CompiledBase):
 
     # Called by the native part, when it meets a signature for the first time.
     def _trace(self, args: Any, kwargs: Any) -> tuple[_core.Program | None, Any, list[int]]:
-        stand_ins = [_stand_in(x) for x in tree.leaves((args, kwargs))]
+        stand_ins = [_core.stand_in(x) for x in tree.leaves((args, kwargs))]
         inputs = [x for x in stand_ins if isinstance(x, Tensor)]
         args, kwargs = tree.rebuild((args, kwargs), iter(stand_ins))
         session = _core.Session()
@@ -169,23 +169,6 @@ class CompiledFunction(_core.CompiledBase):
     # Called by the native part in place of the program, with check=True.
     def _call_checked(self, args: Any, kwargs: Any) -> Any:
         return _checked(self, args, kwargs)
-
-
-def _stand_in(x: Any) -> Any:
-    """What the traced function gets for an argument."""
-    if isinstance(x, Tensor):
-        t = abstract(x.shape, x.dtype)
-        t._set_requires_grad(x.requires_grad)
-        return t
-    if isinstance(x, np.ndarray):
-        return abstract(x.shape, x.dtype)
-    if isinstance(x, (bool, np.bool_)):
-        return _core.number("bool")
-    if isinstance(x, (int, np.integer)):
-        return _core.number("int")
-    if isinstance(x, (float, np.floating)):
-        return _core.number("float")
-    return x
 
 
 def _located(error: TraceError) -> TraceError:
@@ -278,7 +261,7 @@ def _checked(compiled: CompiledFunction, args: Any, kwargs: Any) -> Any:
     if native is None:
         return compiled.__wrapped__(*args, **kwargs)
     changed = native.changed
-    leaves = native.leaves([x for x in tree.leaves((args, kwargs)) if _stand_in(x) is not x])
+    leaves = native.leaves([x for x in tree.leaves((args, kwargs)) if _core.stand_in(x) is not x])
     values, gradients = [tensor(t) for t in changed], [t.grad for t in leaves]
     result = compiled._call(*args, **kwargs)
     new_values, new_gradients = [tensor(t) for t in changed], [t.grad for t in leaves]

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from . import tree
-from .errors import AliceError
+from .errors import AliceError, TraceError
 from .tensor import Tensor
 
 __all__ = ["UnsupportedError", "function", "supported", "ufunc"]
@@ -237,6 +237,11 @@ def ufunc(func: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str
     import alice_core
 
     name = f"np.{func.__name__}"
+    if all(x._weak if isinstance(x, Tensor) else np.isscalar(x) for x in inputs):
+        raise TraceError(
+            f"{name}: NumPy would compute this from a number that is not known while tracing; compute it outside and "
+            f"pass the result, or make it a Tensor with ac.asarray and use ac.{func.__name__}"
+        )
     kwargs = {key: value for key, value in kwargs.items() if value is not None}
     if method == "reduce" and func.__name__ in _UFUNC_REDUCTIONS:
         name += ".reduce"

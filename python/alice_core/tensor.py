@@ -389,7 +389,8 @@ def tensor(obj: Any, dtype: DTypeLike | None = None) -> Tensor:
     """
     if isinstance(obj, Tensor):
         wanted = dtype if dtype is not None else float32 if obj._weak and obj.dtype == float64 else obj.dtype
-        return ops.shape.copy(ops.arithmetic.astype(obj._leaf(0), wanted))
+        source = obj._strong() if obj._weak else obj._leaf(0)
+        return ops.shape.copy(ops.arithmetic.astype(source, wanted))
     result: Tensor = _core.tensor(_to_numpy(obj, dtype, "tensor"), True)
     return result
 

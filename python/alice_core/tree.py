@@ -28,7 +28,10 @@ def rebuild(tree: Any, values: Iterator[Any]) -> Any:
     if isinstance(tree, (list, tuple)):
         return type(tree)(rebuild(node, values) for node in tree)
     if isinstance(tree, dict):
-        return {key: rebuild(node, values) for key, node in tree.items()}
+        copy = tree.copy()  # of the same type
+        for key, node in tree.items():
+            copy[key] = rebuild(node, values)
+        return copy
     return next(values)
 
 
