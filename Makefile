@@ -1,5 +1,5 @@
 # Everything happens in .venv; only Python (3.10 or newer, with its headers and venv) and a C++20 compiler are needed.
-# ARGS passes options on: make demo ARGS="--epochs 5", make test ARGS="-k softmax".
+# ARGS passes options on: make demo ARGS="--epochs 5", make test ARGS="-k softmax", make bench ARGS="--publish docs/bench".
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -15,14 +15,14 @@ CXX_FILES = $(shell find csrc -name '*.h' -o -name '*.cpp' -o -name '*.cu')
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint format bench bench-rows clean
+.PHONY: help demo test lint format bench bench-quick bench-rows clean
 
 help:
 	@echo "make demo    train a network on handwritten digits; pictures go to runs/"
 	@echo "make test    run all tests"
 	@echo "make lint    check with ruff, mypy and clang-format"
 	@echo "make format  let ruff and clang-format rewrite the code"
-	@echo "make bench   measure beside other packages, which go to bench/.venv (large)"
+	@echo "make bench   measure beside other packages, which go to bench/.venv (large); make bench-quick for a part"
 	@echo "make clean   remove what was built, $(VENV) included; runs/ stays"
 
 demo: $(VENV)/installed-demo
@@ -45,8 +45,11 @@ format: $(VENV)/installed-lint
 bench:
 	$(MAKE) VENV=bench/.venv bench-rows
 
+bench-quick:
+	$(MAKE) VENV=bench/.venv ARGS="--quick $(ARGS)" bench-rows
+
 bench-rows: $(VENV)/installed-bench
-	$(BIN)/python bench/run.py $(ROWS)
+	$(BIN)/python bench/run.py $(ARGS) $(ROWS)
 
 clean:
 	rm -rf build dist $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
@@ -57,6 +60,13 @@ clean:
 $(VENV)/installed-%: $(VENV)/tools $(SOURCES)
 	@echo "installing alice_core[$*]; building its native part takes some minutes the first time"
 	$(BIN)/python -m pip install --quiet --no-build-isolation ".[$*]"
+	@touch $@
+
+# One by one: a package that cannot be had stops none of the others.
+$(VENV)/installed-bench: $(VENV)/tools $(SOURCES) bench/install.py
+	@echo "installing alice_core and the packages to compare with; the first time that takes some minutes"
+	$(BIN)/python -m pip install --quiet --no-build-isolation .
+	$(BIN)/python bench/install.py
 	@touch $@
 
 $(VENV)/tools: pyproject.toml

@@ -10,7 +10,7 @@ import gc
 import random
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 
@@ -23,30 +23,62 @@ class Timing:
     high: float
 
 
-def _sample(f: Callable[[], object], calls: int) -> float:
+@dataclass(frozen=True)
+class Contender:
+    """One way to do the work of a row.
+
+    ``run`` does it once. ``repeat(n)`` does it n times in a loop of its own, where the loop is not in Python.
+    ``before`` sets the stage ahead of each sample (threads, neighbours) and is not timed.
+    """
+
+    run: Callable[[], object]
+    repeat: Callable[[int], object] | None = None
+    before: Callable[[], object] | None = None
+
+
+Contenders = Mapping[str, "Contender | Callable[[], object]"]
+
+
+def _sample(c: Contender, calls: int) -> float:
+    if c.before is not None:
+        c.before()
+    if c.repeat is not None:
+        start = time.perf_counter()
+        c.repeat(calls)
+        return (time.perf_counter() - start) / calls
+    f = c.run
     start = time.perf_counter()
     for _ in range(calls):
         f()
     return (time.perf_counter() - start) / calls
 
 
-def _calls_for(f: Callable[[], object], seconds: float) -> int:
-    f()  # warm caches, pools and just-in-time compilers
+def _calls_for(c: Contender, seconds: float) -> tuple[int, bool]:
+    """Calls for a sample of about that many seconds, and whether one call takes more than a second."""
+    _sample(c, 1)  # warm caches, pools and just-in-time compilers
     calls = 1
     while True:
-        spent = _sample(f, calls) * calls
+        spent = _sample(c, calls) * calls
         if spent >= seconds / 4:
-            return max(1, round(calls * seconds / spent))
+            return max(1, round(calls * seconds / spent)), spent > calls
         calls *= 4
 
 
 def compare(
-    contenders: dict[str, Callable[[], object]], rounds: int = 15, seconds: float = 0.02, seed: int = 0
+    contenders: Contenders, rounds: int = 15, seconds: float = 0.02, pause: float = 0.0, seed: int = 0
 ) -> dict[str, Timing]:
-    """Median seconds per call of each contender over ``rounds`` rounds of about ``seconds`` each."""
-    calls = {name: _calls_for(f, seconds) for name, f in contenders.items()}
-    samples: dict[str, list[float]] = {name: [] for name in contenders}
-    order = list(contenders)
+    """Median seconds per call of each contender over ``rounds`` rounds of about ``seconds`` each.
+
+    ``pause`` seconds before each sample let the thread pools of the one before fall asleep. Whoever needs more than a
+    second a call takes part in the first three rounds only.
+    """
+    field = {name: c if isinstance(c, Contender) else Contender(c) for name, c in contenders.items()}
+    calls, left = {}, {}
+    for name, c in field.items():
+        calls[name], slow = _calls_for(c, seconds)
+        left[name] = 3 if slow else rounds
+    samples: dict[str, list[float]] = {name: [] for name in field}
+    order = list(field)
     shuffle = random.Random(seed).shuffle
     gc.collect()
     gc.disable()
@@ -54,12 +86,20 @@ def compare(
         for _ in range(rounds):
             shuffle(order)
             for name in order:
-                samples[name].append(_sample(contenders[name], calls[name]))
+                if left[name] == 0:
+                    continue
+                left[name] -= 1
+                if pause:
+                    time.sleep(pause)
+                samples[name].append(_sample(field[name], calls[name]))
     finally:
         gc.enable()
-    return {name: _timing(values) for name, values in samples.items()}
+    return {name: timing(values) for name, values in samples.items()}
 
 
-def _timing(values: list[float]) -> Timing:
+def timing(values: list[float]) -> Timing:
+    """Median and middle half."""
+    if len(values) < 2:
+        return Timing(values[0], values[0], values[0])
     low, median, high = statistics.quantiles(values, n=4)
     return Timing(median, low, high)
