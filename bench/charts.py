@@ -101,7 +101,8 @@ def _curves(axes: Any, points: dict[str, list[tuple[float, float]]]) -> bool:
     for name, line in points.items():
         xs, ys = zip(*sorted(line), strict=True)
         axes.plot(xs, ys, marker="o", markersize=3, label=name, color=COLORS.get(name, "#999999"))
-    axes.legend(frameon=False, fontsize=8)
+    if points:
+        axes.legend(frameon=False, fontsize=8)
     return bool(points)
 
 

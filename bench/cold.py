@@ -6,6 +6,7 @@ import importlib.util
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from functools import partial
@@ -23,18 +24,22 @@ COMPILERS = {"alice_core": OURS, "torch": "torch.compile", "JAX": "jax.jit", "ML
 def fresh(what: str, package: str) -> float:
     """The number that fresh.py prints."""
     only = {"torch": "PyTorch", "torch eager": "PyTorch"}.get(package, package)
-    environment = os.environ | {
-        "BENCH_ONLY": only,
-        "BENCH_START": repr(time.monotonic()),
-        "TORCHINDUCTOR_FORCE_DISABLE_CACHES": "1",  # a first compile is one that nobody did before
-    }
-    done = subprocess.run(
-        [sys.executable, str(Path(__file__).with_name("fresh.py")), what, package],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=PROCESS_LIMIT,
-    )
+    # A first compile is one that nobody did before: torch and MLX keep what they compiled in the folder for temporary
+    # files.
+    with tempfile.TemporaryDirectory() as folder:
+        environment = os.environ | {
+            "BENCH_ONLY": only,
+            "BENCH_START": repr(time.monotonic()),
+            "TMPDIR": folder,
+            "TORCHINDUCTOR_FORCE_DISABLE_CACHES": "1",
+        }
+        done = subprocess.run(
+            [sys.executable, str(Path(__file__).with_name("fresh.py")), what, package],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=PROCESS_LIMIT,
+        )
     if done.returncode:
         raise RuntimeError(f"fresh.py {what} {package}:\n{done.stderr[-2000:]}")
     return float(done.stdout.split()[-1])

@@ -59,11 +59,12 @@ def first_gradient(package: str) -> float:
 
 def _first_call(call: Callable[[], object]) -> float:
     """Seconds by which the first call is longer than a later one."""
-    start = time.perf_counter()
-    call()
-    middle = time.perf_counter()
-    call()
-    return (middle - start) - (time.perf_counter() - middle)
+    taken = []
+    for _ in range(4):
+        start = time.perf_counter()
+        call()
+        taken.append(time.perf_counter() - start)
+    return taken[0] - min(taken[1:])
 
 
 def _needs_compile(package: str) -> None:

@@ -147,7 +147,10 @@ class Maker:
         """Two operands that broadcast, at least one of them an array."""
         x = self.operand(kinds)
         how = self.below(20)
-        y = self.number() if how < 3 else x if how == 3 else self.other(x, kinds)
+        if how < 3:  # a number that does not fit uint8 raises, but only where somebody needs the result
+            y = "2" if self.dtype(x).kind == "u" else self.number()
+        else:
+            y = x if how == 3 else self.other(x, kinds)
         return (x, y) if self.chance(0.5) else (y, x)
 
     def twin(self, x: str, exactly: bool = False) -> str:

@@ -220,3 +220,12 @@ def test_numpys_blas_beside_ours() -> None:
     got = (ac.tensor(a) @ ac.tensor(a)).numpy()
     np.testing.assert_allclose(got, want, rtol=1e-10, atol=1e-10)
     np.testing.assert_array_equal(a @ a, want)
+
+
+@pytest.mark.parametrize("turn", [lambda x: x[::-1], lambda x: x.swapaxes(0, 1), lambda x: x[:, ::-1]])
+def test_a_batch_of_rows_that_do_not_follow_each_other(turn: Any) -> None:
+    rng = np.random.default_rng(0)
+    a, b = rng.standard_normal((2, 3, 1, 4)), rng.standard_normal((4, 5))
+    x = ac.asarray(turn(a), copy=False)
+    np.testing.assert_array_equal((x @ ac.tensor(b)).numpy(), (ac.tensor(np.array(turn(a))) @ ac.tensor(b)).numpy())
+    np.testing.assert_allclose((x @ ac.tensor(b)).numpy(), turn(a) @ b, rtol=1e-13)

@@ -254,3 +254,19 @@ def test_training_holds_no_cycles() -> None:
         assert train(200) == settled
     finally:
         gc.enable()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_fading_velocities_end_at_zero(dtype: str) -> None:
+    smallest = np.finfo(dtype).tiny
+    p = ac.tensor(np.zeros(40, dtype)).requires_grad_()
+    opt = ac.optim.SGD([p], lr=0.1, momentum=0.5)
+    for gradient in (4 * smallest, -4 * smallest):
+        p.grad = ac.full((40,), gradient, dtype)
+        opt.step()
+        for _ in range(5):
+            p.grad = ac.zeros((40,), dtype)
+            opt.step()
+            v = opt._memory["velocity"][0].numpy()
+            assert np.all((v == 0) | (np.abs(v) >= smallest))
+        assert not v.any()

@@ -6,10 +6,10 @@
 
 #include <algorithm>
 #include <new>
-#include <unordered_map>
 
 #include "../ops/strided_copy.h"
 #include "arguments.h"
+#include "describe.h"
 #include "lower.h"
 
 namespace alice {
@@ -108,19 +108,6 @@ bool may_overwrite(const TensorObject* leaf) {
 }
 
 // ---- one run ------------------------------------------------------------------------------------------------
-
-py::object number_from(const Array& a) {
-  return dispatch(a.dtype(), [&](auto tag) -> py::object {
-    using T = decltype(tag);
-    const T v = *a.data<T>();
-    if constexpr (std::is_same_v<T, bool>)
-      return py::bool_(v);
-    else if constexpr (std::is_integral_v<T>)
-      return py::int_(static_cast<long long>(v));
-    else
-      return py::float_(static_cast<double>(v));
-  });
-}
 
 // Puts the outputs into the structure that the function returned.
 class Rebuild {
@@ -432,49 +419,6 @@ PyType_Slot slots[] = {{Py_tp_new, reinterpret_cast<void*>(compiled_new)},
                        {0, nullptr}};
 PyType_Spec spec = {"alice_core._core.CompiledBase", sizeof(CompiledObject), 0,
                     Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_HAVE_GC, slots};
-
-// ---- what programs show -------------------------------------------------------------------------------------
-
-std::string type_of(const Array& a) {
-  std::string text = std::string(name(a.dtype())) + "[";
-  for (int i = 0; i < a.rank(); ++i) text += (i ? "," : "") + std::to_string(a.dim(i));
-  return text + "]";
-}
-
-py::list describe(const program::Program& p) {
-  const program::Graph& graph = p.graph();
-  std::unordered_map<int, std::string> names;
-  for (std::size_t i = 0; i < graph.inputs().size(); ++i) names[graph.inputs()[i]] = "in" + std::to_string(i);
-  int captured = 0, constants = 0;
-  for (std::size_t v = 0; v < graph.values().size(); ++v) {
-    const program::Value& value = graph.values()[v];
-    if (value.view) continue;
-    if (value.source == program::Source::Captured) names[static_cast<int>(v)] = "ref" + std::to_string(captured++);
-    if (value.source == program::Source::Constant) names[static_cast<int>(v)] = "const" + std::to_string(constants++);
-  }
-  int computed = 0;
-  const auto name_of = [&](int v) {
-    const program::Value& value = graph.value(v);
-    if (value.source == program::Source::Constant && value.array.numel() == 1)
-      return std::string(py::str(number_from(value.array)));
-    auto [place, fresh] = names.try_emplace(value.root, "");
-    if (fresh) place->second = "%" + std::to_string(computed++);
-    return place->second + (value.view ? "'" : "");
-  };
-  py::list instructions;
-  for (const auto& made : p.instructions()) {
-    py::list calls;
-    for (int n : made->nodes) {
-      const program::Node& node = graph.nodes()[static_cast<std::size_t>(n)];
-      py::list in, out;
-      for (int v : node.in) in.append(name_of(v));
-      for (int v : node.out) out.append(py::make_tuple(name_of(v), type_of(graph.value(v).array)));
-      calls.append(py::make_tuple(node.kernel->name, in, out, node.update));
-    }
-    instructions.append(py::make_tuple(calls, made->flops, made->bytes, made->runs.load(), made->nanoseconds.load()));
-  }
-  return instructions;
-}
 
 }  // namespace
 

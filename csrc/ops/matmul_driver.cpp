@@ -218,19 +218,18 @@ template <class T>
 void Products<T>::by_blas(const GemmPlan<T>& plan, const T* a_data, const T* b_data, T* c, const Epilogue* then) const {
   const int64_t m = plan.m, n = plan.n, k = plan.k;
   Matrix<T> a = plan.a.at(a_data), b = plan.b.at(b_data);
-  // What BLAS cannot read in place (negative, zero or no unit stride) is copied. So is a transposed B: OpenBLAS would
-  // round its last columns in another way.
+  // What BLAS cannot read in place (negative, zero or no unit stride) is copied. So is what lies transposed: OpenBLAS
+  // would round some columns in another way.
   std::unique_ptr<T[]> copies[2];
-  const auto readable = [](Matrix<T> x, int64_t rows, int64_t cols, bool turned,
-                           std::unique_ptr<T[]>& copy) -> Matrix<T> {
-    if (blas::acceptable(rows, cols, x.row, x.col) && (turned || x.col == 1)) return x;
+  const auto readable = [](Matrix<T> x, int64_t rows, int64_t cols, std::unique_ptr<T[]>& copy) -> Matrix<T> {
+    if (x.col == 1 && blas::acceptable(rows, cols, x.row, x.col)) return x;
     copy.reset(new T[static_cast<std::size_t>(rows * cols)]);
     for (int64_t i = 0; i < rows; ++i)
       for (int64_t j = 0; j < cols; ++j) copy[static_cast<std::size_t>(i * cols + j)] = x.data[i * x.row + j * x.col];
     return {copy.get(), cols, 1};
   };
-  a = readable(a, m, k, true, copies[0]);
-  b = readable(b, k, n, false, copies[1]);
+  a = readable(a, m, k, copies[0]);
+  b = readable(b, k, n, copies[1]);
   const int64_t down = ceil_div(m, kBlasTile), across = ceil_div(n, kBlasTile);
   parallel_for(down * across, [&](int64_t chunk) {
     const int64_t i = chunk / across * kBlasTile, j = chunk % across * kBlasTile;

@@ -1,5 +1,7 @@
 #include "update_loops.h"
 
+#include <limits>
+
 #include "../core/isa.h"
 
 namespace alice::ALICE_ISA {
@@ -23,13 +25,18 @@ void sgd(std::int64_t n, const void* p_in, const void* g_in, const void*, void* 
   }
 }
 
+// The velocity of a parameter that gets no gradient any more fades into the subnormal numbers and stays there, where
+// arithmetic is a hundred times slower: it ends at zero instead.
+template <class T>
+constexpr T kSmallest = std::numeric_limits<T>::min();
+
 // v = momentum * v + g;  p = p - lr * (nesterov ? g + momentum * v : v)
 template <class T, bool kDecay, bool kNesterov>
 void momentum_loop(std::int64_t n, const T* p, const T* g, const T* v, T* p_out, T* v_out, T lr, T momentum, T decay) {
 #pragma GCC ivdep
   for (std::int64_t i = 0; i < n; ++i) {
     const T item = p[i], slope = kDecay ? g[i] + decay * item : g[i];
-    const T velocity = momentum * v[i] + slope;
+    const T sum = momentum * v[i] + slope, velocity = sum < kSmallest<T> && sum > -kSmallest<T> ? T{0} : sum;
     v_out[i] = velocity;
     p_out[i] = item - lr * (kNesterov ? slope + momentum * velocity : velocity);
   }

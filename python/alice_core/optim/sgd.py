@@ -42,6 +42,7 @@ class SGD(Optimizer):
     Accuracy
     --------
     In the dtype of each parameter, every product and sum rounded once: the bits of the formulas written in Tensors.
+    Only a velocity below the smallest normal number becomes 0, since computing with subnormal numbers is very slow.
 
     Raises
     ------
