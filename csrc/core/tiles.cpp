@@ -11,6 +11,7 @@ constexpr std::int64_t kScratch = 32 * 1024;  // of one thread: what lies betwee
 constexpr std::int64_t kLongestTile = 512;    // with what lies in memory beside it, a few of them fit too
 constexpr std::int64_t kTileStep = 16;
 constexpr std::int64_t kLongRow = 64;  // shorter rows are gathered: a loop call should have something to do
+constexpr std::int64_t kNear = 4 * 1024 * 1024;
 constexpr int kMaxValues = 192;
 constexpr double kChunkNanoseconds = 25000;
 constexpr std::int64_t kChunkElements = 32768;  // 128 KiB of float32: whole pages, and enough to hide the pool
@@ -101,13 +102,16 @@ void Tiles::join_steps() {
 void Tiles::finish() {
   join_steps();
   for (const Step& s : steps_) cost_ += s.work.cost;
+  std::int64_t moved = 0;
   for (Value& v : values_) {
     item_ = std::max(item_, v.item);
     const bool scratch = v.role == Role::Buffer || (v.role == Role::Input && !v.operand.contiguous());
     if (scratch) v.buffer = buffers_++;
+    if (v.reading == Reading::Moving) moved += size_ * v.item;
   }
   tile_ = kScratch / (std::max(buffers_, 1) * item_);
   tile_ = std::clamp(tile_ / kTileStep * kTileStep, kTileStep, kLongestTile);
+  far_ = moved > kNear;
   choose_readings();
   for (Value& v : values_)
     if (v.role == Role::Constant) {
@@ -121,6 +125,15 @@ std::int64_t Tiles::limit(std::int64_t n, std::int64_t at) const {
   for (const Value& v : values_)
     if (v.reading == Reading::Rows) n = std::min(n, v.operand.row() - at % v.operand.row());
   return n;
+}
+
+// What the next tile reads comes from memory while this one is computed.
+void Tiles::prefetch(std::byte* const* at, std::int64_t n) const {
+  for (std::size_t i = 0; i < values_.size(); ++i) {
+    const Value& v = values_[i];
+    if (v.role != Role::Input || v.reading != Reading::Moving) continue;
+    for (std::int64_t b = n * v.item; b < 2 * n * v.item; b += 64) __builtin_prefetch(at[i] + b);
+  }
 }
 
 void Tiles::run_range(std::byte* const* memory, std::int64_t begin, std::int64_t end) const {
@@ -149,6 +162,7 @@ void Tiles::run_range(std::byte* const* memory, std::int64_t begin, std::int64_t
       if (v.reading == Reading::Rows) at[i] = memory[i] + v.operand.offset(begin) * v.item;
       if (v.reading == Reading::Gathered) v.operand.gather(memory[i], begin, n, at[i]);
     }
+    if (far_) prefetch(at, n);
     for (const Step& s : steps_) {
       const void* in[4];
       for (int k = 0; k < s.n_in; ++k) in[k] = at[s.in[k]];

@@ -36,9 +36,13 @@ __all__ = [
 
 
 def _switch(name: str) -> Primitive:
-    """A piecewise linear function of x, whose gradient kernel ``(g, x)`` is linear in g and constant in x."""
-    forward, backward = Primitive(name, saves=(0,)), Primitive(name + "_vjp", saves=(1,))
-    forward.defvjp(lambda g, ans, x: backward(g, x))
+    """A piecewise linear function of x, whose gradient kernel ``(g, x)`` is linear in g and constant in x.
+
+    It has the same piece, and so the same slope, at its own result: x need not be kept, which the next layer does not
+    read either.
+    """
+    forward, backward = Primitive(name, saves=("ans",)), Primitive(name + "_vjp", saves=(1,))
+    forward.defvjp(lambda g, ans, x: backward(g, ans))
     backward.defvjp(lambda c, ans, g, x: backward(c, x), None)
     return forward
 
