@@ -15,8 +15,6 @@
 namespace alice {
 namespace {
 
-constexpr double kReleaseLockNanoseconds = 20000;  // from here on other Python threads may run meanwhile
-
 // One signature with its program.
 struct Entry {
   Signature signature;                       // owns its objects

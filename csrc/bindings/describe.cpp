@@ -14,19 +14,6 @@ std::string type_of(const Array& a) {
 
 }  // namespace
 
-py::object number_from(const Array& a) {
-  return dispatch(a.dtype(), [&](auto tag) -> py::object {
-    using T = decltype(tag);
-    const T v = *a.data<T>();
-    if constexpr (std::is_same_v<T, bool>)
-      return py::bool_(v);
-    else if constexpr (std::is_integral_v<T>)
-      return py::int_(static_cast<long long>(v));
-    else
-      return py::float_(static_cast<double>(v));
-  });
-}
-
 py::list describe(const program::Program& p) {
   const program::Graph& graph = p.graph();
   std::unordered_map<int, std::string> names;

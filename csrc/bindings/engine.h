@@ -21,6 +21,8 @@ namespace alice {
 
 namespace py = pybind11;
 
+constexpr double kReleaseLockNanoseconds = 20000;  // from here on other Python threads may run meanwhile
+
 struct EquationObject;
 
 struct TensorObject {
@@ -104,11 +106,19 @@ void release_saved(EquationObject* eq);
 // For a function that is being compiled, what comes from outside is a leaf, however it was made.
 inline bool is_outside(const TensorObject* t) { return thread_state().session && !t->from_trace; }
 
+// What an equation refers to as the source of an operand: the Equation that made it, or the leaf itself. Borrowed.
+inline PyObject* operand_source(TensorObject* t) {
+  return t->producer && !is_outside(t) ? reinterpret_cast<PyObject*>(t->producer) : reinterpret_cast<PyObject*>(t);
+}
+
 // What names the value of a Tensor: the Equation that made it, or the leaf whose value it has. Borrowed.
 inline PyObject* root_of(TensorObject* t) {
-  if (t->producer && !is_outside(t)) return reinterpret_cast<PyObject*>(t->producer);
-  return t->origin ? t->origin : reinterpret_cast<PyObject*>(t);
+  PyObject* source = operand_source(t);
+  return source == reinterpret_cast<PyObject*>(t) && t->origin ? t->origin : source;
 }
+
+// A number of a traced call as a Tensor like any other, of the dtype that Python computes in. New reference.
+PyObject* strengthened(TensorObject* t);
 
 // An object that names a value: the equation of a single result, the pair (equation, index) of several, the address
 // of a leaf. New reference.
@@ -172,6 +182,7 @@ struct Scalar {
 };
 Scalar parse_scalar(PyObject* o);
 Array scalar_array(const Scalar& value, DType dtype, const char* op);
+py::object number_from(const Array& a);  // the one element as a Python bool, int or float
 // Bytes of the narrowest of uint8, int32, int64 that holds the integer.
 inline std::uint8_t width_of(std::int64_t v) {
   return v >= 0 && v <= 255 ? 1 : v >= INT32_MIN && v <= INT32_MAX ? 4 : 8;

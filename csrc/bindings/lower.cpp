@@ -13,7 +13,8 @@ class Lowering {
   void add_input(TensorObject* t) {
     const int v = graph_.add_input(t->array.shape(), t->array.dtype());
     values_[{reinterpret_cast<PyObject*>(t), 0}] = v;
-    arguments_[t] = made_.n_arguments++;
+    const int number = static_cast<int>(arguments_.size());
+    arguments_[t] = number;
   }
 
   // What the function found in .grad is an input; that there was something, or nothing, is a condition.

@@ -22,7 +22,6 @@ struct CompiledProgram {
   std::unique_ptr<program::Program> program;
   std::vector<py::object> changed;                    // captured Tensors that the program changes in place
   std::vector<std::pair<py::object, bool>> captured;  // floating Tensors from outside: did they require a gradient?
-  int n_arguments = 0;                                // then come the gradients that it reads
   std::vector<GradientSlot> reads;  // what was there before: every one is a condition, those present are inputs
   std::vector<GradientSlot> writes;
   std::vector<Array> outputs;  // their shapes and dtypes

@@ -9,7 +9,6 @@
 namespace alice {
 namespace {
 
-constexpr double kReleaseLockNanoseconds = 20000;  // from here on other Python threads may run meanwhile
 constexpr int kMaxAttrs = 8;
 
 PyTypeObject* primitive_type = nullptr;
@@ -74,20 +73,12 @@ Scalar weak_scalar(const TensorObject* t) {
           0, 0.0};
 }
 
-// The same value as a Tensor like any other.
-py::object strengthened(TensorObject* t) {
-  py::object strong = py::reinterpret_steal<py::object>(make_tensor(t->array, t->producer, t->index, t->levels));
-  as_tensor(strong.ptr())->from_trace = t->from_trace;
-  if (!t->producer) as_tensor(strong.ptr())->origin = Py_NewRef(root_of(t));
-  return strong;
-}
-
 void cast_argument(Arguments& a, std::size_t i, DType dtype, const char* op) {
   if (!a.tensors[i] && !a.weak.empty() && a.weak[i]) {
     if (!is_floating(dtype) && a.weak[i]->width > itemsize(dtype))
       fail(ErrorKind::DType, op, ": the Python number does not fit ", name(dtype),
            "; convert the tensor with x.astype(ac.float32) first");
-    a.converted.push_back(strengthened(a.weak[i]));
+    a.converted.push_back(py::reinterpret_steal<py::object>(strengthened(a.weak[i])));
     a.tensors[i] = as_tensor(a.converted.back().ptr());
     a.weak[i] = nullptr;
     return cast_argument(a, i, dtype, op);
@@ -189,10 +180,8 @@ Saved save(PrimitiveObject* p, std::size_t i, TensorObject* t, Array array, std:
   s.tracked = p->differentiable && (t->levels & active) != 0;
   s.index = t->index;
   s.version = array.storage() ? array.storage()->version : 0;
-  const bool produced = t->producer && !is_outside(t);
-  s.source = produced                 ? reinterpret_cast<PyObject*>(t->producer)
-             : t->levels || recording ? reinterpret_cast<PyObject*>(t)
-                                      : nullptr;
+  s.source = operand_source(t);
+  if (s.source == reinterpret_cast<PyObject*>(t) && !t->levels && !recording) s.source = nullptr;
   Py_XINCREF(s.source);
   s.array = (p->saved_inputs >> (i < 63 ? i : 63)) & 1 ? std::move(array) : array.shape_only();
   return s;

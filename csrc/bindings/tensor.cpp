@@ -120,12 +120,7 @@ PyObject* leaf(PyObject* o, PyObject* arg) {
   return derived(self_of(o), nullptr, static_cast<std::uint32_t>(levels));
 }
 
-// A number of a traced call as a Tensor like any other, of the dtype that Python computes in.
-PyObject* strong(PyObject* o, PyObject*) {
-  PyObject* out = derived(self_of(o), self_of(o)->producer, self_of(o)->levels);
-  self_of(out)->weak = false;
-  return out;
-}
+PyObject* strong(PyObject* o, PyObject*) { return strengthened(self_of(o)); }
 
 // The same value, followed by one more differentiation context.
 PyObject* watch(PyObject* o, PyObject* arg) {
@@ -153,16 +148,7 @@ PyObject* item(PyObject* o, PyObject*) {
     if (a.numel() != 1)
       fail(ErrorKind::Shape, "item: expected a Tensor with one element; got shape ", a.shape(),
            "; use x.numpy() or reduce it first");
-    return dispatch(a.dtype(), [&](auto tag) -> PyObject* {
-      using T = decltype(tag);
-      const T v = *a.data<T>();
-      if constexpr (std::is_same_v<T, bool>)
-        return PyBool_FromLong(v);
-      else if constexpr (std::is_integral_v<T>)
-        return PyLong_FromLongLong(static_cast<long long>(v));
-      else
-        return PyFloat_FromDouble(static_cast<double>(v));
-    });
+    return number_from(a).release().ptr();
   } catch (...) {
     return translate_current_exception();
   }
@@ -202,11 +188,7 @@ bool is_weak(PyObject* o) { return is_tensor(o) && self_of(o)->weak; }
 // Arithmetic of the numbers of a traced call gives numbers again, in double precision as Python's do.
 PyObject* number_arithmetic(int slot, PyObject* const* args, int n) {
   const auto number = [](PyObject* o) -> py::object {
-    if (is_weak(o)) {
-      py::object strong = py::reinterpret_steal<py::object>(derived(self_of(o), self_of(o)->producer, 0));
-      self_of(strong.ptr())->weak = false;
-      return strong;
-    }
+    if (is_weak(o)) return py::reinterpret_steal<py::object>(strengthened(self_of(o)));
     const Scalar s = parse_scalar(o);
     const DType dtype = s.kind == Scalar::Kind::Real  ? DType::Float64
                         : s.kind == Scalar::Kind::Int ? DType::Int64
@@ -365,6 +347,12 @@ PyObject* make_tensor(Array array, EquationObject* producer, int index, std::uin
   t->levels = levels;
   t->from_trace = thread_state().session != nullptr;
   return o;
+}
+
+PyObject* strengthened(TensorObject* t) {
+  PyObject* strong = derived(t, t->producer, t->levels);
+  self_of(strong)->weak = false;
+  return strong;
 }
 
 void check_readable(const TensorObject* t, const char* op) {

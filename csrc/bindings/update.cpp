@@ -10,12 +10,6 @@ TensorObject* checked_tensor(py::handle h) {
   return as_tensor(h.ptr());
 }
 
-Attr attribute(py::handle h) {
-  if (h.is_none()) return Attr();
-  if (py::isinstance<py::float_>(h)) return Attr(h.cast<double>());
-  return Attr(h.cast<std::int64_t>());
-}
-
 void check_target(const char* op, const TensorObject* t, const Array& result) {
   const Array& out = t->array;
   if (!(result.shape() == out.shape()) || result.dtype() != out.dtype())
@@ -40,8 +34,7 @@ void record(const Kernel& kernel, const std::vector<TensorObject*>& inputs, cons
   for (TensorObject* t : inputs) {
     Saved s{};
     s.array = t->array.shape_only();
-    const bool produced = t->producer && !is_outside(t);
-    s.source = Py_NewRef(produced ? reinterpret_cast<PyObject*>(t->producer) : reinterpret_cast<PyObject*>(t));
+    s.source = Py_NewRef(operand_source(t));
     s.index = t->index;
     saved.push_back(std::move(s));
   }
@@ -71,7 +64,7 @@ void update(const std::string& name, py::sequence inputs, py::sequence attribute
     out.push_back(targets.back()->array);
   }
   std::vector<Attr> attrs;
-  for (py::handle h : attributes) attrs.push_back(attribute(h));
+  for (py::handle h : attributes) attrs.push_back(parse_attr(kernel->name, h.ptr()));
 
   Call inferred{*kernel, in, results, attrs};
   kernel->infer(inferred);

@@ -1,5 +1,5 @@
-// Elementwise loops over broadcast operands, tile by tile: one loop for an eager call, a chain of them for a fused
-// group of a compiled program. Values between the loops of a chain live in buffers that stay in the nearest cache.
+// A chain of elementwise loops over broadcast operands, run tile by tile: what lies between the loops lives in buffers
+// that stay in the nearest cache.
 #pragma once
 
 #include <vector>
@@ -9,8 +9,8 @@
 
 namespace alice {
 
-// Plan of a chain over one result shape. Values are numbered: first the operands in memory (inputs and stored
-// results), then the buffers.
+// Plan of a chain over one result shape. Its values (inputs, constants, stored results, buffers) are numbered as they
+// are added.
 class Tiles {
  public:
   explicit Tiles(const Dims& shape);
@@ -30,10 +30,6 @@ class Tiles {
   void add_step(const Step& step) { steps_.push_back(step); }
   void finish();  // after the last step, before the first run
 
-  const Dims& shape() const { return shape_; }
-  std::int64_t size() const { return size_; }
-  double cost() const { return cost_; }  // nanoseconds per element
-  const std::vector<Step>& steps() const { return steps_; }
   bool is_contiguous_input(int value) const {
     const Value& v = values_[static_cast<std::size_t>(value)];
     return v.role == Role::Input && v.operand.contiguous();

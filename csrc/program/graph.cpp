@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <iterator>
 
 namespace alice::program {
 namespace {
@@ -34,20 +35,20 @@ void append(std::string& key, const T& value) {
 
 }  // namespace
 
-int Graph::add_value(const Array& array, Source source, int root, std::int64_t offset, int node) {
+int Graph::add_value(const Array& array, Source source, int root, std::int64_t offset) {
   const int id = static_cast<int>(values_.size());
-  values_.push_back({array, source, root < 0 ? id : root, offset, node, root >= 0});
+  values_.push_back({array, source, root < 0 ? id : root, offset, root >= 0});
   is_result_.push_back(false);
   return id;
 }
 
 int Graph::add_input(const Dims& shape, DType dtype) {
-  inputs_.push_back(add_value(placed_nowhere(shape, dtype), Source::Input, -1, 0, -1));
+  inputs_.push_back(add_value(placed_nowhere(shape, dtype), Source::Input));
   return inputs_.back();
 }
 
-int Graph::add_captured(const Array& array) { return add_value(array, Source::Captured, -1, 0, -1); }
-int Graph::add_constant(const Array& array) { return add_value(array, Source::Constant, -1, 0, -1); }
+int Graph::add_captured(const Array& array) { return add_value(array, Source::Captured); }
+int Graph::add_constant(const Array& array) { return add_value(array, Source::Constant); }
 
 // Computes now what depends on constants alone. What fails then shall fail when the program runs.
 bool Graph::fold(const Call& call, std::vector<int>* out) {
@@ -115,18 +116,16 @@ std::vector<int> Graph::add(const Kernel& kernel, std::vector<int> in, std::vect
   std::string key = key_of(kernel, in, attrs);
   if (auto found = known_.find(key); found != known_.end()) return found->second;
 
-  const int node = static_cast<int>(nodes_.size());
   bool computes = outs.empty();
   for (const Array& out : outs) {
     if (out.is_abstract()) {
-      results.push_back(add_value(placed_nowhere(out.shape(), out.dtype()), Source::Node, -1, 0, node));
+      results.push_back(add_value(placed_nowhere(out.shape(), out.dtype()), Source::Node));
       computes = true;
     } else if (same_layout(out, arrays[0])) {
       results.push_back(in[0]);
     } else {
       const Value& base = value(in[0]);
-      results.push_back(
-          add_value(out, base.source, base.root, base.offset + (out.bytes() - arrays[0].bytes()), base.node));
+      results.push_back(add_value(out, base.source, base.root, base.offset + (out.bytes() - arrays[0].bytes())));
     }
   }
   if (computes) nodes_.push_back({&kernel, std::move(in), results, std::move(attrs)});
@@ -139,39 +138,53 @@ void Graph::add_update(const Kernel& kernel, std::vector<int> in, std::vector<At
   ++updates_;
 }
 
-int Graph::add_result(int value) {
+void Graph::add_result(int value) {
   const Value& v = values_[static_cast<std::size_t>(value)];
   if (v.source != Source::Node || v.view || is_result_[static_cast<std::size_t>(value)]) {
     static const Kernel* copy = Registry::instance().find("copy");
-    const int node = static_cast<int>(nodes_.size());
-    const int fresh = add_value(placed_nowhere(v.array.shape(), v.array.dtype()), Source::Node, -1, 0, node);
+    const int fresh = add_value(placed_nowhere(v.array.shape(), v.array.dtype()), Source::Node);
     nodes_.push_back({copy, {value}, {fresh}, {}});
     value = fresh;
   }
   is_result_[static_cast<std::size_t>(value)] = true;
   results_.push_back(value);
-  return value;
 }
 
 void Graph::remove_dead() {
   std::vector<bool> needed(values_.size(), false);
   for (int r : results_) needed[static_cast<std::size_t>(r)] = true;
+  std::vector<Node> live;  // the last one first
   for (auto node = nodes_.rbegin(); node != nodes_.rend(); ++node) {
-    node->live = node->update || std::any_of(node->out.begin(), node->out.end(),
-                                             [&](int v) { return needed[static_cast<std::size_t>(v)]; });
-    if (!node->live) continue;
+    const bool wanted = node->update || std::any_of(node->out.begin(), node->out.end(),
+                                                    [&](int v) { return needed[static_cast<std::size_t>(v)]; });
+    if (!wanted) continue;
     for (int v : node->in) needed[static_cast<std::size_t>(value(v).root)] = true;
+    live.push_back(std::move(*node));
   }
-  std::erase_if(nodes_, [](const Node& n) { return !n.live; });
-  for (std::size_t n = 0; n < nodes_.size(); ++n)
-    if (!nodes_[n].update)
-      for (int v : nodes_[n].out) values_[static_cast<std::size_t>(v)].node = static_cast<int>(n);
+  nodes_.assign(std::make_move_iterator(live.rbegin()), std::make_move_iterator(live.rend()));
 }
 
-Array Graph::described(int i) const {
-  const Value& v = value(i);
-  if (v.source == Source::Constant) return v.array;
-  return Array::view(Array::abstract(v.array.shape(), v.array.dtype()), v.array.shape(), v.array.strides(), 0);
+Graph::Operands Graph::described(const Node& node) const {
+  const auto layout = [&](int i) {
+    const Value& v = value(i);
+    if (v.source == Source::Constant) return v.array;
+    return Array::view(Array::abstract(v.array.shape(), v.array.dtype()), v.array.shape(), v.array.strides(), 0);
+  };
+  Operands operands;
+  for (int v : node.in) operands.in.push_back(layout(v));
+  for (int v : node.out) operands.out.push_back(layout(v));
+  return operands;
+}
+
+std::vector<int> Graph::count_readers() const {
+  std::vector<int> readers(values_.size(), 0);
+  for (const Node& n : nodes_)
+    for (int v : n.in) {
+      ++readers[static_cast<std::size_t>(v)];
+      if (value(v).view) ++readers[static_cast<std::size_t>(value(v).root)];
+    }
+  for (int v : results_) ++readers[static_cast<std::size_t>(v)];
+  return readers;
 }
 
 }  // namespace alice::program

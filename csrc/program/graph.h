@@ -23,7 +23,6 @@ struct Value {
   Source source;
   int root;             // the value whose memory this one is a view of; itself if it is none
   std::int64_t offset;  // bytes from the first element of the root
-  int node;             // that computes the root, or -1
   bool view;            // of the root
 };
 
@@ -32,7 +31,6 @@ struct Node {
   std::vector<int> in, out;
   std::vector<Attr> attrs;
   bool update = false;  // writes to captured values: `out` names them, nobody else computes them
-  bool live = false;
 };
 
 class Graph {
@@ -44,8 +42,8 @@ class Graph {
   std::vector<int> add(const Kernel& kernel, std::vector<int> in, std::vector<Attr> attrs);
   void add_update(const Kernel& kernel, std::vector<int> in, std::vector<Attr> attrs, std::vector<int> targets);
 
-  // A result of the program, in memory of its own: returns the value to be written there.
-  int add_result(int value);
+  // A result of the program, in memory of its own.
+  void add_result(int value);
   // Drops the nodes that neither a result nor an update needs.
   void remove_dead();
 
@@ -55,11 +53,16 @@ class Graph {
   const std::vector<int>& inputs() const { return inputs_; }
   const std::vector<int>& results() const { return results_; }
 
-  // The call of a node as kernels are asked about it: layouts, and data for constants alone.
-  Array described(int value) const;
+  // The operands of a node as kernels are asked about them: layouts, and data for constants alone.
+  struct Operands {
+    std::vector<Array> in, out;
+  };
+  Operands described(const Node& node) const;
+  // How often every value is read: by nodes, directly or through views, and as a result of the program.
+  std::vector<int> count_readers() const;
 
  private:
-  int add_value(const Array& array, Source source, int root, std::int64_t offset, int node);
+  int add_value(const Array& array, Source source, int root = -1, std::int64_t offset = 0);
   bool fold(const Call& call, std::vector<int>* out);
   int unchanged(const Kernel& kernel, const std::vector<int>& in, const Call& call) const;
   std::string key_of(const Kernel& kernel, const std::vector<int>& in, const std::vector<Attr>& attrs) const;

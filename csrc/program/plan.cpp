@@ -12,23 +12,11 @@ constexpr std::int64_t kAlign = 64;
 
 std::int64_t bytes_of(const Array& a) { return a.numel() * static_cast<std::int64_t>(itemsize(a.dtype())); }
 
-// How often every value is read: by nodes, directly or through views, and as a result of the program.
-std::vector<int> count_readers(const Graph& graph) {
-  std::vector<int> readers(graph.values().size(), 0);
-  for (const Node& n : graph.nodes())
-    for (int v : n.in) {
-      ++readers[static_cast<std::size_t>(v)];
-      if (graph.value(v).view) ++readers[static_cast<std::size_t>(graph.value(v).root)];
-    }
-  for (int v : graph.results()) ++readers[static_cast<std::size_t>(v)];
-  return readers;
-}
-
 // The arena: blocks are given out and taken back in the order of the instructions, best fit first.
 class Arena {
  public:
   std::int64_t take(std::int64_t bytes) {
-    bytes = (std::max<std::int64_t>(bytes, 1) + kAlign - 1) / kAlign * kAlign;
+    bytes = rounded(bytes);
     auto best = free_.end();
     for (auto it = free_.begin(); it != free_.end(); ++it)
       if (it->second >= bytes && (best == free_.end() || it->second < best->second)) best = it;
@@ -48,7 +36,7 @@ class Arena {
   }
 
   void give_back(std::int64_t at, std::int64_t bytes) {
-    bytes = (std::max<std::int64_t>(bytes, 1) + kAlign - 1) / kAlign * kAlign;
+    bytes = rounded(bytes);
     auto here = free_.emplace(at, bytes).first;
     if (auto next = std::next(here); next != free_.end() && at + here->second == next->first) {
       here->second += next->second;
@@ -66,6 +54,10 @@ class Arena {
   std::int64_t size() const { return size_; }
 
  private:
+  static std::int64_t rounded(std::int64_t bytes) {
+    return (std::max<std::int64_t>(bytes, 1) + kAlign - 1) / kAlign * kAlign;
+  }
+
   std::map<std::int64_t, std::int64_t> free_;  // offset, bytes
   std::int64_t size_ = 0;
 };
@@ -172,14 +164,11 @@ Program::Program(Graph graph) : graph_(std::move(graph)) {
   for (std::size_t n = 0; n < prepared.size(); ++n) {
     const Node& node = graph_.nodes()[n];
     if (loops[n].loop || !node.kernel->prepare) continue;
-    std::vector<Array> in, out;
-    for (int v : node.in) in.push_back(graph_.described(v));
-    for (int v : node.out) out.push_back(graph_.described(v));
+    auto [in, out] = graph_.described(node);
     prepared[n] = node.kernel->prepare(Call{*node.kernel, in, out, node.attrs});
   }
-  const std::vector<Unit> units = schedule(graph_, loops, prepared);
-  const std::vector<int> readers = count_readers(graph_);
-  for (const Unit& unit : units) plan(unit, loops, prepared, readers);
+  const std::vector<int> readers = graph_.count_readers();
+  for (const Unit& unit : schedule(graph_, loops, prepared, readers)) plan(unit, loops, prepared, readers);
   lay_out();
   collect_operands();
 }
@@ -245,16 +234,10 @@ std::unique_ptr<Chain> Program::plan_chain(const Unit& unit, const std::vector<E
 void Program::estimate(Instruction& instruction) {
   for (int n : instruction.nodes) {
     const Node& node = graph_.nodes()[static_cast<std::size_t>(n)];
-    std::vector<Array> in, out;
+    auto [in, out] = graph_.described(node);
     double elements = 0;
-    for (int v : node.in) {
-      in.push_back(graph_.described(v));
-      elements = std::max(elements, static_cast<double>(in.back().numel()));
-    }
-    for (int v : node.out) {
-      out.push_back(graph_.described(v));
-      elements = std::max(elements, static_cast<double>(out.back().numel()));
-    }
+    for (const auto& operands : {in, out})
+      for (const Array& a : operands) elements = std::max(elements, static_cast<double>(a.numel()));
     // A product makes 2 k operations for each of its results; everything else is taken as one for each element.
     const bool product = std::strcmp(node.kernel->name, "matmul") == 0;
     instruction.flops +=

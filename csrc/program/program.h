@@ -62,7 +62,6 @@ class Program {
   const std::vector<std::unique_ptr<Instruction>>& instructions() const { return instructions_; }
   std::int64_t arena_bytes() const { return arena_bytes_; }
   double cost() const { return cost_; }  // estimated nanoseconds
-  Place place(int value) const { return places_[static_cast<std::size_t>(value)]; }
 
  private:
   // What a run of its own needs: the arena, and the operands that point into it.

@@ -242,23 +242,14 @@ std::vector<Elementwise> elementwise_nodes(const Graph& graph) {
     loops.emplace_back();
     if (!n.kernel->elementwise || n.update || n.in.size() > kMaxOperands) continue;
     if (graph.value(n.out[0]).array.numel() == 0) continue;
-    std::vector<Array> in, out;
-    for (int v : n.in) in.push_back(graph.described(v));
-    for (int v : n.out) out.push_back(graph.described(v));
+    auto [in, out] = graph.described(n);
     loops.back() = n.kernel->elementwise(Call{*n.kernel, in, out, n.attrs});
   }
   return loops;
 }
 
-std::vector<Unit> schedule(const Graph& graph, const std::vector<Elementwise>& loops, const PreparedNodes& prepared) {
-  std::vector<int> readers(graph.values().size(), 0);
-  for (const Node& n : graph.nodes())
-    for (int v : n.in) {
-      ++readers[static_cast<std::size_t>(v)];
-      if (graph.value(v).view) ++readers[static_cast<std::size_t>(graph.value(v).root)];
-    }
-  for (int v : graph.results()) ++readers[static_cast<std::size_t>(v)];
-
+std::vector<Unit> schedule(const Graph& graph, const std::vector<Elementwise>& loops, const PreparedNodes& prepared,
+                           const std::vector<int>& readers) {
   std::vector<Unit> units;
   auto segment = std::make_unique<Segment>(graph, loops, prepared, readers);
   for (std::size_t n = 0; n < graph.nodes().size(); ++n) {

@@ -23,6 +23,8 @@ using PreparedNodes = std::vector<std::unique_ptr<Prepared>>;  // by node; null 
 // Elementwise nodes: the loop of each; a null loop for other nodes.
 std::vector<Elementwise> elementwise_nodes(const Graph& graph);
 
-std::vector<Unit> schedule(const Graph& graph, const std::vector<Elementwise>& loops, const PreparedNodes& prepared);
+// `readers`: of every value, as Graph::count_readers() gives them.
+std::vector<Unit> schedule(const Graph& graph, const std::vector<Elementwise>& loops, const PreparedNodes& prepared,
+                           const std::vector<int>& readers);
 
 }  // namespace alice::program

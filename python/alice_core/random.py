@@ -214,8 +214,8 @@ class Generator:
             If the shape is none or the dtype is not floating.
         """
         u = self._draw(_shape("uniform", shape), _floating("uniform", dtype))
-        if isinstance(low, (int, float)) and isinstance(high, (int, float)):
-            return u if (low, high) == (0, 1) else low + (high - low) * u
+        if isinstance(low, (int, float)) and isinstance(high, (int, float)) and (low, high) == (0, 1):
+            return u
         return low + (high - low) * u
 
     def normal(
