@@ -21,8 +21,14 @@ const Kernel* Registry::find(std::string_view name) const {
 }
 
 Loop Registry::both(Loop first, Loop second, int operand) const {
-  for (const LoopPair& p : pairs_)
+  for (const LoopPair& p : loop_pairs_)
     if (p.first == first && p.second == second && p.operand == operand) return p.both;
+  return nullptr;
+}
+
+const Kernel* Registry::both(const Kernel& first, const Kernel& second) const {
+  for (const KernelPair& p : kernel_pairs_)
+    if (p.first == first.name && p.second == second.name) return find(p.both);
   return nullptr;
 }
 

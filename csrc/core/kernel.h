@@ -21,6 +21,7 @@ class Attr {
   Attr(double v) : kind_(Kind::Real), real_(v) {}
   Attr(const Dims& v) : kind_(Kind::Dims), dims_(v) {}
 
+  bool operator==(const Attr& other) const = default;
   Kind kind() const { return kind_; }
   bool is_none() const { return kind_ == Kind::None; }
   std::int64_t integer() const { return int_; }
@@ -119,6 +120,13 @@ struct Kernel {
   std::unique_ptr<Prepared> (*prepare)(const Call&) = nullptr;
 };
 
+// Two kernels as one, with the bits of the two. The second has the first's attributes and reads something else, then all
+// that the first read, then some of its results. `both` reads the first's inputs, then what else the second reads, and
+// leaves the first's results, then the second's.
+struct KernelPair {
+  std::string_view first, second, both;
+};
+
 class Registry {
  public:
   static Registry& instance();
@@ -126,11 +134,14 @@ class Registry {
   const Kernel* find(std::string_view name) const;
   const std::vector<const Kernel*>& all() const { return kernels_; }
 
-  void add(const LoopPair& pair) { pairs_.push_back(pair); }
+  void add(const LoopPair& pair) { loop_pairs_.push_back(pair); }
   Loop both(Loop first, Loop second, int operand) const;  // null if there is no such loop
+  void add(const KernelPair& pair) { kernel_pairs_.push_back(pair); }
+  const Kernel* both(const Kernel& first, const Kernel& second) const;  // null if there is no such kernel
 
  private:
-  std::vector<LoopPair> pairs_;
+  std::vector<LoopPair> loop_pairs_;
+  std::vector<KernelPair> kernel_pairs_;
   std::vector<const Kernel*> kernels_;
 };
 

@@ -50,10 +50,16 @@ void read_labels(const void* labels, std::int64_t first, std::int64_t n, std::in
 // How many of `n` labels are not ignored; -1 if one of the others is no class.
 template <class L>
 std::int64_t count_labels(const void* labels, std::int64_t n, std::int64_t classes, const Options& options) {
+  const L* label = static_cast<const L*>(labels);
+  if (!options.has_ignored) {
+    std::uint64_t largest = 0;
+    for (std::int64_t i = 0; i < n; ++i) largest = std::max(largest, static_cast<std::uint64_t>(label[i]));
+    return n > 0 && largest >= static_cast<std::uint64_t>(classes) ? -1 : n;
+  }
   std::int64_t bad = 0, ignored = 0;
   for (std::int64_t i = 0; i < n; ++i) {
-    const std::int64_t y = static_cast<const L*>(labels)[i];
-    const bool skip = options.has_ignored & (y == options.ignored);
+    const std::int64_t y = label[i];
+    const bool skip = y == options.ignored;
     bad |= !skip & (static_cast<std::uint64_t>(y) >= static_cast<std::uint64_t>(classes));
     ignored += skip;
   }
@@ -79,7 +85,7 @@ LabelLoops label_loops(DType t) {
 // `rows` rows of `classes` logits.
 struct Plan {
   Plan(const Call& call, const Array& logits_in, const Array& targets_in)
-      : op(call.kernel.name),
+      : op("cross_entropy"),
         options(call),
         loops(*static_cast<const Loops*>(call.kernel.impl)->by_dtype[static_cast<int>(logits_in.dtype())]),
         dtype(logits_in.dtype()),
@@ -183,8 +189,9 @@ Dims stats_shape(const Array& logits) {
   return shape;
 }
 
-// ---- forward ------------------------------------------------------------------------------------------------
+// ---- the work -----------------------------------------------------------------------------------------------
 
+// Inputs logits, targets; outputs loss, stats.
 void infer_forward(Call& call) {
   const Array& logits = call.in[0];
   check_operands(call, logits, call.in[1]);
@@ -192,9 +199,59 @@ void infer_forward(Call& call) {
   call.out[1] = Array::abstract(stats_shape(logits), logits.dtype());
 }
 
-class Forward final : public Prepared {
+void check_cotangent(const Call& call, const Array& g, const Array& logits) {
+  if (!(g.shape() == result_shape(call, logits)))
+    fail(ErrorKind::Shape, call.kernel.name, ": g must have the shape of the loss; got g ", g.shape(), ", logits ",
+         logits.shape());
+  if (g.dtype() != logits.dtype())
+    fail(ErrorKind::DType, call.kernel.name, ": g must have the dtype of the logits; got ", name(g.dtype()), " and ",
+         name(logits.dtype()));
+}
+
+// Inputs g, logits, targets, stats; output the gradient of the logits.
+void infer_gradient(Call& call) {
+  const Array &g = call.in[0], &logits = call.in[1], &stats = call.in[3];
+  check_operands(call, logits, call.in[2]);
+  check_cotangent(call, g, logits);
+  if (!(stats.shape() == stats_shape(logits)) || stats.dtype() != logits.dtype())
+    fail(ErrorKind::Shape, call.kernel.name, ": stats must be those of the logits; got stats ", stats.shape(), " ",
+         name(stats.dtype()), ", logits ", logits.shape(), " ", name(logits.dtype()));
+  call.out[0] = logits.shape_only();
+}
+
+// Inputs logits, targets, g; outputs loss, stats, gradient of the logits.
+void infer_both(Call& call) {
+  infer_forward(call);
+  check_cotangent(call, call.in[2], call.in[0]);
+  call.out[2] = call.in[0].shape_only();
+}
+
+// A sum with what its additions lost (two-sum), as every sum of ours.
+struct Pair {
+  double high = 0, low = 0;
+  void add(const Pair& other) {
+    const double sum = high + other.high, part = sum - high;
+    low += ((high - (sum - part)) + (other.high - part)) + other.low;
+    high = sum;
+  }
+  double total() const { return std::isfinite(high) ? high + low : high; }
+};
+
+enum class Direction { Forward, Gradient, Both };
+
+// One pass over the logits. Both directions in one give the bits of one after the other.
+template <Direction D>
+class CrossEntropy final : public Prepared {
+  static constexpr bool kForward = D != Direction::Gradient, kGradient = D != Direction::Forward;
+  static constexpr std::size_t kLogits = D == Direction::Gradient ? 1 : 0;  // then the targets
+  static constexpr std::size_t kG = D == Direction::Gradient ? 0 : 2, kStats = 3;
+  static constexpr std::size_t kLogitsGradient = D == Direction::Gradient ? 0 : 2;  // among the outputs
+
  public:
-  explicit Forward(const Call& call) : p_(call, call.in[0], call.in[1]) {}
+  explicit CrossEntropy(const Call& call)
+      : p_(call, call.in[kLogits], call.in[kLogits + 1]),
+        g_(call.in[kGradient ? kG : 0]),
+        stats_(call.in[D == Direction::Gradient ? kStats : 0]) {}
 
   void run(const Call& call) const override {
     dispatch_floating(p_.dtype, [&](auto tag) { run_as<decltype(tag)>(call); });
@@ -203,56 +260,71 @@ class Forward final : public Prepared {
  private:
   template <class T>
   void run_as(const Call& call) const {
-    Array buffers[2];
-    const Array &logits = p_.logits.of(call.in[0], buffers[0]), &targets = p_.targets.of(call.in[1], buffers[1]);
-    const std::int64_t kept = p_.check_labels(targets);
-    T *out = call.out[0].data<T>(), *stats = call.out[1].data<T>();
-    const bool reduced = p_.options.reduction != None;
-    Pair sums[kChunks];  // of the chunks, as pairs whose sum it is
-    for (std::int64_t i = 0; i < p_.chunks; ++i) sums[i] = {0, 0};
+    Array buffers[4];
+    const Array& logits = p_.logits.of(call.in[kLogits], buffers[0]);
+    const Array& targets = p_.targets.of(call.in[kLogits + 1], buffers[1]);
+    const T* g = kGradient ? g_.of(call.in[kG], buffers[2]).template data<T>() : nullptr;
+    T* stats = kForward ? call.out[1].data<T>() : stats_.of(call.in[kStats], buffers[3]).template data<T>();
+    const std::int64_t kept = p_.check_labels(targets), classes = p_.classes;
+    const double share =
+        p_.options.reduction == Mean ? 1.0 / static_cast<double>(std::max<std::int64_t>(kept, 1)) : 1.0;
+    const bool each = p_.options.reduction == None;
+    Pair sums[kForward ? kChunks : 1];  // of the chunks
+
     p_.for_rows([&](std::int64_t chunk, std::int64_t first, std::int64_t rows) {
-      double losses[kRows];
-      find_losses(first, rows, logits.data<T>() + first * p_.classes, targets, stats + 2 * first, losses);
-      if (reduced) {
-        Pair sum;
-        p_.loops.sum(rows, losses, &sum.high, &sum.low);
-        sums[chunk].add(sum);
+      const T* x = logits.data<T>() + first * classes;
+      const T* q = p_.probabilities ? targets.data<T>() + first * classes : nullptr;
+      T* row_stats = stats + 2 * first;
+      std::int64_t label[kRows];
+      if (!q) p_.labels.read(targets.bytes(), first, rows, label);
+      double log_sum[kRows];
+      if constexpr (kGradient) {
+        SoftmaxLoops::Row row[kRows];
+        const std::int64_t step = each || q;
+        const T* flowing = each ? g + first : g;
+        describe_rows(rows, x, q, share, flowing, row);
+        T* dx = call.out[kLogitsGradient].data<T>() + first * classes;
+        if constexpr (kForward)
+          p_.loops.both(rows, classes, x, q, row, step, row_stats, log_sum, dx);
+        else
+          p_.loops.gradient(rows, classes, x, row_stats, q, row, step, dx);
+        finish_rows(rows, q ? nullptr : label, share, flowing, row, step, dx);
       } else {
-        for (std::int64_t i = 0; i < rows; ++i) out[first + i] = static_cast<T>(losses[i]);
+        p_.loops.stats(rows, classes, x, row_stats, log_sum);
+      }
+      if constexpr (kForward) {
+        double losses[kRows];
+        find_losses(rows, x, q, label, row_stats, log_sum, losses);
+        if (each) {
+          T* out = call.out[0].data<T>() + first;
+          for (std::int64_t i = 0; i < rows; ++i) out[i] = static_cast<T>(losses[i]);
+        } else {
+          Pair sum;
+          p_.loops.sum(rows, losses, &sum.high, &sum.low);
+          sums[chunk].add(sum);
+        }
       }
     });
-    if (!reduced) return;
-    for (std::int64_t i = 1; i < p_.chunks; ++i) sums[0].add(sums[i]);
-    double total = std::isfinite(sums[0].high) ? sums[0].high + sums[0].low : sums[0].high;
-    if (p_.options.reduction == Mean && kept > 0) total /= static_cast<double>(kept);
-    *out = static_cast<T>(p_.rows > 0 ? total : 0.0);
+
+    if constexpr (kForward) {
+      if (each) return;
+      for (std::int64_t i = 1; i < p_.chunks; ++i) sums[0].add(sums[i]);
+      double total = sums[0].total();
+      if (p_.options.reduction == Mean && kept > 0) total /= static_cast<double>(kept);
+      *call.out[0].data<T>() = static_cast<T>(total);
+    }
   }
 
-  // A sum with what its additions lost (two-sum), as every sum of ours.
-  struct Pair {
-    double high, low;
-    void add(const Pair& other) {
-      const double sum = high + other.high, part = sum - high;
-      low += ((high - (sum - part)) + (other.high - part)) + other.low;
-      high = sum;
-    }
-  };
-
-  // Losses and statistics of some rows of logits.
+  // From the statistics of some rows of logits.
   template <class T>
-  void find_losses(std::int64_t first, std::int64_t rows, const T* x, const Array& targets, T* stats,
-                   double* losses) const {
+  void find_losses(std::int64_t rows, const T* x, const T* q, const std::int64_t* label, const T* stats,
+                   const double* log_sum, double* losses) const {
     const double smoothing = p_.options.smoothing;
-    double log_sum[kRows];
-    p_.loops.stats(rows, p_.classes, x, stats, log_sum);
-    std::int64_t label[kRows];
-    if (!p_.probabilities) p_.labels.read(targets.bytes(), first, rows, label);
     for (std::int64_t i = 0; i < rows; ++i, x += p_.classes) {
       const double max = static_cast<double>(stats[2 * i]);
       double weight, smooth;
-      if (p_.probabilities) {
-        const T* q = targets.data<T>() + (first + i) * p_.classes;
-        p_.loops.weighted(p_.classes, x, q, max, log_sum[i], &losses[i], &weight);
+      if (q) {
+        p_.loops.weighted(p_.classes, x, q + i * p_.classes, max, log_sum[i], &losses[i], &weight);
       } else if (p_.is_ignored(label[i])) {
         losses[i] = 0;
         continue;
@@ -267,66 +339,37 @@ class Forward final : public Prepared {
     }
   }
 
-  Plan p_;
-};
-
-// ---- gradient -----------------------------------------------------------------------------------------------
-
-// Inputs g, logits, targets, stats.
-void infer_gradient(Call& call) {
-  const Array &g = call.in[0], &logits = call.in[1], &stats = call.in[3];
-  check_operands(call, logits, call.in[2]);
-  if (!(g.shape() == result_shape(call, logits)) || !(stats.shape() == stats_shape(logits)))
-    fail(ErrorKind::Shape, call.kernel.name, ": g and stats must have the shapes of the results; got g ", g.shape(),
-         ", stats ", stats.shape(), ", logits ", logits.shape());
-  if (g.dtype() != logits.dtype() || stats.dtype() != logits.dtype())
-    fail(ErrorKind::DType, call.kernel.name, ": g and stats must have the dtype of the logits; got ", name(g.dtype()),
-         ", ", name(stats.dtype()), " and ", name(logits.dtype()));
-  call.out[0] = Array::abstract(logits.shape(), logits.dtype());
-}
-
-class Gradient final : public Prepared {
- public:
-  explicit Gradient(const Call& call) : p_(call, call.in[1], call.in[2]), g_(call.in[0]), stats_(call.in[3]) {}
-
-  void run(const Call& call) const override {
-    dispatch_floating(p_.dtype, [&](auto tag) { run_as<decltype(tag)>(call); });
+  // `share` of g, one for all rows or one each, flows into a row.
+  template <class T>
+  void describe_rows(std::int64_t rows, const T* x, const T* q, double share, const T* g,
+                     SoftmaxLoops::Row* row) const {
+    const double smoothing = p_.options.smoothing, spread = smoothing / static_cast<double>(p_.classes);
+    const bool each = p_.options.reduction == None;
+    for (std::int64_t i = 0; i < (each || q ? rows : 1); ++i) {
+      const double flow = share * static_cast<double>(g[each ? i : 0]);
+      if (q) {
+        double unused, weight;
+        p_.loops.weighted(p_.classes, x + i * p_.classes, q + i * p_.classes, 0, 0, &unused, &weight);
+        row[i] = {flow * ((1 - smoothing) * weight + smoothing), flow * spread, flow * (1 - smoothing)};
+      } else {
+        row[i] = {flow, flow * spread, flow * (1 - smoothing)};
+      }
+    }
   }
 
- private:
+  // Takes the label's share off. Zeros where nothing flows, whatever the logits hold: in ignored rows, or where g is 0.
   template <class T>
-  void run_as(const Call& call) const {
-    Array buffers[4];
-    const Array &g = g_.of(call.in[0], buffers[0]), &logits = p_.logits.of(call.in[1], buffers[1]);
-    const Array &targets = p_.targets.of(call.in[2], buffers[2]), &stats = stats_.of(call.in[3], buffers[3]);
-    const std::int64_t kept = p_.check_labels(targets), classes = p_.classes;
-    const Options& options = p_.options;
-    const double smoothing = options.smoothing, spread = smoothing / static_cast<double>(classes);
-    const double share = options.reduction == Mean ? 1.0 / static_cast<double>(std::max<std::int64_t>(kept, 1)) : 1.0;
-    p_.for_rows([&](std::int64_t, std::int64_t first, std::int64_t rows) {
-      SoftmaxLoops::Row row[kRows];
-      std::int64_t label[kRows];
-      const T* x = logits.data<T>() + first * classes;
-      const T* q = p_.probabilities ? targets.data<T>() + first * classes : nullptr;
-      T* dx = call.out[0].data<T>() + first * classes;
-      if (!q) p_.labels.read(targets.bytes(), first, rows, label);
-      for (std::int64_t i = 0; i < rows; ++i) {
-        const double flow = share * static_cast<double>(g.data<T>()[options.reduction == None ? first + i : 0]);
-        row[i] = {flow, flow * spread, 0, flow != 0 && !(!q && p_.is_ignored(label[i]))};
-        if (!q) continue;
-        double unused, weight;
-        p_.loops.weighted(classes, x + i * classes, q + i * classes, 0, 0, &unused, &weight);
-        row[i].scale = flow * ((1 - smoothing) * weight + smoothing);
-        row[i].slope = flow * (1 - smoothing);
+  void finish_rows(std::int64_t rows, const std::int64_t* label, double share, const T* g,
+                   const SoftmaxLoops::Row* row, std::int64_t step, T* dx) const {
+    const bool each = p_.options.reduction == None;
+    for (std::int64_t i = 0; i < rows; ++i, dx += p_.classes) {
+      if (share * static_cast<double>(g[each ? i : 0]) == 0 || (label && p_.is_ignored(label[i]))) {
+        std::fill_n(dx, p_.classes, T(0));
+      } else if (label) {
+        T& at_label = dx[label[i]];
+        at_label = static_cast<T>(static_cast<double>(at_label) - row[i * step].slope);
       }
-      p_.loops.gradient(rows, classes, x, stats.data<T>() + 2 * first, q, row, dx);
-      if (q) return;
-      for (std::int64_t i = 0; i < rows; ++i) {
-        if (!row[i].live) continue;
-        T& at_label = dx[i * classes + label[i]];
-        at_label = static_cast<T>(static_cast<double>(at_label) - row[i].scale * (1 - smoothing));
-      }
-    });
+    }
   }
 
   Plan p_;
@@ -345,28 +388,15 @@ void register_cross_entropy(Registry& registry, const SoftmaxLoops& f32, const S
   auto* loops = new Loops{};
   loops->by_dtype[static_cast<int>(DType::Float32)] = &f32;
   loops->by_dtype[static_cast<int>(DType::Float64)] = &f64;
-  registry.add({"cross_entropy",
-                2,
-                2,
-                3,
-                Inputs::AsIs,
-                infer_forward,
-                {run_once<Forward>},
-                cost,
-                loops,
-                nullptr,
-                prepare_call<Forward>});
-  registry.add({"cross_entropy_vjp",
-                4,
-                1,
-                3,
-                Inputs::AsIs,
-                infer_gradient,
-                {run_once<Gradient>},
-                cost,
-                loops,
-                nullptr,
-                prepare_call<Gradient>});
+  const auto add = [&]<Direction D>(const char* name, int n_in, int n_out, void (*infer)(Call&)) {
+    using Work = CrossEntropy<D>;
+    registry.add(
+        {name, n_in, n_out, 3, Inputs::AsIs, infer, {run_once<Work>}, cost, loops, nullptr, prepare_call<Work>});
+  };
+  add.operator()<Direction::Forward>("cross_entropy", 2, 2, infer_forward);
+  add.operator()<Direction::Gradient>("cross_entropy_vjp", 4, 1, infer_gradient);
+  add.operator()<Direction::Both>("cross_entropy_value_and_vjp", 3, 3, infer_both);
+  registry.add(KernelPair{"cross_entropy", "cross_entropy_vjp", "cross_entropy_value_and_vjp"});
 }
 
 }  // namespace alice

@@ -108,6 +108,16 @@ ALICE_HD void add_block(double* __restrict lane, const T* __restrict e) {
   for (int l = 0; l < kLanes; ++l) lane[l] += static_cast<double>((e[l] + e[l + 16]) + (e[l + 32] + e[l + 48]));
 }
 
+// y = f(e) for the first `count` items of a block.
+template <class T, class F>
+ALICE_HD void put_block(T* __restrict y, std::int64_t count, const T* __restrict e, F f) {
+  if (count == kBlock) {
+    for (int l = 0; l < kBlock; ++l) y[l] = f(e[l]);
+  } else {
+    for (std::int64_t l = 0; l < count; ++l) y[l] = f(e[l]);
+  }
+}
+
 template <class T>
 double sum_exp(std::int64_t n, const T* x, T max) {
   Lanes sum;
@@ -126,10 +136,14 @@ struct Columns {
 
   // Maximum and Σ exp(x - max) of `rows` ≤ kLanes rows; e becomes exp(x - max).
   void find(std::int64_t rows, std::int64_t n, const T* __restrict x) {
-    for (std::int64_t l = 0; l < rows; ++l)
-      for (std::int64_t k = 0; k < n; ++k) e[k * kLanes + l] = x[l * n + k];
-    for (std::int64_t k = 0; k < n; ++k)
-      for (std::int64_t l = rows; l < kLanes; ++l) e[k * kLanes + l] = 0;
+    if (rows == kLanes) {
+      for (std::int64_t k = 0; k < n; ++k)
+#pragma GCC unroll 1
+        for (int l = 0; l < kLanes; ++l) e[k * kLanes + l] = x[l * n + k];
+    } else {
+      for (std::int64_t k = 0; k < n; ++k)
+        for (std::int64_t l = 0; l < kLanes; ++l) e[k * kLanes + l] = l < rows ? x[l * n + k] : T(0);
+    }
     T top[kLanes];
     double total[kLanes] = {};
     for (int l = 0; l < kLanes; ++l) top[l] = -kInfinity<T>;
@@ -143,6 +157,17 @@ struct Columns {
 #pragma GCC unroll 1
       for (int l = 0; l < kLanes; ++l) total[l] += static_cast<double>(e[k * kLanes + l]);
     for (int l = 0; l < kLanes; ++l) max[l] = top[l], sum[l] = total[l];
+  }
+
+  // e, with f(e, lane) in its place, back in rows.
+  template <class F>
+  void put(std::int64_t rows, std::int64_t n, T* __restrict y, F f) const {
+    for (std::int64_t k = 0; k < n; ++k) {
+      T column[kLanes];
+#pragma GCC unroll 1
+      for (int l = 0; l < kLanes; ++l) column[l] = f(e[k * kLanes + l], l);
+      for (std::int64_t l = 0; l < rows; ++l) y[l * n + k] = column[l];
+    }
   }
 };
 
@@ -176,22 +201,16 @@ struct Loops {
       Columns<T> columns;
       for_rows(rows, kLanes, [&](std::int64_t first, std::int64_t count) {
         columns.find(count, n, x + first * n);
-        T* to = y + first * n;
         T inverse[kLanes];
         for (int l = 0; l < kLanes; ++l) inverse[l] = static_cast<T>(1.0 / columns.sum[l]);
-        for (std::int64_t l = 0; l < count; ++l)
-          for (std::int64_t k = 0; k < n; ++k) to[l * n + k] = columns.e[k * kLanes + l] * inverse[l];
+        columns.put(count, n, y + first * n, [&](T e, int l) { return e * inverse[l]; });
       });
       return;
     }
     for (std::int64_t i = 0; i < rows; ++i, x += n, y += n) {
       Lanes sum;
       for_exp_blocks(n, x, max_of(n, x), [&](std::int64_t k, std::int64_t count, const T* e) {
-        if (count == kBlock) {
-          for (int l = 0; l < kBlock; ++l) y[k + l] = e[l];
-        } else {
-          for (std::int64_t l = 0; l < count; ++l) y[k + l] = e[l];
-        }
+        put_block(y + k, count, e, [](T item) { return item; });
         add_block(sum.lane, e);
       });
       const T inverse = static_cast<T>(1.0 / sum.total());
@@ -303,51 +322,39 @@ struct Loops {
     }
   }
 
-  static void gradient(std::int64_t rows, std::int64_t n, const void* x_, const void* stats_, const void* q_,
-                       const SoftmaxLoops::Row* row, void* dx_) {
+  static void gradient(std::int64_t rows, std::int64_t n, const void* x_, const void* stats_, const void* q,
+                       const SoftmaxLoops::Row* row, std::int64_t step, void* dx_) {
     const T* x = static_cast<const T*>(x_);
     const T* stats = static_cast<const T*>(stats_);
-    const T* q = static_cast<const T*>(q_);
     T* dx = static_cast<T*>(dx_);
     if (n < kBlock) {
       for_rows(rows, kGroup / (n > kGroup / kBlock ? n : kGroup / kBlock), [&](std::int64_t i, std::int64_t count) {
-        short_gradient(count, n, x + i * n, stats + 2 * i, q ? q + i * n : nullptr, row + i, dx + i * n);
+        short_gradient(count, n, x + i * n, stats + 2 * i, row + i * step, step, dx + i * n);
       });
     } else {
-      for (std::int64_t i = 0; i < rows; ++i)
-        long_gradient(n, x + i * n, stats + 2 * i, q ? q + i * n : nullptr, row[i], dx + i * n);
-    }
-    for (std::int64_t i = 0; i < rows; ++i)
-      if (!row[i].live)
-        for (std::int64_t k = 0; k < n; ++k) dx[i * n + k] = T(0);
-  }
-
-  static void long_gradient(std::int64_t n, const T* x, const T* stats, const T* q, const SoftmaxLoops::Row& row,
-                            T* dx) {
-    const T scale = static_cast<T>(row.scale / static_cast<double>(stats[1]));
-    const T shift = static_cast<T>(row.shift), slope = static_cast<T>(row.slope);
-    for_exp_blocks(n, x, stats[0], [&](std::int64_t at, std::int64_t count, const T* e) {
-      T* __restrict to = dx + at;
-      if (q) {
-        for (std::int64_t k = 0; k < count; ++k) to[k] = (e[k] * scale - shift) - q[at + k] * slope;
-      } else if (count == kBlock) {
-        for (int k = 0; k < kBlock; ++k) to[k] = e[k] * scale - shift;
-      } else {
-        for (std::int64_t k = 0; k < count; ++k) to[k] = e[k] * scale - shift;
+      for (std::int64_t i = 0; i < rows; ++i) {
+        const T scale = scale_of(row[i * step], stats[2 * i + 1]), shift = static_cast<T>(row[i * step].shift);
+        for_exp_blocks(n, x + i * n, stats[2 * i], [&](std::int64_t k, std::int64_t count, const T* e) {
+          put_block(dx + i * n + k, count, e, [&](T item) { return item * scale - shift; });
+        });
       }
-    });
+    }
+    if (q) subtract_targets(rows, n, static_cast<const T*>(q), row, step, dx);
   }
 
-  static void short_gradient(std::int64_t rows, std::int64_t n, const T* __restrict x, const T* stats, const T* q,
-                             const SoftmaxLoops::Row* row, T* __restrict dx) {
+  static T scale_of(const SoftmaxLoops::Row& row, T sum) {
+    return static_cast<T>(row.scale / static_cast<double>(sum));
+  }
+
+  static void short_gradient(std::int64_t rows, std::int64_t n, const T* __restrict x, const T* stats,
+                             const SoftmaxLoops::Row* row, std::int64_t step, T* __restrict dx) {
     Spread<T> max, scale, shift;
     T scales[kBlock];
-    for (std::int64_t i = 0; i < rows; ++i)
-      scales[i] = static_cast<T>(row[i].scale / static_cast<double>(stats[2 * i + 1]));
+    for (std::int64_t i = 0; i < rows; ++i) scales[i] = scale_of(row[i * step], stats[2 * i + 1]);
     for (std::int64_t i = 0; i < rows; ++i) {
       max.put(i, n, stats[2 * i]);
       scale.put(i, n, scales[i]);
-      shift.put(i, n, static_cast<T>(row[i].shift));
+      shift.put(i, n, static_cast<T>(row[i * step].shift));
     }
     const auto block = [&](std::int64_t k, const T* __restrict from, T* __restrict to) {
 #pragma GCC unroll 1
@@ -363,11 +370,57 @@ struct Loops {
       block(k, from, to);
       for (std::int64_t l = 0; k + l < items; ++l) dx[k + l] = to[l];
     }
-    if (!q) return;
+  }
+
+  static void subtract_targets(std::int64_t rows, std::int64_t n, const T* q, const SoftmaxLoops::Row* row,
+                               std::int64_t step, T* dx) {
     for (std::int64_t i = 0; i < rows; ++i) {
-      const T slope = static_cast<T>(row[i].slope);
+      const T slope = static_cast<T>(row[i * step].slope);
       for (std::int64_t j = i * n; j < (i + 1) * n; ++j) dx[j] -= q[j] * slope;
     }
+  }
+
+  static void both(std::int64_t rows, std::int64_t n, const void* x_, const void* q, const SoftmaxLoops::Row* row,
+                   std::int64_t step, void* stats_, double* log_sum, void* dx_) {
+    const T* x = static_cast<const T*>(x_);
+    T* dx = static_cast<T*>(dx_);
+    T* stats = static_cast<T*>(stats_);
+    if (n < kBlock) {
+      Columns<T> columns;
+      for_rows(rows, kLanes, [&](std::int64_t i, std::int64_t count) {
+        columns.find(count, n, x + i * n);
+        SoftmaxLoops::Row of[kLanes];
+        T sum[kLanes], scale[kLanes], shift[kLanes];
+        for (std::int64_t l = 0; l < kLanes; ++l) of[l] = row[l < count ? (i + l) * step : 0];
+        for (int l = 0; l < kLanes; ++l) {
+          sum[l] = static_cast<T>(columns.sum[l]);
+          scale[l] = scale_of(of[l], sum[l]);
+          shift[l] = static_cast<T>(of[l].shift);
+          columns.sum[l] = log<Full>(columns.sum[l]);
+        }
+        for (std::int64_t l = 0; l < count; ++l) {
+          stats[2 * (i + l)] = columns.max[l];
+          stats[2 * (i + l) + 1] = sum[l];
+          log_sum[i + l] = columns.sum[l];
+        }
+        columns.put(count, n, dx + i * n, [&](T e, int l) { return e * scale[l] - shift[l]; });
+      });
+    } else {
+      for (std::int64_t i = 0; i < rows; ++i) {
+        T* __restrict to = dx + i * n;
+        stats[2 * i] = max_of(n, x + i * n);
+        Lanes lanes;
+        for_exp_blocks(n, x + i * n, stats[2 * i], [&](std::int64_t k, std::int64_t count, const T* e) {
+          put_block(to + k, count, e, [](T item) { return item; });
+          add_block(lanes.lane, e);
+        });
+        stats[2 * i + 1] = static_cast<T>(lanes.total());
+        log_sum[i] = log<Full>(lanes.total());
+        const T scale = scale_of(row[i * step], stats[2 * i + 1]), shift = static_cast<T>(row[i * step].shift);
+        for (std::int64_t k = 0; k < n; ++k) to[k] = to[k] * scale - shift;
+      }
+    }
+    if (q) subtract_targets(rows, n, static_cast<const T*>(q), row, step, dx);
   }
 
   static void sum(std::int64_t n, const double* x, double* high, double* low) {
@@ -392,7 +445,7 @@ struct Loops {
   }
 
   static constexpr SoftmaxLoops table() {
-    return {softmax, log_softmax, softmax_vjp, log_softmax_vjp, logsumexp_vjp, stats, weighted, gradient, sum};
+    return {softmax, log_softmax, softmax_vjp, log_softmax_vjp, logsumexp_vjp, stats, weighted, gradient, both, sum};
   }
 };
 

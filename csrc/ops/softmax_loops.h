@@ -23,14 +23,16 @@ struct SoftmaxLoops {
   // total = Σ q (max - x + log_sum), weight = Σ q; q = 1 where null. What has q = 0 does not count.
   void (*weighted)(std::int64_t n, const void* x, const void* q, double max, double log_sum, double* total,
                    double* weight);
-  // dx = scale · exp(x - max) / sum - shift - slope · q, for rows of equal length; q may be null.
-  // A row whose `live` is 0 gets zeros, whatever x holds.
+  // dx = scale · exp(x - max) / sum - shift - slope · q, for rows of equal length; q may be null. The numbers of row i
+  // are row[i * step]: step 0 stands for rows that share them.
   struct Row {
     double scale, shift, slope;
-    bool live;
   };
   void (*gradient)(std::int64_t rows, std::int64_t n, const void* x, const void* stats, const void* q, const Row* row,
-                   void* dx);
+                   std::int64_t step, void* dx);
+  // stats() and gradient() with one exponential per logit.
+  void (*both)(std::int64_t rows, std::int64_t n, const void* x, const void* q, const Row* row, std::int64_t step,
+               void* stats, double* log_sum, void* dx);
   // high + low = Σ x, of losses: as good as T needs it.
   void (*sum)(std::int64_t n, const double* x, double* high, double* low);
 };

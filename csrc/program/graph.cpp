@@ -164,6 +164,37 @@ void Graph::remove_dead() {
   nodes_.assign(std::make_move_iterator(live.rbegin()), std::make_move_iterator(live.rend()));
 }
 
+void Graph::join_pairs() {
+  std::unordered_map<int, std::size_t> producer;  // of values, since the last update
+  std::vector<Node> kept;
+  for (Node& node : nodes_) {
+    if (node.update) producer.clear();
+    const auto found = producer.find(node.in.empty() ? -1 : node.in.back());
+    if (found != producer.end() && join(kept[found->second], node)) continue;
+    if (!node.update)
+      for (int v : node.out) producer[v] = kept.size();
+    kept.push_back(std::move(node));
+  }
+  nodes_ = std::move(kept);
+}
+
+// Whatever happens between the two: what the second reads besides must not be computed.
+bool Graph::join(Node& first, const Node& second) const {
+  const Kernel* both = Registry::instance().both(*first.kernel, *second.kernel);
+  if (!both || first.attrs != second.attrs) return false;
+  const auto others = second.in.begin() + (both->n_in - first.kernel->n_in);
+  const auto results = others + first.kernel->n_in;
+  const auto is_computed = [&](int v) { return value(v).source == Source::Node; };
+  const auto is_result = [&](int v) { return std::find(first.out.begin(), first.out.end(), v) != first.out.end(); };
+  if (std::any_of(second.in.begin(), others, is_computed) || !std::equal(others, results, first.in.begin()) ||
+      !std::all_of(results, second.in.end(), is_result))
+    return false;
+  first.kernel = both;
+  first.in.insert(first.in.end(), second.in.begin(), others);
+  first.out.insert(first.out.end(), second.out.begin(), second.out.end());
+  return true;
+}
+
 Graph::Operands Graph::described(const Node& node) const {
   const auto layout = [&](int i) {
     const Value& v = value(i);

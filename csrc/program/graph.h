@@ -46,6 +46,8 @@ class Graph {
   void add_result(int value);
   // Drops the nodes that neither a result nor an update needs.
   void remove_dead();
+  // Makes one node of two where there is a kernel that does the work of both (KernelPair).
+  void join_pairs();
 
   const Value& value(int i) const { return values_[static_cast<std::size_t>(i)]; }
   const std::vector<Value>& values() const { return values_; }
@@ -64,6 +66,7 @@ class Graph {
  private:
   int add_value(const Array& array, Source source, int root = -1, std::int64_t offset = 0);
   bool fold(const Call& call, std::vector<int>* out);
+  bool join(Node& first, const Node& second) const;
   int unchanged(const Kernel& kernel, const std::vector<int>& in, const Call& call) const;
   std::string key_of(const Kernel& kernel, const std::vector<int>& in, const std::vector<Attr>& attrs) const;
 

@@ -159,6 +159,7 @@ class ChainBuilder {
 
 Program::Program(Graph graph) : graph_(std::move(graph)) {
   graph_.remove_dead();
+  graph_.join_pairs();
   const std::vector<Elementwise> loops = elementwise_nodes(graph_);
   PreparedNodes prepared(graph_.nodes().size());
   for (std::size_t n = 0; n < prepared.size(); ++n) {

@@ -30,6 +30,7 @@ void fill_part(void* context, std::int64_t begin, std::int64_t n, void* to) {
 }  // namespace
 
 std::unique_ptr<Program::Context> Program::take_context() const {
+  if (Context* first = first_idle_.exchange(nullptr, std::memory_order_acquire)) return std::unique_ptr<Context>(first);
   {
     std::lock_guard lock(mutex_);
     if (!idle_.empty()) {
@@ -53,16 +54,23 @@ std::unique_ptr<Program::Context> Program::take_context() const {
   return context;
 }
 
+void Program::give_back(std::unique_ptr<Context> context) const {
+  Context* none = nullptr;
+  if (first_idle_.compare_exchange_strong(none, context.get(), std::memory_order_release, std::memory_order_relaxed)) {
+    context.release();
+    return;
+  }
+  std::lock_guard lock(mutex_);
+  idle_.push_back(std::move(context));
+}
+
 void Program::run(std::byte* const* inputs, std::byte* const* results, bool profile) const {
   std::unique_ptr<Context> context = take_context();
   struct Return {
     const Program& program;
     std::unique_ptr<Context>& context;
-    ~Return() {
-      std::lock_guard lock(program.mutex_);
-      program.idle_.push_back(std::move(context));
-    }
-  } give_back{*this, context};
+    ~Return() { program.give_back(std::move(context)); }
+  } at_end{*this, context};
 
   const int n_inputs = static_cast<int>(graph_.inputs().size());
   const auto address = [&](const Place& p) {

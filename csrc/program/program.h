@@ -52,6 +52,7 @@ struct Instruction {
 class Program {
  public:
   explicit Program(Graph graph);
+  ~Program() { delete first_idle_.load(); }
 
   // `inputs` and `results` point to contiguous memory, in the order in which the graph got them. Throws what kernels
   // throw for values (labels out of range). Threads may run one program at the same time; those
@@ -82,6 +83,7 @@ class Program {
   void lay_out();
   void collect_operands();
   std::unique_ptr<Context> take_context() const;
+  void give_back(std::unique_ptr<Context> context) const;
   void execute(const Instruction& instruction, Context& context) const;
 
   Graph graph_;
@@ -95,6 +97,8 @@ class Program {
   std::vector<Place> pointers_;                               // of all chains
   std::vector<std::size_t> moving_arrays_, moving_pointers_;  // those that are elsewhere in every run
 
+  // Contexts that nobody uses: the first changes hands without a lock, since there is seldom another.
+  mutable std::atomic<Context*> first_idle_{nullptr};
   mutable std::mutex mutex_;
   mutable std::vector<std::unique_ptr<Context>> idle_;
 };
