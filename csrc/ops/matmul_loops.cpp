@@ -210,7 +210,12 @@ void gemm(const GemmBlock<T>& g, const T* a, const T* b, T* c) {
       const std::int64_t wanted = height + (n < higher), rows = left < wanted ? left : wanted;
       t.b = b + i * g.b_item;
       t.c = row;
-      for (std::int64_t p = 0; p < whole; ++p, t.b += g.b_panel, t.c += kColumns) whole_tiles[rows - 1](t);
+      const char* next = reinterpret_cast<const char*>(t.a + g.a_panel);  // lies far away, and is asked for in shares
+      const std::int64_t share = g.a_panel && n + 1 < count ? g.a_panel * std::int64_t{sizeof(T)} / (whole + 1) : 0;
+      for (std::int64_t p = 0; p < whole; ++p, t.b += g.b_panel, t.c += kColumns, next += share) {
+        for (std::int64_t line = 0; line < share; line += 64) __builtin_prefetch(next + line, 0, 2);
+        whole_tiles[rows - 1](t);
+      }
       if (rest) rest_tiles[rows - 1](t);
       t.a += g.a_panel ? g.a_panel : rows * g.a_row;
       row += rows * g.c_row;

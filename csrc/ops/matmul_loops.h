@@ -59,7 +59,7 @@ struct MatmulTable {
 };
 
 template <class T>
-inline constexpr std::int64_t kDepth = sizeof(T) == 4 ? 448 : 320;  // longest chain of a product
+inline constexpr std::int64_t kDepth = sizeof(T) == 4 ? 512 : 320;  // longest chain of a product
 inline constexpr std::int64_t kGemvDepth = 4096;                    // longest block of a matrix-vector product or dot
 
 namespace baseline {
