@@ -406,3 +406,40 @@ def test_profile_measures_instructions() -> None:
     for _ in range(3):
         f(X)
     assert "µs" in str(f.program(X)) or "us" in str(f.program(X))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("classes", [1, 2, 10, 63, 64, 65, 200])
+@pytest.mark.parametrize("rows", [0, 1, 5, 16, 17, 100])
+def test_cross_entropy_and_its_gradient_are_one_pass(rows: int, classes: int, dtype: str) -> None:
+    logits = data(10, (rows, classes), dtype) * 20
+    if rows > 4 and classes > 1:
+        logits[0, 0], logits[1, 1] = np.inf, -np.inf
+        logits[2], logits[3, 0] = -np.inf, np.nan
+    labels = np.random.default_rng(11).integers(0, classes, rows)
+    shares = np.random.default_rng(12).random((rows, classes)).astype(dtype)
+    for targets, options in (
+        (labels, {"reduction": "mean"}),
+        (labels, {"reduction": "sum", "label_smoothing": 0.1}),
+        (labels, {"reduction": "none"}),
+        (labels, {"reduction": "mean", "ignore_index": 0}),
+        (shares, {"reduction": "mean"}),
+        (shares, {"reduction": "none", "label_smoothing": 0.25}),
+    ):
+
+        def f(x: ac.Tensor, y: ac.Tensor, options: dict[str, Any] = options) -> Any:
+            def loss(x: ac.Tensor) -> ac.Tensor:
+                return ac.sum(ac.losses.cross_entropy(x, y, **options) * 3.0)
+
+            return ac.value_and_grad(loss)(x)
+
+        args = (ac.tensor(logits), ac.tensor(targets))
+        g = same(f, args)
+        if rows:
+            assert sum("cross_entropy" in str(i) for i in g.program(*args).instructions) == 1
+
+
+def test_a_gradient_that_depends_on_the_loss_is_a_pass_of_its_own() -> None:
+    y = ac.tensor([0, 2, 1])
+    f = same(ac.grad(lambda x: ac.square(ac.losses.cross_entropy(x, y))), (X,))
+    assert sum("cross_entropy" in str(i) for i in f.program(X).instructions) == 2
