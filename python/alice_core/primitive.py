@@ -46,13 +46,14 @@ class Primitive(_core.PrimitiveBase):
     """
 
     jvp_rules: Sequence[Rule | None] | None
+    jvp_joint: Rule | None
     batch_rule: Rule | None
 
     def __new__(cls, name: str, *, saves: Sequence[int | str] | None = None, differentiable: bool = True) -> Self:
         self = super().__new__(cls, name)
         inputs = (1 << 64) - 1 if saves is None else sum(1 << i for i in saves if isinstance(i, int))
         self._set_saves(inputs, saves is None or "ans" in saves, differentiable)
-        self.jvp_rules = self.batch_rule = None
+        self.jvp_rules = self.jvp_joint = self.batch_rule = None
         _registry[name] = self
         return self
 
@@ -70,11 +71,28 @@ class Primitive(_core.PrimitiveBase):
         self.vjp_joint = rule
 
     def defjvp(self, *rules: Rule | None) -> None:
-        """Set one rule per input: ``rule(t, ans, *inputs, *attributes)`` is what its tangent t adds to the result's."""
+        """Set one rule per input: ``rule(t, ans, *inputs, *attributes)`` is what its tangent t adds to the result's.
+
+        None stands for a derivative that is zero wherever it exists. The rules read the data that the VJP rules read
+        (see ``saves``). Of several results, a rule returns a tuple of tangents, None for zero.
+        """
+        if self.n_inputs >= 0 and len(rules) != self.n_inputs:
+            raise ValueError(f"{self.name}: expected {self.n_inputs} JVP rules, one per input; got {len(rules)}")
         self.jvp_rules = rules
 
+    def defjvp_all(self, rule: Rule) -> None:
+        """Set one rule for all inputs: ``rule(tangents, ans, inputs, *attributes)``, None for inputs without tangent.
+
+        Returns the tangent of the result: a Tensor, or a tuple of them (or None) for several results.
+        """
+        self.jvp_joint = rule
+
     def defbatch(self, rule: Rule) -> None:
-        """Set the rule that runs the primitive once for a whole batch: ``rule(axes, *inputs, *attributes)``."""
+        """Set the rule that runs the primitive once for a whole batch: ``rule(batched, inputs, *attributes)``.
+
+        ``batched`` says for each input whether its axis 0 is the batch, in front of the axes of one example; at least
+        one has it. The batch is axis 0 of every result.
+        """
         self.batch_rule = rule
 
     def __repr__(self) -> str:
