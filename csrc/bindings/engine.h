@@ -13,6 +13,7 @@
 #include <structmember.h>
 
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "../core/kernel.h"
@@ -37,6 +38,7 @@ struct TensorObject {
   bool from_trace;           // made while a function was being compiled
   PyObject* origin;          // of a leaf made while recording: the Equation or leaf whose value it has, or null
   PyObject* grad;            // Tensor or null
+  PyObject* tangents;        // by forward context, see forward.cpp; null for none
   PyObject* weakrefs;
 };
 
@@ -50,6 +52,8 @@ struct PrimitiveObject {
   bool differentiable;
   PyObject* vjp_rules;  // tuple of one rule (or None) per input, or null
   PyObject* vjp_joint;  // one rule for all inputs, or null
+  PyObject* jvp_rules;  // likewise
+  PyObject* jvp_joint;
 };
 
 // One input of an equation, as its gradient rules will see it.
@@ -59,7 +63,8 @@ struct Saved {
   std::uint32_t levels;
   bool tracked;  // a live differentiation context depends on it
   std::int32_t index;
-  PyObject* source;  // owned: the producing Equation, the leaf Tensor, or null for a constant
+  PyObject* source;    // owned: the producing Equation, the leaf Tensor, or null for a constant
+  PyObject* tangents;  // owned: of the Tensor, or null
 };
 
 struct EquationObject {
@@ -73,9 +78,11 @@ struct EquationObject {
   std::vector<PyObject*> changed;  // owned leaves: an in-place update wrote its results there
   std::vector<Array> outputs;      // without memory unless a rule reads them
   std::vector<std::uint32_t> output_versions;
+  std::vector<PyObject*> output_tangents;  // owned: of the results, null for none; empty if no rule wants them
 };
 
-struct Session;  // session.h
+struct Session;         // session.h
+struct ForwardContext;  // forward.h
 
 // What a thread is doing: which differentiation contexts are live, and who writes down the equations.
 struct ThreadState {
@@ -83,6 +90,7 @@ struct ThreadState {
   int depth = 0;
   PyObject* recorder = nullptr;  // list to which every equation is appended
   Session* session = nullptr;    // a function is being compiled: nothing is computed, everything is written down
+  std::vector<std::shared_ptr<ForwardContext>> forward;  // the outermost first
 };
 ThreadState& thread_state();
 
@@ -93,6 +101,9 @@ inline bool is_tensor(PyObject* o) { return Py_TYPE(o) == tensor_type || PyObjec
 inline TensorObject* as_tensor(PyObject* o) { return reinterpret_cast<TensorObject*>(o); }
 
 PyObject* make_tensor(Array array, EquationObject* producer = nullptr, int index = 0, std::uint32_t levels = 0);
+
+// Another handle on the same value. New reference.
+PyObject* same_value(TensorObject* t);
 
 // Builds the equation of one call and hands out its results. `outputs` are the new Tensors.
 EquationObject* make_equation(PrimitiveObject* primitive, std::vector<Saved> inputs, PyObject* attributes,

@@ -17,15 +17,20 @@ void equation_dealloc(PyObject* o) {
   thread_local std::vector<PyObject*> pending;
   thread_local bool draining = false;
   auto* eq = self_of(o);
-  for (Saved& s : eq->inputs)
+  for (Saved& s : eq->inputs) {
     if (s.source) pending.push_back(s.source);
+    if (s.tangents) pending.push_back(s.tangents);
+  }
   for (PyObject* t : eq->changed) pending.push_back(t);
+  for (PyObject* t : eq->output_tangents)
+    if (t) pending.push_back(t);
   Py_XDECREF(eq->attributes);
   Py_XDECREF(eq->primitive);
   eq->inputs.~vector();
   eq->changed.~vector();
   eq->outputs.~vector();
   eq->output_versions.~vector();
+  eq->output_tangents.~vector();
   PyTypeObject* type = Py_TYPE(o);
   type->tp_free(o);
   Py_DECREF(type);
@@ -139,6 +144,7 @@ py::tuple saved_inputs(EquationObject* eq) {
     const bool itself = s.source && !produced && (!s.array.is_abstract() || as_tensor(s.source)->array.is_abstract());
     PyObject* t =
         itself ? Py_NewRef(s.source) : make_tensor(s.array, produced ? self_of(s.source) : nullptr, s.index, s.levels);
+    if (!itself) as_tensor(t)->tangents = s.tangents ? Py_NewRef(s.tangents) : nullptr;
     PyTuple_SET_ITEM(out.ptr(), static_cast<Py_ssize_t>(i), t);
   }
   return out;
@@ -149,8 +155,10 @@ py::tuple saved_outputs(EquationObject* eq) {
   py::tuple out(eq->outputs.size());
   for (std::size_t i = 0; i < eq->outputs.size(); ++i) {
     check_version(eq, eq->outputs[i], eq->output_versions[i], "result", i);
-    PyTuple_SET_ITEM(out.ptr(), static_cast<Py_ssize_t>(i),
-                     make_tensor(eq->outputs[i], eq, static_cast<int>(i), eq->levels));
+    PyObject* t = make_tensor(eq->outputs[i], eq, static_cast<int>(i), eq->levels);
+    if (!eq->output_tangents.empty() && eq->output_tangents[i])
+      as_tensor(t)->tangents = Py_NewRef(eq->output_tangents[i]);
+    PyTuple_SET_ITEM(out.ptr(), static_cast<Py_ssize_t>(i), t);
   }
   return out;
 }
@@ -178,6 +186,7 @@ EquationObject* make_equation(PrimitiveObject* primitive, std::vector<Saved> inp
   new (&eq->changed) std::vector<PyObject*>();
   new (&eq->outputs) std::vector<Array>();
   new (&eq->output_versions) std::vector<std::uint32_t>();
+  new (&eq->output_tangents) std::vector<PyObject*>();
   eq->outputs.reserve(outputs.size());
   for (const Array& a : outputs) {
     eq->outputs.push_back(primitive->saves_output ? a : a.shape_only());

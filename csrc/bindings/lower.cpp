@@ -112,7 +112,8 @@ class Lowering {
            "; pass it as an argument");
     if (t->from_trace) return graph_.add_constant(t->array);
     const std::uint32_t followed = t->levels & thread_state().active;
-    differentiated_ = differentiated_ || (followed & ~1u) || (t->producer && followed);
+    differentiated_ = differentiated_ || (followed & ~1u) || (t->producer && followed) ||
+                      (t->tangents && !thread_state().forward.empty());
     if (is_floating(t->array.dtype()))
       made_.captured.emplace_back(py::reinterpret_borrow<py::object>(source), t->requires_grad);
     return graph_.add_captured(t->array);

@@ -9,7 +9,7 @@
 #include "../ops/blas.h"
 #include "../ops/register.h"
 #include "compiled.h"
-#include "engine.h"
+#include "forward.h"
 #include "reverse.h"
 #include "session.h"
 #include "update.h"
@@ -85,6 +85,7 @@ PYBIND11_MODULE(_core, m) {
   add_primitive_type(m);
   add_session(m);
   add_compiled(m);
+  add_forward(m);
 
   m.def(
       "setup",

@@ -1,7 +1,7 @@
 // PrimitiveBase: a kernel that can be called with Tensors. bind() is the one way from Python to native work:
 //   arguments → Tensors of the dtypes the kernel takes → infer, allocate, run → result, and an equation if
 //   anybody differentiates or records.
-#include "engine.h"
+#include "forward.h"
 
 #include <string>
 #include <unordered_map>
@@ -183,6 +183,7 @@ Saved save(PrimitiveObject* p, std::size_t i, TensorObject* t, Array array, std:
   s.source = operand_source(t);
   if (s.source == reinterpret_cast<PyObject*>(t) && !t->levels && !recording) s.source = nullptr;
   Py_XINCREF(s.source);
+  if (!thread_state().forward.empty()) s.tangents = t->tangents ? Py_NewRef(t->tangents) : nullptr;
   s.array = (p->saved_inputs >> (i < 63 ? i : 63)) & 1 ? std::move(array) : array.shape_only();
   return s;
 }
@@ -232,12 +233,17 @@ PyObject* bind_checked(PrimitiveObject* p, PyObject* const* args, Py_ssize_t nar
   }
   py::object held = py::reinterpret_steal<py::object>(reinterpret_cast<PyObject*>(eq));
   if (eq && state.recorder && PyList_Append(state.recorder, held.ptr()) < 0) return nullptr;
-  if (out.size() == 1) return make_tensor(std::move(out[0]), eq, 0, levels);
-  py::tuple results(out.size());
-  for (std::size_t i = 0; i < out.size(); ++i)
-    PyTuple_SET_ITEM(results.ptr(), static_cast<Py_ssize_t>(i),
-                     make_tensor(std::move(out[i]), eq, static_cast<int>(i), levels));
-  return results.release().ptr();
+  py::object result;
+  if (out.size() == 1) {
+    result = py::reinterpret_steal<py::object>(make_tensor(std::move(out[0]), eq, 0, levels));
+  } else {
+    result = py::tuple(out.size());
+    for (std::size_t i = 0; i < out.size(); ++i)
+      PyTuple_SET_ITEM(result.ptr(), static_cast<Py_ssize_t>(i),
+                       make_tensor(std::move(out[i]), eq, static_cast<int>(i), levels));
+  }
+  if (!state.forward.empty() && p->differentiable) carry_tangents(p, a.tensors, args + n_in, eq, result);
+  return result.release().ptr();
 }
 
 PyObject* primitive_call(PyObject* self, PyObject* const* args, std::size_t nargsf, PyObject* kwnames) {
@@ -282,6 +288,8 @@ void primitive_dealloc(PyObject* o) {
   Py_XDECREF(self_of(o)->name);
   Py_XDECREF(self_of(o)->vjp_rules);
   Py_XDECREF(self_of(o)->vjp_joint);
+  Py_XDECREF(self_of(o)->jvp_rules);
+  Py_XDECREF(self_of(o)->jvp_joint);
   PyTypeObject* type = Py_TYPE(o);
   type->tp_free(o);
   Py_DECREF(type);
@@ -313,6 +321,8 @@ PyMethodDef methods[] = {{"_set_saves", set_saves, METH_VARARGS, "(bit set of in
 PyMemberDef members[] = {
     {"vjp_rules", T_OBJECT, offsetof(PrimitiveObject, vjp_rules), 0, "One VJP rule (or None) per input, or None."},
     {"vjp_joint", T_OBJECT, offsetof(PrimitiveObject, vjp_joint), 0, "One VJP rule for all inputs, or None."},
+    {"jvp_rules", T_OBJECT, offsetof(PrimitiveObject, jvp_rules), 0, "One JVP rule (or None) per input, or None."},
+    {"jvp_joint", T_OBJECT, offsetof(PrimitiveObject, jvp_joint), 0, "One JVP rule for all inputs, or None."},
     {"__vectorcalloffset__", T_PYSSIZET, offsetof(PrimitiveObject, vectorcall), READONLY, nullptr},
     {nullptr, 0, 0, 0, nullptr}};
 PyType_Slot slots[] = {{Py_tp_new, reinterpret_cast<void*>(primitive_new)},

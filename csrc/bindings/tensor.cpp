@@ -17,6 +17,7 @@ void tensor_dealloc(PyObject* o) {
   Py_CLEAR(t->producer);
   Py_CLEAR(t->origin);
   Py_CLEAR(t->grad);
+  Py_CLEAR(t->tangents);
   t->array.~Array();
   PyTypeObject* type = Py_TYPE(o);
   type->tp_free(o);
@@ -106,6 +107,7 @@ PyObject* derived(TensorObject* t, EquationObject* producer, std::uint32_t level
   self_of(out)->weak = t->weak;
   self_of(out)->width = t->width;
   self_of(out)->from_trace = t->from_trace;
+  self_of(out)->tangents = t->tangents ? Py_NewRef(t->tangents) : nullptr;
   if (!producer && thread_state().recorder) {
     self_of(out)->origin = Py_NewRef(root_of(t));
     self_of(out)->index = t->index;
@@ -118,6 +120,13 @@ PyObject* leaf(PyObject* o, PyObject* arg) {
   const unsigned long levels = PyLong_AsUnsignedLong(arg);
   if (PyErr_Occurred()) return nullptr;
   return derived(self_of(o), nullptr, static_cast<std::uint32_t>(levels));
+}
+
+// The same elements as a constant: nothing follows it, and it has no tangent.
+PyObject* constant(PyObject* o, PyObject*) {
+  PyObject* out = derived(self_of(o), nullptr, 0);
+  Py_CLEAR(self_of(out)->tangents);
+  return out;
 }
 
 PyObject* strong(PyObject* o, PyObject*) { return strengthened(self_of(o)); }
@@ -297,6 +306,7 @@ PyGetSetDef getset[] = {
 
 PyMethodDef methods[] = {{"_set_requires_grad", set_requires_grad, METH_O, nullptr},
                          {"_leaf", leaf, METH_O, "A leaf of the given levels on the same memory."},
+                         {"_constant", constant, METH_NOARGS, "The same elements as a constant of all differentiation."},
                          {"_strong", strong, METH_NOARGS, "A number of a traced call as a Tensor like any other."},
                          {"_watch", watch, METH_O, "The same value, followed by one more differentiation context."},
                          {"_numpy", to_numpy, METH_O, "A NumPy view; the argument says whether it may be written to."},
@@ -349,8 +359,10 @@ PyObject* make_tensor(Array array, EquationObject* producer, int index, std::uin
   return o;
 }
 
+PyObject* same_value(TensorObject* t) { return derived(t, t->producer, t->levels); }
+
 PyObject* strengthened(TensorObject* t) {
-  PyObject* strong = derived(t, t->producer, t->levels);
+  PyObject* strong = same_value(t);
   self_of(strong)->weak = false;
   return strong;
 }

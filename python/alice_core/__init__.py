@@ -54,6 +54,8 @@ from .trace import Trace as Trace
 from .trace import trace as trace
 from .transforms import grad as grad
 from .transforms import grad_enabled as grad_enabled
+from .transforms import jvp as jvp
+from .transforms import linearize as linearize
 from .transforms import no_grad as no_grad
 from .transforms import numerical_grad as numerical_grad
 from .transforms import stop_gradient as stop_gradient

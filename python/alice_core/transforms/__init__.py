@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from .grad import backward, grad, grad_enabled, no_grad, numerical_grad, stop_gradient, value_and_grad, vjp
+from .jvp import jvp, linearize
 
 __all__ = [
     "backward",
     "grad",
     "grad_enabled",
+    "jvp",
+    "linearize",
     "no_grad",
     "numerical_grad",
     "stop_gradient",
