@@ -87,6 +87,20 @@ PyObject* get_variables(PyObject* o, void*) {
   return out;
 }
 
+// Handles on the values of the inputs, whether their data was saved or not.
+PyObject* get_operands(PyObject* o, void*) {
+  auto* eq = self_of(o);
+  PyObject* out = PyTuple_New(static_cast<Py_ssize_t>(eq->inputs.size()));
+  for (std::size_t i = 0; out && i < eq->inputs.size(); ++i) {
+    const Saved& s = eq->inputs[i];
+    const bool leaf = s.source && Py_TYPE(s.source) != equation_type;
+    PyTuple_SET_ITEM(out, static_cast<Py_ssize_t>(i),
+                     leaf ? Py_NewRef(s.source)
+                          : make_tensor(s.array, s.source ? self_of(s.source) : nullptr, s.index, s.levels));
+  }
+  return out;
+}
+
 // The Tensors that an in-place update has written to.
 PyObject* get_changed(PyObject* o, void*) {
   const std::vector<PyObject*>& changed = self_of(o)->changed;
@@ -119,6 +133,8 @@ PyGetSetDef getset[] = {
     {"sequence", get_sequence, nullptr, "Equations are numbered in the order of their execution.", nullptr},
     {"inputs", get_inputs, nullptr, "The inputs as Tensors; abstract where no rule reads the data.", nullptr},
     {"outputs", get_outputs, nullptr, "The results as Tensors; abstract where no rule reads the data.", nullptr},
+    {"operands", get_operands, nullptr, "Handles on the values of the inputs, for who runs the equation again.",
+     nullptr},
     {"changed", get_changed, nullptr, "The Tensors that this equation changed in place; usually none.", nullptr},
     {"variables", get_variables, nullptr, "Keys of the inputs, None for anonymous constants.", nullptr},
     {"saved_bytes", get_saved_bytes, nullptr, "Bytes of the values kept for the gradient rules.", nullptr},

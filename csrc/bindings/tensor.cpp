@@ -11,6 +11,10 @@ namespace {
 
 TensorObject* self_of(PyObject* o) { return reinterpret_cast<TensorObject*>(o); }
 
+bool is_readable(const TensorObject* t) {
+  return !t->array.is_abstract() && (!is_outside(t) || thread_state().session->reads_outside);
+}
+
 void tensor_dealloc(PyObject* o) {
   TensorObject* t = self_of(o);
   if (t->weakrefs) PyObject_ClearWeakRefs(o);
@@ -49,7 +53,7 @@ PyObject* get_producer(PyObject* o, void*) {
 }
 PyObject* get_key(PyObject* o, void*) { return value_key(root_of(self_of(o)), self_of(o)->index); }
 PyObject* get_readable(PyObject* o, void*) {
-  return PyBool_FromLong(!self_of(o)->array.is_abstract() && !is_outside(self_of(o)));
+  return PyBool_FromLong(is_readable(self_of(o)));
 }
 PyObject* get_weak(PyObject* o, void*) { return PyBool_FromLong(self_of(o)->weak); }
 PyObject* get_version(PyObject* o, void*) {
@@ -372,7 +376,7 @@ void check_readable(const TensorObject* t, const char* op) {
     fail(ErrorKind::Trace, op, ": this Tensor is abstract, it has a shape ", t->array.shape(), " and a dtype ",
          name(t->array.dtype()),
          " but no value; use ac.where to choose by value, or keep the call outside of the traced function");
-  if (is_outside(t))
+  if (!is_readable(t))
     fail(ErrorKind::Trace, op, ": the value of a Tensor from outside, shape ", t->array.shape(), ", dtype ",
          name(t->array.dtype()),
          ", would become a constant of the compiled program; use ac.where to choose by value, or keep the call "

@@ -61,5 +61,6 @@ from .transforms import numerical_grad as numerical_grad
 from .transforms import stop_gradient as stop_gradient
 from .transforms import value_and_grad as value_and_grad
 from .transforms import vjp as vjp
+from .transforms import vmap as vmap
 
 __version__: str = build_config()["version"]

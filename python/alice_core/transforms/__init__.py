@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .grad import backward, grad, grad_enabled, no_grad, numerical_grad, stop_gradient, value_and_grad, vjp
 from .jvp import jvp, linearize
+from .vmap import vmap
 
 __all__ = [
     "backward",
@@ -16,4 +17,5 @@ __all__ = [
     "stop_gradient",
     "value_and_grad",
     "vjp",
+    "vmap",
 ]
