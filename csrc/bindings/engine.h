@@ -73,7 +73,8 @@ struct EquationObject {
   PyObject* attributes;  // tuple, or null for none
   std::uint64_t sequence;
   std::uint32_t levels;
-  bool released;  // saved arrays were given back
+  bool released;    // saved arrays were given back
+  bool from_trace;  // made while a function was being traced
   std::vector<Saved> inputs;
   std::vector<PyObject*> changed;  // owned leaves: an in-place update wrote its results there
   std::vector<Array> outputs;      // without memory unless a rule reads them

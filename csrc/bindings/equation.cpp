@@ -87,6 +87,14 @@ PyObject* get_variables(PyObject* o, void*) {
   return out;
 }
 
+// Names for the results.
+PyObject* get_results(PyObject* o, void*) {
+  const auto n = static_cast<Py_ssize_t>(self_of(o)->outputs.size());
+  PyObject* out = PyTuple_New(n);
+  for (Py_ssize_t i = 0; out && i < n; ++i) PyTuple_SET_ITEM(out, i, value_key(o, static_cast<int>(i)));
+  return out;
+}
+
 // Handles on the values of the inputs, whether their data was saved or not.
 PyObject* get_operands(PyObject* o, void*) {
   auto* eq = self_of(o);
@@ -133,6 +141,7 @@ PyGetSetDef getset[] = {
     {"sequence", get_sequence, nullptr, "Equations are numbered in the order of their execution.", nullptr},
     {"inputs", get_inputs, nullptr, "The inputs as Tensors; abstract where no rule reads the data.", nullptr},
     {"outputs", get_outputs, nullptr, "The results as Tensors; abstract where no rule reads the data.", nullptr},
+    {"results", get_results, nullptr, "Keys of the results.", nullptr},
     {"operands", get_operands, nullptr, "Handles on the values of the inputs, for who runs the equation again.",
      nullptr},
     {"changed", get_changed, nullptr, "The Tensors that this equation changed in place; usually none.", nullptr},
@@ -160,7 +169,10 @@ py::tuple saved_inputs(EquationObject* eq) {
     const bool itself = s.source && !produced && (!s.array.is_abstract() || as_tensor(s.source)->array.is_abstract());
     PyObject* t =
         itself ? Py_NewRef(s.source) : make_tensor(s.array, produced ? self_of(s.source) : nullptr, s.index, s.levels);
-    if (!itself) as_tensor(t)->tangents = s.tangents ? Py_NewRef(s.tangents) : nullptr;
+    if (!itself) {
+      as_tensor(t)->tangents = s.tangents ? Py_NewRef(s.tangents) : nullptr;
+      as_tensor(t)->from_trace = eq->from_trace;
+    }
     PyTuple_SET_ITEM(out.ptr(), static_cast<Py_ssize_t>(i), t);
   }
   return out;
@@ -174,6 +186,7 @@ py::tuple saved_outputs(EquationObject* eq) {
     PyObject* t = make_tensor(eq->outputs[i], eq, static_cast<int>(i), eq->levels);
     if (!eq->output_tangents.empty() && eq->output_tangents[i])
       as_tensor(t)->tangents = Py_NewRef(eq->output_tangents[i]);
+    as_tensor(t)->from_trace = eq->from_trace;
     PyTuple_SET_ITEM(out.ptr(), static_cast<Py_ssize_t>(i), t);
   }
   return out;
@@ -198,6 +211,7 @@ EquationObject* make_equation(PrimitiveObject* primitive, std::vector<Saved> inp
   eq->sequence = counter++;
   eq->levels = levels;
   eq->released = false;
+  eq->from_trace = thread_state().session != nullptr;
   new (&eq->inputs) std::vector<Saved>(std::move(inputs));
   new (&eq->changed) std::vector<PyObject*>();
   new (&eq->outputs) std::vector<Array>();

@@ -149,6 +149,10 @@ TensorObject* result_at(py::handle result, std::size_t i) {
 
 }  // namespace
 
+bool has_tangent(const TensorObject* t, const ForwardContext& context) {
+  return tangent_in(t->tangents, context.id) != nullptr;
+}
+
 void carry_tangents(PrimitiveObject* p, const std::vector<TensorObject*>& inputs, PyObject* const* attributes,
                     EquationObject* eq, py::handle result) {
   ThreadState& state = thread_state();

@@ -23,6 +23,8 @@ struct ForwardContext {
 void carry_tangents(PrimitiveObject* p, const std::vector<TensorObject*>& inputs, PyObject* const* attributes,
                     EquationObject* eq, py::handle result);
 
+bool has_tangent(const TensorObject* t, const ForwardContext& context);
+
 void add_forward(py::module_& m);
 
 }  // namespace alice

@@ -10,6 +10,7 @@
 #include "../ops/register.h"
 #include "compiled.h"
 #include "forward.h"
+#include "joint.h"
 #include "reverse.h"
 #include "session.h"
 #include "update.h"
@@ -86,6 +87,7 @@ PYBIND11_MODULE(_core, m) {
   add_session(m);
   add_compiled(m);
   add_forward(m);
+  add_joint(m);
 
   m.def(
       "setup",

@@ -30,14 +30,14 @@ namespace {
 // Isolated: the trace is run once, right after, and enclosing differentiation contexts follow it only then.
 class SessionScope {
  public:
-  explicit SessionScope(bool isolated) : isolated_(isolated) {}
+  explicit SessionScope(bool isolated) { session_.isolated = isolated; }
   void enter() {
     ThreadState& state = thread_state();
     outer_session_ = state.session;
     outer_recorder_ = state.recorder;
     state.session = &session_;
     state.recorder = session_.equations.ptr();
-    if (!isolated_) return;
+    if (!session_.isolated) return;
     session_.reads_outside = !outer_session_ || outer_session_->reads_outside;
     outer_active_ = state.active;
     state.active = 0;
@@ -47,7 +47,7 @@ class SessionScope {
     ThreadState& state = thread_state();
     state.session = outer_session_;
     state.recorder = outer_recorder_;
-    if (!isolated_) return;
+    if (!session_.isolated) return;
     state.active = outer_active_;
     outer_forward_.swap(state.forward);
   }
@@ -55,7 +55,6 @@ class SessionScope {
 
  private:
   Session session_;
-  const bool isolated_;
   std::uint32_t outer_active_ = 0;
   std::vector<std::shared_ptr<ForwardContext>> outer_forward_;
   Session* outer_session_ = nullptr;

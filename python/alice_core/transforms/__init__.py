@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+from .custom import custom_jvp, custom_primitive, custom_vjp
 from .grad import backward, grad, grad_enabled, no_grad, numerical_grad, stop_gradient, value_and_grad, vjp
+from .jacobian import hessian, hvp, jacfwd, jacobian, jacrev, vhp
 from .jvp import jvp, linearize
 from .vmap import vmap
 
 __all__ = [
     "backward",
+    "custom_jvp",
+    "custom_primitive",
+    "custom_vjp",
     "grad",
     "grad_enabled",
+    "hessian",
+    "hvp",
+    "jacfwd",
+    "jacobian",
+    "jacrev",
     "jvp",
     "linearize",
     "no_grad",
     "numerical_grad",
     "stop_gradient",
     "value_and_grad",
+    "vhp",
     "vjp",
     "vmap",
 ]

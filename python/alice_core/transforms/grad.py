@@ -154,9 +154,22 @@ class Pullback:
         cts = [asarray(c, dtype=y.dtype) for c, y in zip(given, self.outputs, strict=True)]
         for y, ct in zip(self.outputs, cts, strict=True):
             _check_cotangent("vjp", y, ct)
-        found = _core.reverse(self.outputs, cts, self.targets, False)
-        filled = (creation.zeros_like(t) if g is None else g for g, t in zip(found, self.targets, strict=True))
-        return tuple(tree.rebuild(argument, filled) for argument in self._arguments)
+        found = iter(self.pull(cts))
+        return tuple(tree.rebuild(argument, found) for argument in self._arguments)
+
+    def pull(self, cotangents: list[Tensor]) -> list[Tensor]:
+        """From the leaves of the result to the leaves of the arguments."""
+        found = _core.reverse(self.outputs, cotangents, self.targets, False)
+        return [creation.zeros_like(t) if g is None else g for g, t in zip(found, self.targets, strict=True)]
+
+
+def checked_argnums(name: str, argnums: int | Sequence[int], count: int) -> list[int]:
+    """The positions of the differentiated arguments, counted from the front."""
+    numbers = [argnums] if isinstance(argnums, int) else list(argnums)
+    for n in numbers:
+        if not -count <= n < count:
+            raise ValueError(f"{name}: argnums {argnums} is out of range; the call has {count} arguments")
+    return [n % count for n in numbers]
 
 
 def run_watched(
@@ -283,13 +296,9 @@ def value_and_grad(
 def _value_and_grad(
     name: str, f: Callable[..., Any], argnums: int | Sequence[int], has_aux: bool
 ) -> Callable[..., tuple[Any, Any]]:
-    numbers = (argnums,) if isinstance(argnums, int) else tuple(argnums)
-
     def differentiated(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
-        for n in numbers:
-            if not -len(args) <= n < len(args):
-                raise ValueError(f"{name}: argnums {argnums} is out of range; the call has {len(args)} arguments")
-        y, pullback, aux = run_watched(name, f, args, [n % len(args) for n in numbers], kwargs, has_aux)
+        numbers = checked_argnums(name, argnums, len(args))
+        y, pullback, aux = run_watched(name, f, args, numbers, kwargs, has_aux)
         if not isinstance(y, Tensor) or y.ndim != 0:
             got = f"shape {y.shape}" if isinstance(y, Tensor) else type(y).__name__
             raise ShapeError(
