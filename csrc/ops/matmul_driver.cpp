@@ -19,11 +19,12 @@ constexpr int64_t kPackRows = 120;
 // A is packed when at least this many columns of B use it, in bands of kBandRows rows.
 constexpr int64_t kPackColumns = 192;
 constexpr int64_t kBandRows = 2048;
-constexpr int64_t kPackStep = 16;  // columns
-// vecmat: operands are packed in parts of this size, and so is B where it is read in place; with fewer rows of A than
-// these, B is better read once for each than packed.
+constexpr int64_t kPackStep = 16;  // steps of the sum that are packed at a time
+// vecmat: operands are packed in parts of this size, and B is read in such parts where it is read in place. With fewer
+// rows of A than these, B is better read once for each than packed.
 constexpr int64_t kVecmatBytes = 1 << 20;
 constexpr int64_t kVecmatRows = 4;
+constexpr int64_t kVecmatTiles = 8;  // of rows that a panel of B in cache should meet
 // BLAS, at the baseline: tiles of C that threads take, and the size from which it beats our plain vectors.
 constexpr int64_t kBlasTile = 512;
 constexpr int64_t kBlasMultiplies = 32 * 32 * 32;
@@ -41,14 +42,15 @@ double multiplies(int64_t m, int64_t n, int64_t k) {
   return static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k);
 }
 
-// C[m, n] cut for the threads: row tiles across all of it, and across parts of it only where even one is too much work.
+// C[m, n] cut for the threads: row tiles across all of it, and across parts of it only where even `least` of them are
+// too much work.
 struct Chunks {
   int64_t rows, columns, across, count;
 
-  Chunks(int64_t m, int64_t n, int64_t k, int64_t tile_rows, int64_t tile_columns) {
+  Chunks(int64_t m, int64_t n, int64_t k, int64_t tile_rows, int64_t tile_columns, int64_t least) {
     const int64_t tiles = ceil_div(m, tile_rows), panels = ceil_div(n, tile_columns);
-    const int64_t fill = std::clamp<int64_t>(ceil_div(kChunkMultiplies, n * k * tile_rows), 1,
-                                             std::max<int64_t>(1, kPartItems / (n * tile_rows)));
+    const int64_t fill = std::clamp<int64_t>(ceil_div(kChunkMultiplies, n * k * tile_rows), least,
+                                             std::max<int64_t>(least, kPartItems / (n * tile_rows)));
     rows = ceil_div(tiles, ceil_div(tiles, fill)) * tile_rows;
     const int64_t most = std::max<int64_t>(1, 2 * kChunkMultiplies / (rows * k * tile_columns));  // panels in a chunk
     across = ceil_div(panels, most);
@@ -201,7 +203,7 @@ void Products<T>::blocked(const GemmPlan<T>& plan, const T* a_data, const T* b_d
         const int64_t nj = std::min(slice, n - j0), panels = ceil_div(nj, panel);
         Matrix<T> bd = b.from(k0, j0);
         if (pack_b) bd = pack_panels(scratch<T>(0, panels * panel * nk), nj, nk, panel, bd.transposed()).transposed();
-        const Chunks chunks(mi, nj, nk, tile_rows, panel);
+        const Chunks chunks(mi, nj, nk, tile_rows, panel, 1);
         parallel_for(chunks.count, [&](int64_t chunk) {
           const int64_t i = chunks.row(chunk), j = chunks.column(chunk);
           GemmBlock<T> block{};
@@ -316,7 +318,7 @@ void Products<T>::vecmat(int64_t m, int64_t n, int64_t k, Matrix<T> a, Matrix<T>
   if (k == 0) std::fill_n(c, m * n, T{0});
   if (k == 1) a.col = b.row = 1;
   const bool pack_a = a.col != 1, pack_b = b.row != 1;
-  if (k == 0 || m < kVecmatRows) {
+  if (k == 0 || m < (pack_b ? kVecmatRows : 2)) {
     for (int64_t i = 0; i < m && k > 0; ++i)
       gemv(n, k, b.transposed(), a.data + i * a.row, a.col, c + i * n, nullptr, false);
     return finished(then, m, n);
@@ -335,7 +337,7 @@ void Products<T>::vecmat(int64_t m, int64_t n, int64_t k, Matrix<T> a, Matrix<T>
         const int64_t nj = std::min(slice, n - j0);
         Matrix<T> bd = b.from(k0, j0);
         if (pack_b) bd = pack_lines(1, nj, nk, bd.transposed()).transposed();
-        const Chunks chunks(mi, nj, nk, tile_rows, tile_columns);
+        const Chunks chunks(mi, nj, nk, tile_rows, tile_columns, kVecmatTiles);
         parallel_for(chunks.count, [&](int64_t chunk) {
           const int64_t i = chunks.row(chunk), j = chunks.column(chunk);
           const int64_t rows = std::min(chunks.rows, mi - i), columns = std::min(chunks.columns, nj - j);
@@ -355,8 +357,11 @@ Matrix<T> Products<T>::pack_lines(int slot, int64_t lines, int64_t k, Matrix<T> 
   T* out = scratch<T>(slot, lines * step);
   const int64_t per_chunk = std::max(kLine<T>, kChunkElements / k);
   parallel_for(ceil_div(lines, per_chunk), [&](int64_t chunk) {
-    const int64_t first = chunk * per_chunk;
-    loops_.pack(k, std::min(per_chunk, lines - first), x.data + first * x.row, x.col, x.row, out + first * step, step);
+    const int64_t first = chunk * per_chunk, count = std::min(per_chunk, lines - first);
+    const Matrix<T> from = x.from(first, 0);
+    for (int64_t j = 0; j < k; j += kPackStep)  // across the lines: they are not contiguous
+      loops_.pack(std::min(kPackStep, k - j), count, from.data + j * from.col, from.col, from.row,
+                  out + first * step + j, step);
   });
   return {out, step, 1};
 }
