@@ -13,6 +13,7 @@
 #include <structmember.h>
 
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "../core/kernel.h"
@@ -24,6 +25,7 @@ namespace py = pybind11;
 constexpr double kReleaseLockNanoseconds = 20000;  // from here on other Python threads may run meanwhile
 
 struct EquationObject;
+struct Record;  // record.h
 
 struct TensorObject {
   PyObject_HEAD
@@ -73,6 +75,7 @@ struct EquationObject {
   std::vector<PyObject*> changed;  // owned leaves: an in-place update wrote its results there
   std::vector<Array> outputs;      // without memory unless a rule reads them
   std::vector<std::uint32_t> output_versions;
+  std::shared_ptr<Record> record;  // for readers of the trace; usually null
 };
 
 struct Session;  // session.h
@@ -81,8 +84,11 @@ struct Session;  // session.h
 struct ThreadState {
   std::uint32_t active = 1;  // bit 0 is the context of backward(); bit k is the k-th nested grad or vjp
   int depth = 0;
-  PyObject* recorder = nullptr;  // list to which every equation is appended
-  Session* session = nullptr;    // a function is being compiled: nothing is computed, everything is written down
+  PyObject* recorder = nullptr;       // list to which every equation is appended
+  Session* session = nullptr;         // a function is being compiled: nothing is computed, everything is written down
+  PyObject* checker = nullptr;        // is shown every executed call
+  EquationObject* rule_of = nullptr;  // the equation whose gradient rules run
+  bool accumulating = false;          // contributions to an adjoint are added up
 };
 ThreadState& thread_state();
 

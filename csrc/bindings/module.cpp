@@ -10,6 +10,7 @@
 #include "../ops/register.h"
 #include "compiled.h"
 #include "engine.h"
+#include "record.h"
 #include "reverse.h"
 #include "session.h"
 #include "update.h"
@@ -84,6 +85,7 @@ PYBIND11_MODULE(_core, m) {
   add_tensor_type(m);
   add_primitive_type(m);
   add_session(m);
+  add_record(m);
   add_compiled(m);
 
   m.def(

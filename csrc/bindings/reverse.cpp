@@ -6,6 +6,8 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "record.h"
+
 namespace alice {
 namespace {
 
@@ -74,7 +76,9 @@ void accumulate(Adjoints& adjoints, Value v, py::object contribution) {
   auto [place, fresh] = adjoints.try_emplace(v, contribution);
   if (fresh) return;
   PyObject* args[] = {place->second.ptr(), contribution.ptr()};
+  thread_state().accumulating = true;
   PyObject* sum = bind(operator_primitive(kAdd), args, 2);
+  thread_state().accumulating = false;
   if (!sum) throw py::error_already_set();
   place->second = py::reinterpret_steal<py::object>(sum);
 }
@@ -131,6 +135,7 @@ void add_cotangent(Adjoints& adjoints, const EquationObject* eq, std::size_t i, 
 
 // Runs the rules of one equation, for the inputs that lead to a target or are one.
 void pull_back(Adjoints& adjoints, EquationObject* eq, py::object g) {
+  const RuleScope scope(eq);
   PrimitiveObject* p = eq->primitive;
   py::tuple outputs = saved_outputs(eq), inputs = saved_inputs(eq);
   py::object ans = outputs.size() == 1 ? py::object(outputs[0]) : py::object(outputs);
