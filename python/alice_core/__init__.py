@@ -19,6 +19,7 @@ from .errors import AliceError as AliceError
 from .errors import DeviceError as DeviceError
 from .errors import DTypeError as DTypeError
 from .errors import GradientError as GradientError
+from .errors import NonFiniteError as NonFiniteError
 from .errors import ShapeError as ShapeError
 from .errors import TraceError as TraceError
 from .ops.activation import *
@@ -52,6 +53,7 @@ from .tensor import tensor as tensor
 from .tensor import uint8 as uint8
 from .trace import Trace as Trace
 from .trace import trace as trace
+from .transforms import debug_nans as debug_nans
 from .transforms import grad as grad
 from .transforms import grad_enabled as grad_enabled
 from .transforms import no_grad as no_grad
