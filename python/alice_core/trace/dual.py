@@ -119,7 +119,7 @@ class Dual(Trace):
         for x in seeds:
             self._names.give(x._key)
         self._lines = self._with_aliases(list(self._names.lines()), adjoints)
-        self._returned = [f"{names[key]}~{' = 0' if adjoints[key] is None else ''}" for key in wanted]
+        self._returned = [f"{names[key]}~" if adjoints[key] is not None else "0" for key in wanted]
 
     def _name_contributions(self, adjoint: str, g: Tensor) -> None:
         """Walk back through the sums that made an adjoint."""
@@ -159,8 +159,9 @@ class Dual(Trace):
             inserted.setdefault(at, []).append(alias)
         return [line for i in range(len(lines) + 1) for line in [*inserted.get(i, []), *lines[i : i + 1]]]
 
-    def _tail(self) -> str:
-        return ", ".join(self._returned)
+    @property
+    def returned(self) -> list[str]:
+        return self._returned
 
 
 def _has_rule(line: Line) -> bool:

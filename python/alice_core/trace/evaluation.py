@@ -77,6 +77,11 @@ class Trace:
         """
         return self._lines
 
+    @property
+    def returned(self) -> list[str]:
+        """The names of the outputs; a constant stands for itself, and an adjoint may be 0."""
+        return [self.name(y) or repr(y) for y in self.outputs]
+
     def name(self, x: Tensor) -> str | None:
         """The name of a Tensor in the printed trace, None if it does not appear."""
         return self._names[x._key] if x._key in self._names else None
@@ -88,16 +93,11 @@ class Trace:
             f"  {code}" if line.equation is None else f"  {code.ljust(width)}  # {note(line.equation)}"
             for code, line in zip(codes, self._lines, strict=True)
         ]
-        return "\n".join([f"{self._head()} {{", *body, f"  return {self._tail()}", "}"])
+        inputs = ", ".join(f"{self.name(x)}: {type_of(x)}" for x in self.inputs)
+        head = f"{'dual' if self.primal else 'trace'}({inputs}) {{"
+        return "\n".join([head, *body, f"  return {', '.join(self.returned)}", "}"])
 
     __repr__ = __str__
-
-    def _head(self) -> str:
-        inputs = ", ".join(f"{self.name(x)}: {type_of(x)}" for x in self.inputs)
-        return f"{'dual' if self.primal else 'trace'}({inputs})"
-
-    def _tail(self) -> str:
-        return ", ".join(self.name(y) or repr(y) for y in self.outputs)
 
     def reverse(self, cotangent: TensorLike | Sequence[TensorLike | None] | None = None) -> Trace:
         r"""The dual program: reverse mode on this trace, written down as a trace of its own.

@@ -114,7 +114,7 @@ class Names:
             return Operand(self[key], named=True)
         parameter = isinstance(source, Tensor) and source.requires_grad
         if value.ndim == 0 and not value.is_abstract and not parameter and value._version == 0:
-            return Operand(repr(value.item()))
+            return Operand(str(value.numpy()[()]))  # as many digits as the dtype has
         self.give(key)  # a Tensor of the enclosing scope
         return Operand(self[key], named=True, type=type_of(value))
 
