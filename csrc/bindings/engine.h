@@ -25,6 +25,7 @@ namespace py = pybind11;
 constexpr double kReleaseLockNanoseconds = 20000;  // from here on other Python threads may run meanwhile
 
 struct EquationObject;
+struct Record;  // record.h
 
 struct TensorObject {
   PyObject_HEAD
@@ -80,6 +81,7 @@ struct EquationObject {
   std::vector<Array> outputs;      // without memory unless a rule reads them
   std::vector<std::uint32_t> output_versions;
   std::vector<PyObject*> output_tangents;  // owned: of the results, null for none; empty if no rule wants them
+  std::shared_ptr<Record> record;  // for readers of the trace; usually null
 };
 
 struct Session;         // session.h
@@ -89,8 +91,11 @@ struct ForwardContext;  // forward.h
 struct ThreadState {
   std::uint32_t active = 1;  // bit 0 is the context of backward(); bit k is the k-th nested grad or vjp
   int depth = 0;
-  PyObject* recorder = nullptr;  // list to which every equation is appended
-  Session* session = nullptr;    // a function is being compiled: nothing is computed, everything is written down
+  PyObject* recorder = nullptr;       // list to which every equation is appended
+  Session* session = nullptr;         // a function is being traced: nothing is computed, everything is written down
+  PyObject* checker = nullptr;        // is shown every executed call
+  EquationObject* rule_of = nullptr;  // the equation whose gradient rules run
+  bool accumulating = false;          // contributions to an adjoint are added up
   std::vector<std::shared_ptr<ForwardContext>> forward;  // the outermost first
 };
 ThreadState& thread_state();

@@ -1,7 +1,7 @@
 // Equation: one call of a primitive as reverse mode, the printed trace and the compiler see it.
 #include <new>
 
-#include "engine.h"
+#include "record.h"
 
 namespace alice {
 
@@ -31,6 +31,7 @@ void equation_dealloc(PyObject* o) {
   eq->outputs.~vector();
   eq->output_versions.~vector();
   eq->output_tangents.~vector();
+  eq->record.~shared_ptr();
   PyTypeObject* type = Py_TYPE(o);
   type->tp_free(o);
   Py_DECREF(type);
@@ -125,6 +126,19 @@ PyObject* get_attributes(PyObject* o, void*) {
   return a ? Py_NewRef(a) : PyTuple_New(0);
 }
 
+PyObject* get_record(PyObject* o, void*) { return py::cast(self_of(o)->record).release().ptr(); }
+
+// Where the inputs come from.
+PyObject* get_sources(PyObject* o, void*) {
+  auto* eq = self_of(o);
+  PyObject* out = PyTuple_New(static_cast<Py_ssize_t>(eq->inputs.size()));
+  for (std::size_t i = 0; out && i < eq->inputs.size(); ++i) {
+    PyObject* source = eq->inputs[i].source;
+    PyTuple_SET_ITEM(out, static_cast<Py_ssize_t>(i), Py_NewRef(source ? source : Py_None));
+  }
+  return out;
+}
+
 // Bytes that this equation alone keeps from being freed cannot be known; these are the bytes it holds on to.
 PyObject* get_saved_bytes(PyObject* o, void*) {
   std::size_t bytes = 0;
@@ -146,6 +160,8 @@ PyGetSetDef getset[] = {
      nullptr},
     {"changed", get_changed, nullptr, "The Tensors that this equation changed in place; usually none.", nullptr},
     {"variables", get_variables, nullptr, "Keys of the inputs, None for anonymous constants.", nullptr},
+    {"sources", get_sources, nullptr, "Per input its Equation, its leaf Tensor, or None for a constant.", nullptr},
+    {"record", get_record, nullptr, "What was written down for readers, None if nobody recorded or debugged.", nullptr},
     {"saved_bytes", get_saved_bytes, nullptr, "Bytes of the values kept for the gradient rules.", nullptr},
     {nullptr, nullptr, nullptr, nullptr, nullptr}};
 
@@ -217,6 +233,7 @@ EquationObject* make_equation(PrimitiveObject* primitive, std::vector<Saved> inp
   new (&eq->outputs) std::vector<Array>();
   new (&eq->output_versions) std::vector<std::uint32_t>();
   new (&eq->output_tangents) std::vector<PyObject*>();
+  new (&eq->record) std::shared_ptr<Record>();
   eq->outputs.reserve(outputs.size());
   for (const Array& a : outputs) {
     eq->outputs.push_back(primitive->saves_output ? a : a.shape_only());

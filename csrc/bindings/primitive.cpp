@@ -2,6 +2,7 @@
 //   arguments → Tensors of the dtypes the kernel takes → infer, allocate, run → result, and an equation if
 //   anybody differentiates or records.
 #include "forward.h"
+#include "record.h"
 
 #include <string>
 #include <unordered_map>
@@ -217,19 +218,25 @@ PyObject* bind_checked(PrimitiveObject* p, PyObject* const* args, Py_ssize_t nar
   Call call{kernel, in, out, {attrs, static_cast<std::size_t>(kernel.n_attrs)}};
   run(call);
 
+  const auto attributes_of_call = [&] {
+    py::object attributes = py::reinterpret_steal<py::object>(PyTuple_New(kernel.n_attrs));
+    for (int i = 0; i < kernel.n_attrs; ++i) PyTuple_SET_ITEM(attributes.ptr(), i, Py_NewRef(args[n_in + i]));
+    return attributes;
+  };
+  if (state.checker && !state.session) check_results(p, constants(in), out, attributes_of_call());
+
   EquationObject* eq = nullptr;
   if (levels || state.recorder) {
+    std::shared_ptr<Record> record = make_record(p, in, out, call.attrs, levels != 0);
     std::vector<Saved> saved;
     saved.reserve(in.size());
     for (std::size_t i = 0; i < in.size(); ++i)
       saved.push_back(save(p, i, a.tensors[i], state.session ? a.tensors[i]->array : std::move(in[i]), state.active,
                            state.recorder != nullptr));
     py::object attributes;
-    if (kernel.n_attrs) {
-      attributes = py::reinterpret_steal<py::object>(PyTuple_New(kernel.n_attrs));
-      for (int i = 0; i < kernel.n_attrs; ++i) PyTuple_SET_ITEM(attributes.ptr(), i, Py_NewRef(args[n_in + i]));
-    }
+    if (kernel.n_attrs) attributes = attributes_of_call();
     eq = make_equation(p, std::move(saved), attributes.ptr(), levels, out);
+    eq->record = std::move(record);
   }
   py::object held = py::reinterpret_steal<py::object>(reinterpret_cast<PyObject*>(eq));
   if (eq && state.recorder && PyList_Append(state.recorder, held.ptr()) < 0) return nullptr;

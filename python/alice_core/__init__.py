@@ -19,6 +19,7 @@ from .errors import AliceError as AliceError
 from .errors import DeviceError as DeviceError
 from .errors import DTypeError as DTypeError
 from .errors import GradientError as GradientError
+from .errors import NonFiniteError as NonFiniteError
 from .errors import ShapeError as ShapeError
 from .errors import TraceError as TraceError
 from .ops.activation import *
@@ -55,6 +56,7 @@ from .trace import trace as trace
 from .transforms import custom_jvp as custom_jvp
 from .transforms import custom_primitive as custom_primitive
 from .transforms import custom_vjp as custom_vjp
+from .transforms import debug_nans as debug_nans
 from .transforms import grad as grad
 from .transforms import grad_enabled as grad_enabled
 from .transforms import hessian as hessian

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .custom import custom_jvp, custom_primitive, custom_vjp
+from .debug import debug_nans
 from .grad import backward, grad, grad_enabled, no_grad, numerical_grad, stop_gradient, value_and_grad, vjp
 from .jacobian import hessian, hvp, jacfwd, jacobian, jacrev, vhp
 from .jvp import jvp, linearize
@@ -13,6 +14,7 @@ __all__ = [
     "custom_jvp",
     "custom_primitive",
     "custom_vjp",
+    "debug_nans",
     "grad",
     "grad_enabled",
     "hessian",
