@@ -2,8 +2,7 @@
 
     python examples/autodiff.py [folder for the pictures]
 
-Needs ``pip install "alice_core[demo,teaching]"``. Each part marked ``# %%`` can be run alone, as a cell, by editors that
-know such marks.
+Needs ``pip install "alice_core[demo,teaching]"``. The parts marked ``# %%`` are cells to editors that know such marks.
 """
 
 # %%
@@ -65,15 +64,18 @@ pictures.append(
     )
 )
 
+
 # %% A Jacobian row by row, column by column, and by differences.
-f = lambda x: teaching.evaluate(layers[:1], x) * ac.tanh(x)  # noqa: E731
+def f(x):
+    return teaching.evaluate(layers[:1], x) * ac.tanh(x)
+
+
 rows, columns = teaching.jacobian_from_vjps(f, x), teaching.jacobian_from_jvps(f, x)
 differences = teaching.jacobian_from_differences(f, x)
 print("\n# A Jacobian from VJPs, and how far the others are from it\n")
 print(rows.numpy())
-print(
-    f"from JVPs {ac.max(ac.abs(columns - rows)).item():.1e}, from differences {ac.max(ac.abs(differences - rows)).item():.1e}"
-)
+for name, other in (("JVPs", columns), ("differences", differences)):
+    print(f"from {name}: {ac.max(ac.abs(other - rows)).item():.1e}")
 
 # %% Numerical differentiation: the error against the step.
 errors = teaching.difference_errors(ac.sin, 1.0)
