@@ -292,6 +292,7 @@ def test_all_tangents_take_width_times_weights_and_reverse_mode_the_outputs() ->
     widths = [3, 6, 6, 6]
     p = [d_out * (d_in + 1) for d_in, d_out in pairwise(widths)]
     assert teaching.forward_mode(network(widths), vector(3)).kept == sum(6 * p_j for p_j in p)
+    assert teaching.forward_mode(network([3, 4, 2]), vector(3)).kept == 4 * 16  # midway, not 2 * 26 at the end
     assert teaching.reverse_mode(network(widths), vector(3)).kept == 18
 
 
