@@ -6,6 +6,7 @@
   const lines = [...document.querySelectorAll(".line")];
   const status = document.getElementById("status");
   const hint = status.textContent;
+  status.hidden = false;
   let kept = null;
 
   const words = (text) => (text ? text.split(" ") : []);

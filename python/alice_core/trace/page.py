@@ -63,7 +63,7 @@ _PAGE = """<!doctype html>
 <main>
 {body}
 </main>
-<p id="status" role="status">Point at a value to see where it is made and read, and its adjoint; click to keep that.</p>
+<p id="status" role="status" hidden>Point at a value to see where it is made and read, and its adjoint; click to keep that.</p>
 <script>
 {script}</script>
 </body>
