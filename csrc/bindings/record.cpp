@@ -63,20 +63,27 @@ Result result_of(const Call& call) {
   return same ? Result::Same : Result::View;
 }
 
-std::shared_ptr<Record> described(const Call& call, Result result) {
+// Where a call comes from.
+std::shared_ptr<Record> located() {
   const ThreadState& state = thread_state();
-  const bool view = result != Result::Computed;
-  const Work work = view ? Work{} : work_of(call);
-  return std::make_shared<Record>(Record{location(state),
-                                         rule_of(state),
-                                         state.accumulating,
-                                         view,
-                                         result == Result::Same,
-                                         work.flops,
-                                         work.bytes,
-                                         constants(call.in),
-                                         py::tuple(),
-                                         {}});
+  auto record = std::make_shared<Record>();
+  record->where = location(state);
+  record->rule_of = rule_of(state);
+  record->accumulates = state.accumulating;
+  return record;
+}
+
+// And what it does.
+std::shared_ptr<Record> described(const Call& call, Result result) {
+  std::shared_ptr<Record> record = located();
+  record->is_view = result != Result::Computed;
+  record->passes_on = result == Result::Same;
+  const Work work = record->is_view ? Work{} : work_of(call);
+  record->flops = work.flops;
+  record->bytes = work.bytes;
+  record->operands = constants(call.in);
+  record->saved.resize(call.in.size());
+  return record;
 }
 
 }  // namespace
@@ -100,15 +107,13 @@ std::shared_ptr<Record> make_record(PrimitiveObject* primitive, std::span<const 
                                     std::span<const Attr> attrs, bool tracked) {
   const ThreadState& state = thread_state();
   if (state.session || !(state.recorder || state.checker)) return nullptr;
-  if (!state.recorder)
-    return std::make_shared<Record>(
-        Record{location(state), rule_of(state), state.accumulating, false, false, 0, 0, py::tuple(), py::tuple(), {}});
+  if (!state.recorder) return located();
   std::vector<Array> results(out.begin(), out.end());
   const Call call{*primitive->kernel, in, results, attrs};
   std::shared_ptr<Record> record = described(call, result_of(call));
   record->results = constants(out);
   for (std::size_t i = 0; i < in.size(); ++i)
-    record->saved.push_back(tracked && ((primitive->saved_inputs >> (i < 63 ? i : 63)) & 1));
+    record->saved[i] = tracked && ((primitive->saved_inputs >> (i < 63 ? i : 63)) & 1);
   record->saved.resize(in.size() + out.size(), tracked && primitive->saves_output);
   return record;
 }

@@ -9,15 +9,15 @@
 namespace alice {
 
 struct Record {
-  py::object where;         // (file, line) of the user's code that made the call, or None
-  py::object rule_of;       // the Equation whose gradient rule made it, or None
-  bool accumulates;         // adds a contribution to an adjoint
-  bool is_view;             // the result lies in the memory of the first operand
-  bool passes_on;           // the result is the first operand
-  double flops, bytes;      // estimates, see work_of()
-  py::tuple operands;       // constants that share the memory of what came in, abstract or not
-  py::tuple results;        // and of what came out; none of an update
-  std::vector<bool> saved;  // by operand, then by result: kept for the gradient rules
+  py::object where;             // (file, line) of the user's code that made the call, or None
+  py::object rule_of;           // the Equation whose gradient rule made it, or None
+  bool accumulates = false;     // adds a contribution to an adjoint
+  bool is_view = false;         // the result lies in the memory of the first operand
+  bool passes_on = false;       // the result is the first operand
+  double flops = 0, bytes = 0;  // estimates, see work_of()
+  py::tuple operands;           // constants that share the memory of what came in, abstract or not
+  py::tuple results;            // and of what came out; none of an update
+  std::vector<bool> saved;      // by operand, then by result: kept for the gradient rules
 };
 
 // Made when the results are there, before the equation is; null if nobody wants to know. `tracked`: reverse mode may

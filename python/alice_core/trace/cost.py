@@ -35,6 +35,7 @@ class Cost(NamedTuple):
     Attributes
     ----------
     equations : int
+        Those that have a line.
     flops, bytes : float
         Estimated operations on numbers, and bytes of operands and results, over all equations; views cost nothing.
     saved_bytes : int
@@ -70,12 +71,13 @@ class Cost(NamedTuple):
 def cost(trace: Trace) -> Cost:
     """See :meth:`Trace.cost`."""
     parts: dict[str, PrimitiveCost] = {}
-    for eq in trace.equations:
+    equations = [line.equation for line in trace.lines if line.equation is not None]
+    for eq in equations:
         n, flops, size = parts.get(eq.primitive.name, (0, 0.0, 0.0))
         parts[eq.primitive.name] = PrimitiveCost(n + 1, flops + eq.record.flops, size + eq.record.bytes)
     memory = _Memory(trace)
     return Cost(
-        equations=len(trace.equations),
+        equations=len(equations),
         flops=sum(p.flops for p in parts.values()),
         bytes=sum(p.bytes for p in parts.values()),
         saved_bytes=memory.saved(),
@@ -95,7 +97,7 @@ class _Memory:
         for x in trace.inputs:
             self._outside[x._key] = x.nbytes
         for eq in trace.equations:
-            for key, value, _ in operands_of(eq):
+            for key, value in operands_of(eq):
                 owner = self._of(key)
                 if owner not in self._made:
                     self._outside.setdefault(owner, value.nbytes)

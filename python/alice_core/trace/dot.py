@@ -62,16 +62,16 @@ class _Drawing:
                     self._edge(operand.text, node)
             for name, type in line.results:
                 self._maker[name] = (node, f"{name}: {type}")
-        for i, name in enumerate(trace.returned):
-            nodes.append(f"{kind}_out{i} [label={_quoted(name)}, shape=plaintext]")
-            self._edge(name, f"{kind}_out{i}")
+        for i, end in enumerate(trace.ends):
+            nodes.append(f"{kind}_out{i} [label={_quoted(str(end))}, shape=plaintext]")
+            if end.named and not end.type:
+                self._edge(end.text, f"{kind}_out{i}")
         body = "\n".join(f"    {node}" for node in nodes)
         self._clusters.append(f"  subgraph cluster_{kind} {{\n{body}\n  }}")
 
     def _edge(self, name: str, to: str) -> None:
-        if name in self._maker:
-            node, label = self._maker[name]
-            self._edges.append(f"  {node} -> {to} [label={_quoted(label)}]")
+        node, label = self._maker[name]
+        self._edges.append(f"  {node} -> {to} [label={_quoted(label)}]")
 
     def text(self) -> str:
         head = [

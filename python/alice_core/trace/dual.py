@@ -82,7 +82,12 @@ def _variables(primal: Trace) -> tuple[dict[Hashable, Tensor], list[Hashable]]:
                 wanted.append(source._key)
         if not eq.changed and not eq.record.passes_on:
             variables.update((y._key, y) for y in eq.outputs if y._levels and y.dtype.kind == "f")
-    return variables, wanted
+    for y in primal._results:
+        if y._producer is None and y.requires_grad and y._key not in variables:
+            variables[y._key] = y
+            wanted.append(y._key)
+    shown = {key: x for key, x in variables.items() if key in primal._names}
+    return shown, [key for key in wanted if key in shown]
 
 
 def _zeros(like: Tensor) -> Tensor:
@@ -119,7 +124,8 @@ class Dual(Trace):
         for x in seeds:
             self._names.give(x._key)
         self._lines = self._with_aliases(list(self._names.lines()), adjoints)
-        self._returned = [f"{names[key]}~" if adjoints[key] is not None else "0" for key in wanted]
+        returned = [f"{names[key]}~" if adjoints[key] is not None else "" for key in wanted]
+        self._ends = [Operand(name, named=True) if name else Operand("0") for name in returned]
 
     def _name_contributions(self, adjoint: str, g: Tensor) -> None:
         """Walk back through the sums that made an adjoint."""
@@ -147,7 +153,7 @@ class Dual(Trace):
         for eq in reversed(self.primal.equations):
             first_reader.update((key, eq.sequence) for key in eq.variables)
         # Before the first line that belongs to an earlier equation than that which read the variable first.
-        begins = [line.equation.record.rule_of.sequence if _has_rule(line) else np.inf for line in lines]
+        begins = [_rule_sequence(line) for line in lines]
         inserted: dict[int, list[Line]] = {}
         for key, g in reversed(list(adjoints.items())):
             name = names[key] + "~"
@@ -159,10 +165,8 @@ class Dual(Trace):
             inserted.setdefault(at, []).append(alias)
         return [line for i in range(len(lines) + 1) for line in [*inserted.get(i, []), *lines[i : i + 1]]]
 
-    @property
-    def returned(self) -> list[str]:
-        return self._returned
 
-
-def _has_rule(line: Line) -> bool:
-    return line.equation is not None and line.equation.record.rule_of is not None
+def _rule_sequence(line: Line) -> float:
+    """The number of the equation whose rule made a line."""
+    rule_of = None if line.equation is None else line.equation.record.rule_of
+    return np.inf if rule_of is None else float(rule_of.sequence)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .. import _core
 from ..tensor import Tensor, TensorLike
-from .listing import Line, Names, note, type_of
+from .listing import Line, Names, Operand, note, type_of
 
 if TYPE_CHECKING:
     import os
@@ -41,9 +41,9 @@ class Trace:
     >>> t = ac.trace(lambda x: ac.sum(ac.tanh(x) * 2.0))(ac.abstract((3, 4), ac.float32))
     >>> print(t)
     trace(a: float32[3,4]) {
-      b: float32[3,4] = tanh(a)          # 12 FLOPs, 96 bytes, ...
-      c: float32[3,4] = multiply(b, 2.0) # 12 FLOPs, 100 bytes, ...
-      d: float32[] = sum(c, None, False) # 12 FLOPs, 52 bytes, ...
+      b: float32[3,4] = tanh(a)           # 12 FLOPs, 96 bytes, ...
+      c: float32[3,4] = multiply(b, 2.0)  # 12 FLOPs, 100 bytes, ...
+      d: float32[] = sum(c, None, False)  # 12 FLOPs, 52 bytes, ...
       return d
     }
     """
@@ -65,9 +65,11 @@ class Trace:
         self._watched = watched  # inputs and outputs as the recorded graph knows them
         self._results = results
         self._names = Names(equations)
+        self._names.parameters.update(y._key for y in results if y.requires_grad)
         for x in inputs:
             self._names.give(x._key)
         self._lines = list(self._names.lines())
+        self._ends = [self._names.operand(y._key, y) for y in outputs]
 
     @property
     def lines(self) -> list[Line]:
@@ -78,13 +80,13 @@ class Trace:
         return self._lines
 
     @property
-    def returned(self) -> list[str]:
-        """The names of the outputs; a constant stands for itself, and an adjoint may be 0."""
-        return [self.name(y) or repr(y) for y in self.outputs]
+    def ends(self) -> list[Operand]:
+        """What is returned, by name; a number stands for itself, and an adjoint may be 0."""
+        return self._ends
 
     def name(self, x: Tensor) -> str | None:
         """The name of a Tensor in the printed trace, None if it does not appear."""
-        return self._names[x._key] if x._key in self._names else None
+        return self._names.get(x._key)
 
     def __str__(self) -> str:
         codes = [str(line) for line in self._lines]
@@ -95,7 +97,7 @@ class Trace:
         ]
         inputs = ", ".join(f"{self.name(x)}: {type_of(x)}" for x in self.inputs)
         head = f"{'dual' if self.primal else 'trace'}({inputs}) {{"
-        return "\n".join([head, *body, f"  return {', '.join(self.returned)}", "}"])
+        return "\n".join([head, *body, f"  return {', '.join(map(str, self.ends))}", "}"])
 
     __repr__ = __str__
 
@@ -136,11 +138,11 @@ class Trace:
         >>> t = ac.trace(lambda x: ac.sum(x * ac.exp(x)))(ac.tensor([0.0, 1.0], dtype=ac.float64))
         >>> print(t.reverse())
         dual(d~: float64[]) {
-          c~: float64[2] = broadcast_to(d~, (2,)) # view, gradient of sum, ...
-          a~1: float64[2] = multiply(c~, b)       # 2 FLOPs, 48 bytes, gradient of multiply, ...
-          b~: float64[2] = multiply(c~, a)        # 2 FLOPs, 48 bytes, gradient of multiply, ...
-          a~2: float64[2] = multiply(b~, b)       # 2 FLOPs, 48 bytes, gradient of exp, ...
-          a~: float64[2] = add(a~1, a~2)          # 2 FLOPs, 48 bytes, sum of adjoints, ...
+          c~: float64[2] = broadcast_to(d~, (2,))  # view, gradient of sum, ...
+          a~1: float64[2] = multiply(c~, b)        # 2 FLOPs, 48 bytes, gradient of multiply, ...
+          b~: float64[2] = multiply(c~, a)         # 2 FLOPs, 48 bytes, gradient of multiply, ...
+          a~2: float64[2] = strong_mul(b~, b)      # 2 FLOPs, 48 bytes, gradient of exp, ...
+          a~: float64[2] = add(a~1, a~2)           # 2 FLOPs, 48 bytes, sum of adjoints, ...
           return a~
         }
         >>> t.reverse().outputs
@@ -204,7 +206,7 @@ class Trace:
         return dot(self, reverse)
 
     def render(self, path: str | os.PathLike[str], reverse: bool = False) -> None:
-        """Write the drawing of :meth:`to_dot` to a file; its ending (``.svg``, ``.png``, ``.pdf``) says in which format.
+        """Write the drawing of :meth:`to_dot` to a file, in the format of its ending: ``.svg``, ``.png``, ``.pdf``.
 
         Raises
         ------

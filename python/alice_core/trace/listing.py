@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
+import math
 import os
 from collections.abc import Hashable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -50,9 +50,9 @@ class Line(NamedTuple):
         return f"{', '.join(f'{name}: {type}' for name, type in self.results)} = {right}"
 
 
-def operands_of(eq: _core.Equation) -> Iterator[tuple[Hashable, Tensor, Any]]:
-    """Key, value and source of every input."""
-    return zip(eq.variables, eq.record.operands, eq.sources, strict=True)
+def operands_of(eq: _core.Equation) -> Iterator[tuple[Hashable, Tensor]]:
+    """Key and value of every input."""
+    return zip(eq.variables, eq.record.operands, strict=True)
 
 
 def results_of(eq: _core.Equation) -> Iterator[tuple[Hashable, Tensor]]:
@@ -71,9 +71,12 @@ class Names:
     def __init__(self, equations: Sequence[_core.Equation], outer: Names | None = None) -> None:
         self._names: dict[Hashable, str] = dict(outer._names) if outer else {}
         self._same: dict[Hashable, Hashable] = dict(outer._same) if outer else {}
-        self._count = outer._count if outer else 0
+        self._count: int = outer._count if outer else 0
         self._equations = equations
+        self.parameters: set[Hashable] = set(outer.parameters) if outer else set()  # not shown as numbers
         for eq in equations:
+            sources = zip(eq.variables, eq.sources, strict=True)
+            self.parameters.update(key for key, x in sources if isinstance(x, Tensor) and x.requires_grad)
             if eq.record.passes_on:
                 self._same[eq] = self._same.get(eq.variables[0], eq.variables[0])
 
@@ -82,6 +85,9 @@ class Names:
 
     def __getitem__(self, key: Hashable) -> str:
         return self._names[self._same.get(key, key)]
+
+    def get(self, key: Hashable) -> str | None:
+        return self._names.get(self._same.get(key, key))
 
     def give(self, key: Hashable, name: str | None = None) -> None:
         """A name for a value that has none: this one, or the next letter."""
@@ -98,7 +104,7 @@ class Names:
         for eq in self._equations:
             if eq.record.passes_on:
                 continue
-            operands = [self._operand(*each) for each in operands_of(eq)]
+            operands = [self.operand(*each) for each in operands_of(eq)]
             operands += [Operand(a.name if isinstance(a, np.dtype) else repr(a)) for a in eq.attributes]
             results = []
             for t in eq.changed:
@@ -109,13 +115,14 @@ class Names:
                 results.append((self[key], type_of(value)))
             yield Line(tuple(results), eq.primitive.name, tuple(operands), eq)
 
-    def _operand(self, key: Hashable, value: Tensor, source: Any) -> Operand:
+    def operand(self, key: Hashable, value: Tensor) -> Operand:
+        """A value by its name; by itself if it is a number, with its type if it comes from the enclosing scope."""
         if key in self:
             return Operand(self[key], named=True)
-        parameter = isinstance(source, Tensor) and source.requires_grad
+        parameter = self._same.get(key, key) in self.parameters
         if value.ndim == 0 and not value.is_abstract and not parameter and value._version == 0:
             return Operand(str(value.numpy()[()]))  # as many digits as the dtype has
-        self.give(key)  # a Tensor of the enclosing scope
+        self.give(key)
         return Operand(self[key], named=True, type=type_of(value))
 
 
@@ -157,8 +164,5 @@ def quantity(n: float, unit: str) -> str:
     """``1 byte``, ``96 bytes``, ``1.05 Mbytes``: exact up to 9999."""
     if n < 10_000:
         return f"{n:.0f} {unit}{'' if n == 1 else 's'}"
-    for prefix in itertools.chain("kMGTPE"):
-        n /= 1000
-        if n < 999.5:
-            break
-    return f"{n:.3g} {prefix}{unit}s"
+    power = min(int(math.log10(n * 1.0005)) // 3, 6)  # 999500 is 1 M, not 1e+03 k
+    return f"{n / 1000**power:.3g} {' kMGTPE'[power]}{unit}s"

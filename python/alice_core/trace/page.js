@@ -6,6 +6,7 @@
   const lines = [...document.querySelectorAll(".line")];
   const status = document.getElementById("status");
   const hint = status.textContent;
+  status.hidden = false;
   let kept = null;
 
   const words = (text) => (text ? text.split(" ") : []);
@@ -32,7 +33,7 @@
       status.textContent = hint;
       return;
     }
-    const parts = [makers.length ? `${name} is made by ${makers[0].dataset.op}` : `${name} comes from outside`];
+    const parts = [`${name} is made by ${makers.length ? makers[0].dataset.op : "nobody here"}`];
     parts.push(readers.length ? `read by ${readers.map(called).join(", ")}` : "read by nobody");
     const partners = new Set(values.map((v) => v.dataset.v).filter((v) => isPartner(name, v)));
     const adjoint = [...partners].filter((p) => !/~[\d.]+$/.test(p));

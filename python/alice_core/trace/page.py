@@ -13,7 +13,7 @@ from .. import _core
 from ..errors import GradientError
 from ..tensor import Tensor, abstract
 from .cost import Cost
-from .listing import Line, note, quantity, results_of, type_of
+from .listing import Line, Operand, note, operands_of, quantity, results_of, type_of
 from .summary import histogram_svg, summarise
 
 if TYPE_CHECKING:
@@ -27,15 +27,12 @@ ENOUGH = 0.1  # seconds for one equation
 
 def page(trace: Trace, profile: bool) -> str:
     """See :meth:`Trace.to_html`."""
-    if trace.primal is not None:
-        sections = [_Section(trace, profile)]
-        reason = ""
-    else:
-        sections, reason = [_Section(trace, profile)], ""
+    sections, reason = [_Section(trace, profile)], ""
+    if trace.primal is None:
         try:
             sections.append(_Section(_dual(trace), profile))
         except GradientError as error:
-            reason = f'<section class="program"><h2>Dual program</h2><p>{_escape(str(error))}</p></section>'
+            reason = f'<section id="dual"><h2>Dual program</h2><p>{_escape(str(error))}</p></section>'
     slowest = max((s for section in sections for s in section.seconds.values()), default=0.0)
     body = "\n".join(section.html(slowest) for section in sections) + reason
     return _PAGE.format(style=_file("page.css"), script=_file("page.js"), body=body)
@@ -66,7 +63,7 @@ _PAGE = """<!doctype html>
 <main>
 {body}
 </main>
-<p id="status" role="status">Point at a value to see where it is made and read, and its adjoint; click to keep that.</p>
+<p id="status" role="status" hidden>Point at a value to see where it is made and read, and its adjoint; click to keep that.</p>
 <script>
 {script}</script>
 </body>
@@ -99,22 +96,35 @@ class _Section:
         self._shown: set[str] = set()  # values with an anchor
         self._values: dict[str, Tensor] = {trace.name(x) or "": x for x in trace.inputs}
         for line in trace.lines:
-            if line.equation is not None and not line.in_place:
-                values = [value for _, value in results_of(line.equation)]
-                self._values.update((name, v) for (name, _), v in zip(line.results, values, strict=True))
+            if line.equation is None:
+                continue
+            operands = [value for _, value in operands_of(line.equation)]
+            self._values.update((o.text, v) for o, v in zip(line.operands, operands, strict=False) if o.type)
+            results = [value for _, value in results_of(line.equation)]
+            if not line.in_place:
+                self._values.update((name, v) for (name, _), v in zip(line.results, results, strict=True))
+        self._values.update(
+            (end.text, y) for end, y in zip(trace.ends, trace.outputs, strict=True) if end.type and end.named
+        )
         self.seconds = {i: s for i, line in enumerate(trace.lines) if profile and (s := _seconds(line)) is not None}
 
     def html(self, slowest: float) -> str:
         """The section; `slowest` is the time that fills a bar."""
         title = "Dual program" if self._kind == "dual" else "Trace"
-        lines = [self._input(x) for x in self._trace.inputs]
-        lines += [self._line(i, line, slowest) for i, line in enumerate(self._trace.lines)]
-        returned = ", ".join(self._variable(name) for name in self._trace.returned)
-        lines.append(f'<li class="line" data-op="return" data-reads="{_escape(" ".join(self._trace.returned))}">')
+        what = "cotangent" if self._kind == "dual" else "argument"
+        lines = [self._given(self._trace.name(x) or "", type_of(x), what) for x in self._trace.inputs]
+        for i, line in enumerate(self._trace.lines):
+            lines += [self._given(o.text, o.type, "from the enclosing scope") for o in line.operands if o.type]
+            lines.append(self._line(i, line, slowest))
+        ends = self._trace.ends
+        lines += [self._given(o.text, o.type, "from the enclosing scope") for o in ends if o.type]
+        returned = ", ".join(map(self._operand, ends))
+        reads = _escape(" ".join(o.text for o in ends if o.named))
+        lines.append(f'<li class="line" data-op="return" data-reads="{reads}">')
         lines.append(f'<div class="code"><b class="op">return</b> {returned}</div></li>')
         total = f", {_time(sum(self.seconds.values()))}" if self.seconds else ""
         head = f"<h2>{title}</h2>{_costs(self._trace.cost(), total)}"
-        return f'<section class="program" id="{self._kind}">{head}<ol>\n' + "\n".join(lines) + "\n</ol></section>"
+        return f'<section id="{self._kind}">{head}<ol>\n' + "\n".join(lines) + "\n</ol></section>"
 
     def _variable(self, name: str, made: bool = False) -> str:
         """A link to where the value is made; with an anchor where it is."""
@@ -123,22 +133,19 @@ class _Section:
         self._shown.add(name)
         return f'<a class="v" data-v="{text}" href="#v-{text}"{anchor}>{text}</a>'
 
-    def _input(self, x: Tensor) -> str:
-        name = self._trace.name(x) or ""
-        code = f"{self._variable(name, made=True)}{_type(type_of(x))}"
-        what = "cotangent" if self._kind == "dual" else "argument"
+    def _operand(self, operand: Operand) -> str:
+        return self._variable(operand.text) if operand.named else _escape(operand.text)
+
+    def _given(self, name: str, type: str, what: str) -> str:
+        code = f"{self._variable(name, made=True)}{_type(type)}"
         parts = f'<div class="code">{code}</div><div class="note">{what}</div>{self._summary(name)}'
-        return f'<li class="line" data-op="{what}" data-makes="{_escape(name)}">{parts}</li>'
+        return f'<li class="line" data-op="{_escape(what)}" data-makes="{_escape(name)}">{parts}</li>'
 
     def _line(self, i: int, line: Line, slowest: float) -> str:
         left = ", ".join(
             self._variable(name, made=True) + ("" if line.in_place else _type(type)) for name, type in line.results
         )
-        operands = []
-        for o in line.operands:
-            text = self._variable(o.text, made=bool(o.type)) if o.named else f'<span class="n">{_escape(o.text)}</span>'
-            operands.append(text + (_type(o.type) if o.type else ""))
-        right = ", ".join(operands)
+        right = ", ".join(map(self._operand, line.operands))
         if line.op:
             right = f'<b class="op">{_escape(line.op)}</b>({right})'
         parts = [f'<div class="code">{left} {"←" if line.in_place else "="} {right}</div>']
@@ -146,7 +153,7 @@ class _Section:
             parts.append(f'<div class="note">{_escape(note(line.equation))}{_source(line.equation)}</div>')
         parts += [self._summary(name) for name, _ in line.results]
         if i in self.seconds:
-            share = 100 * self.seconds[i] / slowest if slowest else 0
+            share = 70 * self.seconds[i] / slowest if slowest else 0  # the rest is for the number
             parts.append(
                 f'<div class="time"><span class="bar" style="width: {share:.1f}%"></span>{_time(self.seconds[i])}</div>'
             )
