@@ -32,7 +32,7 @@ class Lowering {
   void add(const EquationObject* eq) {
     std::vector<int> in;
     for (const Saved& s : eq->inputs) {
-      in.push_back(value_of(s.source, s.index));
+      in.push_back(value_of(root_of(s), s.index));
       if (s.tracked && follows_argument(s.source)) followed_.insert(eq);
     }
     std::vector<Attr> attrs;

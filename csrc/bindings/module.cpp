@@ -8,6 +8,7 @@
 #include "../core/thread_pool.h"
 #include "../ops/blas.h"
 #include "../ops/register.h"
+#include "checkpoint.h"
 #include "compiled.h"
 #include "forward.h"
 #include "reverse.h"
@@ -86,6 +87,7 @@ PYBIND11_MODULE(_core, m) {
   add_session(m);
   add_compiled(m);
   add_forward(m);
+  add_checkpoint(m);
 
   m.def(
       "setup",

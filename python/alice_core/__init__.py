@@ -52,6 +52,8 @@ from .tensor import tensor as tensor
 from .tensor import uint8 as uint8
 from .trace import Trace as Trace
 from .trace import trace as trace
+from .transforms import checkpoint as checkpoint
+from .transforms import checkpoint_sequential as checkpoint_sequential
 from .transforms import grad as grad
 from .transforms import grad_enabled as grad_enabled
 from .transforms import jvp as jvp
