@@ -20,7 +20,9 @@ void equation_dealloc(PyObject* o) {
   for (Saved& s : eq->inputs) {
     if (s.source) pending.push_back(s.source);
     if (s.tangents) pending.push_back(s.tangents);
+    if (s.origin) pending.push_back(s.origin);
   }
+  if (eq->segment) pending.push_back(eq->segment);
   for (PyObject* t : eq->changed) pending.push_back(t);
   for (PyObject* t : eq->output_tangents)
     if (t) pending.push_back(t);
@@ -62,7 +64,7 @@ void check_alive(const EquationObject* eq) {
 
 PyObject* get_inputs(PyObject* o, void*) {
   try {
-    return saved_inputs(self_of(o)).release().ptr();
+    return saved_inputs(self_of(o), self_of(o)).release().ptr();
   } catch (...) {
     return translate_current_exception();
   }
@@ -70,7 +72,7 @@ PyObject* get_inputs(PyObject* o, void*) {
 
 PyObject* get_outputs(PyObject* o, void*) {
   try {
-    return saved_outputs(self_of(o)).release().ptr();
+    return saved_outputs(self_of(o), self_of(o)).release().ptr();
   } catch (...) {
     return translate_current_exception();
   }
@@ -83,7 +85,7 @@ PyObject* get_variables(PyObject* o, void*) {
   if (!out) return nullptr;
   for (std::size_t i = 0; i < eq->inputs.size(); ++i) {
     const Saved& s = eq->inputs[i];
-    PyTuple_SET_ITEM(out, static_cast<Py_ssize_t>(i), s.source ? value_key(s.source, s.index) : Py_NewRef(Py_None));
+    PyTuple_SET_ITEM(out, static_cast<Py_ssize_t>(i), s.source ? value_key(root_of(s), s.index) : Py_NewRef(Py_None));
   }
   return out;
 }
@@ -174,49 +176,77 @@ PyType_Spec spec = {"alice_core._core.Equation", sizeof(EquationObject), 0,
 
 }  // namespace
 
-py::tuple saved_inputs(EquationObject* eq) {
+namespace {
+
+// While somebody records, a value that was computed again names the equation that did it.
+void set_origin(PyObject* tensor, PyObject* origin, const EquationObject* itself) {
+  if (!origin || origin == reinterpret_cast<const PyObject*>(itself) || !thread_state().recorder) return;
+  Py_XSETREF(as_tensor(tensor)->origin, Py_NewRef(origin));
+}
+
+}  // namespace
+
+py::tuple saved_inputs(EquationObject* eq, const EquationObject* data) {
   check_alive(eq);
   py::tuple out(eq->inputs.size());
   for (std::size_t i = 0; i < eq->inputs.size(); ++i) {
-    const Saved& s = eq->inputs[i];
-    check_version(eq, s.array, s.version, "input", i);
+    const Saved &s = eq->inputs[i], &d = data->inputs[i];
+    check_version(eq, d.array, d.version, "input", i);
     const bool produced = s.source && Py_TYPE(s.source) == equation_type;
     // A leaf whose data the rules may read is handed out itself; so is one that has none, or its value would be lost.
-    const bool itself = s.source && !produced && (!s.array.is_abstract() || as_tensor(s.source)->array.is_abstract());
+    const bool read = (eq->primitive->saved_inputs >> (i < 63 ? i : 63)) & 1;
+    const bool itself = s.source && !produced && (read || as_tensor(s.source)->array.is_abstract());
     PyObject* t =
-        itself ? Py_NewRef(s.source) : make_tensor(s.array, produced ? self_of(s.source) : nullptr, s.index, s.levels);
+        itself ? Py_NewRef(s.source) : make_tensor(d.array, produced ? self_of(s.source) : nullptr, s.index, s.levels);
     if (!itself) {
-      as_tensor(t)->tangents = s.tangents ? Py_NewRef(s.tangents) : nullptr;
-      as_tensor(t)->from_trace = eq->from_trace;
+      as_tensor(t)->tangents = d.tangents ? Py_NewRef(d.tangents) : nullptr;
+      as_tensor(t)->from_trace = data->from_trace;
     }
+    if (produced) set_origin(t, root_of(d), self_of(s.source));
     PyTuple_SET_ITEM(out.ptr(), static_cast<Py_ssize_t>(i), t);
   }
   return out;
 }
 
-py::tuple saved_outputs(EquationObject* eq) {
+py::tuple saved_outputs(EquationObject* eq, const EquationObject* data) {
   check_alive(eq);
   py::tuple out(eq->outputs.size());
   for (std::size_t i = 0; i < eq->outputs.size(); ++i) {
-    check_version(eq, eq->outputs[i], eq->output_versions[i], "result", i);
-    PyObject* t = make_tensor(eq->outputs[i], eq, static_cast<int>(i), eq->levels);
-    if (!eq->output_tangents.empty() && eq->output_tangents[i])
-      as_tensor(t)->tangents = Py_NewRef(eq->output_tangents[i]);
-    as_tensor(t)->from_trace = eq->from_trace;
+    check_version(eq, data->outputs[i], data->output_versions[i], "result", i);
+    PyObject* t = make_tensor(data->outputs[i], eq, static_cast<int>(i), eq->levels);
+    if (!data->output_tangents.empty() && data->output_tangents[i])
+      as_tensor(t)->tangents = Py_NewRef(data->output_tangents[i]);
+    as_tensor(t)->from_trace = data->from_trace;
+    set_origin(t, reinterpret_cast<PyObject*>(const_cast<EquationObject*>(data)), eq);
     PyTuple_SET_ITEM(out.ptr(), static_cast<Py_ssize_t>(i), t);
   }
   return out;
+}
+
+void drop_saved(EquationObject* eq) {
+  for (Saved& s : eq->inputs) {
+    s.array = s.array.shape_only();
+    Py_CLEAR(s.tangents);
+  }
+  for (Array& a : eq->outputs) a = a.shape_only();
+  for (PyObject*& tangents : eq->output_tangents) Py_CLEAR(tangents);
 }
 
 void release_saved(EquationObject* eq) {
   eq->released = true;
   for (Saved& s : eq->inputs) s.array = s.array.shape_only();
   for (Array& a : eq->outputs) a = a.shape_only();
+  Py_CLEAR(eq->segment);
 }
+
+namespace {
+std::uint64_t counter = 0;  // under the interpreter lock
+}
+
+std::uint64_t equations_made() { return counter; }
 
 EquationObject* make_equation(PrimitiveObject* primitive, std::vector<Saved> inputs, PyObject* attributes,
                               std::uint32_t levels, std::span<const Array> outputs) {
-  static std::uint64_t counter = 0;  // under the interpreter lock
   PyObject* o = equation_type->tp_alloc(equation_type, 0);
   if (!o) throw py::error_already_set();
   auto* eq = self_of(o);
@@ -228,6 +258,8 @@ EquationObject* make_equation(PrimitiveObject* primitive, std::vector<Saved> inp
   eq->levels = levels;
   eq->released = false;
   eq->from_trace = thread_state().session != nullptr;
+  eq->segment = nullptr;
+  eq->place = 0;
   new (&eq->inputs) std::vector<Saved>(std::move(inputs));
   new (&eq->changed) std::vector<PyObject*>();
   new (&eq->outputs) std::vector<Array>();

@@ -1,5 +1,7 @@
 #include "forward.h"
 
+#include "checkpoint.h"
+
 #include <algorithm>
 #include <unordered_map>
 #include <unordered_set>
@@ -153,6 +155,13 @@ bool has_tangent(const TensorObject* t, const ForwardContext& context) {
   return tangent_in(t->tangents, context.id) != nullptr;
 }
 
+void part_equations(ForwardContext& context) {
+  for (const py::object& o : context.equations)
+    for (PyObject*& tangents : reinterpret_cast<EquationObject*>(o.ptr())->output_tangents)
+      if (tangents) Py_XSETREF(tangents, with_tangent(tangents, context.id, nullptr));
+  context.equations.clear();
+}
+
 void carry_tangents(PrimitiveObject* p, const std::vector<TensorObject*>& inputs, PyObject* const* attributes,
                     EquationObject* eq, py::handle result) {
   ThreadState& state = thread_state();
@@ -199,9 +208,7 @@ void pop_forward() {
   ThreadState& state = thread_state();
   const std::shared_ptr<ForwardContext> context = std::move(state.forward.back());
   state.forward.pop_back();
-  for (const py::object& o : context->equations)
-    for (PyObject*& tangents : reinterpret_cast<EquationObject*>(o.ptr())->output_tangents)
-      if (tangents) Py_XSETREF(tangents, with_tangent(tangents, context->id, nullptr));
+  part_equations(*context);
 }
 
 TensorObject* checked_tensor(py::handle h) {
@@ -270,6 +277,7 @@ py::list push_along(py::sequence outputs, py::sequence inputs, py::sequence tang
       if (s.tracked) ++readers[{s.source, s.index}];
   for (TensorObject* t : ends) ++readers[value_of(t)];
 
+  Repeats repeats(Repeats::Direction::Forward);
   for (EquationObject* eq : order) {
     std::vector<py::object> held;
     Arguments a{{}, std::vector<PyObject*>(eq->inputs.size()), nullptr, 0, {}};
@@ -287,7 +295,10 @@ py::list push_along(py::sequence outputs, py::sequence inputs, py::sequence tang
       if (last) known.erase(found);
     }
     if (!any) continue;
-    const py::tuple saved = saved_inputs(eq), results = saved_outputs(eq);
+    const py::object twin = repeats.twin(eq);
+    const auto* data = reinterpret_cast<EquationObject*>(twin.ptr());
+    const py::tuple saved = saved_inputs(eq, data), results = saved_outputs(eq, data);
+    repeats.pass(eq);
     for (py::handle x : saved) a.inputs.push_back(x.ptr());
     std::vector<PyObject*> attributes;
     for (Py_ssize_t i = 0; eq->attributes && i < PyTuple_GET_SIZE(eq->attributes); ++i)

@@ -19,6 +19,9 @@ struct ForwardContext {
   std::vector<py::object> equations;
 };
 
+// The context ends, or what ended long ago has run again: parts its equations from its tangents.
+void part_equations(ForwardContext& context);
+
 // Pushes the tangents of `inputs` on to the result of this call, a Tensor or a tuple of them.
 void carry_tangents(PrimitiveObject* p, const std::vector<TensorObject*>& inputs, PyObject* const* attributes,
                     EquationObject* eq, py::handle result);

@@ -37,7 +37,7 @@ class Lowering {
     for (std::size_t i = 0; i < eq->inputs.size(); ++i) {
       const Saved& s = eq->inputs[i];
       if (s.tracked && follows_argument(s.source)) followed_.insert(eq);
-      if (!joint || i < eq->outputs.size()) in.push_back(value_of(s.source, s.index));
+      if (!joint || i < eq->outputs.size()) in.push_back(value_of(root_of(s), s.index));
     }
     if (joint) {
       for (std::size_t i = 0; i < in.size(); ++i) values_[result_of(eq, i)] = in[i];

@@ -8,6 +8,7 @@
 #include "../core/thread_pool.h"
 #include "../ops/blas.h"
 #include "../ops/register.h"
+#include "checkpoint.h"
 #include "compiled.h"
 #include "forward.h"
 #include "joint.h"
@@ -90,6 +91,7 @@ PYBIND11_MODULE(_core, m) {
   add_compiled(m);
   add_forward(m);
   add_joint(m);
+  add_checkpoint(m);
 
   m.def(
       "setup",

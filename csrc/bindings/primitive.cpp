@@ -1,6 +1,7 @@
 // PrimitiveBase: a kernel that can be called with Tensors. bind() is the one way from Python to native work:
 //   arguments → Tensors of the dtypes the kernel takes → infer, allocate, run → result, and an equation if
 //   anybody differentiates or records.
+#include "checkpoint.h"
 #include "forward.h"
 #include "record.h"
 
@@ -17,7 +18,7 @@ PrimitiveObject* operators[kOperatorSlots] = {};
 const char* const operator_names[kOperatorSlots] = {
     "add",     "subtract",      "multiply",    "divide",     "floor_divide", "remainder",   "pow",
     "matmul",  "negative",      "abs",         "equal",      "not_equal",    "less",        "less_equal",
-    "greater", "greater_equal", "logical_and", "logical_or", "logical_xor",  "logical_not", "astype"};
+    "greater", "greater_equal", "logical_and", "logical_or", "logical_xor",  "logical_not", "astype",      "remat"};
 
 PrimitiveObject* self_of(PyObject* o) { return reinterpret_cast<PrimitiveObject*>(o); }
 
@@ -182,6 +183,7 @@ Saved save(PrimitiveObject* p, std::size_t i, TensorObject* t, Array array, std:
   s.index = t->index;
   s.version = array.storage() ? array.storage()->version : 0;
   s.source = operand_source(t);
+  s.origin = t->producer && t->origin ? Py_NewRef(t->origin) : nullptr;
   if (s.source == reinterpret_cast<PyObject*>(t) && !t->levels && !recording) s.source = nullptr;
   Py_XINCREF(s.source);
   if (!thread_state().forward.empty()) s.tangents = t->tangents ? Py_NewRef(t->tangents) : nullptr;
@@ -205,6 +207,8 @@ PyObject* bind_checked(PrimitiveObject* p, PyObject* const* args, Py_ssize_t nar
   for (int i = 0; i < kernel.n_attrs; ++i) attrs[i] = parse_attr(kernel.name, args[n_in + i]);
 
   ThreadState& state = thread_state();
+  if (state.watcher)
+    for (TensorObject*& t : a.tensors) t = state.watcher->operand(t);
   std::uint32_t levels = 0;
   std::vector<Array> in;
   in.reserve(static_cast<std::size_t>(n_in));
@@ -250,6 +254,7 @@ PyObject* bind_checked(PrimitiveObject* p, PyObject* const* args, Py_ssize_t nar
                        make_tensor(std::move(out[i]), eq, static_cast<int>(i), levels));
   }
   if (!state.forward.empty() && p->differentiable) carry_tangents(p, a.tensors, args + n_in, eq, result);
+  if (levels && state.watcher) state.watcher->note_all(eq, result);
   return result.release().ptr();
 }
 

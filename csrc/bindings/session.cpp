@@ -35,8 +35,10 @@ class SessionScope {
     ThreadState& state = thread_state();
     outer_session_ = state.session;
     outer_recorder_ = state.recorder;
+    outer_watcher_ = state.watcher;
     state.session = &session_;
     state.recorder = session_.equations.ptr();
+    state.watcher = nullptr;
     if (!session_.isolated) return;
     session_.reads_outside = !outer_session_ || outer_session_->reads_outside;
     outer_active_ = state.active;
@@ -47,6 +49,7 @@ class SessionScope {
     ThreadState& state = thread_state();
     state.session = outer_session_;
     state.recorder = outer_recorder_;
+    state.watcher = outer_watcher_;
     if (!session_.isolated) return;
     state.active = outer_active_;
     outer_forward_.swap(state.forward);
@@ -59,6 +62,7 @@ class SessionScope {
   std::vector<std::shared_ptr<ForwardContext>> outer_forward_;
   Session* outer_session_ = nullptr;
   PyObject* outer_recorder_ = nullptr;
+  Watcher* outer_watcher_ = nullptr;
 };
 
 }  // namespace

@@ -115,6 +115,8 @@ PyObject* derived(TensorObject* t, EquationObject* producer, std::uint32_t level
   if (!producer && thread_state().recorder) {
     self_of(out)->origin = Py_NewRef(root_of(t));
     self_of(out)->index = t->index;
+  } else if (producer && t->origin) {
+    self_of(out)->origin = Py_NewRef(t->origin);
   }
   return out;
 }

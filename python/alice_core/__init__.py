@@ -53,6 +53,8 @@ from .tensor import tensor as tensor
 from .tensor import uint8 as uint8
 from .trace import Trace as Trace
 from .trace import trace as trace
+from .transforms import checkpoint as checkpoint
+from .transforms import checkpoint_sequential as checkpoint_sequential
 from .transforms import custom_jvp as custom_jvp
 from .transforms import custom_primitive as custom_primitive
 from .transforms import custom_vjp as custom_vjp

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .checkpoint import checkpoint, checkpoint_sequential
 from .custom import custom_jvp, custom_primitive, custom_vjp
 from .debug import debug_nans
 from .grad import backward, grad, grad_enabled, no_grad, numerical_grad, stop_gradient, value_and_grad, vjp
@@ -11,6 +12,8 @@ from .vmap import vmap
 
 __all__ = [
     "backward",
+    "checkpoint",
+    "checkpoint_sequential",
     "custom_jvp",
     "custom_primitive",
     "custom_vjp",
