@@ -47,7 +47,8 @@ void Arguments::read(PyObject* const* args, Py_ssize_t n, PyObject* names) {
 
 void Arguments::read_tensor(TensorObject* t) {
   const std::uint32_t followed = t->levels & thread_state().active;
-  as_it_is_ = as_it_is_ || t->array.is_abstract() || (followed & ~1u) || (t->producer && followed);
+  as_it_is_ = as_it_is_ || t->array.is_abstract() || (followed & ~1u) || (t->producer && followed) ||
+              (t->tangents && !thread_state().forward.empty());
   read_type(t->array, t->requires_grad);
   Leaf leaf{t, -1, {}};
   if (!t->array.is_abstract() && !t->array.is_contiguous()) {

@@ -193,10 +193,10 @@ PyObject* run(const Entry& entry, Arguments& arguments, bool profile) {
     p.program->run(inputs.data(), results.data(), profile);
   }
 
-  for (const py::object& t : p.changed) ++as_tensor(t.ptr())->array.storage()->version;
+  for (const py::object& t : p.changed) as_tensor(t.ptr())->array.storage()->mark_changed();
   for (std::size_t i = 0; i < p.writes.size(); ++i) {
     if (in_place[i]) {
-      ++as_tensor(gradients[i].ptr())->array.storage()->version;
+      as_tensor(gradients[i].ptr())->array.storage()->mark_changed();
     } else {
       TensorObject* leaf = leaf_of(p.writes[i], arguments);
       PyObject* gradient = gradients[i].release().ptr();  // null for None
@@ -275,7 +275,7 @@ void read(CompiledObject* self, Arguments& arguments, PyObject* const* args, Py_
 }
 
 // Somebody wants to see every op.
-bool traced(const ThreadState& state) { return state.session || state.recorder || state.checker; }
+bool traced(const ThreadState& state) { return state.session || state.recorder || state.checker || state.watcher; }
 
 PyObject* call(CompiledObject* self, PyObject* const* args, std::size_t nargsf, PyObject* names) {
   const Py_ssize_t n = PyVectorcall_NARGS(nargsf);

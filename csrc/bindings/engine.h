@@ -37,8 +37,10 @@ struct TensorObject {
   bool weak;                 // stands for a Python number of a traced call: takes the dtype of the Tensors beside it
   std::uint8_t width;        // of a weak integer: bytes of the narrowest dtype that holds it; 0 if not known
   bool from_trace;           // made while a function was being compiled
-  PyObject* origin;          // of a leaf made while recording: the Equation or leaf whose value it has, or null
+  PyObject* origin;          // of a leaf made while recording, or of a value computed again: the Equation or leaf that
+                             // a program takes the value from; or null
   PyObject* grad;            // Tensor or null
+  PyObject* tangents;        // by forward context, see forward.cpp; null for none
   PyObject* weakrefs;
 };
 
@@ -52,6 +54,8 @@ struct PrimitiveObject {
   bool differentiable;
   PyObject* vjp_rules;  // tuple of one rule (or None) per input, or null
   PyObject* vjp_joint;  // one rule for all inputs, or null
+  PyObject* jvp_rules;  // likewise
+  PyObject* jvp_joint;
 };
 
 // One input of an equation, as its gradient rules will see it.
@@ -61,7 +65,10 @@ struct Saved {
   std::uint32_t levels;
   bool tracked;  // a live differentiation context depends on it
   std::int32_t index;
-  PyObject* source;  // owned: the producing Equation, the leaf Tensor, or null for a constant
+  PyObject* source;    // owned: the producing Equation, the leaf Tensor, or null for a constant
+  PyObject* tangents;  // owned: of the Tensor, or null
+  PyObject* origin;    // owned: the Equation that a program takes the value from, if it is another one; or null
+  bool again;          // the data is not here: the source belongs to a checkpointed call that computes it again
 };
 
 struct EquationObject {
@@ -70,25 +77,33 @@ struct EquationObject {
   PyObject* attributes;  // tuple, or null for none
   std::uint64_t sequence;
   std::uint32_t levels;
-  bool released;  // saved arrays were given back
+  bool released;       // saved arrays were given back
+  bool from_trace;     // made while a function was being traced
+  PyObject* segment;   // owned: the checkpointed call that computes the saved arrays again, see checkpoint.h; or null
+  std::int32_t place;  // the number of this equation in that call
   std::vector<Saved> inputs;
   std::vector<PyObject*> changed;  // owned leaves: an in-place update wrote its results there
   std::vector<Array> outputs;      // without memory unless a rule reads them
   std::vector<std::uint32_t> output_versions;
+  std::vector<PyObject*> output_tangents;  // owned: of the results, null for none; empty if no rule wants them
   std::shared_ptr<Record> record;  // for readers of the trace; usually null
 };
 
-struct Session;  // session.h
+struct Session;         // session.h
+struct ForwardContext;  // forward.h
+class Watcher;          // checkpoint.h
 
 // What a thread is doing: which differentiation contexts are live, and who writes down the equations.
 struct ThreadState {
   std::uint32_t active = 1;  // bit 0 is the context of backward(); bit k is the k-th nested grad or vjp
   int depth = 0;
   PyObject* recorder = nullptr;       // list to which every equation is appended
-  Session* session = nullptr;         // a function is being compiled: nothing is computed, everything is written down
+  Session* session = nullptr;         // a function is being traced: nothing is computed, everything is written down
   PyObject* checker = nullptr;        // is shown every executed call
   EquationObject* rule_of = nullptr;  // the equation whose gradient rules run
   bool accumulating = false;          // contributions to an adjoint are added up
+  std::vector<std::shared_ptr<ForwardContext>> forward;  // the outermost first
+  Watcher* watcher = nullptr;  // of the innermost checkpointed call that is running
 };
 ThreadState& thread_state();
 
@@ -100,14 +115,20 @@ inline TensorObject* as_tensor(PyObject* o) { return reinterpret_cast<TensorObje
 
 PyObject* make_tensor(Array array, EquationObject* producer = nullptr, int index = 0, std::uint32_t levels = 0);
 
+// Another handle on the same value. New reference.
+PyObject* same_value(TensorObject* t);
+
 // Builds the equation of one call and hands out its results. `outputs` are the new Tensors.
+std::uint64_t equations_made();  // so far: the number that the next one gets
 EquationObject* make_equation(PrimitiveObject* primitive, std::vector<Saved> inputs, PyObject* attributes,
                               std::uint32_t levels, std::span<const Array> outputs);
 
-// What the gradient rules get to see. Both throw if the saved values are gone or were changed in place.
-py::tuple saved_inputs(EquationObject* eq);
-py::tuple saved_outputs(EquationObject* eq);
-void release_saved(EquationObject* eq);
+// What the gradient rules get to see. Both throw if the saved values are gone or were changed in place. `data` is the
+// equation that has the data: `eq` itself, or one that did the same again (Repeats::twin).
+py::tuple saved_inputs(EquationObject* eq, const EquationObject* data);
+py::tuple saved_outputs(EquationObject* eq, const EquationObject* data);
+void drop_saved(EquationObject* eq);     // they can be computed again
+void release_saved(EquationObject* eq);  // for good
 
 // For a function that is being compiled, what comes from outside is a leaf, however it was made.
 inline bool is_outside(const TensorObject* t) { return thread_state().session && !t->from_trace; }
@@ -120,8 +141,9 @@ inline PyObject* operand_source(TensorObject* t) {
 // What names the value of a Tensor: the Equation that made it, or the leaf whose value it has. Borrowed.
 inline PyObject* root_of(TensorObject* t) {
   PyObject* source = operand_source(t);
-  return source == reinterpret_cast<PyObject*>(t) && t->origin ? t->origin : source;
+  return t->origin && (source == reinterpret_cast<PyObject*>(t->producer) || !t->producer) ? t->origin : source;
 }
+inline PyObject* root_of(const Saved& s) { return s.origin ? s.origin : s.source; }
 
 // A number of a traced call as a Tensor like any other, of the dtype that Python computes in. New reference.
 PyObject* strengthened(TensorObject* t);
@@ -154,6 +176,7 @@ enum OperatorSlot {
   kXor,
   kInvert,
   kAstype,
+  kRemat,
   kOperatorSlots
 };
 

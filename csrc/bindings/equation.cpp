@@ -17,15 +17,22 @@ void equation_dealloc(PyObject* o) {
   thread_local std::vector<PyObject*> pending;
   thread_local bool draining = false;
   auto* eq = self_of(o);
-  for (Saved& s : eq->inputs)
+  for (Saved& s : eq->inputs) {
     if (s.source) pending.push_back(s.source);
+    if (s.tangents) pending.push_back(s.tangents);
+    if (s.origin) pending.push_back(s.origin);
+  }
+  if (eq->segment) pending.push_back(eq->segment);
   for (PyObject* t : eq->changed) pending.push_back(t);
+  for (PyObject* t : eq->output_tangents)
+    if (t) pending.push_back(t);
   Py_XDECREF(eq->attributes);
   Py_XDECREF(eq->primitive);
   eq->inputs.~vector();
   eq->changed.~vector();
   eq->outputs.~vector();
   eq->output_versions.~vector();
+  eq->output_tangents.~vector();
   eq->record.~shared_ptr();
   PyTypeObject* type = Py_TYPE(o);
   type->tp_free(o);
@@ -57,7 +64,7 @@ void check_alive(const EquationObject* eq) {
 
 PyObject* get_inputs(PyObject* o, void*) {
   try {
-    return saved_inputs(self_of(o)).release().ptr();
+    return saved_inputs(self_of(o), self_of(o)).release().ptr();
   } catch (...) {
     return translate_current_exception();
   }
@@ -65,7 +72,7 @@ PyObject* get_inputs(PyObject* o, void*) {
 
 PyObject* get_outputs(PyObject* o, void*) {
   try {
-    return saved_outputs(self_of(o)).release().ptr();
+    return saved_outputs(self_of(o), self_of(o)).release().ptr();
   } catch (...) {
     return translate_current_exception();
   }
@@ -78,7 +85,29 @@ PyObject* get_variables(PyObject* o, void*) {
   if (!out) return nullptr;
   for (std::size_t i = 0; i < eq->inputs.size(); ++i) {
     const Saved& s = eq->inputs[i];
-    PyTuple_SET_ITEM(out, static_cast<Py_ssize_t>(i), s.source ? value_key(s.source, s.index) : Py_NewRef(Py_None));
+    PyTuple_SET_ITEM(out, static_cast<Py_ssize_t>(i), s.source ? value_key(root_of(s), s.index) : Py_NewRef(Py_None));
+  }
+  return out;
+}
+
+// Names for the results.
+PyObject* get_results(PyObject* o, void*) {
+  const auto n = static_cast<Py_ssize_t>(self_of(o)->outputs.size());
+  PyObject* out = PyTuple_New(n);
+  for (Py_ssize_t i = 0; out && i < n; ++i) PyTuple_SET_ITEM(out, i, value_key(o, static_cast<int>(i)));
+  return out;
+}
+
+// Handles on the values of the inputs, whether their data was saved or not.
+PyObject* get_operands(PyObject* o, void*) {
+  auto* eq = self_of(o);
+  PyObject* out = PyTuple_New(static_cast<Py_ssize_t>(eq->inputs.size()));
+  for (std::size_t i = 0; out && i < eq->inputs.size(); ++i) {
+    const Saved& s = eq->inputs[i];
+    const bool leaf = s.source && Py_TYPE(s.source) != equation_type;
+    PyTuple_SET_ITEM(out, static_cast<Py_ssize_t>(i),
+                     leaf ? Py_NewRef(s.source)
+                          : make_tensor(s.array, s.source ? self_of(s.source) : nullptr, s.index, s.levels));
   }
   return out;
 }
@@ -128,6 +157,9 @@ PyGetSetDef getset[] = {
     {"sequence", get_sequence, nullptr, "Equations are numbered in the order of their execution.", nullptr},
     {"inputs", get_inputs, nullptr, "The inputs as Tensors; abstract where no rule reads the data.", nullptr},
     {"outputs", get_outputs, nullptr, "The results as Tensors; abstract where no rule reads the data.", nullptr},
+    {"results", get_results, nullptr, "Keys of the results.", nullptr},
+    {"operands", get_operands, nullptr, "Handles on the values of the inputs, for who runs the equation again.",
+     nullptr},
     {"changed", get_changed, nullptr, "The Tensors that this equation changed in place; usually none.", nullptr},
     {"variables", get_variables, nullptr, "Keys of the inputs, None for anonymous constants.", nullptr},
     {"sources", get_sources, nullptr, "Per input its Equation, its leaf Tensor, or None for a constant.", nullptr},
@@ -144,42 +176,77 @@ PyType_Spec spec = {"alice_core._core.Equation", sizeof(EquationObject), 0,
 
 }  // namespace
 
-py::tuple saved_inputs(EquationObject* eq) {
+namespace {
+
+// While somebody records, a value that was computed again names the equation that did it.
+void set_origin(PyObject* tensor, PyObject* origin, const EquationObject* itself) {
+  if (!origin || origin == reinterpret_cast<const PyObject*>(itself) || !thread_state().recorder) return;
+  Py_XSETREF(as_tensor(tensor)->origin, Py_NewRef(origin));
+}
+
+}  // namespace
+
+py::tuple saved_inputs(EquationObject* eq, const EquationObject* data) {
   check_alive(eq);
   py::tuple out(eq->inputs.size());
   for (std::size_t i = 0; i < eq->inputs.size(); ++i) {
-    const Saved& s = eq->inputs[i];
-    check_version(eq, s.array, s.version, "input", i);
+    const Saved &s = eq->inputs[i], &d = data->inputs[i];
+    check_version(eq, d.array, d.version, "input", i);
     const bool produced = s.source && Py_TYPE(s.source) == equation_type;
     // A leaf whose data the rules may read is handed out itself; so is one that has none, or its value would be lost.
-    const bool itself = s.source && !produced && (!s.array.is_abstract() || as_tensor(s.source)->array.is_abstract());
+    const bool read = (eq->primitive->saved_inputs >> (i < 63 ? i : 63)) & 1;
+    const bool itself = s.source && !produced && (read || as_tensor(s.source)->array.is_abstract());
     PyObject* t =
-        itself ? Py_NewRef(s.source) : make_tensor(s.array, produced ? self_of(s.source) : nullptr, s.index, s.levels);
+        itself ? Py_NewRef(s.source) : make_tensor(d.array, produced ? self_of(s.source) : nullptr, s.index, s.levels);
+    if (!itself) {
+      as_tensor(t)->tangents = d.tangents ? Py_NewRef(d.tangents) : nullptr;
+      as_tensor(t)->from_trace = data->from_trace;
+    }
+    if (produced) set_origin(t, root_of(d), self_of(s.source));
     PyTuple_SET_ITEM(out.ptr(), static_cast<Py_ssize_t>(i), t);
   }
   return out;
 }
 
-py::tuple saved_outputs(EquationObject* eq) {
+py::tuple saved_outputs(EquationObject* eq, const EquationObject* data) {
   check_alive(eq);
   py::tuple out(eq->outputs.size());
   for (std::size_t i = 0; i < eq->outputs.size(); ++i) {
-    check_version(eq, eq->outputs[i], eq->output_versions[i], "result", i);
-    PyTuple_SET_ITEM(out.ptr(), static_cast<Py_ssize_t>(i),
-                     make_tensor(eq->outputs[i], eq, static_cast<int>(i), eq->levels));
+    check_version(eq, data->outputs[i], data->output_versions[i], "result", i);
+    PyObject* t = make_tensor(data->outputs[i], eq, static_cast<int>(i), eq->levels);
+    if (!data->output_tangents.empty() && data->output_tangents[i])
+      as_tensor(t)->tangents = Py_NewRef(data->output_tangents[i]);
+    as_tensor(t)->from_trace = data->from_trace;
+    set_origin(t, reinterpret_cast<PyObject*>(const_cast<EquationObject*>(data)), eq);
+    PyTuple_SET_ITEM(out.ptr(), static_cast<Py_ssize_t>(i), t);
   }
   return out;
+}
+
+void drop_saved(EquationObject* eq) {
+  for (Saved& s : eq->inputs) {
+    s.array = s.array.shape_only();
+    Py_CLEAR(s.tangents);
+  }
+  for (Array& a : eq->outputs) a = a.shape_only();
+  for (PyObject*& tangents : eq->output_tangents) Py_CLEAR(tangents);
 }
 
 void release_saved(EquationObject* eq) {
   eq->released = true;
   for (Saved& s : eq->inputs) s.array = s.array.shape_only();
   for (Array& a : eq->outputs) a = a.shape_only();
+  Py_CLEAR(eq->segment);
 }
+
+namespace {
+std::uint64_t counter = 0;  // under the interpreter lock
+}
+
+std::uint64_t equations_made() { return counter; }
 
 EquationObject* make_equation(PrimitiveObject* primitive, std::vector<Saved> inputs, PyObject* attributes,
                               std::uint32_t levels, std::span<const Array> outputs) {
-  static std::uint64_t counter = 0;  // under the interpreter lock
   PyObject* o = equation_type->tp_alloc(equation_type, 0);
   if (!o) throw py::error_already_set();
   auto* eq = self_of(o);
@@ -190,10 +257,14 @@ EquationObject* make_equation(PrimitiveObject* primitive, std::vector<Saved> inp
   eq->sequence = counter++;
   eq->levels = levels;
   eq->released = false;
+  eq->from_trace = thread_state().session != nullptr;
+  eq->segment = nullptr;
+  eq->place = 0;
   new (&eq->inputs) std::vector<Saved>(std::move(inputs));
   new (&eq->changed) std::vector<PyObject*>();
   new (&eq->outputs) std::vector<Array>();
   new (&eq->output_versions) std::vector<std::uint32_t>();
+  new (&eq->output_tangents) std::vector<PyObject*>();
   new (&eq->record) std::shared_ptr<Record>();
   eq->outputs.reserve(outputs.size());
   for (const Array& a : outputs) {

@@ -3,6 +3,8 @@
 #include <map>
 #include <unordered_set>
 
+#include "joint.h"
+
 namespace alice {
 namespace {
 
@@ -30,10 +32,16 @@ class Lowering {
   }
 
   void add(const EquationObject* eq) {
+    const bool joint = eq->primitive->kernel == &joint_kernel();
     std::vector<int> in;
-    for (const Saved& s : eq->inputs) {
-      in.push_back(value_of(s.source, s.index));
+    for (std::size_t i = 0; i < eq->inputs.size(); ++i) {
+      const Saved& s = eq->inputs[i];
       if (s.tracked && follows_argument(s.source)) followed_.insert(eq);
+      if (!joint || i < eq->outputs.size()) in.push_back(value_of(root_of(s), s.index));
+    }
+    if (joint) {
+      for (std::size_t i = 0; i < in.size(); ++i) values_[result_of(eq, i)] = in[i];
+      return;
     }
     std::vector<Attr> attrs;
     for (Py_ssize_t i = 0; eq->attributes && i < PyTuple_GET_SIZE(eq->attributes); ++i)
@@ -49,7 +57,7 @@ class Lowering {
     }
     const std::vector<int> out = graph_.add(*eq->primitive->kernel, std::move(in), std::move(attrs));
     for (std::size_t i = 0; i < out.size(); ++i)
-      values_[{reinterpret_cast<PyObject*>(const_cast<EquationObject*>(eq)), static_cast<int>(i)}] = out[i];
+      values_[result_of(eq, i)] = out[i];
   }
 
   void add_output(TensorObject* t) {
@@ -76,6 +84,10 @@ class Lowering {
   program::Graph take() { return std::move(graph_); }
 
  private:
+  static std::pair<PyObject*, int> result_of(const EquationObject* eq, std::size_t i) {
+    return {reinterpret_cast<PyObject*>(const_cast<EquationObject*>(eq)), static_cast<int>(i)};
+  }
+
   GradientSlot slot_of(const Gradient& g) const {
     GradientSlot slot;
     auto argument = arguments_.find(g.leaf());
@@ -112,7 +124,8 @@ class Lowering {
            "; pass it as an argument");
     if (t->from_trace) return graph_.add_constant(t->array);
     const std::uint32_t followed = t->levels & thread_state().active;
-    differentiated_ = differentiated_ || (followed & ~1u) || (t->producer && followed);
+    differentiated_ = differentiated_ || (followed & ~1u) || (t->producer && followed) ||
+                      (t->tangents && !thread_state().forward.empty());
     if (is_floating(t->array.dtype()))
       made_.captured.emplace_back(py::reinterpret_borrow<py::object>(source), t->requires_grad);
     return graph_.add_captured(t->array);

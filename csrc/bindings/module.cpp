@@ -8,8 +8,10 @@
 #include "../core/thread_pool.h"
 #include "../ops/blas.h"
 #include "../ops/register.h"
+#include "checkpoint.h"
 #include "compiled.h"
-#include "engine.h"
+#include "forward.h"
+#include "joint.h"
 #include "record.h"
 #include "reverse.h"
 #include "session.h"
@@ -87,6 +89,9 @@ PYBIND11_MODULE(_core, m) {
   add_session(m);
   add_record(m);
   add_compiled(m);
+  add_forward(m);
+  add_joint(m);
+  add_checkpoint(m);
 
   m.def(
       "setup",

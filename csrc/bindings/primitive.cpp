@@ -1,6 +1,8 @@
 // PrimitiveBase: a kernel that can be called with Tensors. bind() is the one way from Python to native work:
 //   arguments → Tensors of the dtypes the kernel takes → infer, allocate, run → result, and an equation if
 //   anybody differentiates or records.
+#include "checkpoint.h"
+#include "forward.h"
 #include "record.h"
 
 #include <string>
@@ -16,7 +18,7 @@ PrimitiveObject* operators[kOperatorSlots] = {};
 const char* const operator_names[kOperatorSlots] = {
     "add",     "subtract",      "multiply",    "divide",     "floor_divide", "remainder",   "pow",
     "matmul",  "negative",      "abs",         "equal",      "not_equal",    "less",        "less_equal",
-    "greater", "greater_equal", "logical_and", "logical_or", "logical_xor",  "logical_not", "astype"};
+    "greater", "greater_equal", "logical_and", "logical_or", "logical_xor",  "logical_not", "astype",      "remat"};
 
 PrimitiveObject* self_of(PyObject* o) { return reinterpret_cast<PrimitiveObject*>(o); }
 
@@ -181,8 +183,10 @@ Saved save(PrimitiveObject* p, std::size_t i, TensorObject* t, Array array, std:
   s.index = t->index;
   s.version = array.storage() ? array.storage()->version : 0;
   s.source = operand_source(t);
+  s.origin = t->producer && t->origin ? Py_NewRef(t->origin) : nullptr;
   if (s.source == reinterpret_cast<PyObject*>(t) && !t->levels && !recording) s.source = nullptr;
   Py_XINCREF(s.source);
+  if (!thread_state().forward.empty()) s.tangents = t->tangents ? Py_NewRef(t->tangents) : nullptr;
   s.array = (p->saved_inputs >> (i < 63 ? i : 63)) & 1 ? std::move(array) : array.shape_only();
   return s;
 }
@@ -203,6 +207,8 @@ PyObject* bind_checked(PrimitiveObject* p, PyObject* const* args, Py_ssize_t nar
   for (int i = 0; i < kernel.n_attrs; ++i) attrs[i] = parse_attr(kernel.name, args[n_in + i]);
 
   ThreadState& state = thread_state();
+  if (state.watcher)
+    for (TensorObject*& t : a.tensors) t = state.watcher->operand(t);
   std::uint32_t levels = 0;
   std::vector<Array> in;
   in.reserve(static_cast<std::size_t>(n_in));
@@ -238,12 +244,18 @@ PyObject* bind_checked(PrimitiveObject* p, PyObject* const* args, Py_ssize_t nar
   }
   py::object held = py::reinterpret_steal<py::object>(reinterpret_cast<PyObject*>(eq));
   if (eq && state.recorder && PyList_Append(state.recorder, held.ptr()) < 0) return nullptr;
-  if (out.size() == 1) return make_tensor(std::move(out[0]), eq, 0, levels);
-  py::tuple results(out.size());
-  for (std::size_t i = 0; i < out.size(); ++i)
-    PyTuple_SET_ITEM(results.ptr(), static_cast<Py_ssize_t>(i),
-                     make_tensor(std::move(out[i]), eq, static_cast<int>(i), levels));
-  return results.release().ptr();
+  py::object result;
+  if (out.size() == 1) {
+    result = py::reinterpret_steal<py::object>(make_tensor(std::move(out[0]), eq, 0, levels));
+  } else {
+    result = py::tuple(out.size());
+    for (std::size_t i = 0; i < out.size(); ++i)
+      PyTuple_SET_ITEM(result.ptr(), static_cast<Py_ssize_t>(i),
+                       make_tensor(std::move(out[i]), eq, static_cast<int>(i), levels));
+  }
+  if (!state.forward.empty() && p->differentiable) carry_tangents(p, a.tensors, args + n_in, eq, result);
+  if (levels && state.watcher) state.watcher->note_all(eq, result);
+  return result.release().ptr();
 }
 
 PyObject* primitive_call(PyObject* self, PyObject* const* args, std::size_t nargsf, PyObject* kwnames) {
@@ -288,6 +300,8 @@ void primitive_dealloc(PyObject* o) {
   Py_XDECREF(self_of(o)->name);
   Py_XDECREF(self_of(o)->vjp_rules);
   Py_XDECREF(self_of(o)->vjp_joint);
+  Py_XDECREF(self_of(o)->jvp_rules);
+  Py_XDECREF(self_of(o)->jvp_joint);
   PyTypeObject* type = Py_TYPE(o);
   type->tp_free(o);
   Py_DECREF(type);
@@ -319,6 +333,8 @@ PyMethodDef methods[] = {{"_set_saves", set_saves, METH_VARARGS, "(bit set of in
 PyMemberDef members[] = {
     {"vjp_rules", T_OBJECT, offsetof(PrimitiveObject, vjp_rules), 0, "One VJP rule (or None) per input, or None."},
     {"vjp_joint", T_OBJECT, offsetof(PrimitiveObject, vjp_joint), 0, "One VJP rule for all inputs, or None."},
+    {"jvp_rules", T_OBJECT, offsetof(PrimitiveObject, jvp_rules), 0, "One JVP rule (or None) per input, or None."},
+    {"jvp_joint", T_OBJECT, offsetof(PrimitiveObject, jvp_joint), 0, "One JVP rule for all inputs, or None."},
     {"__vectorcalloffset__", T_PYSSIZET, offsetof(PrimitiveObject, vectorcall), READONLY, nullptr},
     {nullptr, 0, 0, 0, nullptr}};
 PyType_Slot slots[] = {{Py_tp_new, reinterpret_cast<void*>(primitive_new)},

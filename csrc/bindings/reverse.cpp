@@ -2,6 +2,8 @@
 // adjoint per value, every rule once. A loop over a sorted list: depth is limited by memory alone.
 #include "reverse.h"
 
+#include "checkpoint.h"
+
 #include <algorithm>
 #include <unordered_map>
 #include <unordered_set>
@@ -144,10 +146,14 @@ void add_cotangent(Adjoints& adjoints, const EquationObject* eq, std::size_t i, 
 }
 
 // Runs the rules of one equation, for the inputs that lead to a target or are one.
-void pull_back(Adjoints& adjoints, const Paths& paths, EquationObject* eq, py::object g) {
+void pull_back(Adjoints& adjoints, const Paths& paths, EquationObject* eq, py::object g, Repeats& repeats) {
   const RuleScope scope(eq);
   PrimitiveObject* p = eq->primitive;
-  py::tuple outputs = saved_outputs(eq), inputs = saved_inputs(eq);
+  py::object twin = repeats.twin(eq);
+  const auto* data = reinterpret_cast<EquationObject*>(twin.ptr());
+  py::tuple outputs = saved_outputs(eq, data), inputs = saved_inputs(eq, data);
+  twin = py::object();
+  repeats.pass(eq);
   py::object ans = outputs.size() == 1 ? py::object(outputs[0]) : py::object(outputs);
   const std::size_t n = eq->inputs.size();
   if (p->vjp_rules && p->vjp_rules != Py_None) {
@@ -182,6 +188,10 @@ void pull_back(Adjoints& adjoints, const Paths& paths, EquationObject* eq, py::o
 
 py::list reverse(py::sequence outputs, py::sequence cotangents, py::object targets, bool release) {
   Targets wanted{targets.is_none(), {}};
+  if (wanted.to_leaves && thread_state().watcher)
+    fail(ErrorKind::Gradient,
+         "backward: called inside a checkpointed function, which will run again and would add to .grad twice; use "
+         "ac.grad there");
   std::vector<TensorObject*> ends, asked;
   for (py::handle h : outputs) ends.push_back(checked_tensor(h));
   if (!wanted.to_leaves)
@@ -212,11 +222,12 @@ py::list reverse(py::sequence outputs, py::sequence cotangents, py::object targe
       for (const Saved& s : eq->inputs)
         if (s.tracked && !as_equation(s.source)) leaf(as_tensor(s.source));
   }
+  Repeats repeats(Repeats::Direction::Backward);
   for (auto it = paths.order.rbegin(); it != paths.order.rend(); ++it) {
     EquationObject* eq = *it;
     py::object g = take_cotangents(adjoints, eq, wanted);
     if (!g) continue;
-    pull_back(adjoints, paths, eq, std::move(g));
+    pull_back(adjoints, paths, eq, std::move(g), repeats);
     if (release) release_saved(eq);
   }
 

@@ -1,5 +1,9 @@
 #include "session.h"
 
+#include <algorithm>
+
+#include "forward.h"
+
 namespace alice {
 
 py::object Gradient::read() {
@@ -22,26 +26,43 @@ Gradient& Session::gradient_of(TensorObject* leaf) {
 
 namespace {
 
-// with _core.Session() as session: …
+// with _core.Session(isolated) as session: …
+// Isolated: the trace is run once, right after, and enclosing differentiation contexts follow it only then.
 class SessionScope {
  public:
+  explicit SessionScope(bool isolated) { session_.isolated = isolated; }
   void enter() {
     ThreadState& state = thread_state();
     outer_session_ = state.session;
     outer_recorder_ = state.recorder;
+    outer_watcher_ = state.watcher;
     state.session = &session_;
     state.recorder = session_.equations.ptr();
+    state.watcher = nullptr;
+    if (!session_.isolated) return;
+    session_.reads_outside = !outer_session_ || outer_session_->reads_outside;
+    outer_active_ = state.active;
+    state.active = 0;
+    outer_forward_.swap(state.forward);
   }
   void exit(const py::args&) {
-    thread_state().session = outer_session_;
-    thread_state().recorder = outer_recorder_;
+    ThreadState& state = thread_state();
+    state.session = outer_session_;
+    state.recorder = outer_recorder_;
+    state.watcher = outer_watcher_;
+    if (!session_.isolated) return;
+    state.active = outer_active_;
+    outer_forward_.swap(state.forward);
   }
   Session& session() { return session_; }
 
  private:
   Session session_;
+  std::uint32_t outer_active_ = 0;
+  std::vector<std::shared_ptr<ForwardContext>> outer_forward_;
   Session* outer_session_ = nullptr;
   PyObject* outer_recorder_ = nullptr;
+  Watcher* outer_watcher_ = nullptr;
 };
 
 }  // namespace
@@ -50,7 +71,13 @@ Session& session_of(py::handle scope) { return scope.cast<SessionScope&>().sessi
 
 void add_session(py::module_& m) {
   py::class_<SessionScope>(m, "Session")
-      .def(py::init<>())
+      .def(py::init<bool>(), py::arg("isolated") = false)
+      .def_property_readonly("equations", [](SessionScope& s) { return s.session().equations; })
+      .def_property_readonly("wrote_gradients",
+                             [](SessionScope& s) {
+                               const std::vector<Gradient>& all = s.session().gradients;
+                               return std::any_of(all.begin(), all.end(), [](const Gradient& g) { return bool(g.after()); });
+                             })
       .def("__enter__",
            [](py::object self) {
              self.cast<SessionScope&>().enter();

@@ -1,6 +1,6 @@
-// Session: a function is being compiled. While one is open on a thread, every op there gives an abstract result,
-// whatever its operands, and what the function would do to the outside (in-place updates, gradients) is noted, not
-// done.
+// Session: a function is being traced, to be compiled or to be run for a batch. While one is open on a thread, every
+// op there gives an abstract result, whatever its operands, and what the function would do to the outside (in-place
+// updates, gradients) is noted, not done.
 #pragma once
 
 #include <unordered_map>
@@ -39,6 +39,8 @@ struct Session {
   std::vector<py::object> leaves;  // keeps the leaves of `gradients` alive
   std::vector<Gradient> gradients;
   std::unordered_map<TensorObject*, std::size_t> number_of;  // a leaf's place in `gradients`
+  bool isolated = false;       // run once, right after
+  bool reads_outside = false;  // the trace is used once, now: values from outside may become constants of it
 
   Gradient& gradient_of(TensorObject* leaf);
 };

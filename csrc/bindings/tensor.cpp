@@ -11,12 +11,17 @@ namespace {
 
 TensorObject* self_of(PyObject* o) { return reinterpret_cast<TensorObject*>(o); }
 
+bool is_readable(const TensorObject* t) {
+  return !t->array.is_abstract() && (!is_outside(t) || thread_state().session->reads_outside);
+}
+
 void tensor_dealloc(PyObject* o) {
   TensorObject* t = self_of(o);
   if (t->weakrefs) PyObject_ClearWeakRefs(o);
   Py_CLEAR(t->producer);
   Py_CLEAR(t->origin);
   Py_CLEAR(t->grad);
+  Py_CLEAR(t->tangents);
   t->array.~Array();
   PyTypeObject* type = Py_TYPE(o);
   type->tp_free(o);
@@ -48,7 +53,7 @@ PyObject* get_producer(PyObject* o, void*) {
 }
 PyObject* get_key(PyObject* o, void*) { return value_key(root_of(self_of(o)), self_of(o)->index); }
 PyObject* get_readable(PyObject* o, void*) {
-  return PyBool_FromLong(!self_of(o)->array.is_abstract() && !is_outside(self_of(o)));
+  return PyBool_FromLong(is_readable(self_of(o)));
 }
 PyObject* get_weak(PyObject* o, void*) { return PyBool_FromLong(self_of(o)->weak); }
 PyObject* get_version(PyObject* o, void*) {
@@ -106,9 +111,12 @@ PyObject* derived(TensorObject* t, EquationObject* producer, std::uint32_t level
   self_of(out)->weak = t->weak;
   self_of(out)->width = t->width;
   self_of(out)->from_trace = t->from_trace;
+  self_of(out)->tangents = t->tangents ? Py_NewRef(t->tangents) : nullptr;
   if (!producer && thread_state().recorder) {
     self_of(out)->origin = Py_NewRef(root_of(t));
     self_of(out)->index = t->index;
+  } else if (producer && t->origin) {
+    self_of(out)->origin = Py_NewRef(t->origin);
   }
   return out;
 }
@@ -118,6 +126,13 @@ PyObject* leaf(PyObject* o, PyObject* arg) {
   const unsigned long levels = PyLong_AsUnsignedLong(arg);
   if (PyErr_Occurred()) return nullptr;
   return derived(self_of(o), nullptr, static_cast<std::uint32_t>(levels));
+}
+
+// The same elements as a constant: nothing follows it, and it has no tangent.
+PyObject* constant(PyObject* o, PyObject*) {
+  PyObject* out = derived(self_of(o), nullptr, 0);
+  Py_CLEAR(self_of(out)->tangents);
+  return out;
 }
 
 PyObject* strong(PyObject* o, PyObject*) { return strengthened(self_of(o)); }
@@ -297,6 +312,7 @@ PyGetSetDef getset[] = {
 
 PyMethodDef methods[] = {{"_set_requires_grad", set_requires_grad, METH_O, nullptr},
                          {"_leaf", leaf, METH_O, "A leaf of the given levels on the same memory."},
+                         {"_constant", constant, METH_NOARGS, "The same elements as a constant of all differentiation."},
                          {"_strong", strong, METH_NOARGS, "A number of a traced call as a Tensor like any other."},
                          {"_watch", watch, METH_O, "The same value, followed by one more differentiation context."},
                          {"_numpy", to_numpy, METH_O, "A NumPy view; the argument says whether it may be written to."},
@@ -349,8 +365,10 @@ PyObject* make_tensor(Array array, EquationObject* producer, int index, std::uin
   return o;
 }
 
+PyObject* same_value(TensorObject* t) { return derived(t, t->producer, t->levels); }
+
 PyObject* strengthened(TensorObject* t) {
-  PyObject* strong = derived(t, t->producer, t->levels);
+  PyObject* strong = same_value(t);
   self_of(strong)->weak = false;
   return strong;
 }
@@ -360,7 +378,7 @@ void check_readable(const TensorObject* t, const char* op) {
     fail(ErrorKind::Trace, op, ": this Tensor is abstract, it has a shape ", t->array.shape(), " and a dtype ",
          name(t->array.dtype()),
          " but no value; use ac.where to choose by value, or keep the call outside of the traced function");
-  if (is_outside(t))
+  if (!is_readable(t))
     fail(ErrorKind::Trace, op, ": the value of a Tensor from outside, shape ", t->array.shape(), ", dtype ",
          name(t->array.dtype()),
          ", would become a constant of the compiled program; use ac.where to choose by value, or keep the call "

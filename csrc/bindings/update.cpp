@@ -1,5 +1,6 @@
 #include "update.h"
 
+#include "checkpoint.h"
 #include "record.h"
 #include "session.h"
 
@@ -36,6 +37,7 @@ void record(const Kernel& kernel, const std::vector<TensorObject*>& inputs, cons
     Saved s{};
     s.array = t->array.shape_only();
     s.source = Py_NewRef(operand_source(t));
+    s.origin = t->producer && t->origin ? Py_NewRef(t->origin) : nullptr;
     s.index = t->index;
     saved.push_back(std::move(s));
   }
@@ -54,10 +56,12 @@ void update(const std::string& name, py::sequence inputs, py::sequence attribute
   const Kernel* kernel = Registry::instance().find(name);
   if (!kernel) throw py::value_error("update: there is no kernel of the name " + name);
   const ThreadState& state = thread_state();
+  if (state.watcher && state.watcher->update(*kernel, inputs, attributes, outputs)) return;
   std::vector<TensorObject*> sources, targets;
   std::vector<Array> in, out, results(py::len(outputs));
   for (py::handle h : inputs) {
     sources.push_back(checked_tensor(h));
+    if (state.watcher) sources.back() = state.watcher->operand(sources.back());
     if (!state.session) check_readable(sources.back(), kernel->name);
     in.push_back(state.session ? sources.back()->array.hidden() : sources.back()->array);
   }
@@ -78,7 +82,7 @@ void update(const std::string& name, py::sequence inputs, py::sequence attribute
     py::gil_scoped_release unlocked;
     kernel->run[static_cast<int>(Device::Cpu)](call);
   }
-  for (const Array& a : out) ++a.storage()->version;
+  for (const Array& a : out) a.storage()->mark_changed();
   if (checked) check_results(update_primitive(kernel), before, out, py::tuple(attributes));
   if (state.recorder) record(*kernel, sources, py::tuple(attributes), targets, make_update_record(call));
 }

@@ -11,6 +11,8 @@ constexpr std::size_t kHeader = 64;
 static_assert(sizeof(Storage) <= kHeader);
 }  // namespace
 
+std::atomic<std::uint64_t> Storage::clock{0};
+
 Storage* Storage::allocate(std::size_t bytes) {
   auto* block = static_cast<std::byte*>(allocator::allocate(kHeader + bytes));
   auto* s = new (block) Storage;

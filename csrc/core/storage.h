@@ -12,6 +12,8 @@ struct Storage {
   std::atomic<std::int32_t> references{1};
   // Grows with every in-place change, so that a saved value which changed can be told.
   std::uint32_t version = 0;
+  // When that was, on a clock that ticks with every change of any memory; 0 for never.
+  std::uint64_t changed = 0;
   bool writable = true;
   std::byte* data = nullptr;
   std::size_t bytes = 0;
@@ -21,6 +23,12 @@ struct Storage {
   static Storage* allocate(std::size_t bytes);  // contents are not initialised
   static Storage* adopt(void* data, std::size_t bytes, bool writable, void (*release)(void*), void* context);
   void destroy();
+
+  static std::atomic<std::uint64_t> clock;
+  void mark_changed() {
+    ++version;
+    changed = ++clock;
+  }
 };
 
 // Shared ownership of a Storage.

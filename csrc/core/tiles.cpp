@@ -127,12 +127,17 @@ std::int64_t Tiles::limit(std::int64_t n, std::int64_t at) const {
   return n;
 }
 
-// What the next tile reads comes from memory while this one is computed.
-void Tiles::prefetch(std::byte* const* at, std::int64_t n) const {
+// What the next tile reads and writes comes from memory while this one is computed: a share of it before each step,
+// since only so many lines can be on their way at a time.
+void Tiles::prefetch(std::byte* const* at, std::int64_t n, std::size_t step) const {
+  const auto share = static_cast<std::int64_t>(step), shares = static_cast<std::int64_t>(steps_.size());
   for (std::size_t i = 0; i < values_.size(); ++i) {
     const Value& v = values_[i];
-    if (v.role != Role::Input || v.reading != Reading::Moving) continue;
-    for (std::int64_t b = n * v.item; b < 2 * n * v.item; b += 64) __builtin_prefetch(at[i] + b);
+    if (v.reading != Reading::Moving) continue;
+    const std::int64_t lines = (n * v.item + 63) / 64;
+    const std::byte* next = at[i] + n * v.item;
+    for (std::int64_t k = lines * share / shares; k < lines * (share + 1) / shares; ++k)
+      v.role == Role::Result ? __builtin_prefetch(next + k * 64, 1) : __builtin_prefetch(next + k * 64);
   }
 }
 
@@ -162,8 +167,9 @@ void Tiles::run_range(std::byte* const* memory, std::int64_t begin, std::int64_t
       if (v.reading == Reading::Rows) at[i] = memory[i] + v.operand.offset(begin) * v.item;
       if (v.reading == Reading::Gathered) v.operand.gather(memory[i], begin, n, at[i]);
     }
-    if (far_) prefetch(at, n);
-    for (const Step& s : steps_) {
+    for (std::size_t i = 0; i < steps_.size(); ++i) {
+      const Step& s = steps_[i];
+      if (far_) prefetch(at, n, i);
       const void* in[4];
       for (int k = 0; k < s.n_in; ++k) in[k] = at[s.in[k]];
       s.work.loop(n, at[s.out], in, s.work.params);

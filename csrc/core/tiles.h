@@ -56,7 +56,7 @@ class Tiles {
     int buffer = -1;                        // scratch of what is copied or computed
   };
   std::int64_t limit(std::int64_t n, std::int64_t at) const;
-  void prefetch(std::byte* const* at, std::int64_t n) const;
+  void prefetch(std::byte* const* at, std::int64_t n, std::size_t step) const;
   void choose_readings();
   void join_steps();
   bool dies_in_next(std::size_t step) const;

@@ -45,15 +45,15 @@ class Primitive(_core.PrimitiveBase):
         False for ops with integer or boolean results: what they return is never tracked.
     """
 
-    jvp_rules: Sequence[Rule | None] | None
-    jvp_joint: Rule | None
     batch_rule: Rule | None
+    #: Of a joint (``transforms/custom.py``), which has no kernel: what runs it again, as a batch rule does.
+    again: Rule | None = None
 
     def __new__(cls, name: str, *, saves: Sequence[int | str] | None = None, differentiable: bool = True) -> Self:
         self = super().__new__(cls, name)
         inputs = (1 << 64) - 1 if saves is None else sum(1 << i for i in saves if isinstance(i, int))
         self._set_saves(inputs, saves is None or "ans" in saves, differentiable)
-        self.jvp_rules = self.jvp_joint = self.batch_rule = None
+        self.batch_rule = None
         _registry[name] = self
         return self
 

@@ -13,6 +13,7 @@ from . import arithmetic as _ar
 from . import comparison as _comparison
 from . import reduction as _reduction
 from . import transcendental as _transcendental
+from ._elementwise import elementwise
 from ._slopes import slope_kernel
 
 if TYPE_CHECKING:
@@ -43,7 +44,8 @@ def _switch(name: str) -> Primitive:
     """
     forward, backward = Primitive(name, saves=("ans",)), Primitive(name + "_vjp", saves=(1,))
     forward.defvjp(lambda g, ans, x: backward(g, ans))
-    backward.defvjp(lambda c, ans, g, x: backward(c, x), None)
+    backward.defvjp(lambda c, ans, g, x: _reduction.sum_to(backward(c, x), g.shape), None)
+    elementwise(forward, backward)
     return forward
 
 
@@ -53,7 +55,7 @@ _relu6 = _switch("relu6")
 _leaky_relu = Primitive("leaky_relu", saves=(0,))
 _leaky_relu.defvjp(lambda g, ans, x, slope: _leaky_relu_vjp(g, x, slope))
 _leaky_relu_vjp: Primitive = Primitive("leaky_relu_vjp", saves=(1,))
-_leaky_relu_vjp.defvjp(lambda c, ans, g, x, slope: _leaky_relu_vjp(c, x, slope), None)
+_leaky_relu_vjp.defvjp(lambda c, ans, g, x, slope: _reduction.sum_to(_leaky_relu_vjp(c, x, slope), g.shape), None)
 
 _prelu = Primitive("prelu", saves=(0, 1))
 _prelu.defvjp(
@@ -71,6 +73,8 @@ _prelu_slope_vjp.defvjp(
     lambda c, ans, g, x: _reduction.sum_to(_prelu_slope_vjp(c, x), g.shape),
     lambda c, ans, g, x: _reduction.sum_to(_where_negative(x, _ar.multiply(c, g)), x.shape),
 )
+
+elementwise(_leaky_relu, _leaky_relu_vjp, _prelu, _prelu_vjp, _prelu_slope_vjp)
 
 
 def _where_negative(x: Tensor, g: Tensor) -> Tensor:
@@ -210,13 +214,17 @@ _elu = Primitive("elu", saves=(0,))
 _elu.defvjp(lambda g, ans, x, alpha: _elu_vjp(g, x, alpha))
 _elu_vjp: Primitive = Primitive("elu_vjp", saves=(0, 1))
 _elu_vjp.defvjp(
-    lambda c, ans, g, x, alpha: _elu_vjp(c, x, alpha),
-    lambda c, ans, g, x, alpha: _where_negative(x, _elu_vjp(_ar.strong_mul(c, g), x, alpha)),
+    lambda c, ans, g, x, alpha: _reduction.sum_to(_elu_vjp(c, x, alpha), g.shape),
+    lambda c, ans, g, x, alpha: _reduction.sum_to(
+        _where_negative(x, _elu_vjp(_ar.strong_mul(c, g), x, alpha)), x.shape
+    ),
 )
 
 _selu = Primitive("selu", saves=(0,))
 _selu.defvjp(lambda g, ans, x: selu_vjp(g, x))
 selu_vjp: Primitive = slope_kernel("selu_vjp", lambda h, x: _where_negative(x, selu_vjp(h, x)))
+
+elementwise(_elu, _elu_vjp, _selu)
 
 
 def elu(x: TensorLike, /, alpha: float = 1.0) -> Tensor:
@@ -302,6 +310,8 @@ _silu.defvjp(lambda g, ans, x: silu_vjp(g, x))
 silu_vjp: Primitive = slope_kernel(
     "silu_vjp", lambda h, x: _ar.strong_mul(sigmoid_vjp(h, x), _ar.subtract(2.0, _ar.multiply(x, _tanh_half(x))))
 )
+
+elementwise(_sigmoid, _softplus, _log_sigmoid, _silu)
 
 
 def _tanh_half(x: Tensor) -> Tensor:
@@ -439,6 +449,8 @@ gelu_vjp: Primitive = slope_kernel("gelu_vjp", lambda h, x: _gelu_second(h, x))
 _gelu_tanh = Primitive("gelu_tanh", saves=(0,))
 _gelu_tanh.defvjp(lambda g, ans, x: gelu_tanh_vjp(g, x))
 gelu_tanh_vjp: Primitive = slope_kernel("gelu_tanh_vjp", lambda h, x: _gelu_tanh_second(h, x))
+
+elementwise(_gelu, _gelu_tanh)
 
 
 def _gelu_second(h: Tensor, x: Tensor) -> Tensor:

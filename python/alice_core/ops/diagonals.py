@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
 from operator import index as as_int
 from typing import TYPE_CHECKING
 
 from ..errors import ShapeError
 from ..primitive import Primitive
 from ..tensor import Tensor, asarray
+from ._arguments import _behind_batch
+from ._moving import batched_by, linear
 
 if TYPE_CHECKING:
     from ..tensor import TensorLike
@@ -18,11 +22,28 @@ _diagonal = Primitive("diagonal", saves=())
 _diagonal_vjp = Primitive("diagonal_vjp", saves=())
 _diagonal.defvjp(lambda g, ans, x, offset, axis1, axis2: _diagonal_vjp(g, x.shape, offset, axis1, axis2))
 _diagonal_vjp.defvjp(lambda t, ans, g, shape, offset, axis1, axis2: _diagonal(t, offset, axis1, axis2))
+batched_by(_diagonal, lambda n, x, offset, *axes: (offset, *_behind_batch("diagonal", axes, len(x))))
+batched_by(
+    _diagonal_vjp,
+    lambda n, g, shape, offset, *axes: ((n, *shape), offset, *_behind_batch("diagonal_vjp", axes, len(shape))),
+)
 
 _tril = Primitive("tril", saves=())
 _tril.defvjp(lambda g, ans, x, k: _tril(g, k))
 _triu = Primitive("triu", saves=())
 _triu.defvjp(lambda g, ans, x, k: _triu(g, k))
+
+
+def _of_matrices(op: str, n: int, x: Sequence[int], k: int) -> tuple[int]:
+    if len(x) < 2:  # with the batch in front the kernel would not notice
+        raise ShapeError(f"{op}: at least 2 dimensions are needed; got shape {x}")
+    return (k,)
+
+
+batched_by(_tril, partial(_of_matrices, "tril"))
+batched_by(_triu, partial(_of_matrices, "triu"))
+
+linear(_diagonal, _diagonal_vjp, _tril, _triu)
 
 
 def diagonal(x: TensorLike, /, offset: int = 0, axis1: int = -2, axis2: int = -1) -> Tensor:

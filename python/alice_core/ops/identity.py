@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from ..primitive import Primitive
 from ..tensor import Tensor, TensorLike
+from ._elementwise import elementwise
 
 __all__: list[str] = []
 
 _identity = Primitive("identity", saves=())
 _identity.defvjp(lambda g, ans, x: g)
+elementwise(_identity)
 
 
 def identity(x: TensorLike, /) -> Tensor:

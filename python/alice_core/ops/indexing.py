@@ -18,6 +18,9 @@ from ..errors import DTypeError, TraceError
 from ..primitive import Primitive
 from ..tensor import Tensor, asarray, bool_, float32, int32, int64, uint8
 from . import views as _views
+from ._arguments import _axes, _axis
+from ._elementwise import aligned
+from ._moving import batched_by, linear
 
 if TYPE_CHECKING:
     from ..tensor import DTypeLike, TensorLike
@@ -46,7 +49,77 @@ _gather_vjp.defvjp_all(
 _take_along_axis.defvjp(lambda g, ans, x, indices, axis: _take_along_axis_vjp(g, indices, x.shape, axis), None)
 _take_along_axis_vjp.defvjp(lambda t, ans, g, indices, shape, axis: _take_along_axis(t, indices, axis), None)
 
+linear(_take, _gather, _gather_vjp, _take_along_axis, _take_along_axis_vjp)
+
 _one_hot = Primitive("one_hot", differentiable=False)
+batched_by(_one_hot, lambda n, labels, num_classes, dtype: (num_classes, dtype))
+
+
+def _take_batch(batched: Sequence[bool], inputs: Sequence[Tensor], axis: int) -> Tensor:
+    axis = _axis("take", axis, inputs[0].ndim - batched[0])
+    return _gather_batch(batched, inputs, (axis,), axis)
+
+
+def _gather_batch(batched: Sequence[bool], inputs: Sequence[Tensor], axes: Sequence[int], out_axis: int) -> Tensor:
+    x, *indices = inputs
+    axes = _axes("gather", tuple(axes), x.ndim - batched[0])
+    if not any(batched[1:]):
+        return _gather(x, *indices, tuple(a + 1 for a in axes), out_axis + 1)
+    indices = aligned(batched[1:], indices)
+    if batched[0]:  # example i reads at its own indices in its own data
+        indices, axes = _with_own_example(indices, axes)
+    return _moved(_gather(x, *indices, axes, out_axis), out_axis, 0)
+
+
+def _gather_vjp_batch(
+    batched: Sequence[bool], inputs: Sequence[Tensor], shape: Sequence[int], axes: Sequence[int], out_axis: int
+) -> Tensor:
+    g, *indices = inputs
+    axes = _axes("gather_vjp", tuple(axes), len(shape))
+    if not any(batched[1:]):
+        return _gather_vjp(g, *indices, (g.shape[0], *shape), tuple(a + 1 for a in axes), out_axis + 1)
+    indices = aligned(batched[1:], indices)
+    size = next(i.shape[0] for b, i in zip(batched[1:], indices, strict=True) if b)
+    g = _moved(g if batched[0] else _views._repeated(g, size), 0, out_axis)
+    indices, axes = _with_own_example(indices, axes)
+    return _gather_vjp(g, *indices, (size, *shape), axes, out_axis)
+
+
+def _moved(x: Tensor, source: int, destination: int) -> Tensor:
+    return x if source == destination else _views.moveaxis(x, source, destination)
+
+
+def _with_own_example(indices: Sequence[Tensor], axes: Sequence[int]) -> tuple[list[Tensor], tuple[int, ...]]:
+    """One index array more: example i is found at place i of the batch's axis."""
+    like = max(indices, key=lambda i: i.ndim)  # one that has the batch
+    numbers = np.arange(like.shape[0]).reshape(-1, *(1,) * (like.ndim - 1))
+    return [asarray(numbers), *indices], (0, *(a + 1 for a in axes))
+
+
+def _take_along_axis_batch(batched: Sequence[bool], inputs: Sequence[Tensor], axis: int) -> Tensor:
+    x, indices = inputs
+    axis = _axis("take_along_axis", axis, x.ndim - batched[0])
+    if not batched[0]:
+        x = _views._repeated(x, indices.shape[0])
+    return _take_along_axis(x, indices if batched[1] else _views._repeated(indices, 1), axis + 1)
+
+
+def _take_along_axis_vjp_batch(
+    batched: Sequence[bool], inputs: Sequence[Tensor], shape: Sequence[int], axis: int
+) -> Tensor:
+    g, indices = inputs
+    axis = _axis("take_along_axis_vjp", axis, len(shape))
+    size = inputs[0 if batched[0] else 1].shape[0]
+    if not batched[0]:
+        g = _views._repeated(g, size)
+    return _take_along_axis_vjp(g, indices if batched[1] else _views._repeated(indices, 1), (size, *shape), axis + 1)
+
+
+_take.defbatch(_take_batch)
+_gather.defbatch(_gather_batch)
+_gather_vjp.defbatch(_gather_vjp_batch)
+_take_along_axis.defbatch(_take_along_axis_batch)
+_take_along_axis_vjp.defbatch(_take_along_axis_vjp_batch)
 
 
 def take(x: TensorLike, indices: TensorLike | Sequence[int], /, axis: int | None = None) -> Tensor:
@@ -129,7 +202,7 @@ def take_along_axis(x: TensorLike, indices: TensorLike, /, axis: int = -1) -> Te
     indices = asarray(_integers("take_along_axis", indices))
     # Axes along which x repeats are made explicit, so that the gradient sums over them.
     if x.ndim == indices.ndim and any(n == 1 != m for n, m in zip(x.shape, indices.shape, strict=True)):
-        at = _views._axis("take_along_axis", axis, x.ndim)
+        at = _axis("take_along_axis", axis, x.ndim)
         shape = [m if n == 1 and i != at else n for i, (n, m) in enumerate(zip(x.shape, indices.shape, strict=True))]
         x = _views.broadcast_to(x, tuple(shape))
     return _take_along_axis(x, indices, as_int(axis))

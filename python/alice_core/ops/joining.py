@@ -13,17 +13,9 @@ from ..errors import ShapeError
 from ..primitive import Primitive
 from ..tensor import Tensor, asarray
 from . import indexing as _indexing
-from .views import (
-    _axes,
-    _axis,
-    _broadcast_to,
-    _expand_dims,
-    _ints,
-    _reshape,
-    _section,
-    _slice,
-    ravel,
-)
+from ._arguments import _axes, _axis, _behind_batch, _ints
+from ._moving import batched_by, linear
+from .views import _broadcast_to, _expand_dims, _repeated, _reshape, _section, _slice, ravel
 
 if TYPE_CHECKING:
     from ..tensor import TensorLike
@@ -42,6 +34,7 @@ __all__ = [
 
 _copy = Primitive("copy", saves=())
 _copy.defvjp(lambda g, ans, x: g)
+batched_by(_copy, lambda n, x: ())
 
 _concat = Primitive("concat", saves=())
 
@@ -55,10 +48,28 @@ def _concat_vjp(g: Tensor, ans: Tensor, inputs: Sequence[Tensor], axis: int) -> 
     return parts
 
 
+def _concat_jvp(tangents: Sequence[Tensor | None], ans: Tensor, inputs: Sequence[Tensor], axis: int) -> Tensor:
+    zero = asarray(0.0, dtype=ans.dtype)
+    parts = [_broadcast_to(zero, x.shape) if t is None else t for t, x in zip(tangents, inputs, strict=True)]
+    return _concat(*parts, axis)
+
+
+def _concat_batch(batched: Sequence[bool], inputs: Sequence[Tensor], axis: int) -> Tensor:
+    size, ndim = next((x.shape[0], x.ndim - 1) for b, x in zip(batched, inputs, strict=True) if b)
+    parts = [x if b else _repeated(x, size) for b, x in zip(batched, inputs, strict=True)]
+    return _concat(*parts, *_behind_batch("concat", (axis,), ndim))
+
+
 _concat.defvjp_all(_concat_vjp)
+_concat.defjvp_all(_concat_jvp)
+_concat.defbatch(_concat_batch)
 
 _pad = Primitive("pad", saves=())
 _pad.defvjp(lambda g, ans, x, before, after, value: _slice(g, before, x.shape, (1,) * x.ndim, x.shape))
+_pad.defjvp(lambda t, ans, x, before, after, value: _pad(t, before, after, 0.0))
+batched_by(_pad, lambda n, x, before, after, value: ((0, *before), (0, *after), value))
+
+linear(_copy)
 
 
 def copy(x: TensorLike, /) -> Tensor:

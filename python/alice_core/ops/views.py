@@ -6,8 +6,8 @@ each other's inverses.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from operator import index as as_int
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +15,8 @@ import numpy as np
 from ..errors import ShapeError
 from ..primitive import Primitive
 from ..tensor import Tensor, asarray
+from ._arguments import _axes, _axis, _behind_batch, _ints
+from ._moving import batched_by, linear
 
 if TYPE_CHECKING:
     from ..tensor import TensorLike
@@ -36,21 +38,27 @@ __all__ = [
 
 _reshape = Primitive("reshape", saves=())
 _reshape.defvjp(lambda g, ans, x, shape: _reshape(g, x.shape))
+batched_by(_reshape, lambda n, x, shape: ((n, *_closed(shape, x)),))
 
 _permute_dims = Primitive("permute_dims", saves=())
 _permute_dims.defvjp(lambda g, ans, x, axes: _permute_dims(g, _inverse(axes)))
+batched_by(_permute_dims, lambda n, x, axes: ((0, *_behind_batch("permute_dims", axes, len(x))),))
 
 _broadcast_to = Primitive("broadcast_to", saves=())
 _broadcast_to.defvjp(lambda g, ans, x, shape: _reduction.sum_to(g, x.shape))
+_broadcast_to.defbatch(lambda batched, inputs, shape: _broadcast_batch(inputs[0], shape))
 
 _expand_dims = Primitive("expand_dims", saves=())
 _expand_dims.defvjp(lambda g, ans, x, axes: _reshape(g, x.shape))
+batched_by(_expand_dims, lambda n, x, axes: (_behind_batch("expand_dims", axes, len(x) + len(axes)),))
 
 _squeeze = Primitive("squeeze", saves=())
 _squeeze.defvjp(lambda g, ans, x, axes: _reshape(g, x.shape))
+batched_by(_squeeze, lambda n, x, axes: (_behind_batch("squeeze", _ones(x) if axes is None else axes, len(x)),))
 
 _flip = Primitive("flip", saves=())
 _flip.defvjp(lambda g, ans, x, axes: _flip(g, axes))
+batched_by(_flip, lambda n, x, axes: (_behind_batch("flip", axes, len(x)),))
 
 # slice(x, starts, sizes, steps, shape): per axis `sizes` elements from `starts` on, `steps` apart; `shape` is sizes up
 # to axes of size 1, so that one op serves a whole index expression like x[1:, None, 0].
@@ -58,6 +66,10 @@ _slice = Primitive("slice", saves=())
 _slice_vjp = Primitive("slice_vjp", saves=())
 _slice.defvjp(lambda g, ans, x, starts, sizes, steps, shape: _slice_vjp(g, x.shape, starts, sizes, steps))
 _slice_vjp.defvjp(lambda t, ans, g, shape, starts, sizes, steps: _slice(t, starts, sizes, steps, g.shape))
+batched_by(_slice, lambda n, x, starts, sizes, steps, shape: ((0, *starts), (n, *sizes), (1, *steps), (n, *shape)))
+batched_by(_slice_vjp, lambda n, g, shape, starts, sizes, steps: ((n, *shape), (0, *starts), (n, *sizes), (1, *steps)))
+
+linear(_reshape, _permute_dims, _broadcast_to, _expand_dims, _squeeze, _flip, _slice, _slice_vjp)
 
 
 def _inverse(axes: Sequence[int]) -> tuple[int, ...]:
@@ -75,28 +87,24 @@ def _section(x: Tensor, axis: int, start: int, size: int) -> Tensor:
     return _slice(x, starts, sizes, (1,) * len(shape), sizes)
 
 
-def _axis(op: str, axis: int, ndim: int) -> int:
-    """The axis counted from the front."""
-    number = as_int(axis)
-    if not -ndim <= number < ndim:
-        if ndim == 0:
-            raise ShapeError(f"{op}: a 0-d tensor has no axes; got axis {number}")
-        raise ShapeError(f"{op}: axis must be from {-ndim} to {ndim - 1}; got {number}")
-    return number % ndim
+def _repeated(x: Tensor, n: int) -> Tensor:
+    """A batch of n times the same example, a view."""
+    return _broadcast_to(x, (n, *x.shape))
 
 
-def _axes(op: str, axis: int | Sequence[int], ndim: int) -> tuple[int, ...]:
-    axes = axis if isinstance(axis, (tuple, list)) else (axis,)
-    return tuple(_axis(op, a, ndim) for a in axes)
+def _broadcast_batch(x: Tensor, shape: Sequence[int]) -> Tensor:
+    missing = len(shape) - (x.ndim - 1)
+    return _broadcast_to(_expand_dims(x, tuple(range(1, missing + 1))) if missing > 0 else x, (x.shape[0], *shape))
 
 
-def _ints(op: str, name: str, value: int | Sequence[int]) -> tuple[int, ...]:
-    if type(value) is tuple and all(type(n) is int for n in value):
-        return value
-    try:
-        return tuple(as_int(n) for n in value) if isinstance(value, (tuple, list, np.ndarray)) else (as_int(value),)  # type: ignore[arg-type]
-    except TypeError:
-        raise TypeError(f"{op}: {name} must be an int or a tuple of ints; got {value!r}") from None
+def _closed(shape: Sequence[int], x: Sequence[int]) -> Sequence[int]:
+    """The shape with its -1 found from the shape of one example: an empty batch would leave it open."""
+    known = -math.prod(shape)
+    return [math.prod(x) // known if n == -1 else n for n in shape] if known > 0 else shape
+
+
+def _ones(shape: Sequence[int]) -> tuple[int, ...]:
+    return tuple(axis for axis, n in enumerate(shape) if n == 1)
 
 
 def reshape(x: TensorLike, /, shape: int | Sequence[int]) -> Tensor:

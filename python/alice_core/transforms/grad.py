@@ -90,7 +90,7 @@ def stop_gradient(x: TensorLike) -> Tensor:
     >>> ac.grad(lambda x: x * ac.stop_gradient(x))(3.0)
     Tensor(3., dtype=float32)
     """
-    return asarray(x)._leaf(0)
+    return asarray(x)._constant()
 
 
 def backward(y: Tensor, gradient: TensorLike | None = None, *, retain_graph: bool = False) -> None:
@@ -140,28 +140,47 @@ class Pullback:
 
     def __init__(self, result: Any, outputs: list[Tensor], arguments: Sequence[Any], targets: list[Tensor]) -> None:
         self._result = result
-        self._outputs = outputs
+        self.outputs = outputs
         self._arguments = arguments
-        self._targets = targets
+        self.targets = targets
 
     def __call__(self, cotangent: Any) -> tuple[Any, ...]:
         given = list(tree.leaves(cotangent))
-        if len(given) != len(self._outputs):
+        if len(given) != len(self.outputs):
             raise ShapeError(
-                f"vjp: the cotangent must have the structure of the result; expected {len(self._outputs)} Tensors, "
+                f"vjp: the cotangent must have the structure of the result; expected {len(self.outputs)} Tensors, "
                 f"got {len(given)}"
             )
-        cts = [asarray(c, dtype=y.dtype) for c, y in zip(given, self._outputs, strict=True)]
-        for y, ct in zip(self._outputs, cts, strict=True):
+        cts = [asarray(c, dtype=y.dtype) for c, y in zip(given, self.outputs, strict=True)]
+        for y, ct in zip(self.outputs, cts, strict=True):
             _check_cotangent("vjp", y, ct)
-        found = _core.reverse(self._outputs, cts, self._targets, False)
-        filled = (creation.zeros_like(t) if g is None else g for g, t in zip(found, self._targets, strict=True))
-        return tuple(tree.rebuild(argument, filled) for argument in self._arguments)
+        found = iter(self.pull(cts))
+        return tuple(tree.rebuild(argument, found) for argument in self._arguments)
+
+    def pull(self, cotangents: list[Tensor]) -> list[Tensor]:
+        """From the leaves of the result to the leaves of the arguments."""
+        found = _core.reverse(self.outputs, cotangents, self.targets, False)
+        return [creation.zeros_like(t) if g is None else g for g, t in zip(found, self.targets, strict=True)]
 
 
-def _vjp(
-    name: str, f: Callable[..., Any], args: Sequence[Any], argnums: Sequence[int], kwargs: dict[str, Any], has_aux: bool
+def checked_argnums(name: str, argnums: int | Sequence[int], count: int) -> list[int]:
+    """The positions of the differentiated arguments, counted from the front."""
+    numbers = [argnums] if isinstance(argnums, int) else list(argnums)
+    for n in numbers:
+        if not -count <= n < count:
+            raise ValueError(f"{name}: argnums {argnums} is out of range; the call has {count} arguments")
+    return [n % count for n in numbers]
+
+
+def run_watched(
+    name: str,
+    f: Callable[..., Any],
+    args: Sequence[Any],
+    argnums: Sequence[int],
+    kwargs: dict[str, Any] | None = None,
+    has_aux: bool = False,
 ) -> tuple[Any, Pullback, Any]:
+    """Run f in a context of its own that watches the given arguments: result, pull-back, and what came beside."""
     before = _core.get_active()
     level = _core.push_level()
     try:
@@ -171,7 +190,7 @@ def _vjp(
             leaves = [_watch(name, leaf, f"argument {n}", level) for leaf in tree.leaves(args[n])]
             targets += leaves
             watched[n] = tree.rebuild(args[n], iter(leaves))
-        result = f(*watched, **kwargs)
+        result = f(*watched, **(kwargs or {}))
     finally:
         _core.pop_level(before)
     aux = None
@@ -190,7 +209,7 @@ def _vjp(
     return result, pullback, aux
 
 
-def _outside(result: Any) -> Any:
+def outside(result: Any) -> Any:
     """Handles on the results that do not keep the finished context's graph alive, unless an enclosing one needs it."""
     return tree.map_leaves(lambda y: y if y.is_tracked else y._leaf(0), result)
 
@@ -230,8 +249,8 @@ def vjp(f: Callable[..., Any], *xs: Any) -> tuple[Any, Pullback]:
     >>> pullback(ac.tensor([1.0, 2.0, 3.0]))
     (Tensor([22., 28.], dtype=float32),)
     """
-    result, pullback, _ = _vjp("vjp", f, xs, range(len(xs)), {}, False)
-    return _outside(result), pullback
+    result, pullback, _ = run_watched("vjp", f, xs, range(len(xs)))
+    return outside(result), pullback
 
 
 def value_and_grad(
@@ -277,13 +296,9 @@ def value_and_grad(
 def _value_and_grad(
     name: str, f: Callable[..., Any], argnums: int | Sequence[int], has_aux: bool
 ) -> Callable[..., tuple[Any, Any]]:
-    numbers = (argnums,) if isinstance(argnums, int) else tuple(argnums)
-
     def differentiated(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
-        for n in numbers:
-            if not -len(args) <= n < len(args):
-                raise ValueError(f"{name}: argnums {argnums} is out of range; the call has {len(args)} arguments")
-        y, pullback, aux = _vjp(name, f, args, [n % len(args) for n in numbers], kwargs, has_aux)
+        numbers = checked_argnums(name, argnums, len(args))
+        y, pullback, aux = run_watched(name, f, args, numbers, kwargs, has_aux)
         if not isinstance(y, Tensor) or y.ndim != 0:
             got = f"shape {y.shape}" if isinstance(y, Tensor) else type(y).__name__
             raise ShapeError(
@@ -293,7 +308,7 @@ def _value_and_grad(
         if y.dtype.kind != "f":
             raise DTypeError(f"{name}: the function must return a floating value; got {y.dtype.name}")
         gradients = pullback(creation.ones_like(y))
-        value = _outside(y)
+        value = outside(y)
         return (value, aux) if has_aux else value, gradients[0] if isinstance(argnums, int) else gradients
 
     return differentiated

@@ -1,0 +1,346 @@
+#include "forward.h"
+
+#include "checkpoint.h"
+
+#include <algorithm>
+#include <unordered_map>
+#include <unordered_set>
+
+namespace alice {
+namespace {
+
+// ---- tangents of a Tensor: a tuple (context, tangent, context, tangent, …), or null ---------------------------------
+
+PyObject* tangent_in(PyObject* tangents, std::uint64_t context) {
+  for (Py_ssize_t i = 0; tangents && i < PyTuple_GET_SIZE(tangents); i += 2)
+    if (PyLong_AsUnsignedLongLong(PyTuple_GET_ITEM(tangents, i)) == context) return PyTuple_GET_ITEM(tangents, i + 1);
+  return nullptr;
+}
+
+// The tuple with another tangent for the context, or without one (null). New reference; null if nothing is left.
+PyObject* with_tangent(PyObject* tangents, std::uint64_t context, PyObject* tangent) {
+  std::vector<py::object> items;
+  for (Py_ssize_t i = 0; tangents && i < PyTuple_GET_SIZE(tangents); i += 2) {
+    if (PyLong_AsUnsignedLongLong(PyTuple_GET_ITEM(tangents, i)) == context) continue;
+    items.push_back(py::reinterpret_borrow<py::object>(PyTuple_GET_ITEM(tangents, i)));
+    items.push_back(py::reinterpret_borrow<py::object>(PyTuple_GET_ITEM(tangents, i + 1)));
+  }
+  if (tangent) {
+    items.push_back(py::int_(context));
+    items.push_back(py::reinterpret_borrow<py::object>(tangent));
+  }
+  if (items.empty()) return nullptr;
+  py::tuple out(items.size());
+  for (std::size_t i = 0; i < items.size(); ++i) out[i] = std::move(items[i]);
+  return out.release().ptr();
+}
+
+void set_tangent(TensorObject* t, std::uint64_t context, PyObject* tangent) {
+  Py_XSETREF(t->tangents, with_tangent(t->tangents, context, tangent));
+}
+
+// ---- the rules of one call ------------------------------------------------------------------------------------------
+
+// Tangents by result of a call; null for zero.
+using Tangents = std::vector<py::object>;
+
+struct Arguments {
+  std::vector<PyObject*> inputs;    // Tensors
+  std::vector<PyObject*> tangents;  // of the inputs, null for none
+  PyObject* const* attributes;
+  std::size_t n_attributes;
+  py::object ans;  // a Tensor, or a tuple of them
+};
+
+void add(Tangents& sums, const PrimitiveObject* p, py::handle contribution) {
+  const auto add_one = [&](py::object& sum, py::handle t) {
+    if (t.is_none()) return;
+    if (!is_tensor(t.ptr()))
+      fail(ErrorKind::Gradient, p->kernel->name, ": the JVP rule must return Tensors; got ",
+           Py_TYPE(t.ptr())->tp_name);
+    if (!sum) {
+      sum = py::reinterpret_borrow<py::object>(t);
+      return;
+    }
+    PyObject* args[] = {sum.ptr(), t.ptr()};
+    PyObject* total = bind(operator_primitive(kAdd), args, 2);
+    if (!total) throw py::error_already_set();
+    sum = py::reinterpret_steal<py::object>(total);
+  };
+  if (sums.size() == 1) return add_one(sums[0], contribution);
+  if (contribution.is_none()) return;
+  if (!PyTuple_Check(contribution.ptr()) ||
+      PyTuple_GET_SIZE(contribution.ptr()) != static_cast<Py_ssize_t>(sums.size()))
+    fail(ErrorKind::Gradient, p->kernel->name, ": the JVP rule must return a tuple with one tangent (or None) per ",
+         "result; expected ", sums.size());
+  for (std::size_t i = 0; i < sums.size(); ++i)
+    add_one(sums[i], PyTuple_GET_ITEM(contribution.ptr(), static_cast<Py_ssize_t>(i)));
+}
+
+void check(const PrimitiveObject* p, const Tangents& tangents, const py::object& ans) {
+  for (std::size_t i = 0; i < tangents.size(); ++i) {
+    if (!tangents[i]) continue;
+    const Array& got = as_tensor(tangents[i].ptr())->array;
+    PyObject* result = tangents.size() == 1 ? ans.ptr() : PyTuple_GET_ITEM(ans.ptr(), static_cast<Py_ssize_t>(i));
+    const Array& y = as_tensor(result)->array;
+    if (!(got.shape() == y.shape()) || got.dtype() != y.dtype())
+      fail(ErrorKind::Gradient, p->kernel->name,
+           ": the JVP rule must return tangents of the results' shapes and dtypes; expected ", y.shape(), " ",
+           name(y.dtype()), " for result ", i, ", got ", got.shape(), " ", name(got.dtype()));
+  }
+}
+
+py::object call(PyObject* rule, const std::vector<PyObject*>& args) {
+  PyObject* result = PyObject_Vectorcall(rule, args.data(), args.size(), nullptr);
+  if (!result) throw py::error_already_set();
+  return py::reinterpret_steal<py::object>(result);
+}
+
+Tangents push(PrimitiveObject* p, const Arguments& a, std::size_t results) {
+  Tangents sums(results);
+  if (p->jvp_rules && p->jvp_rules != Py_None) {
+    std::vector<PyObject*> args{nullptr, a.ans.ptr()};
+    args.insert(args.end(), a.inputs.begin(), a.inputs.end());
+    args.insert(args.end(), a.attributes, a.attributes + a.n_attributes);
+    for (std::size_t i = 0; i < a.inputs.size(); ++i) {
+      PyObject* rule = PyTuple_GET_ITEM(p->jvp_rules, static_cast<Py_ssize_t>(i));
+      if (!a.tangents[i] || rule == Py_None) continue;
+      args[0] = a.tangents[i];
+      add(sums, p, call(rule, args));
+    }
+  } else if (p->jvp_joint && p->jvp_joint != Py_None) {
+    py::list tangents;
+    py::tuple inputs(a.inputs.size());
+    for (std::size_t i = 0; i < a.inputs.size(); ++i) {
+      tangents.append(py::handle(a.tangents[i] ? a.tangents[i] : Py_None));
+      PyTuple_SET_ITEM(inputs.ptr(), static_cast<Py_ssize_t>(i), Py_NewRef(a.inputs[i]));
+    }
+    std::vector<PyObject*> args{tangents.ptr(), a.ans.ptr(), inputs.ptr()};
+    args.insert(args.end(), a.attributes, a.attributes + a.n_attributes);
+    add(sums, p, call(p->jvp_joint, args));
+  } else {
+    fail(ErrorKind::Gradient, p->kernel->name, ": no JVP rule is defined; use reverse mode (ac.grad, ac.vjp), or "
+         "ac.stop_gradient around the call");
+  }
+  check(p, sums, a.ans);
+  return sums;
+}
+
+// While the rules of context number `depth` run, only the contexts outside of it are there.
+class Outside {
+ public:
+  explicit Outside(std::size_t depth) : state_(thread_state()), forward_(state_.forward), active_(state_.active) {
+    state_.active = forward_[depth]->active;
+    state_.forward.resize(depth);
+  }
+  ~Outside() {
+    state_.forward = std::move(forward_);
+    state_.active = active_;
+  }
+
+ private:
+  ThreadState& state_;
+  std::vector<std::shared_ptr<ForwardContext>> forward_;
+  std::uint32_t active_;
+};
+
+TensorObject* result_at(py::handle result, std::size_t i) {
+  return as_tensor(PyTuple_Check(result.ptr()) ? PyTuple_GET_ITEM(result.ptr(), static_cast<Py_ssize_t>(i))
+                                               : result.ptr());
+}
+
+}  // namespace
+
+bool has_tangent(const TensorObject* t, const ForwardContext& context) {
+  return tangent_in(t->tangents, context.id) != nullptr;
+}
+
+void part_equations(ForwardContext& context) {
+  for (const py::object& o : context.equations)
+    for (PyObject*& tangents : reinterpret_cast<EquationObject*>(o.ptr())->output_tangents)
+      if (tangents) Py_XSETREF(tangents, with_tangent(tangents, context.id, nullptr));
+  context.equations.clear();
+}
+
+void carry_tangents(PrimitiveObject* p, const std::vector<TensorObject*>& inputs, PyObject* const* attributes,
+                    EquationObject* eq, py::handle result) {
+  ThreadState& state = thread_state();
+  const std::size_t results =
+      PyTuple_Check(result.ptr()) ? static_cast<std::size_t>(PyTuple_GET_SIZE(result.ptr())) : 1;
+  Arguments a{{}, {}, attributes, static_cast<std::size_t>(p->kernel->n_attrs),
+              py::reinterpret_borrow<py::object>(result)};
+  for (TensorObject* t : inputs) a.inputs.push_back(reinterpret_cast<PyObject*>(t));
+  a.tangents.resize(inputs.size());
+  bool saved = false;
+  for (std::size_t depth = 0; depth < state.forward.size(); ++depth) {
+    ForwardContext& context = *state.forward[depth];
+    bool any = false;
+    for (std::size_t i = 0; i < inputs.size(); ++i)
+      any = (a.tangents[i] = tangent_in(inputs[i]->tangents, context.id)) || any;
+    if (!any) continue;
+    const Outside scope(depth);
+    const Tangents pushed = push(p, a, results);
+    for (std::size_t i = 0; i < results; ++i)
+      if (pushed[i]) set_tangent(result_at(result, i), context.id, pushed[i].ptr());
+    if (eq && (eq->levels & ~context.active)) {
+      saved = true;
+      if (eq->levels & context.active)
+        context.equations.push_back(py::reinterpret_borrow<py::object>(reinterpret_cast<PyObject*>(eq)));
+    }
+  }
+  if (!saved) return;
+  for (std::size_t i = 0; i < results; ++i) {
+    PyObject* tangents = result_at(result, i)->tangents;
+    eq->output_tangents.push_back(tangents ? Py_NewRef(tangents) : nullptr);
+  }
+}
+
+namespace {
+
+std::uint64_t push_forward() {
+  static std::uint64_t counter = 0;  // under the interpreter lock
+  ThreadState& state = thread_state();
+  state.forward.push_back(std::make_shared<ForwardContext>(ForwardContext{++counter, state.active, {}}));
+  return counter;
+}
+
+void pop_forward() {
+  ThreadState& state = thread_state();
+  const std::shared_ptr<ForwardContext> context = std::move(state.forward.back());
+  state.forward.pop_back();
+  part_equations(*context);
+}
+
+TensorObject* checked_tensor(py::handle h) {
+  if (!is_tensor(h.ptr())) throw py::type_error("forward: expected Tensors");
+  return as_tensor(h.ptr());
+}
+
+py::object without_tangent(py::handle tensor, std::uint64_t context) {
+  TensorObject* t = checked_tensor(tensor);
+  if (!tangent_in(t->tangents, context)) return py::reinterpret_borrow<py::object>(tensor);
+  py::object out = py::reinterpret_steal<py::object>(same_value(t));
+  set_tangent(as_tensor(out.ptr()), context, nullptr);
+  return out;
+}
+
+// ---- along a graph that is there already ----------------------------------------------------------------------------
+
+struct Value {
+  const void* source;
+  std::int32_t index;
+  bool operator==(const Value&) const = default;
+};
+struct ValueHash {
+  std::size_t operator()(const Value& v) const {
+    return std::hash<const void*>{}(v.source) * 31 + static_cast<std::size_t>(v.index);
+  }
+};
+Value value_of(TensorObject* t) { return t->producer ? Value{t->producer, t->index} : Value{t, 0}; }
+
+EquationObject* as_equation(PyObject* o) {
+  return o && Py_TYPE(o) == equation_type ? reinterpret_cast<EquationObject*>(o) : nullptr;
+}
+
+// What led to the outputs, first executed first.
+std::vector<EquationObject*> equations_before(const std::vector<TensorObject*>& outputs) {
+  std::vector<EquationObject*> order, stack;
+  std::unordered_set<EquationObject*> seen;
+  const auto visit = [&](EquationObject* eq) {
+    if (eq && seen.insert(eq).second) stack.push_back(eq);
+  };
+  for (TensorObject* t : outputs) visit(t->producer);
+  while (!stack.empty()) {
+    EquationObject* eq = stack.back();
+    stack.pop_back();
+    order.push_back(eq);
+    for (const Saved& s : eq->inputs)
+      if (s.tracked) visit(as_equation(s.source));
+  }
+  std::sort(order.begin(), order.end(), [](auto* a, auto* b) { return a->sequence < b->sequence; });
+  return order;
+}
+
+// The tangents of `outputs` from those of `inputs`, along the graph between them: a list with a Tensor or None each.
+py::list push_along(py::sequence outputs, py::sequence inputs, py::sequence tangents) {
+  std::vector<TensorObject*> ends;
+  for (py::handle h : outputs) ends.push_back(checked_tensor(h));
+  std::unordered_map<Value, py::object, ValueHash> known;
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    const Value v = value_of(checked_tensor(py::object(inputs[i])));
+    known.emplace(v, py::object(tangents[i]));
+  }
+  const std::vector<EquationObject*> order = equations_before(ends);
+  std::unordered_map<Value, std::size_t, ValueHash> readers;  // still to come
+  for (EquationObject* eq : order)
+    for (const Saved& s : eq->inputs)
+      if (s.tracked) ++readers[{s.source, s.index}];
+  for (TensorObject* t : ends) ++readers[value_of(t)];
+
+  Repeats repeats(Repeats::Direction::Forward);
+  for (EquationObject* eq : order) {
+    std::vector<py::object> held;
+    Arguments a{{}, std::vector<PyObject*>(eq->inputs.size()), nullptr, 0, {}};
+    bool any = false;
+    for (std::size_t i = 0; i < eq->inputs.size(); ++i) {
+      const Saved& s = eq->inputs[i];
+      if (!s.tracked) continue;
+      const Value v{s.source, s.index};
+      auto found = known.find(v);
+      const bool last = --readers[v] == 0;
+      if (found == known.end()) continue;
+      held.push_back(found->second);
+      a.tangents[i] = held.back().ptr();
+      any = true;
+      if (last) known.erase(found);
+    }
+    if (!any) continue;
+    const py::object twin = repeats.twin(eq);
+    const auto* data = reinterpret_cast<EquationObject*>(twin.ptr());
+    const py::tuple saved = saved_inputs(eq, data), results = saved_outputs(eq, data);
+    repeats.pass(eq);
+    for (py::handle x : saved) a.inputs.push_back(x.ptr());
+    std::vector<PyObject*> attributes;
+    for (Py_ssize_t i = 0; eq->attributes && i < PyTuple_GET_SIZE(eq->attributes); ++i)
+      attributes.push_back(PyTuple_GET_ITEM(eq->attributes, i));
+    a.attributes = attributes.data();
+    a.n_attributes = attributes.size();
+    a.ans = results.size() == 1 ? py::object(results[0]) : py::object(results);
+    const Tangents pushed = push(eq->primitive, a, results.size());
+    for (std::size_t i = 0; i < pushed.size(); ++i)
+      if (pushed[i]) known.insert_or_assign(Value{eq, static_cast<std::int32_t>(i)}, pushed[i]);
+  }
+
+  py::list out;
+  for (TensorObject* t : ends) {
+    auto found = known.find(value_of(t));
+    out.append(found == known.end() ? py::none() : found->second);
+  }
+  return out;
+}
+
+}  // namespace
+
+void add_forward(py::module_& m) {
+  m.def("push_forward", &push_forward);
+  m.def("pop_forward", &pop_forward);
+  m.def(
+      "with_tangent",
+      [](py::handle tensor, std::uint64_t context, py::handle tangent) {
+        py::object out = py::reinterpret_steal<py::object>(same_value(checked_tensor(tensor)));
+        set_tangent(as_tensor(out.ptr()), context, checked_tensor(tangent) ? tangent.ptr() : nullptr);
+        return out;
+      },
+      py::arg("tensor"), py::arg("context"), py::arg("tangent"));
+  m.def("without_tangent", &without_tangent, py::arg("tensor"), py::arg("context"));
+  m.def(
+      "tangent",
+      [](py::handle tensor, std::uint64_t context) {
+        PyObject* t = tangent_in(checked_tensor(tensor)->tangents, context);
+        return t ? py::reinterpret_borrow<py::object>(t) : py::none();
+      },
+      py::arg("tensor"), py::arg("context"));
+  m.def("push_along", &push_along, py::arg("outputs"), py::arg("inputs"), py::arg("tangents"));
+}
+
+}  // namespace alice

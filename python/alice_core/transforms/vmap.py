@@ -1,0 +1,223 @@
+"""Vectorisation: a function of one example becomes a function of a batch, without a loop.
+
+The function is traced once, on abstract Tensors of the shapes of one example. What it did, gradients that it took
+included, is a list of equations, which then runs once: equations that depend on no batched value as they are, the
+others by the batch rules of their primitives. Enclosing transforms see only that one run.
+"""
+
+from __future__ import annotations
+
+import functools
+import operator
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+from .. import _core, tree
+from ..errors import GradientError, ShapeError, TraceError
+from ..ops import views
+from ..tensor import Tensor, asarray
+
+__all__ = ["vmap"]
+
+
+class _Value(NamedTuple):
+    """What a value of the trace is for the whole batch; if batched, the batch is axis 0."""
+
+    tensor: Tensor
+    batched: bool
+
+
+def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable[..., Any]:
+    """Return ``f`` for batches: ``f`` is written for one example and runs once for all of them.
+
+    Parameters
+    ----------
+    f : callable
+        From Tensors, or nested lists, tuples and dicts of them, to the like; written for one example.
+    in_axes : int, None, or a sequence with one entry per argument
+        Where the arguments have their batch axis; None: the argument is the same for all examples. An entry for an
+        argument that is a list, tuple or dict may itself be one, down to any depth. Keyword arguments have the batch
+        as axis 0.
+    out_axes : int, or nested as the result
+        Where the results get it; None for results that are the same for all examples.
+
+    Returns
+    -------
+    callable
+        Takes the batches and returns the results of all examples.
+
+    Raises
+    ------
+    ShapeError
+        If batch axes do not exist or differ in length, or nothing is batched.
+    TraceError
+        If f asks for a value (``if x > 0``, ``x.item()``), or changes a batched value's Tensor in place.
+
+    Notes
+    -----
+    Random numbers (``ac.random``) drawn inside are drawn once and are the same for all examples.
+
+    Accuracy
+    --------
+    The bits of a loop over the examples.
+
+    Source
+    ------
+    The idea of batching rules is that of JAX (Bradbury et al., 2018).
+
+    Examples
+    --------
+    Gradients of every example of a batch:
+
+    >>> import alice_core as ac
+    >>> w = ac.tensor([1.0, 2.0])
+    >>> loss = lambda w, x: ac.square(w @ x)
+    >>> ac.vmap(ac.grad(loss), in_axes=(None, 0))(w, ac.tensor([[1.0, 0.0], [1.0, 1.0]]))
+    Tensor([[2., 0.],
+            [6., 6.]], dtype=float32)
+    """
+
+    @functools.wraps(f)
+    def batched(*args: Any, **kwargs: Any) -> Any:
+        axes = in_axes if isinstance(in_axes, (list, tuple)) else (in_axes,) * len(args)
+        if len(axes) != len(args):
+            raise ShapeError(f"vmap: in_axes must have one entry per argument; expected {len(args)}, got {len(axes)}")
+        spread = [*_spread("in_axes", tuple(axes), args), *_spread("in_axes", 0, kwargs)]
+        values = [_argument(x, axis) for x, axis in zip(tree.leaves((args, kwargs)), spread, strict=True)]
+        size = _batch_size([v for v in values if isinstance(v, _Value)])
+        trace = _trace(f, args, kwargs, values)
+        outputs = _run(trace)
+        axes_out = _spread("out_axes", out_axes, trace.result)
+        results = [_result(y, axis, size) for y, axis in zip(outputs, axes_out, strict=True)]
+        return tree.rebuild(trace.result, iter(results))
+
+    return batched
+
+
+# -- arguments and results ---------------------------------------------------------------------------------------------
+
+
+def _spread(name: str, axes: Any, structure: Any) -> Iterator[Any]:
+    """One axis for every leaf; an axis for a list, tuple or dict goes for all of it."""
+    if isinstance(axes, dict) and isinstance(structure, dict) and axes.keys() == structure.keys():
+        for key, part in structure.items():
+            yield from _spread(name, axes[key], part)
+    elif isinstance(axes, (list, tuple)) and isinstance(structure, (list, tuple)) and len(axes) == len(structure):
+        for axis, part in zip(axes, structure, strict=True):
+            yield from _spread(name, axis, part)
+    elif isinstance(axes, (dict, list, tuple)):
+        raise ShapeError(f"vmap: {name} must have the structure of what it belongs to; got {axes!r}")
+    else:
+        axis = None if axes is None else operator.index(axes)
+        yield from (axis for _ in tree.leaves(structure))
+
+
+def _argument(x: Any, axis: int | None) -> Any:
+    if axis is None:
+        return x
+    t = asarray(x)
+    if not -t.ndim <= axis < t.ndim:
+        raise ShapeError(
+            f"vmap: there is no axis {axis} for the batch in an argument of shape {t.shape}; say in_axes=None for what "
+            f"all examples share"
+        )
+    return _Value(t if axis % t.ndim == 0 else views.moveaxis(t, axis, 0), True)
+
+
+def _batch_size(values: Sequence[_Value]) -> int:
+    sizes = sorted({v.tensor.shape[0] for v in values})
+    if not sizes:
+        raise ShapeError("vmap: nothing is batched; at least one argument must have an axis in in_axes")
+    if len(sizes) > 1:
+        raise ShapeError(f"vmap: batch axes must be equally long; got lengths {sizes}")
+    return sizes[0]
+
+
+def _result(y: _Value, axis: int | None, size: int) -> Tensor:
+    if axis is None:
+        if y.batched:
+            raise ShapeError("vmap: out_axes is None for a result that depends on the batch; name an axis")
+        return y.tensor
+    t = y.tensor if y.batched else views.broadcast_to(y.tensor, (size, *y.tensor.shape))
+    if not -t.ndim <= axis < t.ndim:
+        raise ShapeError(f"vmap: there is no axis {axis} for the batch in a result of shape {t.shape[1:]}")
+    return t if axis % t.ndim == 0 else views.moveaxis(t, 0, axis)
+
+
+# -- the trace and its run ---------------------------------------------------------------------------------------------
+
+
+class _Trace(NamedTuple):
+    equations: list[_core.Equation]
+    known: dict[Hashable, _Value]  # values of the arguments
+    result: Any
+    outputs: list[tuple[Hashable, Tensor]]  # names of the leaves of the result, and handles on them
+
+
+def _trace(f: Callable[..., Any], args: Any, kwargs: Any, values: Sequence[Any]) -> _Trace:
+    known: dict[Hashable, _Value] = {}
+    session = _core.Session(isolated=True)
+    with session:
+        stand_ins = []
+        for v in values:
+            if isinstance(v, _Value):
+                stand_ins.append(_core.abstract(list(v.tensor.shape[1:]), v.tensor.dtype))
+                known[stand_ins[-1]._key] = v
+            else:
+                stand_ins.append(v)
+        example_args, example_kwargs = tree.rebuild((args, kwargs), iter(stand_ins))
+        result = f(*example_args, **example_kwargs)
+        outputs = []
+        for y in tree.leaves(result):
+            if not isinstance(y, (Tensor, bool, int, float)):
+                raise GradientError(f"vmap: the function must return Tensors; got {type(y).__name__}")
+            y = y if isinstance(y, Tensor) else asarray(y)
+            outputs.append((y._key, y))
+    if session.wrote_gradients:
+        raise TraceError("vmap: the function changes .grad; use ac.grad inside, which returns gradients")
+    return _Trace(list(session.equations), known, result, outputs)
+
+
+def _run(trace: _Trace) -> list[_Value]:
+    values = dict(trace.known)
+    readers = Counter(key for key, _ in trace.outputs)  # still to come
+    needed = []
+    for eq in reversed(trace.equations):
+        if eq.changed or any(key in readers for key in eq.results):
+            needed.append((eq, eq.variables))
+            readers.update(needed[-1][1])
+    while needed:
+        eq, keys = needed.pop()
+        operands = [values.get(key) or _Value(x, False) for key, x in zip(keys, eq.operands, strict=True)]
+        readers.subtract(keys)
+        for key in keys:
+            if not readers[key]:
+                values.pop(key, None)
+        for key, value in zip(eq.results, _apply(eq, operands), strict=False):  # none of an update
+            if readers[key]:
+                values[key] = value
+    return [values.get(key) or _Value(y, False) for key, y in trace.outputs]
+
+
+def _apply(eq: _core.Equation, operands: list[_Value]) -> list[_Value]:
+    p, attributes = eq.primitive, eq.attributes
+    inputs = [x.tensor for x in operands]
+    batched = tuple(x.batched for x in operands)
+    if eq.changed:
+        if any(batched):
+            raise TraceError(
+                f"vmap: {p.name} would change a Tensor in place by a value that differs between the examples; return "
+                f"the value instead"
+            )
+        _core.update(p.name, inputs, attributes, eq.changed)
+        return []
+    if p.again is not None:
+        result = p.again(batched, inputs)
+    elif not any(batched):
+        result = p(*inputs, *attributes)
+    elif p.batch_rule is None:
+        raise TraceError(f"{p.name}: no batch rule is defined, so ac.vmap cannot run it; see Primitive.defbatch")
+    else:
+        result = p.batch_rule(batched, inputs, *attributes)
+    return [_Value(y, any(batched)) for y in (result if isinstance(result, tuple) else (result,))]
