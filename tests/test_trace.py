@@ -57,7 +57,11 @@ def values_by_name(t: ac.Trace) -> dict[str, ac.Tensor]:
             if operand.named:
                 assert same(values[operand.text], value), f"{operand} in {line}"
         assert len(line.operands) == len(operands) + len(line.equation.attributes)
-        if not line.in_place:
+        if line.in_place:
+            for (name, type), target in zip(line.results, line.equation.changed, strict=True):
+                assert (name in values) is (type == "")
+                values.setdefault(name, target)
+        else:
             for (name, type), value in zip(line.results, line.equation.record.results, strict=True):
                 assert name not in values, f"{name} is defined twice"
                 assert type == f"{value.dtype.name}[{','.join(map(str, value.shape))}]"
@@ -147,7 +151,9 @@ def test_a_training_step_can_be_read() -> None:
     values_by_name(t)
     (update,) = [line for line in t.lines if line.in_place]
     assert update.op == "sgd"
-    assert str(update).startswith("c, e, ")
+    assert re.match(r"c, e, \w+, \w+ <- sgd\(\w+: float64\[4\], c, e, ", str(update))
+    p = ac.ones(2)
+    assert str(ac.trace(lambda x: p.assign_(x))(ac.zeros(2)).lines[0]) == "b: float32[2] <- copy(a)"
     # The step does not ask for the gradient of the data, so the trace has none, though it could be reversed.
     assert [line.op for line in t.lines].count("matmul") == 2
     with pytest.raises(ac.GradientError, match=r"backward\(\) went through this graph"):
@@ -437,6 +443,12 @@ def test_dot_draws_every_equation_and_every_use() -> None:
         ("trace_2", "trace_3", "e"),
         ("trace_3", "trace_out0", "f"),
     }
+
+
+def test_dot_draws_what_is_handed_out_as_it_came() -> None:
+    c = ac.ones(2)
+    text = ac.trace(lambda x: (x, c, c))(ac.zeros(2)).to_dot()
+    assert edges(text) == {("trace_in0", "trace_out0", "a"), ("trace_out1", "trace_out2", "b")}
 
 
 def test_dot_draws_the_dual_program_beside() -> None:

@@ -61,10 +61,12 @@ class _Drawing:
                 if operand.named:
                     self._edge(operand.text, node)
             for name, type in line.results:
-                self._maker[name] = (node, f"{name}: {type}")
+                self._maker[name] = (node, f"{name}: {type}" if type else name)
         for i, end in enumerate(trace.ends):
             nodes.append(f"{kind}_out{i} [label={_quoted(str(end))}, shape=plaintext]")
-            if end.named and not end.type:
+            if end.type:  # of the enclosing scope, and read by no equation
+                self._maker[end.text] = (f"{kind}_out{i}", end.text)
+            elif end.named:
                 self._edge(end.text, f"{kind}_out{i}")
         body = "\n".join(f"    {node}" for node in nodes)
         self._clusters.append(f"  subgraph cluster_{kind} {{\n{body}\n  }}")

@@ -29,7 +29,7 @@ class Operand(NamedTuple):
 class Line(NamedTuple):
     """One equation, or, without one, another name for a value."""
 
-    results: tuple[tuple[str, str], ...]  # name and type; the targets of an update in place
+    results: tuple[tuple[str, str], ...]  # name and type; of the targets of an update only where mentioned first
     op: str
     operands: tuple[Operand, ...]
     equation: _core.Equation | None = None
@@ -45,9 +45,8 @@ class Line(NamedTuple):
     def __str__(self) -> str:
         right = ", ".join(map(str, self.operands))
         right = f"{self.op}({right})" if self.op else right
-        if self.in_place:
-            return f"{', '.join(name for name, _ in self.results)} <- {right}"
-        return f"{', '.join(f'{name}: {type}' for name, type in self.results)} = {right}"
+        left = ", ".join(f"{name}: {type}" if type else name for name, type in self.results)
+        return f"{left} {'<-' if self.in_place else '='} {right}"
 
 
 def operands_of(eq: _core.Equation) -> Iterator[tuple[Hashable, Tensor]]:
@@ -108,8 +107,9 @@ class Names:
             operands += [Operand(a.name if isinstance(a, np.dtype) else repr(a)) for a in eq.attributes]
             results = []
             for t in eq.changed:
+                type = "" if t._key in self else type_of(t)
                 self.give(t._key)
-                results.append((self[t._key], type_of(t)))
+                results.append((self[t._key], type))
             for key, value in results_of(eq):
                 self.give(key)
                 results.append((self[key], type_of(value)))

@@ -5,7 +5,7 @@
   const values = [...document.querySelectorAll(".v")];
   const lines = [...document.querySelectorAll(".line")];
   const status = document.getElementById("status");
-  const hint = status.textContent;
+  const hint = status.textContent.replace("\n", " ");
   status.hidden = false;
   let kept = null;
 

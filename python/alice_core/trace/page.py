@@ -63,7 +63,8 @@ _PAGE = """<!doctype html>
 <main>
 {body}
 </main>
-<p id="status" role="status" hidden>Point at a value to see where it is made and read, and its adjoint; click to keep that.</p>
+<p id="status" role="status" hidden>Point at a value to see where it is made and read, and its adjoint; a click keeps
+that.</p>
 <script>
 {script}</script>
 </body>
@@ -142,9 +143,7 @@ class _Section:
         return f'<li class="line" data-op="{_escape(what)}" data-makes="{_escape(name)}">{parts}</li>'
 
     def _line(self, i: int, line: Line, slowest: float) -> str:
-        left = ", ".join(
-            self._variable(name, made=True) + ("" if line.in_place else _type(type)) for name, type in line.results
-        )
+        left = ", ".join(self._variable(name, made=True) + (_type(type) if type else "") for name, type in line.results)
         right = ", ".join(map(self._operand, line.operands))
         if line.op:
             right = f'<b class="op">{_escape(line.op)}</b>({right})'
