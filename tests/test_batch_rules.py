@@ -201,6 +201,9 @@ def test_reductions_of_so_many_items_that_they_are_divided(name: str) -> None:
         for size, dtype in product(sizes, ("float32", "float64")):
             x = np.exp(rng.standard_normal((size, *shape)) / 300).astype(dtype)
             check_batch(p, (True,), [x], (0, *OVER_AXES[name]))
+        fed = ac.compile(lambda x: p(ac.exp(x), 1, *OVER_AXES[name]))  # items that are computed on the way
+        small = ac.asarray((x - 1) / 2)
+        assert_same_bits(fed(small), p(ac.exp(small), 1, *OVER_AXES[name]).numpy(), name)
 
 
 @pytest.mark.parametrize(("name", "smallest"), [("mean", 5e-324), ("var", 1e-160)])
@@ -214,14 +217,16 @@ def test_an_example_that_would_overflow_changes_no_other(name: str, smallest: fl
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("classes", [1, 3, 10, 70, 1000])
-@pytest.mark.parametrize("rows", [(), (0,), (1,), (5,), (33,), (64,), (65,), (2, 3), (700,)])
+@pytest.mark.parametrize(
+    ("rows", "classes"),
+    [*product([(), (0,), (1,), (33,), (64,), (65,), (2, 3)], [1, 3, 70, 1000]), *product([(700,)], [1, 3, 70])],
+)
 def test_batched_cross_entropy_has_the_bits_of_a_loop(rows: tuple[int, ...], classes: int, dtype: str) -> None:
     rng = np.random.default_rng(3)
     primitives = ac.primitives()
     for size, smoothing, reduction in product((0, 1, 2, 37), (0.0, 0.1), (0, 1, 2)):
         if math.prod(rows) * classes * size > 100_000:
-            size = 2
+            continue
         x = (3 * rng.standard_normal((size, *rows, classes))).astype(dtype)
         labels = rng.integers(0, classes, (size, *rows))
         shares = rng.random(x.shape).astype(dtype)

@@ -58,8 +58,12 @@ def test_jvp_is_the_transpose_of_vjp(case: OpCase) -> None:
     ],
 )  # fmt: skip
 def test_zero_tangent_stays_zero(f: Callable[..., Any], x: Any) -> None:
-    (dy,) = pushforward(f, [ac.tensor(np.array(x))], [ac.zeros(np.shape(x), ac.float64)])
+    point, weight = ac.tensor(np.array(x)), ac.tensor(np.array(1.0))
+    still = ac.zeros(point.shape, ac.float64)
+    (dy,) = pushforward(f, [point], [still])
     assert dy.item() == 0.0
+    (dx,) = pushforward(pulled(f, 1), [point, weight], [still, ac.zeros((), ac.float64)])
+    assert dx.tolist() == still.tolist()
 
 
 def test_the_branch_not_taken_adds_no_tangent() -> None:

@@ -246,6 +246,8 @@ def check_many(seed: int) -> None:
             dtype = "float32" if rng.integers(2) else "float64"
             check_example(examples(m, k, n)[case], batched, int(rng.integers(1, 6)), dtype, layout, seed)
             check_vecmat(layout[0](numbers(rng, (m, k), dtype)), layout[1](numbers(rng, (k, n), dtype)))
+    # Small products that are a large one together: the baseline sums the two in ways of their own.
+    check_example(((3, 64), (64, 64)), (True, False), 5, "float32", LAYOUTS[:2], seed)
 
 
 @pytest.mark.parametrize("level", ["baseline", "avx2", "avx512"])

@@ -78,6 +78,7 @@ struct EquationObject {
   std::uint64_t sequence;
   std::uint32_t levels;
   bool released;       // saved arrays were given back
+  bool muted;          // ran inside no_grad()
   bool from_trace;     // made while a function was being traced
   PyObject* segment;   // owned: the checkpointed call that computes the saved arrays again, see checkpoint.h; or null
   std::int32_t place;  // the number of this equation in that call
@@ -147,6 +148,10 @@ inline PyObject* root_of(const Saved& s) { return s.origin ? s.origin : s.source
 
 // A number of a traced call as a Tensor like any other, of the dtype that Python computes in. New reference.
 PyObject* strengthened(TensorObject* t);
+
+// A handle on the value of that root, as the contexts outside of a trace follow it: the leaf itself, or a Tensor made of
+// the description. New reference.
+PyObject* value_handle(PyObject* root, int index, const Array& array, std::uint32_t levels);
 
 // An object that names a value: the equation of a single result, the pair (equation, index) of several, the address
 // of a leaf. New reference.

@@ -90,6 +90,8 @@ PyObject* get_variables(PyObject* o, void*) {
   return out;
 }
 
+PyObject* get_is_muted(PyObject* o, void*) { return PyBool_FromLong(self_of(o)->muted); }
+
 // Names for the results.
 PyObject* get_results(PyObject* o, void*) {
   const auto n = static_cast<Py_ssize_t>(self_of(o)->outputs.size());
@@ -104,10 +106,7 @@ PyObject* get_operands(PyObject* o, void*) {
   PyObject* out = PyTuple_New(static_cast<Py_ssize_t>(eq->inputs.size()));
   for (std::size_t i = 0; out && i < eq->inputs.size(); ++i) {
     const Saved& s = eq->inputs[i];
-    const bool leaf = s.source && Py_TYPE(s.source) != equation_type;
-    PyTuple_SET_ITEM(out, static_cast<Py_ssize_t>(i),
-                     leaf ? Py_NewRef(s.source)
-                          : make_tensor(s.array, s.source ? self_of(s.source) : nullptr, s.index, s.levels));
+    PyTuple_SET_ITEM(out, static_cast<Py_ssize_t>(i), value_handle(root_of(s), s.index, s.array, s.levels));
   }
   return out;
 }
@@ -158,6 +157,7 @@ PyGetSetDef getset[] = {
     {"inputs", get_inputs, nullptr, "The inputs as Tensors; abstract where no rule reads the data.", nullptr},
     {"outputs", get_outputs, nullptr, "The results as Tensors; abstract where no rule reads the data.", nullptr},
     {"results", get_results, nullptr, "Keys of the results.", nullptr},
+    {"is_muted", get_is_muted, nullptr, "True if it ran inside no_grad().", nullptr},
     {"operands", get_operands, nullptr, "Handles on the values of the inputs, for who runs the equation again.",
      nullptr},
     {"changed", get_changed, nullptr, "The Tensors that this equation changed in place; usually none.", nullptr},
@@ -258,6 +258,7 @@ EquationObject* make_equation(PrimitiveObject* primitive, std::vector<Saved> inp
   eq->levels = levels;
   eq->released = false;
   eq->from_trace = thread_state().session != nullptr;
+  eq->muted = !(thread_state().active & 1u);
   eq->segment = nullptr;
   eq->place = 0;
   new (&eq->inputs) std::vector<Saved>(std::move(inputs));
@@ -272,6 +273,16 @@ EquationObject* make_equation(PrimitiveObject* primitive, std::vector<Saved> inp
     eq->output_versions.push_back(a.storage() ? a.storage()->version : 0);
   }
   return eq;
+}
+
+PyObject* value_handle(PyObject* root, int index, const Array& array, std::uint32_t levels) {
+  while (root && Py_TYPE(root) != equation_type) {
+    PyObject* origin = as_tensor(root)->origin;
+    if (!origin) return Py_NewRef(root);
+    index = as_tensor(root)->index;
+    root = origin;
+  }
+  return make_tensor(array, reinterpret_cast<EquationObject*>(root), index, levels);
 }
 
 PyObject* value_key(PyObject* source, int index) {

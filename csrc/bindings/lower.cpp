@@ -1,6 +1,7 @@
 #include "lower.h"
 
 #include <map>
+#include <set>
 #include <unordered_set>
 
 #include "joint.h"
@@ -29,6 +30,22 @@ class Lowering {
       values_[{g.before().ptr(), 0}] = graph_.add_input(t->array.shape(), t->array.dtype());
     }
     made_.reads.push_back(std::move(slot));
+  }
+
+  // Only what the results, updates and gradients need: gradient rules may leave equations behind that nobody reads.
+  void add_needed(const py::list& equations, const std::vector<TensorObject*>& results) {
+    std::set<std::pair<PyObject*, int>> needed;
+    for (TensorObject* t : results) needed.insert({root_of(t), t->index});
+    std::vector<const EquationObject*> kept;
+    for (Py_ssize_t k = PyList_GET_SIZE(equations.ptr()) - 1; k >= 0; --k) {
+      const auto* eq = reinterpret_cast<const EquationObject*>(PyList_GET_ITEM(equations.ptr(), k));
+      bool wanted = !eq->changed.empty();
+      for (std::size_t i = 0; i < eq->outputs.size(); ++i) wanted = wanted || needed.count(result_of(eq, i));
+      if (!wanted) continue;
+      kept.push_back(eq);
+      for (const Saved& s : eq->inputs) needed.insert({root_of(s), s.index});
+    }
+    for (auto eq = kept.rbegin(); eq != kept.rend(); ++eq) add(*eq);
   }
 
   void add(const EquationObject* eq) {
@@ -147,7 +164,10 @@ std::shared_ptr<CompiledProgram> lower(const Session& session, const std::vector
   Lowering lowering(*made);
   for (TensorObject* t : inputs) lowering.add_input(t);
   for (const Gradient& g : session.gradients) lowering.add_read(g);
-  for (py::handle eq : session.equations) lowering.add(reinterpret_cast<const EquationObject*>(eq.ptr()));
+  std::vector<TensorObject*> results = outputs;
+  for (const Gradient& g : session.gradients)
+    if (const py::object after = g.after(); after && !after.is_none()) results.push_back(as_tensor(after.ptr()));
+  lowering.add_needed(session.equations, results);
   for (TensorObject* t : outputs) {
     lowering.add_output(t);
     made->outputs.push_back(t->array.shape_only());

@@ -42,7 +42,7 @@ class SessionScope {
     if (!session_.isolated) return;
     session_.reads_outside = !outer_session_ || outer_session_->reads_outside;
     outer_active_ = state.active;
-    state.active = 0;
+    state.active &= 1u;  // equations tell whether they ran inside no_grad()
     outer_forward_.swap(state.forward);
   }
   void exit(const py::args&) {

@@ -52,6 +52,10 @@ PyObject* get_producer(PyObject* o, void*) {
   return Py_NewRef(p ? p : Py_None);
 }
 PyObject* get_key(PyObject* o, void*) { return value_key(root_of(self_of(o)), self_of(o)->index); }
+PyObject* get_root(PyObject* o, void*) {
+  TensorObject* t = self_of(o);
+  return value_handle(root_of(t), t->index, t->array, t->levels);
+}
 PyObject* get_readable(PyObject* o, void*) {
   return PyBool_FromLong(is_readable(self_of(o)));
 }
@@ -304,6 +308,7 @@ PyGetSetDef getset[] = {
     {"_levels", get_levels, nullptr, "Bit set of the differentiation contexts this value depends on.", nullptr},
     {"_producer", get_producer, nullptr, "The Equation that made this value, or None.", nullptr},
     {"_key", get_key, nullptr, "Names this value in a trace.", nullptr},
+    {"_root", get_root, nullptr, "A handle on the same value that the contexts outside of a trace follow.", nullptr},
     {"_weak", get_weak, nullptr, "True if this stands for a Python number of a traced call.", nullptr},
     {"_readable", get_readable, nullptr, "Whether the elements may be read here: not while they are only being traced.",
      nullptr},

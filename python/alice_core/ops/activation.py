@@ -74,8 +74,6 @@ _prelu_slope_vjp.defvjp(
     lambda c, ans, g, x: _reduction.sum_to(_where_negative(x, _ar.multiply(c, g)), x.shape),
 )
 
-elementwise(_leaky_relu, _leaky_relu_vjp, _prelu, _prelu_vjp, _prelu_slope_vjp)
-
 
 def _where_negative(x: Tensor, g: Tensor) -> Tensor:
     return _ar.where(_comparison.less(x, 0.0), g, 0.0)
@@ -214,17 +212,13 @@ _elu = Primitive("elu", saves=(0,))
 _elu.defvjp(lambda g, ans, x, alpha: _elu_vjp(g, x, alpha))
 _elu_vjp: Primitive = Primitive("elu_vjp", saves=(0, 1))
 _elu_vjp.defvjp(
-    lambda c, ans, g, x, alpha: _reduction.sum_to(_elu_vjp(c, x, alpha), g.shape),
-    lambda c, ans, g, x, alpha: _reduction.sum_to(
-        _where_negative(x, _elu_vjp(_ar.strong_mul(c, g), x, alpha)), x.shape
-    ),
+    lambda c, ans, g, x, a: _reduction.sum_to(_elu_vjp(c, x, a), g.shape),
+    lambda c, ans, g, x, a: _reduction.sum_to(_where_negative(x, _elu_vjp(_ar.strong_mul(c, g), x, a)), x.shape),
 )
 
 _selu = Primitive("selu", saves=(0,))
 _selu.defvjp(lambda g, ans, x: selu_vjp(g, x))
 selu_vjp: Primitive = slope_kernel("selu_vjp", lambda h, x: _where_negative(x, selu_vjp(h, x)))
-
-elementwise(_elu, _elu_vjp, _selu)
 
 
 def elu(x: TensorLike, /, alpha: float = 1.0) -> Tensor:
@@ -300,7 +294,6 @@ sigmoid_vjp: Primitive = slope_kernel(
 _softplus = Primitive("softplus", saves=(0,))
 _softplus.defvjp(lambda g, ans, x: softplus_vjp(g, x))
 softplus_vjp: Primitive = slope_kernel("softplus_vjp", lambda h, x: sigmoid_vjp(h, x))
-
 _log_sigmoid = Primitive("log_sigmoid", saves=(0,))
 _log_sigmoid.defvjp(lambda g, ans, x: softplus_vjp(g, _ar.negative(x)))
 
@@ -310,8 +303,6 @@ _silu.defvjp(lambda g, ans, x: silu_vjp(g, x))
 silu_vjp: Primitive = slope_kernel(
     "silu_vjp", lambda h, x: _ar.strong_mul(sigmoid_vjp(h, x), _ar.subtract(2.0, _ar.multiply(x, _tanh_half(x))))
 )
-
-elementwise(_sigmoid, _softplus, _log_sigmoid, _silu)
 
 
 def _tanh_half(x: Tensor) -> Tensor:
@@ -438,7 +429,6 @@ def silu(x: TensorLike, /) -> Tensor:
 
 # -- Gaussian units ------------------------------------------------------------------------------------------------
 
-_SQRT_2PI = math.sqrt(2.0 * math.pi)
 _GATE = 2.0 * math.sqrt(2.0 / math.pi)
 _CUBIC = 0.044715
 
@@ -450,12 +440,13 @@ _gelu_tanh = Primitive("gelu_tanh", saves=(0,))
 _gelu_tanh.defvjp(lambda g, ans, x: gelu_tanh_vjp(g, x))
 gelu_tanh_vjp: Primitive = slope_kernel("gelu_tanh_vjp", lambda h, x: _gelu_tanh_second(h, x))
 
-elementwise(_gelu, _gelu_tanh)
+elementwise(_leaky_relu, _leaky_relu_vjp, _prelu, _prelu_vjp, _prelu_slope_vjp, _elu, _elu_vjp, _selu)
+elementwise(_sigmoid, _softplus, _log_sigmoid, _silu, _gelu, _gelu_tanh)
 
 
 def _gelu_second(h: Tensor, x: Tensor) -> Tensor:
     """h times the normal density times 2 - x²."""
-    density = _ar.multiply(_transcendental.exp(_ar.multiply(_ar.square(x), -0.5)), 1.0 / _SQRT_2PI)
+    density = _ar.multiply(_transcendental.exp(_ar.multiply(_ar.square(x), -0.5)), 1.0 / math.sqrt(2.0 * math.pi))
     return _ar.strong_mul(_ar.strong_mul(h, density), _ar.subtract(2.0, _ar.square(x)))
 
 

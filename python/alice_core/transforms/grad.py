@@ -16,7 +16,7 @@ import numpy as np
 from .. import _core, tree
 from ..errors import DTypeError, GradientError, ShapeError
 from ..ops import creation
-from ..ops.identity import identity
+from ..ops.identity import constant, identity
 from ..tensor import Tensor, TensorLike, asarray, tensor
 
 __all__ = [
@@ -90,7 +90,7 @@ def stop_gradient(x: TensorLike) -> Tensor:
     >>> ac.grad(lambda x: x * ac.stop_gradient(x))(3.0)
     Tensor(3., dtype=float32)
     """
-    return asarray(x)._constant()
+    return constant(x)
 
 
 def backward(y: Tensor, gradient: TensorLike | None = None, *, retain_graph: bool = False) -> None:
@@ -114,7 +114,7 @@ def backward(y: Tensor, gradient: TensorLike | None = None, *, retain_graph: boo
     with _active(_core.get_active() & ~1):
         for leaf, g in _core.reverse([y], [seed], None, not retain_graph):
             if g is not None:  # None: every path has a derivative of zero
-                leaf.grad = g.detach() if leaf.grad is None else leaf.grad + g
+                leaf.grad = g._constant() if leaf.grad is None else leaf.grad + g
 
 
 def _check_cotangent(name: str, y: Tensor, ct: Tensor) -> None:
@@ -132,7 +132,8 @@ def _watch(name: str, x: Any, position: str, level: int) -> Tensor:
             f"{name}: {position} must be floating-point to be differentiated; got {t.dtype.name}; "
             f"convert with x.astype(ac.float32), or leave it out of argnums"
         )
-    return identity(t)._watch(level) if t.is_tracked else t._leaf(level)
+    # What is traced for vmap may be followed by contexts that see it only when it runs.
+    return identity(t)._watch(level) if t.is_tracked or _core.is_isolated() else t._leaf(level)
 
 
 class Pullback:

@@ -11,12 +11,14 @@ import functools
 import operator
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import nullcontext
 from typing import Any, NamedTuple
 
 from .. import _core, tree
 from ..errors import GradientError, ShapeError, TraceError
 from ..ops import views
 from ..tensor import Tensor, asarray
+from .grad import no_grad
 
 __all__ = ["vmap"]
 
@@ -173,7 +175,7 @@ def _trace(f: Callable[..., Any], args: Any, kwargs: Any, values: Sequence[Any])
             if not isinstance(y, (Tensor, bool, int, float)):
                 raise GradientError(f"vmap: the function must return Tensors; got {type(y).__name__}")
             y = y if isinstance(y, Tensor) else asarray(y)
-            outputs.append((y._key, y))
+            outputs.append((y._key, y._root))
     if session.wrote_gradients:
         raise TraceError("vmap: the function changes .grad; use ac.grad inside, which returns gradients")
     return _Trace(list(session.equations), known, result, outputs)
@@ -194,7 +196,9 @@ def _run(trace: _Trace) -> list[_Value]:
         for key in keys:
             if not readers[key]:
                 values.pop(key, None)
-        for key, value in zip(eq.results, _apply(eq, operands), strict=False):  # none of an update
+        with no_grad() if eq.is_muted else nullcontext():
+            results = _apply(eq, operands)
+        for key, value in zip(eq.results, results, strict=False):  # none of an update
             if readers[key]:
                 values[key] = value
     return [values.get(key) or _Value(y, False) for key, y in trace.outputs]
