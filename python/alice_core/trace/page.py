@@ -206,7 +206,7 @@ def _costs(cost: Cost, total: str) -> str:
 def _seconds(line: Line) -> float | None:
     """How long the equation takes, run again; None if it cannot be."""
     eq = line.equation
-    if eq is None or primitives().get(eq.primitive.name) is not eq.primitive:
+    if eq is None or eq.primitive not in primitives().values():
         return None  # another name, an update in place, or a joint of custom rules
     if any(x.is_abstract for x in eq.record.operands):
         return None
