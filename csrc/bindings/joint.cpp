@@ -69,7 +69,8 @@ py::tuple join(py::object primitive, py::sequence values, py::sequence residuals
   for (std::size_t i = 0; i < n_values; ++i)
     PyTuple_SET_ITEM(results.ptr(), static_cast<Py_ssize_t>(i),
                      make_tensor(std::move(out[i]), eq, static_cast<int>(i), levels));
-  if (!state.forward.empty()) carry_tangents(p, inputs, nullptr, eq, results);
+  if (!state.forward.empty())
+    carry_tangents(p, inputs, nullptr, eq, n_values == 1 ? py::object(results[0]) : py::object(results));
   return results;
 }
 
