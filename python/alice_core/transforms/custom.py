@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from .. import _core, tree
 from ..errors import GradientError
@@ -94,14 +94,11 @@ def _join_again(
     def pull(cotangents: Sequence[Tensor], given: Sequence[Tensor]) -> list[Tensor]:
         assert rules.pull is not None
         found = vmap(rules.pull, in_axes=([0] * n, over_residuals))(list(cotangents), list(given))
-        return [
-            c if axis == 0 else reduction.sum(c, axis=0) for c, axis in zip(found, over_arguments, strict=True)
-        ]
+        return [c if axis == 0 else reduction.sum(c, axis=0) for c, axis in zip(found, over_arguments, strict=True)]
 
     def push(tangents: Sequence[Tensor], given: Sequence[Tensor]) -> list[Tensor]:
         assert rules.push is not None
-        pushed = list(vmap(rules.push, in_axes=(over_arguments, over_residuals))(list(tangents), list(given)))
-        return pushed
+        return list(vmap(rules.push, in_axes=(over_arguments, over_residuals))(list(tangents), list(given)))
 
     values = [v if b else views.broadcast_to(v, (size, *v.shape)) for b, v in zip(batched[:n], values, strict=True)]
     batch_rules = _Rules(rules.name, rules.pull and pull, rules.push and push)
@@ -170,7 +167,7 @@ class _Custom:
 
     def __init__(self, f: Callable[..., Any]) -> None:
         self._f = f
-        functools.update_wrapper(self, f)
+        functools.update_wrapper(cast(Callable[..., Any], self), f)
 
     @property
     def _name(self) -> str:
@@ -369,7 +366,7 @@ def custom_primitive(
     Tensor(0.08333334, dtype=float32)
     >>> ac.testing.check_grads(cbrt, [[1.0, 8.0]], order=1)
     """
-    called = name or getattr(value, "__name__", "custom_primitive")
+    called: str = name if name else getattr(value, "__name__", "custom_primitive")
 
     @functools.wraps(value)
     def primitive(*args: Any) -> Any:
