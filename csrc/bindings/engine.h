@@ -78,8 +78,8 @@ struct EquationObject {
   PyObject* attributes;  // tuple, or null for none
   std::uint64_t sequence;
   std::uint32_t levels;
-  bool released;       // saved arrays were given back
-  bool muted;          // ran inside no_grad()
+  bool released;            // saved arrays were given back
+  bool muted;               // ran inside no_grad()
   std::uint8_t from_trace;  // made in so many nested sessions
   PyObject* segment;   // owned: the checkpointed call that computes the saved arrays again, see checkpoint.h; or null
   std::int32_t place;  // the number of this equation in that call
@@ -88,7 +88,7 @@ struct EquationObject {
   std::vector<Array> outputs;      // without memory unless a rule reads them
   std::vector<std::uint32_t> output_versions;
   std::vector<PyObject*> output_tangents;  // owned: of the results, null for none; empty if no rule wants them
-  std::shared_ptr<Record> record;  // for readers of the trace; usually null
+  std::shared_ptr<Record> record;          // for readers of the trace; usually null
 };
 
 struct Session;         // session.h
@@ -106,7 +106,7 @@ struct ThreadState {
   EquationObject* rule_of = nullptr;  // the equation whose gradient rules run
   bool accumulating = false;          // contributions to an adjoint are added up
   std::vector<std::shared_ptr<ForwardContext>> forward;  // the outermost first
-  Watcher* watcher = nullptr;  // of the innermost checkpointed call that is running
+  Watcher* watcher = nullptr;                            // of the innermost checkpointed call that is running
 };
 ThreadState& thread_state();
 

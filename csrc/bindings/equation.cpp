@@ -106,7 +106,8 @@ PyObject* get_operands(PyObject* o, void*) {
   PyObject* out = PyTuple_New(static_cast<Py_ssize_t>(eq->inputs.size()));
   for (std::size_t i = 0; out && i < eq->inputs.size(); ++i) {
     const Saved& s = eq->inputs[i];
-    PyTuple_SET_ITEM(out, static_cast<Py_ssize_t>(i), value_handle(root_of(s), s.index, s.array, s.levels, eq->from_trace));
+    PyTuple_SET_ITEM(out, static_cast<Py_ssize_t>(i),
+                     value_handle(root_of(s), s.index, s.array, s.levels, eq->from_trace));
   }
   return out;
 }

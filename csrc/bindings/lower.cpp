@@ -73,8 +73,7 @@ class Lowering {
       return;
     }
     const std::vector<int> out = graph_.add(*eq->primitive->kernel, std::move(in), std::move(attrs));
-    for (std::size_t i = 0; i < out.size(); ++i)
-      values_[result_of(eq, i)] = out[i];
+    for (std::size_t i = 0; i < out.size(); ++i) values_[result_of(eq, i)] = out[i];
   }
 
   void add_output(TensorObject* t) {

@@ -78,7 +78,8 @@ void add_session(py::module_& m) {
       .def_property_readonly("wrote_gradients",
                              [](SessionScope& s) {
                                const std::vector<Gradient>& all = s.session().gradients;
-                               return std::any_of(all.begin(), all.end(), [](const Gradient& g) { return bool(g.after()); });
+                               return std::any_of(all.begin(), all.end(),
+                                                  [](const Gradient& g) { return bool(g.after()); });
                              })
       .def("__enter__",
            [](py::object self) {

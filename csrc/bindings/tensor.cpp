@@ -56,9 +56,7 @@ PyObject* get_root(PyObject* o, void*) {
   TensorObject* t = self_of(o);
   return value_handle(root_of(t), t->index, t->array, t->levels, thread_state().tracing);
 }
-PyObject* get_readable(PyObject* o, void*) {
-  return PyBool_FromLong(is_readable(self_of(o)));
-}
+PyObject* get_readable(PyObject* o, void*) { return PyBool_FromLong(is_readable(self_of(o))); }
 PyObject* get_weak(PyObject* o, void*) { return PyBool_FromLong(self_of(o)->weak); }
 PyObject* get_version(PyObject* o, void*) {
   const StorageRef& s = self_of(o)->array.storage();
@@ -316,15 +314,16 @@ PyGetSetDef getset[] = {
     {"_version", get_version, nullptr, "Number of in-place changes of the memory.", nullptr},
     {nullptr, nullptr, nullptr, nullptr, nullptr}};
 
-PyMethodDef methods[] = {{"_set_requires_grad", set_requires_grad, METH_O, nullptr},
-                         {"_leaf", leaf, METH_O, "A leaf of the given levels on the same memory."},
-                         {"_constant", constant, METH_NOARGS, "The same elements as a constant of all differentiation."},
-                         {"_strong", strong, METH_NOARGS, "A number of a traced call as a Tensor like any other."},
-                         {"_watch", watch, METH_O, "The same value, followed by one more differentiation context."},
-                         {"_numpy", to_numpy, METH_O, "A NumPy view; the argument says whether it may be written to."},
-                         {"item", item, METH_NOARGS, "The only element as a Python bool, int or float."},
-                         {"_shares_memory", shares_memory, METH_O, nullptr},
-                         {nullptr, nullptr, 0, nullptr}};
+PyMethodDef methods[] = {
+    {"_set_requires_grad", set_requires_grad, METH_O, nullptr},
+    {"_leaf", leaf, METH_O, "A leaf of the given levels on the same memory."},
+    {"_constant", constant, METH_NOARGS, "The same elements as a constant of all differentiation."},
+    {"_strong", strong, METH_NOARGS, "A number of a traced call as a Tensor like any other."},
+    {"_watch", watch, METH_O, "The same value, followed by one more differentiation context."},
+    {"_numpy", to_numpy, METH_O, "A NumPy view; the argument says whether it may be written to."},
+    {"item", item, METH_NOARGS, "The only element as a Python bool, int or float."},
+    {"_shares_memory", shares_memory, METH_O, nullptr},
+    {nullptr, nullptr, 0, nullptr}};
 
 PyMemberDef members[] = {{"__weaklistoffset__", T_PYSSIZET, offsetof(TensorObject, weakrefs), READONLY, nullptr},
                          {nullptr, 0, 0, 0, nullptr}};
