@@ -446,8 +446,8 @@ py::list kept_memory(py::list equations) {
       }
       for (std::size_t i = 0; eq->levels && i < eq->inputs.size(); ++i)
         if ((eq->primitive->saved_inputs >> (i < 63 ? i : 63)) & 1 && eq->inputs[i].source)
-          saved.append(py::make_tuple(key(root_of(eq->inputs[i]), static_cast<std::size_t>(eq->inputs[i].index)),
-                                      memory_of[i]));
+          saved.append(
+              py::make_tuple(key(root_of(eq->inputs[i]), static_cast<std::size_t>(eq->inputs[i].index)), memory_of[i]));
     }
     all.append(py::make_tuple(saved, made));
   }

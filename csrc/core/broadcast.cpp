@@ -9,6 +9,12 @@ namespace {
 // Copies n items, `step` bytes apart, one after another.
 template <class T>
 void copy_row(const std::byte* from, std::int64_t step, std::int64_t n, std::byte* to) {
+  if (step == 0) {
+    T value;
+    std::memcpy(&value, from, sizeof value);
+    for (std::int64_t i = 0; i < n; ++i) std::memcpy(to + i * std::int64_t{sizeof(T)}, &value, sizeof value);
+    return;
+  }
   for (std::int64_t i = 0; i < n; ++i) std::memcpy(to + i * std::int64_t{sizeof(T)}, from + i * step, sizeof(T));
 }
 void copy_row(std::int64_t item, const std::byte* from, std::int64_t step, std::int64_t n, std::byte* to) {

@@ -215,10 +215,10 @@ struct Clip {
 };
 struct Where {
   template <class T>
-  ALICE_HD T operator()(bool condition, T x, T y) const {
+  ALICE_HD T operator()(std::uint8_t condition, T x, T y) const {  // 0 or 1; gcc does not vectorise loads of bools
     using U = std::conditional_t<sizeof(T) == 8, std::uint64_t,
                                  std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint8_t>>;
-    const U mask = static_cast<U>(U{0} - static_cast<U>(condition));  // bitwise: gcc vectorises no select by a byte
+    const U mask = static_cast<U>(U{0} - static_cast<U>(condition));  // nor a select by a byte
     const U chosen = static_cast<U>((__builtin_bit_cast(U, x) & mask) | (__builtin_bit_cast(U, y) & ~mask));
     return __builtin_bit_cast(T, chosen);
   }

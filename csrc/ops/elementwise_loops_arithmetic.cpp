@@ -40,10 +40,10 @@ constexpr ElementwiseRow kRows[] = {
      Inputs::Where,
      ElementwiseResult::Same,
      0.25f,
-     {loop<Where, bool, bool, bool, bool>, loop<Where, std::uint8_t, bool, std::uint8_t, std::uint8_t>,
-      loop<Where, std::int32_t, bool, std::int32_t, std::int32_t>,
-      loop<Where, std::int64_t, bool, std::int64_t, std::int64_t>, loop<Where, float, bool, float, float>,
-      loop<Where, double, bool, double, double>}},
+     {loop<Where, bool, std::uint8_t, bool, bool>, loop<Where, std::uint8_t, std::uint8_t, std::uint8_t, std::uint8_t>,
+      loop<Where, std::int32_t, std::uint8_t, std::int32_t, std::int32_t>,
+      loop<Where, std::int64_t, std::uint8_t, std::int64_t, std::int64_t>,
+      loop<Where, float, std::uint8_t, float, float>, loop<Where, double, std::uint8_t, double, double>}},
 };
 
 // The second functor after the first, whose result is its operand number At.
