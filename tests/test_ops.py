@@ -236,6 +236,7 @@ def test_thread_count_changes_no_bit(case: OpCase) -> None:
 #: Kernels that no row can name: they are reached through an interface of their own, with tests of their own.
 ELSEWHERE = {
     "identity": "test_engine.py",
+    "remat": "test_checkpoint.py",
     "sgd": "test_optim.py",
     "cross_entropy_value_and_vjp": "test_compile.py",
 }

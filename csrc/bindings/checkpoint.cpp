@@ -81,7 +81,7 @@ class FirstRun : public Watcher {
         return as_tensor(entry.first.ptr())->array.storage().get() == t->array.storage().get();
       };
       if (std::any_of(segment_.before_.begin(), segment_.before_.end(), known)) continue;
-      TensorObject* now = Watcher::operand(t);
+      TensorObject* now = Watcher::value(t);
       segment_.before_.emplace_back(borrowed(t), now == t ? copied(t) : borrowed(now));
     }
     return Watcher::update(kernel, inputs, attributes, targets);
@@ -108,7 +108,7 @@ class NextRun : public Watcher {
     for (const auto& [t, value] : segment.before_) current_[storage_of(t)] = {t, value};
   }
 
-  TensorObject* operand(TensorObject* t) override {
+  TensorObject* value(TensorObject* t) override {
     if (auto found = current_.find(t->array.storage().get()); found != current_.end() && found->first) {
       const auto& [target, value] = found->second;
       const Array &a = t->array, &b = as_tensor(target.ptr())->array;
@@ -117,7 +117,7 @@ class NextRun : public Watcher {
              b.shape(), "; take the part outside, or change it outside");
       return rematerialised(as_tensor(value.ptr()));
     }
-    t = Watcher::operand(t);
+    t = Watcher::value(t);
     const StorageRef& storage = t->array.storage();
     if (storage && storage->changed > segment_.began_ && storage->changed <= began_)
       fail(ErrorKind::Gradient, "checkpoint: a Tensor that the function reads, shape ", t->array.shape(), ", ",
@@ -280,16 +280,6 @@ Repeat Segment::repeat() const {
 
 namespace {
 
-// Where a value came from, whatever it was read through.
-PyObject* first_source(PyObject* source) {
-  auto* eq = as_equation(source);
-  while (eq && eq->primitive == operator_primitive(kRemat)) {
-    source = eq->inputs[0].source;
-    eq = as_equation(source);
-  }
-  return source;
-}
-
 [[noreturn]] void differs(const EquationObject* eq, const char* what) {
   fail(ErrorKind::Gradient, "checkpoint: the function must do the same whenever it runs; ", eq->primitive->kernel->name,
        ", op ", eq->place + 1, ", has other ", what, " now than in the first run");
@@ -306,13 +296,15 @@ void check_same(const EquationObject* eq, const EquationObject* twin, const Repe
   for (std::size_t i = 0; i < eq->inputs.size(); ++i) {
     const Saved &a = eq->inputs[i], &b = twin->inputs[i];
     if (!(a.array.shape() == b.array.shape()) || a.array.dtype() != b.array.dtype()) differs(eq, "operands");
-    if (!a.tracked || !(a.levels & active)) continue;
+    const bool followed = a.tracked && (a.levels & active);
+    if (followed != (b.tracked && (b.levels & active))) differs(eq, "operands");
+    if (!followed) continue;
     const auto* source = as_equation(a.source);
     if (source && source->segment == eq->segment) {
       const auto place = static_cast<std::size_t>(source->place);
       const bool passed = place >= repeat.equations.size() || !repeat.equations[place];
       if (a.index != b.index || (!passed && repeat.equations[place].ptr() != b.source)) differs(eq, "operands");
-    } else if (first_source(a.source) != first_source(b.source)) {
+    } else if (a.source != b.source || a.index != b.index) {
       differs(eq, "operands");
     }
   }
@@ -320,47 +312,48 @@ void check_same(const EquationObject* eq, const EquationObject* twin, const Repe
 
 }  // namespace
 
-Repeat& Repeats::run_of(PyObject* segment) {
-  auto found = runs_.find(segment);
-  if (found != runs_.end()) return found->second.second;
+// The run of a segment, which may lie within those of `outer`; all other runs are over.
+Repeat& Repeats::run_again(PyObject* segment, const std::vector<PyObject*>& outer) {
   py::object held = py::reinterpret_borrow<py::object>(segment);
+  std::erase_if(runs_, [&](const auto& run) { return std::find(outer.begin(), outer.end(), run.first) == outer.end(); });
   Repeat repeat = segment_of(segment).repeat();
   return runs_.emplace(segment, std::pair{std::move(held), std::move(repeat)}).first->second.second;
-}
-
-// A run that still has the twin of the equation, which belongs to its segment.
-Repeat& Repeats::run_with(const EquationObject* eq) {
-  const auto place = static_cast<std::size_t>(eq->place);
-  Repeat& repeat = run_of(eq->segment);
-  if (place < repeat.equations.size() && repeat.equations[place]) return repeat;
-  runs_.erase(eq->segment);
-  return run_of(eq->segment);
 }
 
 py::object Repeats::twin(EquationObject* eq) {
   py::object now = py::reinterpret_borrow<py::object>(reinterpret_cast<PyObject*>(eq));
   if (!reads_data(eq)) return now;
-  while (as_equation(now.ptr())->segment) {
+  std::vector<PyObject*> segments;
+  while (PyObject* segment = as_equation(now.ptr())->segment) {
     const EquationObject* before = as_equation(now.ptr());
-    const Repeat& repeat = run_with(before);
-    py::object next = repeat.equations[static_cast<std::size_t>(before->place)];
-    check_same(before, as_equation(next.ptr()), repeat, segment_of(before->segment).active_);
+    const auto place = static_cast<std::size_t>(before->place);
+    auto found = runs_.find(segment);
+    const bool there = found != runs_.end() && place < found->second.second.equations.size() &&
+                       found->second.second.equations[place];
+    const Repeat& repeat = there ? found->second.second : run_again(segment, segments);
+    py::object next = repeat.equations[place];
+    check_same(before, as_equation(next.ptr()), repeat, segment_of(segment).active_);
+    segments.push_back(segment);
     now = std::move(next);
   }
   const auto& inputs = as_equation(now.ptr())->inputs;
   const bool complete = std::none_of(inputs.begin(), inputs.end(), [](const Saved& s) { return s.again; });
-  return complete ? now : completed(as_equation(now.ptr()));
+  return complete ? now : completed(as_equation(now.ptr()), segments);
 }
 
 // The same equation with the results of checkpointed calls that it did not keep.
-py::object Repeats::completed(const EquationObject* eq) {
+py::object Repeats::completed(const EquationObject* eq, const std::vector<PyObject*>& outer) {
   std::vector<Saved> inputs;
   std::vector<py::object> results;
   for (const Saved& s : eq->inputs) {
     Saved copy = s;
     if (s.again) {
       const auto* source = as_equation(s.source);
-      results.push_back(run_with(source).results.at({source->place, s.index}));
+      const std::pair place{source->place, s.index};
+      auto found = runs_.find(source->segment);
+      const bool there = found != runs_.end() && found->second.second.results.count(place);
+      Repeat& repeat = there ? found->second.second : run_again(source->segment, outer);
+      results.push_back(repeat.results.at(place));
       TensorObject* t = as_tensor(results.back().ptr());
       copy.array = t->array;
       copy.version = t->array.storage() ? t->array.storage()->version : 0;

@@ -166,11 +166,14 @@ py::tuple saved_inputs(EquationObject* eq, const EquationObject* data) {
   py::tuple out(eq->inputs.size());
   for (std::size_t i = 0; i < eq->inputs.size(); ++i) {
     const Saved &s = eq->inputs[i], &d = data->inputs[i];
-    check_version(eq, d.array, d.version, "input", i);
     const bool produced = s.source && Py_TYPE(s.source) == equation_type;
     // A leaf whose data the rules may read is handed out itself; so is one that has none, or its value would be lost.
     const bool read = (eq->primitive->saved_inputs >> (i < 63 ? i : 63)) & 1;
     const bool itself = s.source && !produced && (read || as_tensor(s.source)->array.is_abstract());
+    if (itself && data != eq)
+      check_version(eq, as_tensor(s.source)->array, s.version, "input", i);
+    else
+      check_version(eq, d.array, d.version, "input", i);
     PyObject* t =
         itself ? Py_NewRef(s.source) : make_tensor(d.array, produced ? self_of(s.source) : nullptr, s.index, s.levels);
     if (!itself) as_tensor(t)->tangents = d.tangents ? Py_NewRef(d.tangents) : nullptr;

@@ -59,7 +59,7 @@ void update(const std::string& name, py::sequence inputs, py::sequence attribute
   std::vector<Array> in, out, results(py::len(outputs));
   for (py::handle h : inputs) {
     sources.push_back(checked_tensor(h));
-    if (state.watcher) sources.back() = state.watcher->operand(sources.back());
+    if (state.watcher) sources.back() = state.watcher->value(sources.back());
     if (!state.session) check_readable(sources.back(), kernel->name);
     in.push_back(state.session ? sources.back()->array.hidden() : sources.back()->array);
   }
