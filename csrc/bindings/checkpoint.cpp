@@ -254,7 +254,7 @@ py::object Segment::run_last(PyObject* self, py::object function, py::tuple args
         return t->producer == source && t->index == s.index;
       });
       if (!is_leaf) continue;
-      s.again = true;
+      s.again = Py_NewRef(self);
       s.array = s.array.shape_only();
       Py_CLEAR(s.tangents);
       const std::pair<std::int32_t, std::int32_t> place{source->place, s.index};
@@ -300,6 +300,7 @@ void check_same(const EquationObject* eq, const EquationObject* twin, const Repe
     if (followed != (b.tracked && (b.levels & active))) differs(eq, "operands");
     if (!followed) continue;
     const auto* source = as_equation(a.source);
+    if (source && source->released) continue;  // nobody asks for its adjoint any more
     if (source && source->segment == eq->segment) {
       const auto place = static_cast<std::size_t>(source->place);
       const bool passed = place >= repeat.equations.size() || !repeat.equations[place];
@@ -350,14 +351,15 @@ py::object Repeats::completed(const EquationObject* eq, const std::vector<PyObje
     if (s.again) {
       const auto* source = as_equation(s.source);
       const std::pair place{source->place, s.index};
-      auto found = runs_.find(source->segment);
+      auto found = runs_.find(s.again);
       const bool there = found != runs_.end() && found->second.second.results.count(place);
-      Repeat& repeat = there ? found->second.second : run_again(source->segment, outer);
+      Repeat& repeat = there ? found->second.second : run_again(s.again, outer);
       results.push_back(repeat.results.at(place));
       TensorObject* t = as_tensor(results.back().ptr());
       copy.array = t->array;
       copy.version = t->array.storage() ? t->array.storage()->version : 0;
       copy.tangents = t->tangents;
+      copy.again = nullptr;
       copy.origin = root_of(t);
     }
     inputs.push_back(std::move(copy));
@@ -416,8 +418,12 @@ py::list kept_memory(py::list equations) {
     if (eq->changed.empty()) {
       std::vector<Array> in, out(eq->outputs.size());
       std::vector<int> memory_of;
+      std::vector<std::pair<PyObject*, std::int32_t>> names;
       for (const Saved& s : eq->inputs) {
-        auto found = values.find({root_of(s), s.index});
+        PyObject* root = root_of(s);
+        const bool leaf = root && !as_equation(root);
+        names.emplace_back(leaf ? root_of(as_tensor(root)) : root, leaf ? as_tensor(root)->index : s.index);
+        auto found = values.find(names.back());
         in.push_back(found == values.end() ? placed(s.array) : found->second.array);
         memory_of.push_back(found == values.end() ? -1 : found->second.memory);
       }
@@ -438,9 +444,8 @@ py::list kept_memory(py::list equations) {
         if (eq->levels && eq->primitive->saves_output) saved.append(py::make_tuple(key(h.ptr(), i), memory));
       }
       for (std::size_t i = 0; eq->levels && i < eq->inputs.size(); ++i)
-        if ((eq->primitive->saved_inputs >> (i < 63 ? i : 63)) & 1 && eq->inputs[i].source)
-          saved.append(py::make_tuple(key(root_of(eq->inputs[i]), static_cast<std::size_t>(eq->inputs[i].index)),
-                                      memory_of[i]));
+        if ((eq->primitive->saved_inputs >> (i < 63 ? i : 63)) & 1 && names[i].first)
+          saved.append(py::make_tuple(key(names[i].first, static_cast<std::size_t>(names[i].second)), memory_of[i]));
     }
     all.append(py::make_tuple(saved, made));
   }

@@ -67,7 +67,7 @@ struct Saved {
   PyObject* source;    // owned: the producing Equation, the leaf Tensor, or null for a constant
   PyObject* tangents;  // owned: of the Tensor, or null
   PyObject* origin;    // owned: the Equation that a program takes the value from, if it is another one; or null
-  bool again;          // the data is not here: the source belongs to a checkpointed call that computes it again
+  PyObject* again;     // owned: the checkpointed call that computes the data again, which is not here; or null
 };
 
 struct EquationObject {

@@ -21,6 +21,7 @@ void equation_dealloc(PyObject* o) {
     if (s.source) pending.push_back(s.source);
     if (s.tangents) pending.push_back(s.tangents);
     if (s.origin) pending.push_back(s.origin);
+    if (s.again) pending.push_back(s.again);
   }
   if (eq->segment) pending.push_back(eq->segment);
   for (PyObject* t : eq->changed) pending.push_back(t);
@@ -208,7 +209,10 @@ void drop_saved(EquationObject* eq) {
 
 void release_saved(EquationObject* eq) {
   eq->released = true;
-  for (Saved& s : eq->inputs) s.array = s.array.shape_only();
+  for (Saved& s : eq->inputs) {
+    s.array = s.array.shape_only();
+    Py_CLEAR(s.again);
+  }
   for (Array& a : eq->outputs) a = a.shape_only();
   Py_CLEAR(eq->segment);
 }

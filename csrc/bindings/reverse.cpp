@@ -212,7 +212,7 @@ py::list reverse(py::sequence outputs, py::sequence cotangents, py::object targe
     py::object g = take_cotangents(adjoints, eq, wanted);
     if (!g) continue;
     pull_back(adjoints, eq, std::move(g), repeats);
-    if (release) release_saved(eq);
+    if (release && !(eq->levels & thread_state().active)) release_saved(eq);
   }
 
   py::list result;

@@ -144,7 +144,7 @@ class Pullback:
         self._arguments = arguments
         self.targets = targets
 
-    def __call__(self, cotangent: Any) -> tuple[Any, ...]:
+    def __call__(self, cotangent: Any, last: bool = False) -> tuple[Any, ...]:
         given = list(tree.leaves(cotangent))
         if len(given) != len(self.outputs):
             raise ShapeError(
@@ -154,7 +154,7 @@ class Pullback:
         cts = [asarray(c, dtype=y.dtype) for c, y in zip(given, self.outputs, strict=True)]
         for y, ct in zip(self.outputs, cts, strict=True):
             _check_cotangent("vjp", y, ct)
-        found = _core.reverse(self.outputs, cts, self.targets, False)
+        found = _core.reverse(self.outputs, cts, self.targets, last)
         filled = (creation.zeros_like(t) if g is None else g for g, t in zip(found, self.targets, strict=True))
         return tuple(tree.rebuild(argument, filled) for argument in self._arguments)
 
@@ -298,7 +298,7 @@ def _value_and_grad(
             )
         if y.dtype.kind != "f":
             raise DTypeError(f"{name}: the function must return a floating value; got {y.dtype.name}")
-        gradients = pullback(creation.ones_like(y))
+        gradients = pullback(creation.ones_like(y), last=True)
         value = outside(y)
         return (value, aux) if has_aux else value, gradients[0] if isinstance(argnums, int) else gradients
 
