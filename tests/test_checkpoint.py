@@ -143,29 +143,71 @@ def test_backward_through_a_gradient(loss: Function, block: Function) -> None:
     assert gradients[0] == gradients[1]
 
 
-def polynomial(x: ac.Tensor) -> ac.Tensor:
-    return ac.reshape(x.T, (5, 7)) * x
+@blocks
+@shapes
+def test_forward_mode(loss: Function, block: Function) -> None:
+    """Tangents of the second run are those of the first, even if their context has ended before it."""
+
+    def along(wrap: Function) -> Any:
+        return ac.linearize(loss(wrap, block), X)[1](X[::-1])
+
+    def over_reverse(wrap: Function) -> Any:
+        return ac.jvp(ac.grad(loss(wrap, block)), [X], [X[::-1]])
+
+    def under_reverse(wrap: Function) -> Any:
+        return ac.grad(lambda x: ac.sum(ac.jvp(loss(wrap, block), [x], [X[::-1]])[1]))(X)
+
+    for transformed in (along, over_reverse, under_reverse):
+        assert bits(transformed(ac.checkpoint)) == bits(transformed(plain))
 
 
-def test_forward_over_reverse_and_along_the_graph(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, rule in {
-        "multiply": (lambda t, ans, x, y: t * y, lambda t, ans, x, y: x * t),
-        "sum": (lambda t, ans, x, axes, keep: ac.sum(t),),
-    }.items():
-        p = ac.primitives()[name]
-        if p.jvp_rules is None and p.jvp_joint is None:
-            monkeypatch.setattr(p, "jvp_rules", rule)
+def test_forward_mode_between_two_reverse_ones() -> None:
+    """Here sums may be taken in another order."""
 
-    def f(wrap: Function) -> Function:
-        return lambda x: ac.sum(wrap(polynomial)(wrap(polynomial)(x)) * x)
+    def mixed(wrap: Function) -> ac.Tensor:
+        return ac.grad(lambda x: ac.sum(ac.jvp(ac.grad(twice(wrap, dense)), [x], [x])[1]))(X)
 
-    assert bits(ac.linearize(f(ac.checkpoint), X)[1](X)) == bits(ac.linearize(f(plain), X)[1](X))
-    assert bits(ac.jvp(f(ac.checkpoint), [X], [X])) == bits(ac.jvp(f(plain), [X], [X]))
+    np.testing.assert_allclose(mixed(ac.checkpoint).numpy(), mixed(plain).numpy(), rtol=1e-12)
 
-    def outer(wrap: Function) -> Function:  # the context of the tangents has ended when the function runs again
-        return ac.grad(lambda x: ac.sum(ac.jvp(f(wrap), [x], [x])[1]))
 
-    assert bits(outer(ac.checkpoint)(X)) == bits(outer(plain)(X))
+@ac.custom_vjp
+def clipped(x: ac.Tensor) -> ac.Tensor:
+    return ac.sin(x) * x
+
+
+clipped.defvjp(lambda x: (ac.sin(x) * x, ac.cos(x)), lambda c, g: (ac.clip(g, -0.5, 0.5) * c,))
+
+
+@ac.custom_jvp
+def doubled(x: ac.Tensor) -> ac.Tensor:
+    return ac.exp(x)
+
+
+doubled.defjvp(lambda primals, tangents: (doubled(*primals), 2.0 * tangents[0] * ac.tanh(primals[0])))
+
+
+@shapes
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("custom", [clipped, doubled])
+def test_rules_of_ones_own(loss: Function, compiled: bool, custom: Function) -> None:
+    def block(x: ac.Tensor) -> ac.Tensor:
+        return ac.tanh(custom(ac.tanh(x)) * x)
+
+    first, want = ac.value_and_grad(loss(ac.checkpoint, block)), ac.value_and_grad(loss(plain, block))
+    assert bits((ac.compile(first) if compiled else first)(X)) == bits(want(X))
+
+    def second(wrap: Function) -> Function:
+        return ac.grad(lambda x: ac.sum(ac.grad(loss(wrap, block))(x) ** 2))
+
+    assert bits((ac.compile(second(ac.checkpoint)) if compiled else second(ac.checkpoint))(X)) == bits(second(plain)(X))
+    assert bits(ac.checkpoint_sequential([block] * 4, memory_budget=10_000)(X)) == bits(_chain(block, 4, X))
+
+
+def test_trace_shows_the_second_run() -> None:
+    t = ac.trace(ac.grad(lambda x: ac.sum(ac.checkpoint(lambda x: ac.sin(ac.exp(x)))(x))))(X)
+    names = [eq.primitive.name for eq in t.equations]
+    assert names.count("exp") == 2
+    assert names.count("sin") == 2
 
 
 def test_nested_arguments_and_results() -> None:
@@ -235,11 +277,28 @@ def test_without_anybody_who_differentiates_the_function_just_runs() -> None:
     assert ac.checkpoint(dense).__name__ == "dense"
 
 
-def test_vectorised() -> None:
-    def f(wrap: Function) -> Function:
-        return ac.grad(lambda x: ac.sum(wrap(lambda x: ac.reshape(x.T, (7,))[::-1])(x)))
+@shapes
+def test_vectorised(loss: Function) -> None:
+    """Inside of vmap the second run is a part of what runs for the batch."""
+    x = data(4, 5, 7)
+    inside = [ac.vmap(ac.grad(loss(wrap, dense)))(x) for wrap in (ac.checkpoint, plain)]
+    outside = [
+        ac.grad(lambda x, wrap=wrap: ac.sum(ac.vmap(loss(wrap, dense))(x)))(x) for wrap in (ac.checkpoint, plain)
+    ]
+    assert bits(inside[0]) == bits(inside[1])
+    assert bits(outside[0]) == bits(outside[1])
 
-    assert bits(ac.vmap(f(ac.checkpoint))(X)) == bits(ac.vmap(f(plain))(X))
+
+@pytest.mark.parametrize("loss", [twice, inside_out])
+def test_jacobians(loss: Function) -> None:
+    """Pull-backs that run for a batch of cotangents, and gradients through them."""
+
+    def small(x: ac.Tensor) -> ac.Tensor:
+        return ac.tanh(x) * ac.sin(x)
+
+    for f in (ac.hessian, ac.jacrev, lambda f: ac.grad(lambda x: ac.sum(ac.hessian(f)(x) ** 2))):
+        first, want = f(loss(ac.checkpoint, small))(X[:2, :3]), f(loss(plain, small))(X[:2, :3])
+        np.testing.assert_allclose(first.numpy(), want.numpy(), rtol=1e-12)
 
 
 # Programs with these inside cannot be checkpointed, and say so.
@@ -766,6 +825,8 @@ def test_the_second_run_reads_the_same_memory_as_another_value() -> None:
     """The op behind compiled checkpoints is the identity, but its results are equal to nothing."""
     remat = ac.primitives()["remat"]
     assert remat(X)._shares_memory(X)
+    assert bits(ac.grad(lambda x: ac.sum(remat(x) ** 2))(X)) == bits(2 * X)
+    assert bits(ac.jvp(remat, [X], [X[::-1]])) == bits((X, X[::-1]))
     assert bits(ac.vmap(remat)(X)) == bits(X)
     program = ac.compile(lambda x: (ac.sin(x), ac.sin(remat(x)), ac.sin(remat(x)))).program(X)
     assert sum(call.count("sin(") for i in program.instructions for call in i.calls) == 3

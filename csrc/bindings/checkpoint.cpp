@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "forward.h"
+#include "joint.h"
 
 namespace alice {
 namespace {
@@ -280,6 +281,12 @@ Repeat Segment::repeat() const {
 
 namespace {
 
+// What made a value, whether the equation is named or, in a trace that it is outside of, a Tensor.
+PyObject* maker_of(PyObject* source) {
+  if (!source || as_equation(source) || !as_tensor(source)->producer) return source;
+  return reinterpret_cast<PyObject*>(as_tensor(source)->producer);
+}
+
 [[noreturn]] void differs(const EquationObject* eq, const char* what) {
   fail(ErrorKind::Gradient, "checkpoint: the function must do the same whenever it runs; ", eq->primitive->kernel->name,
        ", op ", eq->place + 1, ", has other ", what, " now than in the first run");
@@ -299,13 +306,13 @@ void check_same(const EquationObject* eq, const EquationObject* twin, const Repe
     const bool followed = a.tracked && (a.levels & active);
     if (followed != (b.tracked && (b.levels & active))) differs(eq, "operands");
     if (!followed) continue;
-    const auto* source = as_equation(a.source);
+    const auto* source = as_equation(maker_of(a.source));
     if (source && source->released) continue;  // nobody asks for its adjoint any more
     if (source && source->segment == eq->segment) {
       const auto place = static_cast<std::size_t>(source->place);
       const bool passed = place >= repeat.equations.size() || !repeat.equations[place];
       if (a.index != b.index || (!passed && repeat.equations[place].ptr() != b.source)) differs(eq, "operands");
-    } else if (a.source != b.source || a.index != b.index) {
+    } else if (maker_of(a.source) != maker_of(b.source) || a.index != b.index) {
       differs(eq, "operands");
     }
   }
@@ -316,7 +323,8 @@ void check_same(const EquationObject* eq, const EquationObject* twin, const Repe
 // The run of a segment, which may lie within those of `outer`; all other runs are over.
 Repeat& Repeats::run_again(PyObject* segment, const std::vector<PyObject*>& outer) {
   py::object held = py::reinterpret_borrow<py::object>(segment);
-  std::erase_if(runs_, [&](const auto& run) { return std::find(outer.begin(), outer.end(), run.first) == outer.end(); });
+  std::erase_if(runs_,
+                [&](const auto& run) { return std::find(outer.begin(), outer.end(), run.first) == outer.end(); });
   Repeat repeat = segment_of(segment).repeat();
   return runs_.emplace(segment, std::pair{std::move(held), std::move(repeat)}).first->second.second;
 }
@@ -329,8 +337,8 @@ py::object Repeats::twin(EquationObject* eq) {
     const EquationObject* before = as_equation(now.ptr());
     const auto place = static_cast<std::size_t>(before->place);
     auto found = runs_.find(segment);
-    const bool there = found != runs_.end() && place < found->second.second.equations.size() &&
-                       found->second.second.equations[place];
+    const bool there =
+        found != runs_.end() && place < found->second.second.equations.size() && found->second.second.equations[place];
     const Repeat& repeat = there ? found->second.second : run_again(segment, segments);
     py::object next = repeat.equations[place];
     check_same(before, as_equation(next.ptr()), repeat, segment_of(segment).active_);
@@ -427,17 +435,22 @@ py::list kept_memory(py::list equations) {
         in.push_back(found == values.end() ? placed(s.array) : found->second.array);
         memory_of.push_back(found == values.end() ? -1 : found->second.memory);
       }
-      std::vector<Attr> attrs;
-      for (Py_ssize_t i = 0; eq->attributes && i < PyTuple_GET_SIZE(eq->attributes); ++i)
-        attrs.push_back(parse_attr(eq->primitive->kernel->name, PyTuple_GET_ITEM(eq->attributes, i)));
-      Call call{*eq->primitive->kernel, in, out, attrs};
-      call.kernel.infer(call);
+      const bool joint = eq->primitive->kernel == &joint_kernel();  // passes operands on
+      if (joint) {
+        std::copy_n(in.begin(), out.size(), out.begin());
+      } else {
+        std::vector<Attr> attrs;
+        for (Py_ssize_t i = 0; eq->attributes && i < PyTuple_GET_SIZE(eq->attributes); ++i)
+          attrs.push_back(parse_attr(eq->primitive->kernel->name, PyTuple_GET_ITEM(eq->attributes, i)));
+        Call call{*eq->primitive->kernel, in, out, attrs};
+        call.kernel.infer(call);
+      }
       const auto key = [](PyObject* source, std::size_t i) {
         return py::reinterpret_steal<py::object>(value_key(source, static_cast<int>(i)));
       };
       for (std::size_t i = 0; i < out.size(); ++i) {
         const bool is_new = out[i].is_abstract();
-        const int memory = is_new ? memories++ : memory_of[0];
+        const int memory = is_new ? memories++ : memory_of[joint ? i : 0];
         values[{h.ptr(), static_cast<std::int32_t>(i)}] = {is_new ? placed(out[i]) : out[i], memory};
         const auto bytes = is_new ? out[i].numel() * static_cast<std::int64_t>(itemsize(out[i].dtype())) : 0;
         made.append(py::make_tuple(key(h.ptr(), i), memory, bytes));

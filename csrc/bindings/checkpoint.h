@@ -30,9 +30,7 @@ class Watcher {
   void note_all(EquationObject* eq, py::handle result) {
     for (Watcher* w = this; w; w = w->outer_) w->note(eq, result);
   }
-  bool repeats_any() const {
-    return repeats() || (outer_ && outer_->repeats_any());
-  }
+  bool repeats_any() const { return repeats() || (outer_ && outer_->repeats_any()); }
 
   // Where an op that is given `t` takes the elements from; borrowed. For differentiation its operand is `t`.
   virtual TensorObject* value(TensorObject* t) { return outer_ ? outer_->value(t) : t; }
@@ -51,7 +49,7 @@ class Watcher {
 
 // What one repeated run has left.
 struct Repeat {
-  std::vector<py::object> equations;                             // by place; null once they are done with
+  std::vector<py::object> equations;                                    // by place; null once they are done with
   std::map<std::pair<std::int32_t, std::int32_t>, py::object> results;  // by place and index: Tensors
 };
 
@@ -81,8 +79,8 @@ class Segment {
   int depth_;
   std::vector<std::shared_ptr<ForwardContext>> forward_;
 
-  std::uint64_t began_;                                   // Storage::clock
-  std::vector<const Kernel*> steps_;                      // of the equations, by place
+  std::uint64_t began_;                                    // Storage::clock
+  std::vector<const Kernel*> steps_;                       // of the equations, by place
   std::vector<std::pair<py::object, py::object>> before_;  // Tensors that the function changed: what they were before
   std::vector<std::pair<std::int32_t, std::int32_t>> wanted_;  // results, by place and index, that others have not kept
 };

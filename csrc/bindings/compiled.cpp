@@ -274,7 +274,8 @@ void read(CompiledObject* self, Arguments& arguments, PyObject* const* args, Py_
   }
 }
 
-bool traced(const ThreadState& state) { return state.session || state.recorder || state.watcher; }
+// Somebody wants to see every op.
+bool traced(const ThreadState& state) { return state.session || state.recorder || state.checker || state.watcher; }
 
 PyObject* call(CompiledObject* self, PyObject* const* args, std::size_t nargsf, PyObject* names) {
   const Py_ssize_t n = PyVectorcall_NARGS(nargsf);

@@ -25,6 +25,7 @@ namespace py = pybind11;
 constexpr double kReleaseLockNanoseconds = 20000;  // from here on other Python threads may run meanwhile
 
 struct EquationObject;
+struct Record;  // record.h
 
 struct TensorObject {
   PyObject_HEAD
@@ -76,7 +77,9 @@ struct EquationObject {
   PyObject* attributes;  // tuple, or null for none
   std::uint64_t sequence;
   std::uint32_t levels;
-  bool released;  // saved arrays were given back
+  bool released;       // saved arrays were given back
+  bool muted;          // ran inside no_grad()
+  bool from_trace;     // made while a function was being traced
   PyObject* segment;   // owned: the checkpointed call that computes the saved arrays again, see checkpoint.h; or null
   std::int32_t place;  // the number of this equation in that call
   std::vector<Saved> inputs;
@@ -84,6 +87,7 @@ struct EquationObject {
   std::vector<Array> outputs;      // without memory unless a rule reads them
   std::vector<std::uint32_t> output_versions;
   std::vector<PyObject*> output_tangents;  // owned: of the results, null for none; empty if no rule wants them
+  std::shared_ptr<Record> record;          // for readers of the trace; usually null
 };
 
 struct Session;         // session.h
@@ -94,10 +98,13 @@ class Watcher;          // checkpoint.h
 struct ThreadState {
   std::uint32_t active = 1;  // bit 0 is the context of backward(); bit k is the k-th nested grad or vjp
   int depth = 0;
-  PyObject* recorder = nullptr;  // list to which every equation is appended
-  Session* session = nullptr;    // a function is being compiled: nothing is computed, everything is written down
+  PyObject* recorder = nullptr;       // list to which every equation is appended
+  Session* session = nullptr;         // a function is being traced: nothing is computed, everything is written down
+  PyObject* checker = nullptr;        // is shown every executed call
+  EquationObject* rule_of = nullptr;  // the equation whose gradient rules run
+  bool accumulating = false;          // contributions to an adjoint are added up
   std::vector<std::shared_ptr<ForwardContext>> forward;  // the outermost first
-  Watcher* watcher = nullptr;  // of the innermost checkpointed call that is running
+  Watcher* watcher = nullptr;                            // of the innermost checkpointed call that is running
 };
 ThreadState& thread_state();
 
@@ -141,6 +148,10 @@ inline PyObject* root_of(const Saved& s) { return s.origin ? s.origin : s.source
 
 // A number of a traced call as a Tensor like any other, of the dtype that Python computes in. New reference.
 PyObject* strengthened(TensorObject* t);
+
+// A handle on the value of that root, as the contexts outside of a trace follow it: the leaf itself, or a Tensor made
+// of the description. New reference.
+PyObject* value_handle(PyObject* root, int index, const Array& array, std::uint32_t levels);
 
 // An object that names a value: the equation of a single result, the pair (equation, index) of several, the address
 // of a leaf. New reference.

@@ -1,7 +1,7 @@
 // Equation: one call of a primitive as reverse mode, the printed trace and the compiler see it.
 #include <new>
 
-#include "engine.h"
+#include "record.h"
 
 namespace alice {
 
@@ -34,6 +34,7 @@ void equation_dealloc(PyObject* o) {
   eq->outputs.~vector();
   eq->output_versions.~vector();
   eq->output_tangents.~vector();
+  eq->record.~shared_ptr();
   PyTypeObject* type = Py_TYPE(o);
   type->tp_free(o);
   Py_DECREF(type);
@@ -90,16 +91,23 @@ PyObject* get_variables(PyObject* o, void*) {
   return out;
 }
 
+PyObject* get_is_muted(PyObject* o, void*) { return PyBool_FromLong(self_of(o)->muted); }
+
+// Names for the results.
+PyObject* get_results(PyObject* o, void*) {
+  const auto n = static_cast<Py_ssize_t>(self_of(o)->outputs.size());
+  PyObject* out = PyTuple_New(n);
+  for (Py_ssize_t i = 0; out && i < n; ++i) PyTuple_SET_ITEM(out, i, value_key(o, static_cast<int>(i)));
+  return out;
+}
+
 // Handles on the values of the inputs, whether their data was saved or not.
 PyObject* get_operands(PyObject* o, void*) {
   auto* eq = self_of(o);
   PyObject* out = PyTuple_New(static_cast<Py_ssize_t>(eq->inputs.size()));
   for (std::size_t i = 0; out && i < eq->inputs.size(); ++i) {
     const Saved& s = eq->inputs[i];
-    const bool leaf = s.source && Py_TYPE(s.source) != equation_type;
-    PyTuple_SET_ITEM(out, static_cast<Py_ssize_t>(i),
-                     leaf ? Py_NewRef(s.source)
-                          : make_tensor(s.array, s.source ? self_of(s.source) : nullptr, s.index, s.levels));
+    PyTuple_SET_ITEM(out, static_cast<Py_ssize_t>(i), value_handle(root_of(s), s.index, s.array, s.levels));
   }
   return out;
 }
@@ -120,6 +128,19 @@ PyObject* get_attributes(PyObject* o, void*) {
   return a ? Py_NewRef(a) : PyTuple_New(0);
 }
 
+PyObject* get_record(PyObject* o, void*) { return py::cast(self_of(o)->record).release().ptr(); }
+
+// Where the inputs come from.
+PyObject* get_sources(PyObject* o, void*) {
+  auto* eq = self_of(o);
+  PyObject* out = PyTuple_New(static_cast<Py_ssize_t>(eq->inputs.size()));
+  for (std::size_t i = 0; out && i < eq->inputs.size(); ++i) {
+    PyObject* source = eq->inputs[i].source;
+    PyTuple_SET_ITEM(out, static_cast<Py_ssize_t>(i), Py_NewRef(source ? source : Py_None));
+  }
+  return out;
+}
+
 // Bytes that this equation alone keeps from being freed cannot be known; these are the bytes it holds on to.
 PyObject* get_saved_bytes(PyObject* o, void*) {
   std::size_t bytes = 0;
@@ -136,10 +157,14 @@ PyGetSetDef getset[] = {
     {"sequence", get_sequence, nullptr, "Equations are numbered in the order of their execution.", nullptr},
     {"inputs", get_inputs, nullptr, "The inputs as Tensors; abstract where no rule reads the data.", nullptr},
     {"outputs", get_outputs, nullptr, "The results as Tensors; abstract where no rule reads the data.", nullptr},
+    {"results", get_results, nullptr, "Keys of the results.", nullptr},
+    {"is_muted", get_is_muted, nullptr, "True if it ran inside no_grad().", nullptr},
     {"operands", get_operands, nullptr, "Handles on the values of the inputs, for who runs the equation again.",
      nullptr},
     {"changed", get_changed, nullptr, "The Tensors that this equation changed in place; usually none.", nullptr},
     {"variables", get_variables, nullptr, "Keys of the inputs, None for anonymous constants.", nullptr},
+    {"sources", get_sources, nullptr, "Per input its Equation, its leaf Tensor, or None for a constant.", nullptr},
+    {"record", get_record, nullptr, "What was written down for readers, None if nobody recorded or debugged.", nullptr},
     {"saved_bytes", get_saved_bytes, nullptr, "Bytes of the values kept for the gradient rules.", nullptr},
     {nullptr, nullptr, nullptr, nullptr, nullptr}};
 
@@ -177,7 +202,10 @@ py::tuple saved_inputs(EquationObject* eq, const EquationObject* data) {
       check_version(eq, d.array, d.version, "input", i);
     PyObject* t =
         itself ? Py_NewRef(s.source) : make_tensor(d.array, produced ? self_of(s.source) : nullptr, s.index, s.levels);
-    if (!itself) as_tensor(t)->tangents = d.tangents ? Py_NewRef(d.tangents) : nullptr;
+    if (!itself) {
+      as_tensor(t)->tangents = d.tangents ? Py_NewRef(d.tangents) : nullptr;
+      as_tensor(t)->from_trace = data->from_trace;
+    }
     if (produced) set_origin(t, root_of(d), self_of(s.source));
     PyTuple_SET_ITEM(out.ptr(), static_cast<Py_ssize_t>(i), t);
   }
@@ -192,6 +220,7 @@ py::tuple saved_outputs(EquationObject* eq, const EquationObject* data) {
     PyObject* t = make_tensor(data->outputs[i], eq, static_cast<int>(i), eq->levels);
     if (!data->output_tangents.empty() && data->output_tangents[i])
       as_tensor(t)->tangents = Py_NewRef(data->output_tangents[i]);
+    as_tensor(t)->from_trace = data->from_trace;
     set_origin(t, reinterpret_cast<PyObject*>(const_cast<EquationObject*>(data)), eq);
     PyTuple_SET_ITEM(out.ptr(), static_cast<Py_ssize_t>(i), t);
   }
@@ -235,6 +264,8 @@ EquationObject* make_equation(PrimitiveObject* primitive, std::vector<Saved> inp
   eq->sequence = counter++;
   eq->levels = levels;
   eq->released = false;
+  eq->from_trace = thread_state().session != nullptr;
+  eq->muted = !(thread_state().active & 1u);
   eq->segment = nullptr;
   eq->place = 0;
   new (&eq->inputs) std::vector<Saved>(std::move(inputs));
@@ -242,12 +273,23 @@ EquationObject* make_equation(PrimitiveObject* primitive, std::vector<Saved> inp
   new (&eq->outputs) std::vector<Array>();
   new (&eq->output_versions) std::vector<std::uint32_t>();
   new (&eq->output_tangents) std::vector<PyObject*>();
+  new (&eq->record) std::shared_ptr<Record>();
   eq->outputs.reserve(outputs.size());
   for (const Array& a : outputs) {
     eq->outputs.push_back(primitive->saves_output ? a : a.shape_only());
     eq->output_versions.push_back(a.storage() ? a.storage()->version : 0);
   }
   return eq;
+}
+
+PyObject* value_handle(PyObject* root, int index, const Array& array, std::uint32_t levels) {
+  while (root && Py_TYPE(root) != equation_type) {
+    PyObject* origin = as_tensor(root)->origin;
+    if (!origin) return Py_NewRef(root);
+    index = as_tensor(root)->index;
+    root = origin;
+  }
+  return make_tensor(array, reinterpret_cast<EquationObject*>(root), index, levels);
 }
 
 PyObject* value_key(PyObject* source, int index) {

@@ -56,8 +56,7 @@ void add(Tangents& sums, const PrimitiveObject* p, py::handle contribution) {
   const auto add_one = [&](py::object& sum, py::handle t) {
     if (t.is_none()) return;
     if (!is_tensor(t.ptr()))
-      fail(ErrorKind::Gradient, p->kernel->name, ": the JVP rule must return Tensors; got ",
-           Py_TYPE(t.ptr())->tp_name);
+      fail(ErrorKind::Gradient, p->kernel->name, ": the JVP rule must return Tensors; got ", Py_TYPE(t.ptr())->tp_name);
     if (!sum) {
       sum = py::reinterpret_borrow<py::object>(t);
       return;
@@ -119,7 +118,8 @@ Tangents push(PrimitiveObject* p, const Arguments& a, std::size_t results) {
     args.insert(args.end(), a.attributes, a.attributes + a.n_attributes);
     add(sums, p, call(p->jvp_joint, args));
   } else {
-    fail(ErrorKind::Gradient, p->kernel->name, ": no JVP rule is defined; use reverse mode (ac.grad, ac.vjp), or "
+    fail(ErrorKind::Gradient, p->kernel->name,
+         ": no JVP rule is defined; use reverse mode (ac.grad, ac.vjp), or "
          "ac.stop_gradient around the call");
   }
   check(p, sums, a.ans);
@@ -151,6 +151,10 @@ TensorObject* result_at(py::handle result, std::size_t i) {
 
 }  // namespace
 
+bool has_tangent(const TensorObject* t, const ForwardContext& context) {
+  return tangent_in(t->tangents, context.id) != nullptr;
+}
+
 void part_equations(ForwardContext& context) {
   for (const py::object& o : context.equations)
     for (PyObject*& tangents : reinterpret_cast<EquationObject*>(o.ptr())->output_tangents)
@@ -163,8 +167,8 @@ void carry_tangents(PrimitiveObject* p, const std::vector<TensorObject*>& inputs
   ThreadState& state = thread_state();
   const std::size_t results =
       PyTuple_Check(result.ptr()) ? static_cast<std::size_t>(PyTuple_GET_SIZE(result.ptr())) : 1;
-  Arguments a{{}, {}, attributes, static_cast<std::size_t>(p->kernel->n_attrs),
-              py::reinterpret_borrow<py::object>(result)};
+  Arguments a{
+      {}, {}, attributes, static_cast<std::size_t>(p->kernel->n_attrs), py::reinterpret_borrow<py::object>(result)};
   for (TensorObject* t : inputs) a.inputs.push_back(reinterpret_cast<PyObject*>(t));
   a.tangents.resize(inputs.size());
   bool saved = false;

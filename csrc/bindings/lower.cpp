@@ -1,7 +1,10 @@
 #include "lower.h"
 
 #include <map>
+#include <set>
 #include <unordered_set>
+
+#include "joint.h"
 
 namespace alice {
 namespace {
@@ -29,11 +32,33 @@ class Lowering {
     made_.reads.push_back(std::move(slot));
   }
 
+  // Only what the results, updates and gradients need: gradient rules may leave equations behind that nobody reads.
+  void add_needed(const py::list& equations, const std::vector<TensorObject*>& results) {
+    std::set<std::pair<PyObject*, int>> needed;
+    for (TensorObject* t : results) needed.insert({root_of(t), t->index});
+    std::vector<const EquationObject*> kept;
+    for (Py_ssize_t k = PyList_GET_SIZE(equations.ptr()) - 1; k >= 0; --k) {
+      const auto* eq = reinterpret_cast<const EquationObject*>(PyList_GET_ITEM(equations.ptr(), k));
+      bool wanted = !eq->changed.empty();
+      for (std::size_t i = 0; i < eq->outputs.size(); ++i) wanted = wanted || needed.count(result_of(eq, i));
+      if (!wanted) continue;
+      kept.push_back(eq);
+      for (const Saved& s : eq->inputs) needed.insert({root_of(s), s.index});
+    }
+    for (auto eq = kept.rbegin(); eq != kept.rend(); ++eq) add(*eq);
+  }
+
   void add(const EquationObject* eq) {
+    const bool joint = eq->primitive->kernel == &joint_kernel();
     std::vector<int> in;
-    for (const Saved& s : eq->inputs) {
-      in.push_back(value_of(root_of(s), s.index));
+    for (std::size_t i = 0; i < eq->inputs.size(); ++i) {
+      const Saved& s = eq->inputs[i];
       if (s.tracked && follows_argument(s.source)) followed_.insert(eq);
+      if (!joint || i < eq->outputs.size()) in.push_back(value_of(root_of(s), s.index));
+    }
+    if (joint) {
+      for (std::size_t i = 0; i < in.size(); ++i) values_[result_of(eq, i)] = in[i];
+      return;
     }
     std::vector<Attr> attrs;
     for (Py_ssize_t i = 0; eq->attributes && i < PyTuple_GET_SIZE(eq->attributes); ++i)
@@ -48,8 +73,7 @@ class Lowering {
       return;
     }
     const std::vector<int> out = graph_.add(*eq->primitive->kernel, std::move(in), std::move(attrs));
-    for (std::size_t i = 0; i < out.size(); ++i)
-      values_[{reinterpret_cast<PyObject*>(const_cast<EquationObject*>(eq)), static_cast<int>(i)}] = out[i];
+    for (std::size_t i = 0; i < out.size(); ++i) values_[result_of(eq, i)] = out[i];
   }
 
   void add_output(TensorObject* t) {
@@ -76,6 +100,10 @@ class Lowering {
   program::Graph take() { return std::move(graph_); }
 
  private:
+  static std::pair<PyObject*, int> result_of(const EquationObject* eq, std::size_t i) {
+    return {reinterpret_cast<PyObject*>(const_cast<EquationObject*>(eq)), static_cast<int>(i)};
+  }
+
   GradientSlot slot_of(const Gradient& g) const {
     GradientSlot slot;
     auto argument = arguments_.find(g.leaf());
@@ -135,7 +163,10 @@ std::shared_ptr<CompiledProgram> lower(const Session& session, const std::vector
   Lowering lowering(*made);
   for (TensorObject* t : inputs) lowering.add_input(t);
   for (const Gradient& g : session.gradients) lowering.add_read(g);
-  for (py::handle eq : session.equations) lowering.add(reinterpret_cast<const EquationObject*>(eq.ptr()));
+  std::vector<TensorObject*> results = outputs;
+  for (const Gradient& g : session.gradients)
+    if (const py::object after = g.after(); after && !after.is_none()) results.push_back(as_tensor(after.ptr()));
+  lowering.add_needed(session.equations, results);
   for (TensorObject* t : outputs) {
     lowering.add_output(t);
     made->outputs.push_back(t->array.shape_only());

@@ -11,6 +11,8 @@
 #include "checkpoint.h"
 #include "compiled.h"
 #include "forward.h"
+#include "joint.h"
+#include "record.h"
 #include "reverse.h"
 #include "session.h"
 #include "update.h"
@@ -85,8 +87,10 @@ PYBIND11_MODULE(_core, m) {
   add_tensor_type(m);
   add_primitive_type(m);
   add_session(m);
+  add_record(m);
   add_compiled(m);
   add_forward(m);
+  add_joint(m);
   add_checkpoint(m);
 
   m.def(

@@ -3,6 +3,7 @@
 //   anybody differentiates or records.
 #include "checkpoint.h"
 #include "forward.h"
+#include "record.h"
 
 #include <string>
 #include <unordered_map>
@@ -15,9 +16,9 @@ constexpr int kMaxAttrs = 8;
 PyTypeObject* primitive_type = nullptr;
 PrimitiveObject* operators[kOperatorSlots] = {};
 const char* const operator_names[kOperatorSlots] = {
-    "add",     "subtract",      "multiply",    "divide",     "floor_divide", "remainder",   "pow",
-    "matmul",  "negative",      "abs",         "equal",      "not_equal",    "less",        "less_equal",
-    "greater", "greater_equal", "logical_and", "logical_or", "logical_xor",  "logical_not", "astype",      "remat"};
+    "add",         "subtract",   "multiply",    "divide",      "floor_divide", "remainder",  "pow",     "matmul",
+    "negative",    "abs",        "equal",       "not_equal",   "less",         "less_equal", "greater", "greater_equal",
+    "logical_and", "logical_or", "logical_xor", "logical_not", "astype",       "remat"};
 
 PrimitiveObject* self_of(PyObject* o) { return reinterpret_cast<PrimitiveObject*>(o); }
 
@@ -185,8 +186,10 @@ Saved save(PrimitiveObject* p, std::size_t i, TensorObject* t, TensorObject* val
   s.source = operand_source(t);
   if (s.source == reinterpret_cast<PyObject*>(t) && !t->levels && !recording) s.source = nullptr;
   Py_XINCREF(s.source);
-  if (PyObject* root = root_of(value); recording && root != root_of(t)) s.origin = Py_NewRef(root);
-  else if (t->producer && t->origin) s.origin = Py_NewRef(t->origin);
+  if (PyObject* root = root_of(value); recording && root != root_of(t))
+    s.origin = Py_NewRef(root);
+  else if (t->producer && t->origin)
+    s.origin = Py_NewRef(t->origin);
   if (!thread_state().forward.empty()) s.tangents = t->tangents ? Py_NewRef(t->tangents) : nullptr;
   s.array = (p->saved_inputs >> (i < 63 ? i : 63)) & 1 ? std::move(array) : array.shape_only();
   return s;
@@ -222,8 +225,16 @@ PyObject* bind_checked(PrimitiveObject* p, PyObject* const* args, Py_ssize_t nar
   Call call{kernel, in, out, {attrs, static_cast<std::size_t>(kernel.n_attrs)}};
   run(call);
 
+  const auto attributes_of_call = [&] {
+    py::object attributes = py::reinterpret_steal<py::object>(PyTuple_New(kernel.n_attrs));
+    for (int i = 0; i < kernel.n_attrs; ++i) PyTuple_SET_ITEM(attributes.ptr(), i, Py_NewRef(args[n_in + i]));
+    return attributes;
+  };
+  if (state.checker && !state.session) check_results(p, constants(in), out, attributes_of_call());
+
   EquationObject* eq = nullptr;
   if (levels || state.recorder) {
+    std::shared_ptr<Record> record = make_record(p, in, out, call.attrs, levels != 0);
     std::vector<Saved> saved;
     saved.reserve(in.size());
     for (std::size_t i = 0; i < in.size(); ++i)
@@ -231,11 +242,9 @@ PyObject* bind_checked(PrimitiveObject* p, PyObject* const* args, Py_ssize_t nar
                            state.session ? a.tensors[i]->array : std::move(in[i]), state.active,
                            state.recorder != nullptr));
     py::object attributes;
-    if (kernel.n_attrs) {
-      attributes = py::reinterpret_steal<py::object>(PyTuple_New(kernel.n_attrs));
-      for (int i = 0; i < kernel.n_attrs; ++i) PyTuple_SET_ITEM(attributes.ptr(), i, Py_NewRef(args[n_in + i]));
-    }
+    if (kernel.n_attrs) attributes = attributes_of_call();
     eq = make_equation(p, std::move(saved), attributes.ptr(), levels, out);
+    eq->record = std::move(record);
   }
   py::object held = py::reinterpret_steal<py::object>(reinterpret_cast<PyObject*>(eq));
   if (eq && state.recorder && PyList_Append(state.recorder, held.ptr()) < 0) return nullptr;

@@ -8,6 +8,8 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "record.h"
+
 namespace alice {
 namespace {
 
@@ -45,9 +47,20 @@ struct Targets {
 };
 
 // The equations on paths from the outputs to a target, first executed first: no rule runs in vain.
-std::vector<EquationObject*> equations_between(const std::vector<TensorObject*>& outputs, const Targets& targets) {
-  std::vector<EquationObject*> order, stack;
-  std::unordered_set<EquationObject*> seen, relevant;
+struct Paths {
+  const Targets& targets;
+  std::vector<EquationObject*> order;
+  std::unordered_set<EquationObject*> members;
+  bool contain(const Saved& s) const {
+    return s.tracked && (targets.contain(s) || members.count(as_equation(s.source)) != 0);
+  }
+};
+
+Paths paths_between(const std::vector<TensorObject*>& outputs, const Targets& targets) {
+  Paths paths{targets, {}, {}};
+  std::vector<EquationObject*>& order = paths.order;
+  std::vector<EquationObject*> stack;
+  std::unordered_set<EquationObject*> seen;
   auto visit = [&](EquationObject* eq) {
     if (eq && seen.insert(eq).second) stack.push_back(eq);
   };
@@ -61,13 +74,12 @@ std::vector<EquationObject*> equations_between(const std::vector<TensorObject*>&
   }
   std::sort(order.begin(), order.end(), [](auto* a, auto* b) { return a->sequence < b->sequence; });
   std::erase_if(order, [&](EquationObject* eq) {
-    const bool hit = std::any_of(eq->inputs.begin(), eq->inputs.end(), [&](const Saved& s) {
-      return s.tracked && (targets.contain(s) || relevant.count(as_equation(s.source)));
-    });
-    if (hit) relevant.insert(eq);
+    const bool hit =
+        std::any_of(eq->inputs.begin(), eq->inputs.end(), [&](const Saved& s) { return paths.contain(s); });
+    if (hit) paths.members.insert(eq);
     return !hit;
   });
-  return order;
+  return paths;
 }
 
 using Adjoints = std::unordered_map<Value, py::object, ValueHash>;
@@ -76,7 +88,9 @@ void accumulate(Adjoints& adjoints, Value v, py::object contribution) {
   auto [place, fresh] = adjoints.try_emplace(v, contribution);
   if (fresh) return;
   PyObject* args[] = {place->second.ptr(), contribution.ptr()};
+  thread_state().accumulating = true;
   PyObject* sum = bind(operator_primitive(kAdd), args, 2);
+  thread_state().accumulating = false;
   if (!sum) throw py::error_already_set();
   place->second = py::reinterpret_steal<py::object>(sum);
 }
@@ -132,7 +146,8 @@ void add_cotangent(Adjoints& adjoints, const EquationObject* eq, std::size_t i, 
 }
 
 // Runs the rules of one equation, for the inputs that lead to a target or are one.
-void pull_back(Adjoints& adjoints, EquationObject* eq, py::object g, Repeats& repeats) {
+void pull_back(Adjoints& adjoints, const Paths& paths, EquationObject* eq, py::object g, Repeats& repeats) {
+  const RuleScope scope(eq);
   PrimitiveObject* p = eq->primitive;
   py::object twin = repeats.twin(eq);
   const auto* data = reinterpret_cast<EquationObject*>(twin.ptr());
@@ -149,7 +164,8 @@ void pull_back(Adjoints& adjoints, EquationObject* eq, py::object g, Repeats& re
         args.push_back(PyTuple_GET_ITEM(eq->attributes, i));
     for (std::size_t i = 0; i < n; ++i) {
       PyObject* rule = PyTuple_GET_ITEM(p->vjp_rules, static_cast<Py_ssize_t>(i));
-      if (eq->inputs[i].tracked && rule != Py_None) add_cotangent(adjoints, eq, i, eq->inputs[i], call(rule, args));
+      if (rule != Py_None && paths.contain(eq->inputs[i]))
+        add_cotangent(adjoints, eq, i, eq->inputs[i], call(rule, args));
     }
     return;
   }
@@ -165,7 +181,7 @@ void pull_back(Adjoints& adjoints, EquationObject* eq, py::object g, Repeats& re
     fail(ErrorKind::Gradient, p->kernel->name, ": the VJP rule must return one cotangent per input; expected ", n,
          ", got ", cotangents.size());
   for (std::size_t i = 0; i < n; ++i)
-    if (eq->inputs[i].tracked) add_cotangent(adjoints, eq, i, eq->inputs[i], py::object(cotangents[i]));
+    if (paths.contain(eq->inputs[i])) add_cotangent(adjoints, eq, i, eq->inputs[i], py::object(cotangents[i]));
 }
 
 }  // namespace
@@ -190,7 +206,7 @@ py::list reverse(py::sequence outputs, py::sequence cotangents, py::object targe
     alive.push_back(py::reinterpret_borrow<py::object>(reinterpret_cast<PyObject*>(ends[i])));
     accumulate(adjoints, value_of(ends[i]), py::object(cotangents[i]));
   }
-  std::vector<EquationObject*> order = equations_between(ends, wanted);
+  const Paths paths = paths_between(ends, wanted);
   std::vector<TensorObject*> leaves;
   if (wanted.to_leaves) {
     std::unordered_set<TensorObject*> seen;
@@ -202,16 +218,16 @@ py::list reverse(py::sequence outputs, py::sequence cotangents, py::object targe
     };
     for (TensorObject* t : ends)
       if (!t->producer) leaf(t);
-    for (EquationObject* eq : order)
+    for (EquationObject* eq : paths.order)
       for (const Saved& s : eq->inputs)
         if (s.tracked && !as_equation(s.source)) leaf(as_tensor(s.source));
   }
   Repeats repeats(Repeats::Direction::Backward);
-  for (auto it = order.rbegin(); it != order.rend(); ++it) {
+  for (auto it = paths.order.rbegin(); it != paths.order.rend(); ++it) {
     EquationObject* eq = *it;
     py::object g = take_cotangents(adjoints, eq, wanted);
     if (!g) continue;
-    pull_back(adjoints, eq, std::move(g), repeats);
+    pull_back(adjoints, paths, eq, std::move(g), repeats);
     if (release && !(eq->levels & thread_state().active)) release_saved(eq);
   }
 

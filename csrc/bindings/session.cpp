@@ -30,7 +30,7 @@ namespace {
 // Isolated: the trace is run once, right after, and enclosing differentiation contexts follow it only then.
 class SessionScope {
  public:
-  explicit SessionScope(bool isolated) : isolated_(isolated) {}
+  explicit SessionScope(bool isolated) { session_.isolated = isolated; }
   void enter() {
     ThreadState& state = thread_state();
     outer_session_ = state.session;
@@ -39,10 +39,10 @@ class SessionScope {
     state.session = &session_;
     state.recorder = session_.equations.ptr();
     state.watcher = nullptr;
-    if (!isolated_) return;
+    if (!session_.isolated) return;
     session_.reads_outside = !outer_session_ || outer_session_->reads_outside;
     outer_active_ = state.active;
-    state.active = 0;
+    state.active &= 1u;  // equations tell whether they ran inside no_grad()
     outer_forward_.swap(state.forward);
   }
   void exit(const py::args&) {
@@ -50,7 +50,7 @@ class SessionScope {
     state.session = outer_session_;
     state.recorder = outer_recorder_;
     state.watcher = outer_watcher_;
-    if (!isolated_) return;
+    if (!session_.isolated) return;
     state.active = outer_active_;
     outer_forward_.swap(state.forward);
   }
@@ -58,7 +58,6 @@ class SessionScope {
 
  private:
   Session session_;
-  const bool isolated_;
   std::uint32_t outer_active_ = 0;
   std::vector<std::shared_ptr<ForwardContext>> outer_forward_;
   Session* outer_session_ = nullptr;
@@ -77,7 +76,8 @@ void add_session(py::module_& m) {
       .def_property_readonly("wrote_gradients",
                              [](SessionScope& s) {
                                const std::vector<Gradient>& all = s.session().gradients;
-                               return std::any_of(all.begin(), all.end(), [](const Gradient& g) { return bool(g.after()); });
+                               return std::any_of(all.begin(), all.end(),
+                                                  [](const Gradient& g) { return bool(g.after()); });
                              })
       .def("__enter__",
            [](py::object self) {

@@ -52,9 +52,11 @@ PyObject* get_producer(PyObject* o, void*) {
   return Py_NewRef(p ? p : Py_None);
 }
 PyObject* get_key(PyObject* o, void*) { return value_key(root_of(self_of(o)), self_of(o)->index); }
-PyObject* get_readable(PyObject* o, void*) {
-  return PyBool_FromLong(is_readable(self_of(o)));
+PyObject* get_root(PyObject* o, void*) {
+  TensorObject* t = self_of(o);
+  return value_handle(root_of(t), t->index, t->array, t->levels);
 }
+PyObject* get_readable(PyObject* o, void*) { return PyBool_FromLong(is_readable(self_of(o))); }
 PyObject* get_weak(PyObject* o, void*) { return PyBool_FromLong(self_of(o)->weak); }
 PyObject* get_version(PyObject* o, void*) {
   const StorageRef& s = self_of(o)->array.storage();
@@ -66,9 +68,10 @@ Session* noting(TensorObject* t) { return t->from_trace ? nullptr : thread_state
 // What is in .grad now is not what a checkpointed function finds there when it runs again.
 bool may_use_grad() {
   if (!thread_state().watcher) return true;
-  raise_python(ErrorKind::Gradient,
-               "grad: a checkpointed function runs again, so it can neither read nor change .grad; do it outside, or use "
-               "ac.grad inside");
+  raise_python(
+      ErrorKind::Gradient,
+      "grad: a checkpointed function runs again, so it can neither read nor change .grad; do it outside, or use "
+      "ac.grad inside");
   return false;
 }
 
@@ -315,21 +318,23 @@ PyGetSetDef getset[] = {
     {"_levels", get_levels, nullptr, "Bit set of the differentiation contexts this value depends on.", nullptr},
     {"_producer", get_producer, nullptr, "The Equation that made this value, or None.", nullptr},
     {"_key", get_key, nullptr, "Names this value in a trace.", nullptr},
+    {"_root", get_root, nullptr, "A handle on the same value that the contexts outside of a trace follow.", nullptr},
     {"_weak", get_weak, nullptr, "True if this stands for a Python number of a traced call.", nullptr},
     {"_readable", get_readable, nullptr, "Whether the elements may be read here: not while they are only being traced.",
      nullptr},
     {"_version", get_version, nullptr, "Number of in-place changes of the memory.", nullptr},
     {nullptr, nullptr, nullptr, nullptr, nullptr}};
 
-PyMethodDef methods[] = {{"_set_requires_grad", set_requires_grad, METH_O, nullptr},
-                         {"_leaf", leaf, METH_O, "A leaf of the given levels on the same memory."},
-                         {"_constant", constant, METH_NOARGS, "The same elements as a constant of all differentiation."},
-                         {"_strong", strong, METH_NOARGS, "A number of a traced call as a Tensor like any other."},
-                         {"_watch", watch, METH_O, "The same value, followed by one more differentiation context."},
-                         {"_numpy", to_numpy, METH_O, "A NumPy view; the argument says whether it may be written to."},
-                         {"item", item, METH_NOARGS, "The only element as a Python bool, int or float."},
-                         {"_shares_memory", shares_memory, METH_O, nullptr},
-                         {nullptr, nullptr, 0, nullptr}};
+PyMethodDef methods[] = {
+    {"_set_requires_grad", set_requires_grad, METH_O, nullptr},
+    {"_leaf", leaf, METH_O, "A leaf of the given levels on the same memory."},
+    {"_constant", constant, METH_NOARGS, "The same elements as a constant of all differentiation."},
+    {"_strong", strong, METH_NOARGS, "A number of a traced call as a Tensor like any other."},
+    {"_watch", watch, METH_O, "The same value, followed by one more differentiation context."},
+    {"_numpy", to_numpy, METH_O, "A NumPy view; the argument says whether it may be written to."},
+    {"item", item, METH_NOARGS, "The only element as a Python bool, int or float."},
+    {"_shares_memory", shares_memory, METH_O, nullptr},
+    {nullptr, nullptr, 0, nullptr}};
 
 PyMemberDef members[] = {{"__weaklistoffset__", T_PYSSIZET, offsetof(TensorObject, weakrefs), READONLY, nullptr},
                          {nullptr, 0, 0, 0, nullptr}};

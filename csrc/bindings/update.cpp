@@ -1,6 +1,7 @@
 #include "update.h"
 
 #include "checkpoint.h"
+#include "record.h"
 #include "session.h"
 
 namespace alice {
@@ -30,7 +31,7 @@ void check_target(const char* op, const TensorObject* t, const Array& result) {
 
 // The equation of an update, for whoever writes the trace down.
 void record(const Kernel& kernel, const std::vector<TensorObject*>& inputs, const py::tuple& attributes,
-            const std::vector<TensorObject*>& targets) {
+            const std::vector<TensorObject*>& targets, std::shared_ptr<Record> note) {
   std::vector<Saved> saved;
   for (TensorObject* t : inputs) {
     Saved s{};
@@ -43,6 +44,7 @@ void record(const Kernel& kernel, const std::vector<TensorObject*>& inputs, cons
   std::vector<Array> results;
   for (TensorObject* t : targets) results.push_back(t->array.shape_only());
   EquationObject* eq = make_equation(update_primitive(&kernel), std::move(saved), attributes.ptr(), 0, results);
+  eq->record = std::move(note);
   const py::object held = py::reinterpret_steal<py::object>(reinterpret_cast<PyObject*>(eq));
   for (TensorObject* t : targets) eq->changed.push_back(Py_NewRef(reinterpret_cast<PyObject*>(t)));
   if (PyList_Append(thread_state().recorder, held.ptr()) < 0) throw py::error_already_set();
@@ -73,13 +75,16 @@ void update(const std::string& name, py::sequence inputs, py::sequence attribute
   Call inferred{*kernel, in, results, attrs};
   kernel->infer(inferred);
   for (std::size_t i = 0; i < out.size(); ++i) check_target(kernel->name, targets[i], results[i]);
+  Call call{*kernel, in, out, attrs};
+  const bool checked = state.checker && !state.session;
+  py::tuple before = checked ? copies(in) : py::tuple();
   if (!state.session) {
-    Call call{*kernel, in, out, attrs};
     py::gil_scoped_release unlocked;
     kernel->run[static_cast<int>(Device::Cpu)](call);
   }
   for (const Array& a : out) a.storage()->mark_changed();
-  if (state.recorder) record(*kernel, sources, py::tuple(attributes), targets);
+  if (checked) check_results(update_primitive(kernel), before, out, py::tuple(attributes));
+  if (state.recorder) record(*kernel, sources, py::tuple(attributes), targets, make_update_record(call));
 }
 
 }  // namespace alice

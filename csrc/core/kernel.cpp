@@ -42,6 +42,23 @@ void evaluate(Call& call) {
   run(call);
 }
 
+Work work_of(const Call& call) {
+  Work work;
+  double elements = 0;
+  const auto count = [&](const Array& a) {
+    const auto n = static_cast<double>(a.numel());
+    elements = std::max(elements, n);
+    work.bytes += n * static_cast<double>(itemsize(a.dtype()));
+  };
+  for (const Array& a : call.in) count(a);
+  for (const Array& a : call.out) count(a);
+  // A product makes 2 k operations for each of its results; everything else is taken as one for each element.
+  const bool product = std::string_view(call.kernel.name) == "matmul";
+  work.flops = product ? 2.0 * static_cast<double>(call.out[0].numel()) * static_cast<double>(call.in[0].shape().back())
+                       : elements;
+  return work;
+}
+
 double streaming_cost(const Call& call) {
   std::int64_t n = 0;
   for (const Array& a : call.in) n = std::max(n, a.numel());

@@ -120,9 +120,9 @@ struct Kernel {
   std::unique_ptr<Prepared> (*prepare)(const Call&) = nullptr;
 };
 
-// Two kernels as one, with the bits of the two. The second has the first's attributes and reads something else, then all
-// that the first read, then some of its results. `both` reads the first's inputs, then what else the second reads, and
-// leaves the first's results, then the second's.
+// Two kernels as one, with the bits of the two. The second has the first's attributes and reads something else, then
+// all that the first read, then some of its results. `both` reads the first's inputs, then what else the second reads,
+// and leaves the first's results, then the second's.
 struct KernelPair {
   std::string_view first, second, both;
 };
@@ -147,6 +147,13 @@ class Registry {
 
 // Allocates the outputs and runs: the whole eager call. If any input is abstract, so are the outputs.
 void evaluate(Call& call);
+
+// What a call does, for people to read: an estimate.
+struct Work {
+  double flops = 0;  // operations on numbers
+  double bytes = 0;  // of operands and results
+};
+Work work_of(const Call& call);
 
 // Cost of a kernel that streams its operands: one nanosecond per four elements touched.
 double streaming_cost(const Call& call);

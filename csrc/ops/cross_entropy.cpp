@@ -3,6 +3,9 @@
 // Targets are class indices (integers, one per row) or probabilities (floating, one row each). With smoothing e the
 // target becomes (1 - e) q + e / C.
 //
+// The leading `batch_axes` axes are a batch of examples, whose rows are reduced each by themselves, with the bits of a
+// call for each.
+//
 // Both directions read each row of logits once from memory. The forward pass keeps two numbers per row, `stats`
 // (SoftmaxLoops::stats), from which the gradient finds the softmax without a sum of its own.
 #include "cross_entropy.h"
@@ -10,6 +13,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <vector>
 
 #include "../core/thread_pool.h"
 #include "prepared.h"
@@ -18,7 +22,7 @@ namespace alice {
 namespace {
 
 constexpr std::int64_t kChunk = 1 << 15;  // items per chunk of parallel work
-constexpr std::int64_t kChunks = 256;     // at most, so that what they add up lies on the stack
+constexpr std::int64_t kChunks = 256;     // at most, so that little is left to add up
 constexpr std::int64_t kRows = 64;        // rows whose scratch lies on the stack
 
 enum Reduce : std::int64_t { None, Sum, Mean };
@@ -27,17 +31,19 @@ struct Loops {
   const SoftmaxLoops* by_dtype[kDTypeCount];
 };
 
-// Attributes: reduction, ignored index or None, smoothing.
+// Attributes: reduction, ignored index or None, smoothing, batch axes.
 struct Options {
   explicit Options(const Call& call)
       : reduction(call.attrs[0].integer()),
         has_ignored(!call.attrs[1].is_none()),
         ignored(call.attrs[1].integer()),
-        smoothing(call.attrs[2].real()) {}
+        smoothing(call.attrs[2].real()),
+        batch_axes(call.attrs[3].integer()) {}
   std::int64_t reduction;
   bool has_ignored;
   std::int64_t ignored;
   double smoothing;
+  std::int64_t batch_axes;
 };
 
 // ---- labels -------------------------------------------------------------------------------------------------
@@ -82,7 +88,8 @@ LabelLoops label_loops(DType t) {
 
 // ---- what both directions decide before they see data ---------------------------------------------------------
 
-// `rows` rows of `classes` logits.
+// `examples` of `rows` rows of `classes` logits. The rows are cut into groups, and these into chunks of parallel work,
+// as the rows of one example ask for; short examples are taken several in a group.
 struct Plan {
   Plan(const Call& call, const Array& logits_in, const Array& targets_in)
       : op("cross_entropy"),
@@ -94,30 +101,38 @@ struct Plan {
         classes(logits_in.shape().back()),
         probabilities(is_floating(targets_in.dtype())),
         labels(label_loops(targets_in.dtype())) {
-    for (int i = 0; i + 1 < logits_in.rank(); ++i) rows *= logits_in.dim(i);
+    for (int i = 0; i + 1 < logits_in.rank(); ++i) (i < options.batch_axes ? examples : rows) *= logits_in.dim(i);
     const std::int64_t some_classes = std::max<std::int64_t>(1, classes);
     group = std::clamp<std::int64_t>(kChunk / some_classes, 1, kRows);
-    const std::int64_t groups = (rows + group - 1) / group;
+    several = examples > 1 && rows > 0 && rows <= group;
+    if (several) group = group / rows * rows;
+    stretch = several ? examples * rows : rows;
+    const std::int64_t groups = (stretch + group - 1) / group;
     groups_per_chunk = std::max({std::int64_t{1}, kChunk / (group * some_classes), (groups + kChunks - 1) / kChunks});
     chunks = (groups + groups_per_chunk - 1) / groups_per_chunk;
+    sums = several ? 1 : std::max<std::int64_t>(1, chunks);
   }
 
-  // Calls body(chunk, first row, rows ≤ kRows) in parallel; one chunk sees its rows in order.
+  // Calls body(first row, rows ≤ kRows, sum) in parallel. `sum` is the place where the losses of these rows are added
+  // up, or, of several examples, those of the first; what goes to one place comes in order.
   template <class Body>
   void for_rows(Body body) const {
-    const std::int64_t per_chunk = groups_per_chunk * group;
-    parallel_for(chunks, [&](std::int64_t chunk) {
-      const std::int64_t end = std::min(rows, (chunk + 1) * per_chunk);
-      for (std::int64_t row = chunk * per_chunk; row < end; row += group) body(chunk, row, std::min(group, end - row));
+    const std::int64_t per_chunk = groups_per_chunk * group, stretches = several ? 1 : examples;
+    parallel_for(stretches * chunks, [&](std::int64_t task) {
+      const std::int64_t begin = task / chunks * stretch, chunk = task % chunks;
+      const std::int64_t end = begin + std::min(stretch, (chunk + 1) * per_chunk);
+      for (std::int64_t row = begin + chunk * per_chunk; row < end; row += group)
+        body(row, std::min(group, end - row), several ? row / rows : task);
     });
   }
 
-  // How many rows count. Before anything is written.
-  std::int64_t check_labels(const Array& y) const {
-    if (probabilities) return rows;
-    const std::int64_t kept = labels.count(y.bytes(), rows, classes, options);
-    if (kept < 0) refuse_label(y);
-    return kept;
+  // How many rows of each example count. Before anything is written.
+  void count_rows(const Array& y, std::int64_t* kept) const {
+    const std::int64_t size = rows * static_cast<std::int64_t>(itemsize(y.dtype()));
+    for (std::int64_t e = 0; e < examples; ++e) {
+      kept[e] = probabilities ? rows : labels.count(y.bytes() + e * size, rows, classes, options);
+      if (kept[e] < 0) refuse_label(y);
+    }
   }
   bool is_ignored(std::int64_t label) const { return options.has_ignored && label == options.ignored; }
 
@@ -126,10 +141,14 @@ struct Plan {
   const SoftmaxLoops& loops;
   DType dtype;
   RowMajor logits, targets;
-  std::int64_t classes, rows = 1;
+  std::int64_t classes, examples = 1, rows = 1;
   bool probabilities;
   LabelLoops labels;
-  std::int64_t group, groups_per_chunk, chunks;
+  bool several;                           // whole examples in each group
+  std::int64_t group;                     // rows
+  std::int64_t stretch;                   // rows that are cut into groups: an example, or, of short ones, all
+  std::int64_t groups_per_chunk, chunks;  // of a stretch
+  std::int64_t sums;                      // of an example, to be added up
 
  private:
   [[noreturn, gnu::noinline]] void refuse_label(const Array& labels_in) const {
@@ -177,10 +196,15 @@ void check_operands(const Call& call, const Array& logits, const Array& targets)
     fail(ErrorKind::Value, op, ": label_smoothing must be in [0, 1); got ", options.smoothing);
   if (options.reduction < None || options.reduction > Mean)
     fail(ErrorKind::Value, op, ": reduction must be 0 (none), 1 (sum) or 2 (mean); got ", options.reduction);
+  if (options.batch_axes < 0 || options.batch_axes >= logits.rank())
+    fail(ErrorKind::Value, op, ": batch_axes must be from 0 to ", logits.rank() - 1, "; got ", options.batch_axes);
 }
 
 Dims result_shape(const Call& call, const Array& logits) {
-  return call.attrs[0].integer() == None ? without_last(logits.shape()) : Dims{};
+  const Options options(call);
+  Dims shape = without_last(logits.shape());
+  while (options.reduction != None && shape.size() > options.batch_axes) shape.pop_back();
+  return shape;
 }
 
 Dims stats_shape(const Array& logits) {
@@ -237,6 +261,19 @@ struct Pair {
   double total() const { return std::isfinite(high) ? high + low : high; }
 };
 
+// `n` zeros: on the stack, as long as there are no more than kFew.
+template <class T, std::int64_t kFew>
+struct Scratch {
+  explicit Scratch(std::int64_t n) {
+    if (n <= kFew) return;
+    many.resize(static_cast<std::size_t>(n));
+    data = many.data();
+  }
+  T few[kFew] = {};
+  std::vector<T> many;
+  T* data = few;
+};
+
 enum class Direction { Forward, Gradient, Both };
 
 // One pass over the logits. Both directions in one give the bits of one after the other.
@@ -265,13 +302,13 @@ class CrossEntropy final : public Prepared {
     const Array& targets = p_.targets.of(call.in[kLogits + 1], buffers[1]);
     const T* g = kGradient ? g_.of(call.in[kG], buffers[2]).template data<T>() : nullptr;
     T* stats = kForward ? call.out[1].data<T>() : stats_.of(call.in[kStats], buffers[3]).template data<T>();
-    const std::int64_t kept = p_.check_labels(targets), classes = p_.classes;
-    const double share =
-        p_.options.reduction == Mean ? 1.0 / static_cast<double>(std::max<std::int64_t>(kept, 1)) : 1.0;
-    const bool each = p_.options.reduction == None;
-    Pair sums[kForward ? kChunks : 1];  // of the chunks
+    const std::int64_t classes = p_.classes;
+    const bool each = p_.options.reduction == None, mean = p_.options.reduction == Mean;
+    Scratch<std::int64_t, 1> kept(p_.examples);
+    p_.count_rows(targets, kept.data);
+    Scratch<Pair, kForward ? 16 : 1> sums(kForward && !each ? p_.examples * p_.sums : 0);
 
-    p_.for_rows([&](std::int64_t chunk, std::int64_t first, std::int64_t rows) {
+    p_.for_rows([&](std::int64_t first, std::int64_t rows, std::int64_t sum) {
       const T* x = logits.data<T>() + first * classes;
       const T* q = p_.probabilities ? targets.data<T>() + first * classes : nullptr;
       T* row_stats = stats + 2 * first;
@@ -280,15 +317,20 @@ class CrossEntropy final : public Prepared {
       double log_sum[kRows];
       if constexpr (kGradient) {
         SoftmaxLoops::Row row[kRows];
-        const std::int64_t step = each || q;
-        const T* flowing = each ? g + first : g;
-        describe_rows(rows, x, q, share, flowing, row);
+        double flow[kRows];
+        const std::int64_t step = each || q || p_.several;  // 0: the rows share what flows into them
+        for (std::int64_t i = 0; i < (step ? rows : 1); ++i) {
+          const std::int64_t example = each ? 0 : (first + i) / p_.rows;
+          const double share = mean ? 1.0 / static_cast<double>(std::max<std::int64_t>(kept.data[example], 1)) : 1.0;
+          flow[i] = share * static_cast<double>(g[each ? first + i : example]);
+        }
+        describe_rows(step ? rows : 1, x, q, flow, row);
         T* dx = call.out[kLogitsGradient].data<T>() + first * classes;
         if constexpr (kForward)
           p_.loops.both(rows, classes, x, q, row, step, row_stats, log_sum, dx);
         else
           p_.loops.gradient(rows, classes, x, row_stats, q, row, step, dx);
-        finish_rows(rows, q ? nullptr : label, share, flowing, row, step, dx);
+        finish_rows(rows, q ? nullptr : label, flow, row, step, dx);
       } else {
         p_.loops.stats(rows, classes, x, row_stats, log_sum);
       }
@@ -299,19 +341,25 @@ class CrossEntropy final : public Prepared {
           T* out = call.out[0].data<T>() + first;
           for (std::int64_t i = 0; i < rows; ++i) out[i] = static_cast<T>(losses[i]);
         } else {
-          Pair sum;
-          p_.loops.sum(rows, losses, &sum.high, &sum.low);
-          sums[chunk].add(sum);
+          const std::int64_t n = p_.several ? p_.rows : rows;
+          for (std::int64_t i = 0; i < rows; i += n) {
+            Pair part;
+            p_.loops.sum(n, losses + i, &part.high, &part.low);
+            sums.data[sum++].add(part);
+          }
         }
       }
     });
 
     if constexpr (kForward) {
       if (each) return;
-      for (std::int64_t i = 1; i < p_.chunks; ++i) sums[0].add(sums[i]);
-      double total = sums[0].total();
-      if (p_.options.reduction == Mean && kept > 0) total /= static_cast<double>(kept);
-      *call.out[0].data<T>() = static_cast<T>(total);
+      for (std::int64_t e = 0; e < p_.examples; ++e) {
+        Pair* parts = sums.data + e * p_.sums;
+        for (std::int64_t i = 1; i < p_.sums; ++i) parts[0].add(parts[i]);
+        double total = parts[0].total();
+        if (mean && kept.data[e] > 0) total /= static_cast<double>(kept.data[e]);
+        call.out[0].data<T>()[e] = static_cast<T>(total);
+      }
     }
   }
 
@@ -339,31 +387,27 @@ class CrossEntropy final : public Prepared {
     }
   }
 
-  // `share` of g, one for all rows or one each, flows into a row.
+  // From what flows into each row: its share of the cotangent.
   template <class T>
-  void describe_rows(std::int64_t rows, const T* x, const T* q, double share, const T* g,
-                     SoftmaxLoops::Row* row) const {
+  void describe_rows(std::int64_t rows, const T* x, const T* q, const double* flow, SoftmaxLoops::Row* row) const {
     const double smoothing = p_.options.smoothing, spread = smoothing / static_cast<double>(p_.classes);
-    const bool each = p_.options.reduction == None;
-    for (std::int64_t i = 0; i < (each || q ? rows : 1); ++i) {
-      const double flow = share * static_cast<double>(g[each ? i : 0]);
+    for (std::int64_t i = 0; i < rows; ++i) {
       if (q) {
         double unused, weight;
         p_.loops.weighted(p_.classes, x + i * p_.classes, q + i * p_.classes, 0, 0, &unused, &weight);
-        row[i] = {flow * ((1 - smoothing) * weight + smoothing), flow * spread, flow * (1 - smoothing)};
+        row[i] = {flow[i] * ((1 - smoothing) * weight + smoothing), flow[i] * spread, flow[i] * (1 - smoothing)};
       } else {
-        row[i] = {flow, flow * spread, flow * (1 - smoothing)};
+        row[i] = {flow[i], flow[i] * spread, flow[i] * (1 - smoothing)};
       }
     }
   }
 
   // Takes the label's share off. Zeros where nothing flows, whatever the logits hold: in ignored rows, or where g is 0.
   template <class T>
-  void finish_rows(std::int64_t rows, const std::int64_t* label, double share, const T* g,
-                   const SoftmaxLoops::Row* row, std::int64_t step, T* dx) const {
-    const bool each = p_.options.reduction == None;
+  void finish_rows(std::int64_t rows, const std::int64_t* label, const double* flow, const SoftmaxLoops::Row* row,
+                   std::int64_t step, T* dx) const {
     for (std::int64_t i = 0; i < rows; ++i, dx += p_.classes) {
-      if (share * static_cast<double>(g[each ? i : 0]) == 0 || (label && p_.is_ignored(label[i]))) {
+      if (flow[i * step] == 0 || (label && p_.is_ignored(label[i]))) {
         std::fill_n(dx, p_.classes, T(0));
       } else if (label) {
         T& at_label = dx[label[i]];
@@ -391,7 +435,7 @@ void register_cross_entropy(Registry& registry, const SoftmaxLoops& f32, const S
   const auto add = [&]<Direction D>(const char* name, int n_in, int n_out, void (*infer)(Call&)) {
     using Work = CrossEntropy<D>;
     registry.add(
-        {name, n_in, n_out, 3, Inputs::AsIs, infer, {run_once<Work>}, cost, loops, nullptr, prepare_call<Work>});
+        {name, n_in, n_out, 4, Inputs::AsIs, infer, {run_once<Work>}, cost, loops, nullptr, prepare_call<Work>});
   };
   add.operator()<Direction::Forward>("cross_entropy", 2, 2, infer_forward);
   add.operator()<Direction::Gradient>("cross_entropy_vjp", 4, 1, infer_gradient);

@@ -1,4 +1,6 @@
 // matmul: NumPy's semantics. One-dimensional operands are vectors, leading dimensions are batches and broadcast.
+// vecmat: the same for operands of two dimensions and more, and each row of a is a vector of its own: its results have
+// the bits of matmul with that vector.
 #include <algorithm>
 #include <memory>
 
@@ -25,16 +27,16 @@ struct Shape {
   }
 };
 
-Shape shape_of(const Dims& a, const Dims& b) {
+Shape shape_of(const char* op, const Dims& a, const Dims& b) {
   Shape s;
   if (a.empty() || b.empty())
-    fail(ErrorKind::Shape, "matmul: a and b must have at least one dimension; got a ", a, ", b ", b,
+    fail(ErrorKind::Shape, op, ": a and b must have at least one dimension; got a ", a, ", b ", b,
          "; use * to multiply by a scalar");
   s.k = a.back();
   const int contracted = b.size() == 1 ? 0 : b.size() - 2;
   if (b[contracted] != s.k)
-    fail(ErrorKind::Shape, "matmul: a.shape[-1] must equal b.shape[", b.size() == 1 ? "-1" : "-2", "]; got a ", a,
-         ", b ", b);
+    fail(ErrorKind::Shape, op, ": a.shape[-1] must equal b.shape[", b.size() == 1 ? "-1" : "-2", "]; got a ", a, ", b ",
+         b);
   if (a.size() > 1) s.m = a[a.size() - 2];
   if (b.size() > 1) s.n = b.back();
   const int a_batch = std::max(a.size() - 2, 0), b_batch = std::max(b.size() - 2, 0);
@@ -43,20 +45,30 @@ Shape shape_of(const Dims& a, const Dims& b) {
     const int ia = i - (rank - a_batch), ib = i - (rank - b_batch);
     const int64_t da = ia < 0 ? 1 : a[ia], db = ib < 0 ? 1 : b[ib];
     if (da != db && da != 1 && db != 1)
-      fail(ErrorKind::Shape, "matmul: batch dimensions must be equal or 1; got a ", a, ", b ", b);
+      fail(ErrorKind::Shape, op, ": batch dimensions must be equal or 1; got a ", a, ", b ", b);
     s.batch.push_back(da == 1 ? db : da);
     if (db != 1) s.b_shared = false;
   }
   return s;
 }
 
+Shape shape_of(const Call& call) { return shape_of(call.kernel.name, call.in[0].shape(), call.in[1].shape()); }
+
 void infer(Call& call) {
   const Array &a = call.in[0], &b = call.in[1];
-  const Shape s = shape_of(a.shape(), b.shape());
+  const Shape s = shape_of(call);
   Dims out = s.batch;
   if (a.rank() > 1) out.push_back(s.m);
   if (b.rank() > 1) out.push_back(s.n);
   call.out[0] = Array::abstract(out, a.dtype());
+}
+
+void infer_vecmat(Call& call) {
+  const Dims &a = call.in[0].shape(), &b = call.in[1].shape();
+  if (a.size() < 2 || b.size() < 2)
+    fail(ErrorKind::Shape, "vecmat: a and b must have at least two dimensions; got a ", a, ", b ", b,
+         "; use matmul for one vector");
+  infer(call);
 }
 
 // The batch dimensions as loops: extents and strides, adjacent ones merged where both operands allow it.
@@ -75,11 +87,15 @@ struct Batches {
         a_step[rank - 1] = sa;
         b_step[rank - 1] = sb;
       } else {
-        extent[rank] = e;
-        a_step[rank] = sa;
-        b_step[rank++] = sb;
+        append(e, sa, sb);
       }
     }
+  }
+
+  void append(int64_t e, int64_t sa, int64_t sb) {
+    extent[rank] = e;
+    a_step[rank] = sa;
+    b_step[rank++] = sb;
   }
 
   // Where batch number `item` begins.
@@ -135,14 +151,24 @@ void for_items(int64_t items, double chunks_per_item, Body&& body) {
 template <class T>
 class Product {
  public:
-  Product(const Products<T>& products, const Shape& s, const Array& a, const Array& b)
+  Product(const Products<T>& products, bool vecmat, const Shape& s, const Array& a, const Array& b)
       : products_(products), m_(s.m), n_(s.n), k_(s.k), a_(left<T>(a)), b_(right<T>(b)), batches_(s, a, b) {
     // With one b for all, the batch is only more rows: C's follow each other, and A's do where its strides say so.
-    const bool more_rows = s.b_shared && batches_.rank > 0;
-    kind_ =
-        n_ > 1 ? (m_ > 1 || more_rows ? Kind::Matrix : Kind::Row) : (m_ > 1 || more_rows ? Kind::Column : Kind::Dot);
+    const bool more_rows = s.b_shared && batches_.rank > 0, vector = m_ <= 1 && !more_rows;
+    if (vecmat)
+      kind_ = n_ > 1 ? Kind::Rows : Kind::Dot;
+    else if (n_ > 1)
+      kind_ = vector ? Kind::Row : Kind::Matrix;
+    else
+      kind_ = vector ? Kind::Dot : Kind::Column;
+    if (vecmat && kind_ == Kind::Dot) {
+      batches_.append(m_, a_.row, 0);
+      m_ = 1;
+    }
+    // A matrix in a batch keeps the bits that it has alone, even where they depend on how many rows there are.
+    const bool merge = kind_ == Kind::Matrix ? m_ == 1 || products.rows_are_independent() : kind_ != Kind::Dot;
     upright_ = b.rank() > 1;
-    while (s.b_shared && batches_.rank > 0) {
+    while (merge && s.b_shared && batches_.rank > 0) {
       const int last = batches_.rank - 1;
       if (m_ != 1 && batches_.a_step[last] != m_ * a_.row) break;
       if (m_ == 1) a_.row = batches_.a_step[last];
@@ -164,7 +190,8 @@ class Product {
       return;
     }
     const double multiplies = static_cast<double>(m_) * static_cast<double>(n_) * static_cast<double>(k_);
-    const double chunk = static_cast<double>(kind_ == Kind::Matrix ? kChunkMultiplies : kChunkElements);
+    const bool again = kind_ == Kind::Matrix || kind_ == Kind::Rows;  // elements are read more than once
+    const double chunk = static_cast<double>(again ? kChunkMultiplies : kChunkElements);
     for_items(items_, multiplies / chunk, [&](int64_t first, int64_t last) {
       // Runs of items at equal steps go down in one call.
       const bool even = batches_.rank == 1;
@@ -184,7 +211,7 @@ class Product {
   }
 
  private:
-  enum class Kind : std::uint8_t { Matrix, Row, Column, Dot };  // of each result
+  enum class Kind : std::uint8_t { Matrix, Row, Column, Dot, Rows };  // of each result
 
   void item(const T* a, const T* b, T* c, const Epilogue* then) const {
     switch (kind_) {
@@ -192,6 +219,7 @@ class Product {
       case Kind::Row: return products_.gemv(n_, k_, b_.at(b).transposed(), a, a_.col, c, then, false);
       case Kind::Column: return products_.gemv(m_, k_, a_.at(a), b, b_.row, c, then, upright_);
       case Kind::Dot: return products_.dot(k_, a, a_.col, b, b_.row, c);
+      case Kind::Rows: return products_.vecmat(m_, n_, k_, a_.at(a), b_.at(b), c, then);
     }
   }
 
@@ -209,8 +237,8 @@ class Product {
 template <class T>
 class PreparedProduct : public Prepared {
  public:
-  PreparedProduct(const Products<T>& products, const Shape& s, const Array& a, const Array& b)
-      : product_(products, s, a, b) {}
+  PreparedProduct(const Products<T>& products, bool vecmat, const Shape& s, const Array& a, const Array& b)
+      : product_(products, vecmat, s, a, b) {}
 
   void run(const Call& call) const override { multiply(call, nullptr); }
   bool takes_epilogue() const override { return product_.one_matrix(); }
@@ -242,23 +270,24 @@ struct Level {
   Products<float> f32;
   Products<double> f64;
   const MatmulTable& table;
+  bool vecmat;
 };
 
 const Level& level_of(const Call& call) { return *static_cast<const Level*>(call.kernel.impl); }
 
 template <class T>
-void multiply(const Products<T>& products, const Shape& s, const Array& a, const Array& b, T* c) {
-  Product<T>(products, s, a, b).run(a.data<T>(), b.data<T>(), c);
+void multiply(const Products<T>& products, bool vecmat, const Shape& s, const Array& a, const Array& b, T* c) {
+  Product<T>(products, vecmat, s, a, b).run(a.data<T>(), b.data<T>(), c);
 }
 
 void run(const Call& call) {
   const Array &a = call.in[0], &b = call.in[1], &out = call.out[0];
   if (out.numel() == 0) return;
-  const Shape s = shape_of(a.shape(), b.shape());
+  const Shape s = shape_of(call);
   const Level& level = level_of(call);
   switch (a.dtype()) {
-    case DType::Float32: return multiply(level.f32, s, a, b, out.data<float>());
-    case DType::Float64: return multiply(level.f64, s, a, b, out.data<double>());
+    case DType::Float32: return multiply(level.f32, level.vecmat, s, a, b, out.data<float>());
+    case DType::Float64: return multiply(level.f64, level.vecmat, s, a, b, out.data<double>());
     case DType::UInt8: return multiply(level.table.u8, s, a, b, out.data<std::uint8_t>());
     case DType::Int32: return multiply(level.table.i32, s, a, b, out.data<std::int32_t>());
     default: return multiply(level.table.i64, s, a, b, out.data<std::int64_t>());
@@ -273,10 +302,10 @@ class Unprepared : public Prepared {
 
 std::unique_ptr<Prepared> prepare(const Call& call) {
   const Array &a = call.in[0], &b = call.in[1];
-  const Shape s = shape_of(a.shape(), b.shape());
+  const Shape s = shape_of(call);
   const Level& level = level_of(call);
-  if (a.dtype() == DType::Float32) return std::make_unique<PreparedProduct<float>>(level.f32, s, a, b);
-  if (a.dtype() == DType::Float64) return std::make_unique<PreparedProduct<double>>(level.f64, s, a, b);
+  if (a.dtype() == DType::Float32) return std::make_unique<PreparedProduct<float>>(level.f32, level.vecmat, s, a, b);
+  if (a.dtype() == DType::Float64) return std::make_unique<PreparedProduct<double>>(level.f64, level.vecmat, s, a, b);
   return std::make_unique<Unprepared>();
 }
 
@@ -301,8 +330,10 @@ void register_matmul(Registry& registry, Isa isa) {
   blas::initialize();
   static const MatmulTable& table = table_for(isa);
   const bool use_blas = isa == Isa::Baseline;
-  static const Level level{{table.f32, use_blas}, {table.f64, use_blas}, table};
-  registry.add({"matmul", 2, 1, 0, Inputs::Numeric, infer, {run}, cost, &level, nullptr, prepare});
+  static const Level matmul{{table.f32, use_blas}, {table.f64, use_blas}, table, false};
+  static const Level vecmat{{table.f32, use_blas}, {table.f64, use_blas}, table, true};
+  registry.add({"matmul", 2, 1, 0, Inputs::Numeric, infer, {run}, cost, &matmul, nullptr, prepare});
+  registry.add({"vecmat", 2, 1, 0, Inputs::Numeric, infer_vecmat, {run}, cost, &vecmat, nullptr, prepare});
 }
 
 }  // namespace alice

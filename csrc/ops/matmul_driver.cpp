@@ -19,7 +19,12 @@ constexpr int64_t kPackRows = 120;
 // A is packed when at least this many columns of B use it, in bands of kBandRows rows.
 constexpr int64_t kPackColumns = 192;
 constexpr int64_t kBandRows = 2048;
-constexpr int64_t kPackStep = 16;  // columns
+constexpr int64_t kPackStep = 16;  // steps of the sum that are packed at a time
+// vecmat: operands are packed in parts of this size, and B is read in such parts where it is read in place. With fewer
+// rows of A than these, B is better read once for each than packed.
+constexpr int64_t kVecmatBytes = 1 << 20;
+constexpr int64_t kVecmatRows = 4;
+constexpr int64_t kVecmatTiles = 8;  // of rows that a panel of B in cache should meet
 // BLAS, at the baseline: tiles of C that threads take, and the size from which it beats our plain vectors.
 constexpr int64_t kBlasTile = 512;
 constexpr int64_t kBlasMultiplies = 32 * 32 * 32;
@@ -36,6 +41,25 @@ constexpr int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 double multiplies(int64_t m, int64_t n, int64_t k) {
   return static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k);
 }
+
+// C[m, n] cut for the threads: row tiles across all of it, and across parts of it only where even `least` of them are
+// too much work.
+struct Chunks {
+  int64_t rows, columns, across, count;
+
+  Chunks(int64_t m, int64_t n, int64_t k, int64_t tile_rows, int64_t tile_columns, int64_t least) {
+    const int64_t tiles = ceil_div(m, tile_rows), panels = ceil_div(n, tile_columns);
+    const int64_t fill = std::clamp<int64_t>(ceil_div(kChunkMultiplies, n * k * tile_rows), least,
+                                             std::max<int64_t>(least, kPartItems / (n * tile_rows)));
+    rows = ceil_div(tiles, ceil_div(tiles, fill)) * tile_rows;
+    const int64_t most = std::max<int64_t>(1, 2 * kChunkMultiplies / (rows * k * tile_columns));  // panels in a chunk
+    across = ceil_div(panels, most);
+    columns = ceil_div(panels, across) * tile_columns;
+    count = ceil_div(m, rows) * across;
+  }
+  int64_t row(int64_t chunk) const { return chunk / across * rows; }
+  int64_t column(int64_t chunk) const { return chunk % across * columns; }
+};
 
 // Scratch of the calling thread, kept between calls: at most kDepth rows of a slice of B and kDepth columns of a
 // band of A, and a small C to be turned. Operands are never copied whole.
@@ -63,6 +87,16 @@ template <class T>
 T* scratch(int slot, int64_t count) {
   thread_local Scratch memory[3];
   return static_cast<T*>(memory[slot].of(static_cast<std::size_t>(count) * sizeof(T)));
+}
+
+template <class T>
+constexpr int64_t kLine = 64 / sizeof(T);  // elements in a line of the cache
+
+// From one packed line of k elements to the next: they begin where lines of the cache do, but not at powers of two
+// apart, where several would want the same places in it.
+template <class T>
+int64_t line_step(int64_t k) {
+  return (ceil_div(k, kLine<T>) | 1) * kLine<T>;
 }
 
 // All of C[m, n] is there.
@@ -169,17 +203,12 @@ void Products<T>::blocked(const GemmPlan<T>& plan, const T* a_data, const T* b_d
         const int64_t nj = std::min(slice, n - j0), panels = ceil_div(nj, panel);
         Matrix<T> bd = b.from(k0, j0);
         if (pack_b) bd = pack_panels(scratch<T>(0, panels * panel * nk), nj, nk, panel, bd.transposed()).transposed();
-        // Chunks: row tiles across the slice, and across parts of it only where even one is too much work.
-        const int64_t fill = std::clamp<int64_t>(ceil_div(kChunkMultiplies, nj * nk * tile_rows), 1,
-                                                 std::max<int64_t>(1, kPartItems / (nj * tile_rows)));
-        const int64_t down = ceil_div(tiles, fill), rows = ceil_div(tiles, down) * tile_rows;
-        const int64_t most = std::max<int64_t>(1, 2 * kChunkMultiplies / (rows * nk * panel));  // panels in a chunk
-        const int64_t across = ceil_div(panels, most), wide = ceil_div(panels, across);
-        parallel_for(ceil_div(mi, rows) * across, [&](int64_t chunk) {
-          const int64_t i = chunk / across * rows, j = chunk % across * wide * panel;
+        const Chunks chunks(mi, nj, nk, tile_rows, panel, 1);
+        parallel_for(chunks.count, [&](int64_t chunk) {
+          const int64_t i = chunks.row(chunk), j = chunks.column(chunk);
           GemmBlock<T> block{};
-          block.m = std::min(rows, mi - i);
-          block.n = std::min(wide * panel, nj - j);
+          block.m = std::min(chunks.rows, mi - i);
+          block.n = std::min(chunks.columns, nj - j);
           block.k = nk;
           block.a_row = ad.row;
           block.a_col = ad.col;
@@ -281,6 +310,60 @@ void Products<T>::gemv(int64_t m, int64_t k, Matrix<T> a, const T* x, int64_t x_
     if (m > kPartItems) finished(i0, i1);
   });
   if (m <= kPartItems || k == 0) finished(0, m);
+}
+
+// Loops, from the outside: blocks of the sum, bands of rows, slices of columns, and chunks for the threads.
+template <class T>
+void Products<T>::vecmat(int64_t m, int64_t n, int64_t k, Matrix<T> a, Matrix<T> b, T* c, const Epilogue* then) const {
+  if (k == 0) std::fill_n(c, m * n, T{0});
+  if (k == 1) a.col = b.row = 1;
+  const bool pack_a = a.col != 1, pack_b = b.row != 1;
+  if (k == 0 || m < (pack_b ? kVecmatRows : 2)) {
+    for (int64_t i = 0; i < m && k > 0; ++i)
+      gemv(n, k, b.transposed(), a.data + i * a.row, a.col, c + i * n, nullptr, false);
+    return finished(then, m, n);
+  }
+  for (int64_t k0 = 0; k0 < k; k0 += kGemvDepth) {
+    const int64_t nk = std::min(kGemvDepth, k - k0);
+    const int64_t fit = kVecmatBytes / (line_step<T>(nk) * static_cast<int64_t>(sizeof(T)));
+    const int64_t tile_rows = loops_.vecmat_rows, tile_columns = loops_.vecmat_columns;
+    const int64_t band = pack_a ? std::max<int64_t>(1, fit / tile_rows) * tile_rows : m;
+    const int64_t slice = std::max<int64_t>(1, fit / tile_columns) * tile_columns;
+    for (int64_t i0 = 0; i0 < m; i0 += band) {
+      const int64_t mi = std::min(band, m - i0);
+      Matrix<T> ad = a.from(i0, k0);
+      if (pack_a) ad = pack_lines(0, mi, nk, ad);
+      for (int64_t j0 = 0; j0 < n; j0 += slice) {
+        const int64_t nj = std::min(slice, n - j0);
+        Matrix<T> bd = b.from(k0, j0);
+        if (pack_b) bd = pack_lines(1, nj, nk, bd.transposed()).transposed();
+        const Chunks chunks(mi, nj, nk, tile_rows, tile_columns, kVecmatTiles);
+        parallel_for(chunks.count, [&](int64_t chunk) {
+          const int64_t i = chunks.row(chunk), j = chunks.column(chunk);
+          const int64_t rows = std::min(chunks.rows, mi - i), columns = std::min(chunks.columns, nj - j);
+          loops_.vecmat({rows, columns, nk, ad.data + i * ad.row, ad.row, bd.data + j * bd.col, bd.col,
+                         c + (i0 + i) * n + j0 + j, n, k0 > 0});
+          if (then && k0 + nk == k) then->done(then->context, i0 + i, i0 + i + rows, j0 + j, j0 + j + columns);
+        });
+      }
+    }
+  }
+}
+
+// Packs x[lines, k] so that every line is contiguous.
+template <class T>
+Matrix<T> Products<T>::pack_lines(int slot, int64_t lines, int64_t k, Matrix<T> x) const {
+  const int64_t step = line_step<T>(k);
+  T* out = scratch<T>(slot, lines * step);
+  const int64_t per_chunk = std::max(kLine<T>, kChunkElements / k);
+  parallel_for(ceil_div(lines, per_chunk), [&](int64_t chunk) {
+    const int64_t first = chunk * per_chunk, count = std::min(per_chunk, lines - first);
+    const Matrix<T> from = x.from(first, 0);
+    for (int64_t j = 0; j < k; j += kPackStep)  // across the lines: they are not contiguous
+      loops_.pack(std::min(kPackStep, k - j), count, from.data + j * from.col, from.col, from.row,
+                  out + first * step + j, step);
+  });
+  return {out, step, 1};
 }
 
 template <class T>

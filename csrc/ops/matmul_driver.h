@@ -1,5 +1,5 @@
 // Products of one pair of operands: cache blocks, packing, threads, and the choice between our loops and BLAS.
-// Everything is chosen from the shape alone, and the bits of a result depend on K alone (matmul_loops.h).
+// Everything is chosen from the shape alone, and the bits of our results depend on K alone (matmul_loops.h).
 #pragma once
 
 #include <cstdint>
@@ -46,6 +46,9 @@ class Products {
  public:
   Products(const MatmulLoops<T>& loops, bool use_blas) : loops_(loops), use_blas_(use_blas) {}
 
+  // The bits of a product of matrices depend on K alone. BLAS chooses the order of its sums by M and N too.
+  bool rows_are_independent() const { return !use_blas_; }
+
   // Any extent may be 0. Only the strides of a and b count.
   GemmPlan<T> plan(std::int64_t m, std::int64_t n, std::int64_t k, Matrix<T> a, Matrix<T> b) const;
   // C is contiguous. `then`, if there is one, hears of every part of C.
@@ -56,6 +59,9 @@ class Products {
   // y[m] = A[m, k] x[k]. `then` sees y as one row, or as one column if `upright`.
   void gemv(std::int64_t m, std::int64_t k, Matrix<T> a, const T* x, std::int64_t x_step, T* y, const Epilogue* then,
             bool upright) const;
+  // C[m, n] = A[m, k] B[k, n], each row with the bits of gemv; C is contiguous. `then` as in gemm.
+  void vecmat(std::int64_t m, std::int64_t n, std::int64_t k, Matrix<T> a, Matrix<T> b, T* c,
+              const Epilogue* then) const;
   // y[0] = x[k] . w[k].
   void dot(std::int64_t k, const T* x, std::int64_t x_step, const T* w, std::int64_t w_step, T* y) const;
 
@@ -65,6 +71,7 @@ class Products {
   bool to_blas(std::int64_t m, std::int64_t n, std::int64_t k) const;
   void compute(const GemmPlan<T>& plan, const T* a, const T* b, T* c, const Epilogue* then) const;
   void blocked(const GemmPlan<T>& plan, const T* a, const T* b, T* c, const Epilogue* then) const;
+  Matrix<T> pack_lines(int slot, std::int64_t lines, std::int64_t k, Matrix<T> x) const;
   Matrix<T> pack_panels(T* out, std::int64_t m, std::int64_t k, std::int64_t height, Matrix<T> x) const;
   void by_blas(const GemmPlan<T>& plan, const T* a, const T* b, T* c, const Epilogue* then) const;
 

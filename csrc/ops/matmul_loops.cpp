@@ -9,6 +9,7 @@
 #endif
 
 #include "../core/isa.h"
+#include "matmul_vecmat.h"
 
 namespace alice::ALICE_ISA {
 namespace {
@@ -394,7 +395,7 @@ void integer_gemm(std::int64_t m, std::int64_t n, std::int64_t k, const T* a, st
 
 template <class T>
 constexpr MatmulLoops<T> loops() {
-  return {kWide, 2 * Vec<T>::kWidth, gemm<T>, gemv<T>, dot<T>, pack<T>};
+  return {kWide, 2 * Vec<T>::kWidth, kVecmatRows, kVecmatColumns, gemm<T>, gemv<T>, dot<T>, vecmat, pack<T>};
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 // Order of summation (float32, float64). A product sums over k in one chain of fused multiply-adds per block of
 // at most kDepth<T>, block after block; a matrix-vector product keeps one chain per vector lane and adds the
 // lanes as a tree. The order depends on K alone: neither strides, packing, tiling nor threads change a bit.
+// vecmat is a product of matrices in the order of the matrix-vector product.
 #pragma once
 
 #include <cstdint>
@@ -34,12 +35,28 @@ struct GemvBlock {
   bool accumulate;
 };
 
+// C[m, n] = A[m, k] B[k, n], or C += A B, each row as a matrix-vector product sums it. A's rows and B's columns are
+// contiguous, C's rows too.
+template <class T>
+struct VecmatBlock {
+  std::int64_t m, n, k;
+  const T* a;
+  std::int64_t a_row;
+  const T* b;
+  std::int64_t b_col;
+  T* c;
+  std::int64_t c_row;
+  bool accumulate;
+};
+
 template <class T>
 struct MatmulLoops {
-  int rows, columns;  // the register tile
+  int rows, columns;                // the register tile of gemm
+  int vecmat_rows, vecmat_columns;  // and of vecmat
   void (*gemm)(const GemmBlock<T>&, const T* a, const T* b, T* c);
   void (*gemv)(const GemvBlock<T>&);
   T (*dot)(std::int64_t k, const T* x, const T* y);  // both contiguous
+  void (*vecmat)(const VecmatBlock<T>&);
   // out[j * ld + i] = in[i * in_i + j * in_j] for i < ni, j < nj: a panel of A or B.
   void (*pack)(std::int64_t ni, std::int64_t nj, const T* in, std::int64_t in_i, std::int64_t in_j, T* out,
                std::int64_t ld);

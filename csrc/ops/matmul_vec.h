@@ -1,5 +1,5 @@
 // Vec<T>: the widest vector of the instruction-set level that this file is being compiled for, with masked
-// loads and stores, and an in-register transpose. Included by matmul_loops.cpp only, inside its namespace.
+// loads and stores, and an in-register transpose. Included by the matmul*_loops.cpp only, inside their namespace.
 //
 // fma() is fused where the level has it and a*b + c elsewhere; every kernel of one level rounds alike.
 

@@ -159,10 +159,12 @@ void infer_reduce(Call& call) {
   call.out[0] = Array::abstract(shape, dtype);
 }
 
-bool trusted(const Array& out, double smallest) {
+bool trusted(double y, double smallest) { return std::isfinite(y) & (y >= smallest); }
+
+bool all_trusted(const Array& out, double smallest) {
   const double* y = out.data<double>();
   bool ok = true;
-  for (std::int64_t i = 0, n = out.numel(); i < n; ++i) ok &= std::isfinite(y[i]) & (y[i] >= smallest);
+  for (std::int64_t i = 0, n = out.numel(); i < n; ++i) ok &= trusted(y[i], smallest);
   return ok;
 }
 
@@ -178,12 +180,20 @@ class PreparedReduce final : public Prepared {
   void run(const Call& call) const override {
     const Array &x = call.in[0], &out = call.out[0];
     fast_.run(x, out);
-    if (retries_ && !trusted(out, kernel_.smallest_trusted)) Reducer(kernel_.safe, x, reduced_, parameter_).run(x, out);
+    if (retries_ && !all_trusted(out, kernel_.smallest_trusted)) retry(x, out);
   }
   bool takes_feed() const override { return fast_.takes_feed() && !retries_; }
   void run_fed(const Call& call, const Feed& feed) const override { fast_.run_fed(feed, call.out[0]); }
 
  private:
+  // Of those results alone that need it: what the others are does not depend on their neighbours.
+  void retry(const Array& x, const Array& out) const {
+    const Array safe = Array::empty(out.shape(), out.dtype());
+    Reducer(kernel_.safe, x, reduced_, parameter_).run(x, safe);
+    for (std::int64_t i = 0, n = out.numel(); i < n; ++i)
+      if (double& y = out.data<double>()[i]; !trusted(y, kernel_.smallest_trusted)) y = safe.data<double>()[i];
+  }
+
   const ReduceKernel& kernel_;
   Dims reduced_;
   double parameter_;

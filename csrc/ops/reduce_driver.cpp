@@ -28,7 +28,24 @@ class Reducer::Pass {
     }
   }
 
+  void accumulate_part(const ReduceTile& t, std::int64_t part) const {
+    accumulate(t, plan_.units * part / plan_.parts, plan_.units * (part + 1) / plan_.parts);
+  }
+
   void merge(const ReduceTile& t, const ReduceTile& later) const { loops_.merge(t.count, t.a, t.b, later.a, later.b); }
+
+  // All parts, one after the other; `a` and `b` hold the states of a later one.
+  void accumulate_all(const ReduceTile& t, std::byte* a, std::byte* b) const {
+    init(t);
+    accumulate_part(t, 0);
+    for (std::int64_t part = 1; part < plan_.parts; ++part) {
+      ReduceTile later = t;
+      later.a = a, later.b = b;
+      init(later);
+      accumulate_part(later, part);
+      merge(t, later);
+    }
+  }
 
  private:
   // What one call of a loop takes in: items [item, item + n) of `count` results from the tile's result `result` on.
@@ -159,7 +176,7 @@ void Reducer::run_fed(const Feed& feed, const Array& out) const { fold({nullptr,
 
 void Reducer::fold(const Source& source, const Array& out) const {
   if (plan_.results == 0) return;
-  plan_.parts > 1 ? fold_parts(source, out) : fold_tiles(source, out);
+  plan_.parts_apart ? fold_parts(source, out) : fold_tiles(source, out);
 }
 
 void Reducer::fold_tiles(const Source& source, const Array& out) const {
@@ -167,18 +184,16 @@ void Reducer::fold_tiles(const Source& source, const Array& out) const {
   const std::int64_t out_size = static_cast<std::int64_t>(itemsize(out.dtype()));
   const Pass first(*this, source, *r.first), second(*this, source, r.second ? *r.second : *r.first);
   parallel_for(plan_.chunks, [&](std::int64_t chunk) {
-    alignas(64) std::byte a[kReduceTile * 8], b[kReduceTile * 8];
+    alignas(64) std::byte a[kReduceTile * 8], b[kReduceTile * 8], later_a[kReduceTile * 8], later_b[kReduceTile * 8];
     alignas(64) double c[kReduceTile];
     ReduceTile t{0, 0, 0, a, b, c};
     const std::int64_t begin = chunk * plan_.tiles_per_chunk;
     for (std::int64_t i = begin; i < std::min(plan_.tiles, begin + plan_.tiles_per_chunk); ++i) {
       plan_.locate(i, t);
-      first.init(t);
-      first.accumulate(t, 0, plan_.units);
+      first.accumulate_all(t, later_a, later_b);
       if (r.second) {
         r.center(t.count, a, b, plan_.items, c);
-        second.init(t);
-        second.accumulate(t, 0, plan_.units);
+        second.accumulate_all(t, later_a, later_b);
       }
       r.finish(t.count, a, b, c, plan_.items, parameter_, out.bytes() + t.first * out_size);
     }
@@ -202,7 +217,7 @@ void Reducer::fold_parts(const Source& source, const Array& out) const {
       const std::int64_t part = chunk % parts;
       const ReduceTile t = tile_of(chunk / parts, part);
       pass.init(t);
-      pass.accumulate(t, plan_.units * part / parts, plan_.units * (part + 1) / parts);
+      pass.accumulate_part(t, part);
     });
     for (std::int64_t i = 0; i < plan_.tiles; ++i)
       for (std::int64_t part = 1; part < parts; ++part) pass.merge(tile_of(i, 0), tile_of(i, part));

@@ -2,7 +2,8 @@
 //
 // The axes are put into the form [kept and outer][rows][columns]: `columns` is the trailing run of kept axes, `rows`
 // the run of reduced axes before it, and what is left are kept and (outer) reduced axes. Each result takes in its
-// items in row-major order of the reduced axes.
+// items in row-major order of the reduced axes. In which order they are accumulated depends on the reduced axes and on
+// the columns alone, not on what else is kept: so each example of a batch has the bits that it has by itself.
 #pragma once
 
 #include <algorithm>
@@ -67,9 +68,10 @@ struct ReducePlan {
   std::int64_t segment, segments, units;
   // The results are cut into tiles: of one row of columns each, or of as many rows as keep a tile in cache.
   std::int64_t width, step, tiles_per_row, tiles;
-  // Either every tile is finished by the one who folds it, `tiles_per_chunk` by each; or, few results of many items,
-  // the items are divided into `parts`, and the states of the parts merged in order.
+  // Many items are divided into `parts`, and the states of the parts merged in order. Every tile is folded by one
+  // thread, `tiles_per_chunk` by each, unless there are so few that each part has a thread.
   std::int64_t parts, chunks, tiles_per_chunk;
+  bool parts_apart = false;
 
   ReducePlan(const Dims& shape, const Dims& strides, const Dims& reduced) {
     int axes[kMaxRank], n = 0;  // those of size 1 do not matter
@@ -123,8 +125,10 @@ struct ReducePlan {
     parts = chunks = 1;
     tiles_per_chunk = tiles;
     if (2 * total < kReduceChunk) return;
-    if (tiles < kReduceParts / 2 && total >= 2 * kReduceChunk)
-      parts = std::max<std::int64_t>(1, std::min({units, total / kReduceChunk, kReduceParts / tiles}));
+    const std::int64_t own = columns.size * items, own_tiles = by_rows ? 1 : tiles_per_row;  // of one row of columns
+    if (own_tiles < kReduceParts / 2 && own >= 2 * kReduceChunk)
+      parts = std::max<std::int64_t>(1, std::min({units, own / kReduceChunk, kReduceParts / own_tiles}));
+    parts_apart = parts > 1 && tiles < kReduceParts / 2;
     const std::int64_t group = std::max<std::int64_t>(1, tiles * kReduceChunk / total);
     chunks = (tiles + group - 1) / group;
     tiles_per_chunk = (tiles + chunks - 1) / chunks;

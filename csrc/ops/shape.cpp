@@ -412,6 +412,7 @@ void register_shape(Registry& registry, Isa) {
     registry.add({name, n_in, 1, n_attrs, inputs, infer, {run}, streaming_cost});
   };
   view("identity", 0, identity_infer);
+  view("stop_gradient", 0, identity_infer);
   view("remat", 0, identity_infer);
   view("permute_dims", 1, permute_dims_infer);
   view("broadcast_to", 1, broadcast_to_infer);

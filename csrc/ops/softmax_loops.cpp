@@ -138,7 +138,7 @@ struct Columns {
   void find(std::int64_t rows, std::int64_t n, const T* __restrict x) {
     if (rows == kLanes) {
       for (std::int64_t k = 0; k < n; ++k)
-#pragma GCC unroll 1
+#pragma GCC unroll 4  // a transposition, which is not vectorised
         for (int l = 0; l < kLanes; ++l) e[k * kLanes + l] = x[l * n + k];
     } else {
       for (std::int64_t k = 0; k < n; ++k)

@@ -1,6 +1,5 @@
 // From a graph to a program: instructions, and a place in memory for every value that needs one.
 #include <algorithm>
-#include <cstring>
 #include <map>
 
 #include "program.h"
@@ -236,14 +235,9 @@ void Program::estimate(Instruction& instruction) {
   for (int n : instruction.nodes) {
     const Node& node = graph_.nodes()[static_cast<std::size_t>(n)];
     auto [in, out] = graph_.described(node);
-    double elements = 0;
-    for (const auto& operands : {in, out})
-      for (const Array& a : operands) elements = std::max(elements, static_cast<double>(a.numel()));
-    // A product makes 2 k operations for each of its results; everything else is taken as one for each element.
-    const bool product = std::strcmp(node.kernel->name, "matmul") == 0;
-    instruction.flops +=
-        product ? 2.0 * static_cast<double>(out[0].numel()) * static_cast<double>(in[0].shape().back()) : elements;
-    if (node.kernel->cost) cost_ += node.kernel->cost(Call{*node.kernel, in, out, node.attrs});
+    const Call call{*node.kernel, in, out, node.attrs};
+    instruction.flops += work_of(call).flops;
+    if (node.kernel->cost) cost_ += node.kernel->cost(call);
   }
   for (int v : instruction.in) instruction.bytes += static_cast<double>(bytes_of(graph_.value(v).array));
   for (int v : instruction.out) instruction.bytes += static_cast<double>(bytes_of(graph_.value(v).array));

@@ -19,6 +19,7 @@ from .errors import AliceError as AliceError
 from .errors import DeviceError as DeviceError
 from .errors import DTypeError as DTypeError
 from .errors import GradientError as GradientError
+from .errors import NonFiniteError as NonFiniteError
 from .errors import ShapeError as ShapeError
 from .errors import TraceError as TraceError
 from .ops.activation import *
@@ -54,14 +55,24 @@ from .trace import Trace as Trace
 from .trace import trace as trace
 from .transforms import checkpoint as checkpoint
 from .transforms import checkpoint_sequential as checkpoint_sequential
+from .transforms import custom_jvp as custom_jvp
+from .transforms import custom_primitive as custom_primitive
+from .transforms import custom_vjp as custom_vjp
+from .transforms import debug_nans as debug_nans
 from .transforms import grad as grad
 from .transforms import grad_enabled as grad_enabled
+from .transforms import hessian as hessian
+from .transforms import hvp as hvp
+from .transforms import jacfwd as jacfwd
+from .transforms import jacobian as jacobian
+from .transforms import jacrev as jacrev
 from .transforms import jvp as jvp
 from .transforms import linearize as linearize
 from .transforms import no_grad as no_grad
 from .transforms import numerical_grad as numerical_grad
 from .transforms import stop_gradient as stop_gradient
 from .transforms import value_and_grad as value_and_grad
+from .transforms import vhp as vhp
 from .transforms import vjp as vjp
 from .transforms import vmap as vmap
 

@@ -6,7 +6,7 @@ Python's own ``IndexError`` and ``ValueError``.
 
 from __future__ import annotations
 
-__all__ = ["AliceError", "DTypeError", "DeviceError", "GradientError", "ShapeError", "TraceError"]
+__all__ = ["AliceError", "DTypeError", "DeviceError", "GradientError", "NonFiniteError", "ShapeError", "TraceError"]
 
 
 class AliceError(Exception):
@@ -27,6 +27,10 @@ class DeviceError(AliceError, RuntimeError):
 
 class GradientError(AliceError, RuntimeError):
     """A derivative cannot be taken: a saved value changed, a graph was freed, an op has no rule."""
+
+
+class NonFiniteError(AliceError, FloatingPointError):
+    """An op made NaN or infinity out of inputs without, and ``ac.debug_nans`` was on."""
 
 
 class TraceError(AliceError, RuntimeError):

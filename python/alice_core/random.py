@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Sequence
+from functools import partial
 from operator import index as as_int
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ import numpy as np
 import alice_core as ac
 
 from . import _core
-from .errors import DTypeError
+from .errors import DTypeError, ShapeError
 from .ops.creation import _shape
 from .primitive import Primitive
 from .tensor import Tensor, asarray, float32, float64, tensor
@@ -33,6 +34,17 @@ __all__ = ["Generator", "advance", "bernoulli", "bits", "default_generator", "no
 _bits = Primitive("random_bits", saves=(), differentiable=False)
 _uniform = Primitive("random_uniform", saves=(), differentiable=False)
 _advance = Primitive("random_advance", saves=(), differentiable=False)
+
+
+def _refuse_batch(name: str, batched: Sequence[bool], inputs: Sequence[Tensor], *attributes: Any) -> Any:
+    raise ShapeError(
+        f"{name}: expected one state for all examples; got a batch of {inputs[0].shape[0]} states; draw the numbers "
+        f"outside of vmap, for all examples at once, and pass them in as an argument that is mapped over"
+    )
+
+
+for _primitive in (_bits, _uniform, _advance):
+    _primitive.defbatch(partial(_refuse_batch, _primitive.name))
 
 
 def _signed(number: int) -> int:

@@ -287,7 +287,7 @@ class Tensor(_core.TensorBase):
 
     def detach(self) -> Tensor:
         """The same values as a constant, see :func:`alice_core.stop_gradient`."""
-        return self._constant()
+        return ops.identity.constant(self)
 
     def assign_(self, value: TensorLike) -> Tensor:
         """Overwrite the elements in place with ``value``, broadcast and cast to this shape and dtype.
@@ -389,7 +389,7 @@ def tensor(obj: Any, dtype: DTypeLike | None = None) -> Tensor:
     """
     if isinstance(obj, Tensor):
         wanted = dtype if dtype is not None else float32 if obj._weak and obj.dtype == float64 else obj.dtype
-        source = obj._strong() if obj._weak else obj._constant()
+        source = obj._strong() if obj._weak else ops.identity.constant(obj)
         return ops.shape.copy(ops.arithmetic.astype(source, wanted))
     result: Tensor = _core.tensor(_to_numpy(obj, dtype, "tensor"), True)
     return result

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -34,9 +34,9 @@ def check_grads(
     xs : sequence of array-like
         The point; away from kinks by more than ``step``.
     order : int
-        Also check the derivatives of the derivatives, up to this order.
+        Also check the derivatives of the derivatives, up to this order, in every order of the modes.
     modes : sequence of str
-        ``"rev"``: vector-Jacobian products.
+        ``"rev"``: vector-Jacobian products; ``"fwd"``: Jacobian-vector products.
     atol, rtol : float
         The check passes if ``|exact - numerical| <= atol + rtol * |numerical|``; each order beyond the first allows
         ten times as much.
@@ -48,7 +48,9 @@ def check_grads(
     Raises
     ------
     AssertionError
-        Naming the order and both numbers. NaN never passes.
+        Naming the modes, the order and both numbers. NaN never passes.
+    ValueError
+        If a mode has another name.
 
     Source
     ------
@@ -59,44 +61,78 @@ def check_grads(
     >>> import alice_core as ac
     >>> ac.testing.check_grads(ac.tanh, [[0.3, -0.2]], order=2)
     """
-    if unknown := set(modes) - {"rev"}:
-        raise ValueError(f"check_grads: modes must be among ('rev',); got {sorted(unknown)}")
+    if unknown := set(modes) - set(_MODES):
+        raise ValueError(f"check_grads: modes must be among {tuple(_MODES)}; got {sorted(unknown)}")
     points = [tensor(np.array(x.numpy() if isinstance(x, Tensor) else x, dtype=np.float64)) for x in xs]
-    rng = np.random.default_rng(seed)
-    _check_rev(f, points, order, 1, rng, atol, rtol, step)
+    _check(f, points, order, tuple(modes), (), _Tolerance(atol, rtol, step), np.random.default_rng(seed))
 
 
-def _check_rev(
+class _Tolerance(NamedTuple):
+    atol: float
+    rtol: float
+    step: float
+
+    def of_next_order(self) -> _Tolerance:
+        return self._replace(atol=10 * self.atol, rtol=10 * self.rtol)
+
+
+class _Derivative(NamedTuple):
+    name: str  # of the mode
+    product: str
+    exact: float  # along the directions, weighed
+    function: Callable[..., Any]  # of the same point, for the next order
+
+
+def _check(
     f: Callable[..., Any],
     xs: list[Tensor],
     order: int,
-    level: int,
+    modes: tuple[str, ...],
+    path: tuple[str, ...],
+    tolerance: _Tolerance,
     rng: np.random.Generator,
-    atol: float,
-    rtol: float,
-    step: float,
 ) -> None:
-    y, pullback = vjp(f, *xs)
-    outputs = list(tree.leaves(y))
-    weights = [tensor(rng.standard_normal(o.shape)) for o in outputs]
-    directions = [rng.standard_normal(x.shape) for x in xs]
-    cotangents = pullback(tree.rebuild(y, iter(weights)))
-    exact = sum(float(np.vdot(ct.numpy(), d)) for ct, d in zip(cotangents, directions, strict=True))
+    """Every mode of f, and every mode of what each of them gives. ``path`` names the modes that have led here."""
+    weights = [tensor(rng.standard_normal(y.shape)) for y in tree.leaves(f(*xs))]
+    directions = [tensor(rng.standard_normal(x.shape)) for x in xs]
 
     def along(t: float) -> float:
-        moved = [tensor(x.numpy() + t * d) for x, d in zip(xs, directions, strict=True)]
-        results = tree.leaves(f(*moved))
-        return sum(float(np.vdot(w.numpy(), r.numpy())) for w, r in zip(weights, results, strict=True))
+        moved = [tensor(x.numpy() + t * d.numpy()) for x, d in zip(xs, directions, strict=True)]
+        return _inner(weights, tree.leaves(f(*moved)))
 
+    step = tolerance.step
     numerical = (along(step) - along(-step)) / (2.0 * step)
-    if not abs(exact - numerical) <= atol + rtol * abs(numerical):
-        raise AssertionError(
-            f"check_grads: reverse mode, order {level}: the VJP gives {exact!r}, central differences {numerical!r}"
-        )
-    if order > 1:
+    for mode in modes:
+        found = _MODES[mode](f, xs, weights, directions)
+        here = (found.name, *path)
+        if not abs(found.exact - numerical) <= tolerance.atol + tolerance.rtol * abs(numerical):
+            raise AssertionError(
+                f"check_grads: {' of '.join(here)} mode, order {len(here)}: the {found.product} gives "
+                f"{found.exact!r}, central differences {numerical!r}"
+            )
+        if order > 1:
+            _check(found.function, xs, order - 1, modes, here, tolerance.of_next_order(), rng)
 
-        def pulled(*points: Tensor) -> Any:
-            value, back = vjp(f, *points)
-            return back(tree.rebuild(value, iter(weights)))
 
-        _check_rev(pulled, xs, order - 1, level + 1, rng, 10 * atol, 10 * rtol, step)
+def _reverse(f: Callable[..., Any], xs: list[Tensor], weights: list[Tensor], directions: list[Tensor]) -> _Derivative:
+    def pulled(*points: Tensor) -> Any:
+        y, pullback = vjp(f, *points)
+        return pullback(tree.rebuild(y, iter(weights)))
+
+    return _Derivative("reverse", "VJP", _inner(pulled(*xs), directions), pulled)
+
+
+def _forward(f: Callable[..., Any], xs: list[Tensor], weights: list[Tensor], directions: list[Tensor]) -> _Derivative:
+    from .transforms.jvp import jvp
+
+    def pushed(*points: Tensor) -> Any:
+        return jvp(f, points, tuple(directions))[1]
+
+    return _Derivative("forward", "JVP", _inner(tree.leaves(pushed(*xs)), weights), pushed)
+
+
+_MODES = {"rev": _reverse, "fwd": _forward}
+
+
+def _inner(a: Iterable[Tensor], b: Iterable[Tensor]) -> float:
+    return sum(float(np.vdot(x.numpy(), y.numpy())) for x, y in zip(a, b, strict=True))

@@ -1,17 +1,19 @@
-"""What the rules of reductions share: reduced axes, and the ways between a reduced shape and the whole one."""
+"""What the rules of reductions share: axes, and the ways between a reduced shape and the whole one."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
+from ..primitive import Primitive
 from . import shape as _shape
 
 if TYPE_CHECKING:
     from ..tensor import Axis, Tensor
 
-__all__ = ["count", "in_rows", "spread"]
+__all__ = ["along_axis", "along_last", "count", "everywhere", "in_rows", "over_axes", "spread"]
 
 
 def _reduced(axis: Axis, ndim: int) -> tuple[int, ...]:
@@ -44,3 +46,47 @@ def in_rows(rule: Callable[[Tensor, Tensor], Tensor], g: Tensor, x: Tensor, axis
     rows = _shape.reshape(_shape.permute_dims(x, order), (*outer, count(x.shape, axis)))
     result = _shape.reshape(rule(_shape.reshape(g, outer), rows), tuple(x.shape[i] for i in order))
     return _shape.permute_dims(result, tuple(order.index(i) for i in range(x.ndim)))
+
+
+# -- batch rules: the axes of one example are one further on ---------------------------------------------------------
+
+
+def over_axes(*primitives: Primitive) -> None:
+    """Set the batch rule of primitives ``(x, axis, …)`` that reduce over an axis, several or (None) all."""
+    for p in primitives:
+        p.defbatch(partial(_over_axes, p))
+
+
+def _over_axes(p: Primitive, batched: Sequence[bool], inputs: Sequence[Tensor], axis: Axis, *options: Any) -> Tensor:
+    (x,) = inputs
+    result: Tensor = p(x, tuple(a + 1 for a in _reduced(axis, x.ndim - 1)), *options)
+    return result
+
+
+def along_axis(*primitives: Primitive) -> None:
+    """Set the batch rule of primitives ``(*xs, axis, …)`` that work along one axis of operands of one shape."""
+    for p in primitives:
+        p.defbatch(partial(_along_axis, p))
+
+
+def _along_axis(p: Primitive, batched: Sequence[bool], inputs: Sequence[Tensor], axis: int, *options: Any) -> Tensor:
+    xs = everywhere(batched, inputs)
+    result: Tensor = p(*xs, axis % (xs[0].ndim - 1) + 1, *options)
+    return result
+
+
+def along_last(*primitives: Primitive) -> None:
+    """Set the batch rule of primitives without attributes that work along the last axis."""
+    for p in primitives:
+        p.defbatch(partial(_along_last, p))
+
+
+def _along_last(p: Primitive, batched: Sequence[bool], inputs: Sequence[Tensor]) -> Tensor:
+    result: Tensor = p(*everywhere(batched, inputs))
+    return result
+
+
+def everywhere(batched: Sequence[bool], inputs: Sequence[Tensor]) -> list[Tensor]:
+    """The inputs, each with the batch as axis 0: those without one are repeated, on the same memory."""
+    size = next(x.shape[0] for b, x in zip(batched, inputs, strict=True) if b)
+    return [x if b else _shape.broadcast_to(x, (size, *x.shape)) for b, x in zip(batched, inputs, strict=True)]

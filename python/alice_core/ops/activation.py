@@ -13,6 +13,7 @@ from . import arithmetic as _ar
 from . import comparison as _comparison
 from . import reduction as _reduction
 from . import transcendental as _transcendental
+from ._elementwise import elementwise
 from ._slopes import slope_kernel
 
 if TYPE_CHECKING:
@@ -43,7 +44,8 @@ def _switch(name: str) -> Primitive:
     """
     forward, backward = Primitive(name, saves=("ans",)), Primitive(name + "_vjp", saves=(1,))
     forward.defvjp(lambda g, ans, x: backward(g, ans))
-    backward.defvjp(lambda c, ans, g, x: backward(c, x), None)
+    backward.defvjp(lambda c, ans, g, x: _reduction.sum_to(backward(c, x), g.shape), None)
+    elementwise(forward, backward)
     return forward
 
 
@@ -53,7 +55,7 @@ _relu6 = _switch("relu6")
 _leaky_relu = Primitive("leaky_relu", saves=(0,))
 _leaky_relu.defvjp(lambda g, ans, x, slope: _leaky_relu_vjp(g, x, slope))
 _leaky_relu_vjp: Primitive = Primitive("leaky_relu_vjp", saves=(1,))
-_leaky_relu_vjp.defvjp(lambda c, ans, g, x, slope: _leaky_relu_vjp(c, x, slope), None)
+_leaky_relu_vjp.defvjp(lambda c, ans, g, x, slope: _reduction.sum_to(_leaky_relu_vjp(c, x, slope), g.shape), None)
 
 _prelu = Primitive("prelu", saves=(0, 1))
 _prelu.defvjp(
@@ -210,8 +212,8 @@ _elu = Primitive("elu", saves=(0,))
 _elu.defvjp(lambda g, ans, x, alpha: _elu_vjp(g, x, alpha))
 _elu_vjp: Primitive = Primitive("elu_vjp", saves=(0, 1))
 _elu_vjp.defvjp(
-    lambda c, ans, g, x, alpha: _elu_vjp(c, x, alpha),
-    lambda c, ans, g, x, alpha: _where_negative(x, _elu_vjp(_ar.strong_mul(c, g), x, alpha)),
+    lambda c, ans, g, x, a: _reduction.sum_to(_elu_vjp(c, x, a), g.shape),
+    lambda c, ans, g, x, a: _reduction.sum_to(_where_negative(x, _elu_vjp(_ar.strong_mul(c, g), x, a)), x.shape),
 )
 
 _selu = Primitive("selu", saves=(0,))
@@ -292,7 +294,6 @@ sigmoid_vjp: Primitive = slope_kernel(
 _softplus = Primitive("softplus", saves=(0,))
 _softplus.defvjp(lambda g, ans, x: softplus_vjp(g, x))
 softplus_vjp: Primitive = slope_kernel("softplus_vjp", lambda h, x: sigmoid_vjp(h, x))
-
 _log_sigmoid = Primitive("log_sigmoid", saves=(0,))
 _log_sigmoid.defvjp(lambda g, ans, x: softplus_vjp(g, _ar.negative(x)))
 
@@ -428,7 +429,6 @@ def silu(x: TensorLike, /) -> Tensor:
 
 # -- Gaussian units ------------------------------------------------------------------------------------------------
 
-_SQRT_2PI = math.sqrt(2.0 * math.pi)
 _GATE = 2.0 * math.sqrt(2.0 / math.pi)
 _CUBIC = 0.044715
 
@@ -440,10 +440,13 @@ _gelu_tanh = Primitive("gelu_tanh", saves=(0,))
 _gelu_tanh.defvjp(lambda g, ans, x: gelu_tanh_vjp(g, x))
 gelu_tanh_vjp: Primitive = slope_kernel("gelu_tanh_vjp", lambda h, x: _gelu_tanh_second(h, x))
 
+elementwise(_leaky_relu, _leaky_relu_vjp, _prelu, _prelu_vjp, _prelu_slope_vjp, _elu, _elu_vjp, _selu)
+elementwise(_sigmoid, _softplus, _log_sigmoid, _silu, _gelu, _gelu_tanh)
+
 
 def _gelu_second(h: Tensor, x: Tensor) -> Tensor:
     """h times the normal density times 2 - x²."""
-    density = _ar.multiply(_transcendental.exp(_ar.multiply(_ar.square(x), -0.5)), 1.0 / _SQRT_2PI)
+    density = _ar.multiply(_transcendental.exp(_ar.multiply(_ar.square(x), -0.5)), 1.0 / math.sqrt(2.0 * math.pi))
     return _ar.strong_mul(_ar.strong_mul(h, density), _ar.subtract(2.0, _ar.square(x)))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..primitive import Primitive
+from ._elementwise import elementwise
 
 if TYPE_CHECKING:
     from ..tensor import Tensor, TensorLike
@@ -38,6 +39,9 @@ _logical_not = Primitive("logical_not", saves=(), differentiable=False)
 _isnan = Primitive("isnan", saves=(), differentiable=False)
 _isinf = Primitive("isinf", saves=(), differentiable=False)
 _isfinite = Primitive("isfinite", saves=(), differentiable=False)
+
+elementwise(_equal, _not_equal, _less, _less_equal, _greater, _greater_equal)
+elementwise(_logical_and, _logical_or, _logical_xor, _logical_not, _isnan, _isinf, _isfinite)
 
 
 def equal(x: TensorLike, y: TensorLike, /) -> Tensor:

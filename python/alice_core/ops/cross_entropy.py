@@ -8,6 +8,8 @@ no cotangent flows through them.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..primitive import Primitive
@@ -18,6 +20,7 @@ from . import creation as _creation
 from . import reduction as _reduction
 from . import shape as _shape
 from . import softmax as _softmax
+from ._reducing import everywhere
 
 if TYPE_CHECKING:
     from ..tensor import TensorLike
@@ -29,47 +32,81 @@ _REDUCTIONS = {"none": _NONE, "sum": _SUM, "mean": _MEAN}
 
 
 # -- rules: dL/dx = s (p Σ q - q) per row, s what the reduction makes of the cotangent ---------------------------------
+#
+# Attributes: reduction, ignored class, smoothing, and how many leading axes are a batch: the rows of each of its
+# examples are reduced by themselves.
 
 
 def _is_probabilities(targets: Tensor) -> bool:
     return bool(targets.dtype.kind == "f")
 
 
-def _row_cotangents(g: Tensor, logits: Tensor, targets: Tensor, reduction: int, ignored: int | None) -> Tensor:
+def _row_axes(logits: Tensor, batch_axes: int) -> tuple[int, ...]:
+    """The axes over which the rows of one example are reduced."""
+    return tuple(range(batch_axes, logits.ndim - 1))
+
+
+def _row_cotangents(
+    g: Tensor, logits: Tensor, targets: Tensor, reduction: int, ignored: int | None, batch_axes: int
+) -> Tensor:
     """s, of shape (..., 1)."""
     rows = logits.shape[:-1]
     kept = None if ignored is None else _comparison.not_equal(targets, ignored)
     if reduction == _MEAN:
-        count: Any = math.prod(rows) if kept is None else _reduction.sum(kept)
+        count: Any = math.prod(rows[batch_axes:])
+        if kept is not None:
+            count = _reduction.sum(kept, axis=_row_axes(logits, batch_axes))
         g = _arithmetic.divide(g, _arithmetic.maximum(count, 1))
     if reduction != _NONE:
+        if batch_axes:
+            g = _shape.reshape(g, rows[:batch_axes] + (1,) * (len(rows) - batch_axes))
         g = _shape.broadcast_to(g, rows)
     if kept is not None:
         g = _arithmetic.where(kept, g, 0.0)
     return _shape.expand_dims(g, -1)
 
 
+def _against(t: Tensor, gradient: Tensor, reduction: int, batch_axes: int) -> Tensor:
+    """The inner products of t with the gradients of the losses."""
+    axes = (-1,) if reduction == _NONE else (*_row_axes(gradient, batch_axes), -1)
+    return _reduction.sum(_arithmetic.strong_mul(t, gradient), axis=axes)
+
+
 def _by_targets(
     g: tuple[Tensor, Tensor], ans: tuple[Tensor, Tensor], logits: Tensor, targets: Tensor, *options: Any
 ) -> Tensor:
-    reduction, ignored, smoothing = options
-    flow = _row_cotangents(g[0], logits, targets, reduction, ignored)
+    reduction, ignored, smoothing, batch_axes = options
+    flow = _row_cotangents(g[0], logits, targets, reduction, ignored, batch_axes)
     losses = _arithmetic.negative(_softmax.log_softmax(logits))
     return _arithmetic.strong_mul(_arithmetic.multiply(flow, 1.0 - smoothing), losses)
+
+
+def _along_logits(
+    t: Tensor, ans: tuple[Tensor, Tensor], logits: Tensor, targets: Tensor, *options: Any
+) -> tuple[Tensor, None]:
+    unit = _cross_entropy_vjp(_creation.ones(ans[0].shape, logits.dtype), logits, targets, ans[1], *options)
+    return _against(t, unit, options[0], options[3]), None
+
+
+def _along_targets(
+    t: Tensor, ans: tuple[Tensor, Tensor], logits: Tensor, targets: Tensor, *options: Any
+) -> tuple[Tensor, None]:
+    unit = _by_targets((_creation.ones(ans[0].shape, logits.dtype), ans[1]), ans, logits, targets, *options)
+    return _against(t, unit, options[0], options[3]), None
 
 
 def _vjp_by_g(
     h: Tensor, ans: Tensor, g: Tensor, logits: Tensor, targets: Tensor, stats: Tensor, *options: Any
 ) -> Tensor:
     unit = _cross_entropy_vjp(_creation.ones_like(g), logits, targets, stats, *options)
-    return _reduction.sum(_arithmetic.multiply(h, unit), axis=-1 if options[0] == _NONE else None)
+    return _against(h, unit, options[0], options[3])
 
 
 def _vjp_by_logits(
     h: Tensor, ans: Tensor, g: Tensor, logits: Tensor, targets: Tensor, stats: Tensor, *options: Any
 ) -> Tensor:
-    reduction, ignored, smoothing = options
-    flow = _row_cotangents(g, logits, targets, reduction, ignored)
+    reduction, ignored, smoothing, batch_axes = options
+    flow = _row_cotangents(g, logits, targets, reduction, ignored, batch_axes)
     if _is_probabilities(targets):
         weight = _reduction.sum(targets, axis=-1, keepdims=True)
         flow = _arithmetic.multiply(flow, weight * (1.0 - smoothing) + smoothing)
@@ -79,18 +116,42 @@ def _vjp_by_logits(
 def _vjp_by_targets(
     h: Tensor, ans: Tensor, g: Tensor, logits: Tensor, targets: Tensor, stats: Tensor, *options: Any
 ) -> Tensor:
-    reduction, ignored, smoothing = options
-    flow = _arithmetic.multiply(_row_cotangents(g, logits, targets, reduction, ignored), 1.0 - smoothing)
+    reduction, ignored, smoothing, batch_axes = options
+    flow = _row_cotangents(g, logits, targets, reduction, ignored, batch_axes)
     mean = _reduction.sum(_arithmetic.multiply(h, _softmax.softmax(logits)), axis=-1, keepdims=True)
-    return _arithmetic.multiply(flow, _arithmetic.subtract(mean, h))
+    return _arithmetic.multiply(_arithmetic.multiply(flow, 1.0 - smoothing), _arithmetic.subtract(mean, h))
+
+
+def _vjp_along_targets(
+    t: Tensor, ans: Tensor, g: Tensor, logits: Tensor, targets: Tensor, stats: Tensor, *options: Any
+) -> Tensor:
+    reduction, ignored, smoothing, batch_axes = options
+    flow = _row_cotangents(g, logits, targets, reduction, ignored, batch_axes)
+    mass = _arithmetic.multiply(_softmax.softmax(logits), _reduction.sum(t, axis=-1, keepdims=True))
+    return _arithmetic.multiply(_arithmetic.multiply(flow, 1.0 - smoothing), _arithmetic.subtract(mass, t))
 
 
 _cross_entropy = Primitive("cross_entropy", saves=(0, 1, "ans"))
 _cross_entropy.defvjp(
     lambda g, ans, logits, targets, *options: _cross_entropy_vjp(g[0], logits, targets, ans[1], *options), _by_targets
 )
+_cross_entropy.defjvp(_along_logits, _along_targets)
 _cross_entropy_vjp: Primitive = Primitive("cross_entropy_vjp", saves=(0, 1, 2, 3))
 _cross_entropy_vjp.defvjp(_vjp_by_g, _vjp_by_logits, _vjp_by_targets, None)
+_cross_entropy_vjp.defjvp(
+    lambda t, ans, g, logits, targets, stats, *options: _cross_entropy_vjp(t, logits, targets, stats, *options),
+    _vjp_by_logits,  # a symmetric Jacobian
+    _vjp_along_targets,
+    None,
+)
+
+
+def _batched(p: Primitive, batched: Sequence[bool], inputs: Sequence[Tensor], *options: Any) -> Any:
+    return p(*everywhere(batched, inputs), *options[:3], options[3] + 1)
+
+
+_cross_entropy.defbatch(partial(_batched, _cross_entropy))
+_cross_entropy_vjp.defbatch(partial(_batched, _cross_entropy_vjp))
 
 
 def cross_entropy(
@@ -154,5 +215,5 @@ def cross_entropy(
     q = targets if isinstance(targets, Tensor) else asarray(targets)
     if q.dtype != x.dtype and _is_probabilities(q):
         q = _arithmetic.astype(q, x.dtype)
-    loss: Tensor = _cross_entropy(x, q, code, ignore_index, float(label_smoothing))[0]
+    loss: Tensor = _cross_entropy(x, q, code, ignore_index, float(label_smoothing), 0)[0]
     return loss

@@ -9,6 +9,7 @@ from ..primitive import Primitive
 from . import activation as _activation
 from . import arithmetic as _ar
 from . import reduction as _reduction
+from ._elementwise import elementwise
 from ._slopes import slope_kernel
 
 if TYPE_CHECKING:
@@ -73,6 +74,8 @@ _xlogy.defvjp(
     lambda g, ans, x, y: _reduction.sum_to(_ar.strong_mul(g, log(y)), x.shape),
     lambda g, ans, x, y: _reduction.sum_to(_ar.strong_div(_ar.strong_mul(g, x), y), y.shape),
 )
+
+elementwise(_exp, _expm1, _exp2, _log, _log1p, _log2, _log10, _logaddexp, _logaddexp_vjp, _xlogy)
 
 
 def exp(x: TensorLike, /) -> Tensor:
@@ -346,6 +349,8 @@ erf_vjp: Primitive = slope_kernel("erf_vjp", lambda h, x: _ar.strong_mul(erf_vjp
 
 _erfc = Primitive("erfc", saves=(0,))
 _erfc.defvjp(lambda g, ans, x: _ar.negative(erf_vjp(g, x)))
+
+elementwise(_erf, _erfc)
 
 
 def erf(x: TensorLike, /) -> Tensor:

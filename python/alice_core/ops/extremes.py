@@ -11,7 +11,7 @@ from ..tensor import asarray
 from . import arithmetic as _arithmetic
 from . import comparison as _comparison
 from . import reduction as _reduction
-from ._reducing import spread
+from ._reducing import over_axes, spread
 
 if TYPE_CHECKING:
     from ..tensor import Axis, Tensor, TensorLike
@@ -19,16 +19,25 @@ if TYPE_CHECKING:
 __all__ = ["all", "any", "argmax", "argmin", "max", "min"]
 
 
-def _extreme_rule(g: Tensor, ans: Tensor, x: Tensor, axis: Axis, keepdims: bool) -> Tensor:
+def _extreme_vjp(g: Tensor, ans: Tensor, x: Tensor, axis: Axis, keepdims: bool) -> Tensor:
     best = _comparison.equal(x, spread(ans, x.shape, axis, keepdims))
     share = _arithmetic.divide(g, _reduction.sum(best, axis, keepdims=keepdims))
     return _arithmetic.where(best, spread(share, x.shape, axis, keepdims), 0.0)
 
 
+def _extreme_jvp(t: Tensor, ans: Tensor, x: Tensor, axis: Axis, keepdims: bool) -> Tensor:
+    best = _comparison.equal(x, spread(ans, x.shape, axis, keepdims))
+    total = _reduction.sum(_arithmetic.where(best, t, 0.0), axis, keepdims=keepdims)
+    return _arithmetic.strong_div(total, _reduction.sum(best, axis, keepdims=keepdims))
+
+
 _max = Primitive("max", saves=(0, "ans"))
-_max.defvjp(_extreme_rule)
+_max.defvjp(_extreme_vjp)
+_max.defjvp(_extreme_jvp)
 _min = Primitive("min", saves=(0, "ans"))
-_min.defvjp(_extreme_rule)
+_min.defvjp(_extreme_vjp)
+_min.defjvp(_extreme_jvp)
+over_axes(_max, _min)
 
 
 def max(x: TensorLike, /, axis: Axis = None, keepdims: bool = False) -> Tensor:
@@ -84,6 +93,7 @@ def min(x: TensorLike, /, axis: Axis = None, keepdims: bool = False) -> Tensor:
 
 _argmax = Primitive("argmax", saves=(), differentiable=False)
 _argmin = Primitive("argmin", saves=(), differentiable=False)
+over_axes(_argmax, _argmin)
 
 
 def argmax(x: TensorLike, /, axis: int | None = None, keepdims: bool = False) -> Tensor:
@@ -135,6 +145,7 @@ def argmin(x: TensorLike, /, axis: int | None = None, keepdims: bool = False) ->
 
 _any = Primitive("any", saves=(), differentiable=False)
 _all = Primitive("all", saves=(), differentiable=False)
+over_axes(_any, _all)
 
 
 def _truth(x: TensorLike) -> Tensor:

@@ -1,16 +1,24 @@
-"""The primitive that only passes its input on: a joint where a differentiation context is attached."""
+"""The primitives that only pass their input on: where a differentiation context is attached, and where all end."""
 
 from __future__ import annotations
 
 from ..primitive import Primitive
 from ..tensor import Tensor, TensorLike
+from ._elementwise import elementwise
 
 __all__: list[str] = []
 
 _identity = Primitive("identity", saves=())
 _identity.defvjp(lambda g, ans, x: g)
+_stop_gradient = Primitive("stop_gradient", saves=(), differentiable=False)
+elementwise(_identity, _stop_gradient)
 
 
 def identity(x: TensorLike, /) -> Tensor:
     """The same value on the same memory, recorded as an op."""
     return _identity(x)
+
+
+def constant(x: TensorLike, /) -> Tensor:
+    """The same value on the same memory, for all differentiation a constant."""
+    return _stop_gradient(x)

@@ -3,6 +3,9 @@
 All of them come down to one kernel, ``matmul``; transposed, strided and broadcast operands are read in place. Every
 item of a float product is summed in an order that depends on the length of the sum alone (and on whether an operand
 is a vector): the same bits for any number of threads and any memory layout.
+
+A batch of vectors that meets one matrix is a product of matrices, but as such it would be summed in another order.
+``vecmat`` is that product in the order of the vectors: ``vecmat(x, w)[i]`` has the bits of ``matmul(x[i], w)``.
 """
 
 from __future__ import annotations
@@ -12,12 +15,15 @@ import operator
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from ..errors import DTypeError, ShapeError
 from ..primitive import Primitive
 from ..tensor import asarray
 from . import arithmetic as _arithmetic
 from . import reduction as _reduction
 from . import shape as _shape
+from ._elementwise import aligned
 from .views import matrix_transpose
 
 if TYPE_CHECKING:
@@ -26,6 +32,8 @@ if TYPE_CHECKING:
 __all__ = ["dot", "matmul", "outer", "tensordot", "vecdot"]
 
 _matmul = Primitive("matmul", saves=(0, 1))
+# vecmat(a, b): as matmul, for operands of two dimensions and more; every row of a is a vector of its own.
+_vecmat = Primitive("vecmat", saves=(0, 1))
 
 
 def _by_a(g: Tensor, ans: Tensor, a: Tensor, b: Tensor) -> Tensor:
@@ -59,6 +67,50 @@ def _column(a: Tensor, x: Tensor) -> Tensor:
 
 
 _matmul.defvjp(_by_a, _by_b)
+_matmul.defjvp(lambda t, ans, a, b: _matmul(t, b), lambda t, ans, a, b: _matmul(a, t))
+_vecmat.defvjp(lambda g, ans, a, b: _reduction.sum_to(_vecmat(g, matrix_transpose(b)), a.shape), _by_b)
+_vecmat.defjvp(lambda t, ans, a, b: _vecmat(t, b), lambda t, ans, a, b: _vecmat(a, t))
+_vecmat.defbatch(lambda batched, inputs: _vecmat(*aligned(batched, inputs)))
+
+
+def _batched(batched: Sequence[bool], inputs: Sequence[Tensor]) -> Tensor:
+    """A batch of products, each in the order in which the kernel sums it alone: as dot product, vector or matrix."""
+    (a_batched, b_batched), (a, b) = batched, inputs
+    size = (a if a_batched else b).shape[0]
+    a_front, b_front = a.shape[:a_batched], b.shape[:b_batched]
+    a_shape, b_shape = a.shape[a_batched:], b.shape[b_batched:]
+    batch = np.broadcast_shapes(a_shape[:-2], b_shape[:-2])
+    shape = (size, *batch, *a_shape[-2:-1], *(b_shape[-1:] if len(b_shape) > 1 else ()))
+    # Vectors as matrices of one row or column.
+    if len(a_shape) == 1:
+        a = _shape.expand_dims(a, axis=-2)
+    if len(b_shape) == 1:
+        b = _shape.expand_dims(b, axis=-1)
+    k, n = b.shape[-2:]
+    shared = math.prod(b_shape[:-2]) == 1
+    if shared and a.shape[-2] == 1:
+        # An example's own batch of rows that share b is one matrix to the kernel.
+        a = _shape.reshape(a, (*a_front, math.prod(batch), k))
+        b = _shape.reshape(b, (*b_front, k, n))
+    m = a.shape[-2]
+    if m == n == 1 and shared and not b_batched:
+        # All first vectors with one second would be one product: the same the other way round is not.
+        y = _matmul(matrix_transpose(b), matrix_transpose(a))
+    elif m == 1 and n > 1 and not b_batched:
+        y = _rows(_shape.squeeze(a, axis=-2), b)
+    elif n == 1 and m > 1 and not a_batched:
+        y = _rows(_shape.squeeze(b, axis=-1), matrix_transpose(a))
+    else:
+        y = _matmul(*aligned(batched, (a, b)))
+    return _shape.reshape(y, shape)
+
+
+def _rows(x: Tensor, w: Tensor) -> Tensor:
+    """Batches of vectors x, (B, ..., K), times w, (..., K, N), that has no B."""
+    return _shape.moveaxis(_vecmat(_shape.moveaxis(x, 0, -2), w), -2, 0)
+
+
+_matmul.defbatch(_batched)
 
 
 def matmul(x1: TensorLike, x2: TensorLike, /) -> Tensor:

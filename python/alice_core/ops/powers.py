@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ..primitive import Primitive
 from . import arithmetic as _ar
 from . import reduction as _reduction
+from ._elementwise import elementwise
 from ._slopes import slope_kernel
 
 if TYPE_CHECKING:
@@ -74,6 +75,8 @@ _pow_log.defvjp(
     _pow_log_by_x,
     lambda g, ans, x, y, k: _reduction.sum_to(_ar.strong_mul(g, _pow_log(x, y, k + 1)), y.shape),
 )
+
+elementwise(_square, _sqrt, _rsqrt, _reciprocal, _pow, _pow_vjp, _pow_log)
 
 
 def pow(x: TensorLike, y: TensorLike, /) -> Tensor:

@@ -8,6 +8,7 @@ an order that depends on shape and axes alone: the same bits for any number of t
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,7 +18,7 @@ from ..tensor import asarray
 from . import arithmetic as _arithmetic
 from . import creation as _creation
 from . import shape as _shape
-from ._reducing import count, in_rows, spread
+from ._reducing import along_axis, along_last, count, in_rows, over_axes, spread
 from .extremes import all, any, argmax, argmin, max, min
 
 if TYPE_CHECKING:
@@ -46,14 +47,27 @@ __all__ = [
 
 _sum = Primitive("sum", saves=())
 _sum.defvjp(lambda g, ans, x, axis, keepdims: spread(g, x.shape, axis, keepdims))
+_sum.defjvp(lambda t, ans, x, axis, keepdims: _sum(t, axis, keepdims))
 
 _mean = Primitive("mean", saves=())
 _mean.defvjp(
     lambda g, ans, x, axis, keepdims: spread(_arithmetic.divide(g, count(x.shape, axis)), x.shape, axis, keepdims)
 )
+_mean.defjvp(lambda t, ans, x, axis, keepdims: _mean(t, axis, keepdims))
+over_axes(_sum, _mean)
 
 _sum_to = Primitive("sum_to", saves=())
 _sum_to.defvjp(lambda g, ans, x, shape: _shape.broadcast_to(g, x.shape))
+_sum_to.defjvp(lambda t, ans, x, shape: _sum_to(t, shape))
+
+
+def _sum_to_batched(batched: Sequence[bool], inputs: Sequence[Tensor], shape: tuple[int, ...]) -> Tensor:
+    (x,) = inputs
+    size, lead = x.shape[0], x.ndim - 1 - len(shape)
+    return _shape.reshape(_sum_to(x, (size, *(1,) * lead, *shape)), (size, *shape))
+
+
+_sum_to.defbatch(_sum_to_batched)
 
 
 def sum(x: TensorLike, /, axis: Axis = None, dtype: DTypeLike | None = None, keepdims: bool = False) -> Tensor:
@@ -171,31 +185,54 @@ def sum_to(x: TensorLike, shape: tuple[int, ...], /) -> Tensor:
     return _sum_to(x, shape)
 
 
-# -- spread --------------------------------------------------------------------------------------------------------
+# -- spread: the gradient is a number times a direction, which has the shape of x ------------------------------------
 
 
-def _reciprocal(n: float) -> float:
+def _share(x: Tensor, axis: Axis, correction: float) -> float:
+    n = count(x.shape, axis) - correction
     return 1.0 / n if n > 0 else math.inf
 
 
-def _var_rule(g: Tensor, ans: Tensor, x: Tensor, axis: Axis, keepdims: bool, correction: float) -> Tensor:
-    scale = 2.0 * _reciprocal(count(x.shape, axis) - correction)
-    distance = _arithmetic.subtract(x, mean(x, axis, keepdims=True))
-    return _arithmetic.strong_mul(spread(_arithmetic.strong_mul(g, scale), x.shape, axis, keepdims), distance)
+def _distance(x: Tensor, axis: Axis) -> Tensor:
+    return _arithmetic.subtract(x, mean(x, axis, keepdims=True))
 
 
-def _std_rule(g: Tensor, ans: Tensor, x: Tensor, axis: Axis, keepdims: bool, correction: float) -> Tensor:
-    scale = _reciprocal(count(x.shape, axis) - correction)
-    distance = _arithmetic.subtract(x, mean(x, axis, keepdims=True))
+def _direction(distance: Tensor, length: Tensor, axis: Axis, keepdims: bool) -> Tensor:
     # Of constants 0/0, which strong_div settles as 0.
-    direction = _arithmetic.strong_div(distance, spread(ans, x.shape, axis, keepdims))
-    return _arithmetic.strong_mul(spread(_arithmetic.strong_mul(g, scale), x.shape, axis, keepdims), direction)
+    return _arithmetic.strong_div(distance, spread(length, distance.shape, axis, keepdims))
+
+
+def _against(t: Tensor, direction: Tensor, axis: Axis, keepdims: bool) -> Tensor:
+    return sum(_arithmetic.strong_mul(t, direction), axis, keepdims=keepdims)
+
+
+def _var_vjp(g: Tensor, ans: Tensor, x: Tensor, axis: Axis, keepdims: bool, correction: float) -> Tensor:
+    g = _arithmetic.strong_mul(g, 2.0 * _share(x, axis, correction))
+    return _arithmetic.strong_mul(spread(g, x.shape, axis, keepdims), _distance(x, axis))
+
+
+def _var_jvp(t: Tensor, ans: Tensor, x: Tensor, axis: Axis, keepdims: bool, correction: float) -> Tensor:
+    t = _arithmetic.strong_mul(t, 2.0 * _share(x, axis, correction))
+    return _against(t, _distance(x, axis), axis, keepdims)
+
+
+def _std_vjp(g: Tensor, ans: Tensor, x: Tensor, axis: Axis, keepdims: bool, correction: float) -> Tensor:
+    g = _arithmetic.strong_mul(g, _share(x, axis, correction))
+    direction = _direction(_distance(x, axis), ans, axis, keepdims)
+    return _arithmetic.strong_mul(spread(g, x.shape, axis, keepdims), direction)
+
+
+def _std_jvp(t: Tensor, ans: Tensor, x: Tensor, axis: Axis, keepdims: bool, correction: float) -> Tensor:
+    t = _arithmetic.strong_mul(t, _share(x, axis, correction))
+    return _against(t, _direction(_distance(x, axis), ans, axis, keepdims), axis, keepdims)
 
 
 _var = Primitive("var", saves=(0,))
-_var.defvjp(_var_rule)
+_var.defvjp(_var_vjp)
+_var.defjvp(_var_jvp)
 _std = Primitive("std", saves=(0, "ans"))
-_std.defvjp(_std_rule)
+_std.defvjp(_std_vjp)
+_std.defjvp(_std_jvp)
 
 
 def var(x: TensorLike, /, axis: Axis = None, correction: float = 0.0, keepdims: bool = False) -> Tensor:
@@ -271,9 +308,11 @@ def std(x: TensorLike, /, axis: Axis = None, correction: float = 0.0, keepdims: 
 _norm = Primitive("norm", saves=(0, "ans"))
 _norm.defvjp(
     lambda g, ans, x, axis, keepdims: _arithmetic.strong_mul(
-        spread(g, x.shape, axis, keepdims), _arithmetic.strong_div(x, spread(ans, x.shape, axis, keepdims))
+        spread(g, x.shape, axis, keepdims), _direction(x, ans, axis, keepdims)
     )
 )
+_norm.defjvp(lambda t, ans, x, axis, keepdims: _against(t, _direction(x, ans, axis, keepdims), axis, keepdims))
+over_axes(_var, _std, _norm)
 
 
 def norm(x: TensorLike, /, axis: Axis = None, keepdims: bool = False) -> Tensor:
@@ -319,8 +358,9 @@ vector_norm = norm  # the Array API's name
 # -- products ------------------------------------------------------------------------------------------------------
 
 
-def _prod_rule(g: Tensor, ans: Tensor, x: Tensor, axis: Axis, keepdims: bool) -> Tensor:
-    return in_rows(_prod_vjp, g, x, axis)
+def _prod_jvp(t: Tensor, ans: Tensor, x: Tensor, axis: Axis, keepdims: bool) -> Tensor:
+    others = in_rows(_prod_vjp, _creation.ones(ans.shape, ans.dtype), x, axis)
+    return _against(t, others, axis, keepdims)
 
 
 def _prod_vjp_by_x(h: Tensor, ans: Tensor, g: Tensor, x: Tensor) -> Tensor:
@@ -333,12 +373,16 @@ def _prod_vjp_by_x(h: Tensor, ans: Tensor, g: Tensor, x: Tensor) -> Tensor:
 
 
 _prod = Primitive("prod", saves=(0,))
-_prod.defvjp(_prod_rule)
-_prod_vjp = Primitive("prod_vjp", saves=(0, 1))
+_prod.defvjp(lambda g, ans, x, axis, keepdims: in_rows(_prod_vjp, g, x, axis))
+_prod.defjvp(_prod_jvp)
+over_axes(_prod)
+_prod_vjp: Primitive = Primitive("prod_vjp", saves=(0, 1))
 _prod_vjp.defvjp(
     lambda h, ans, g, x: sum(_arithmetic.multiply(h, _prod_vjp(_creation.ones_like(g), x)), axis=-1),
     _prod_vjp_by_x,
 )
+_prod_vjp.defjvp(lambda t, ans, g, x: _prod_vjp(t, x), _prod_vjp_by_x)  # the second derivative is symmetric
+along_last(_prod_vjp)
 
 
 def prod(x: TensorLike, /, axis: Axis = None, keepdims: bool = False) -> Tensor:
@@ -380,6 +424,8 @@ def prod(x: TensorLike, /, axis: Axis = None, keepdims: bool = False) -> Tensor:
 
 _cumsum = Primitive("cumsum", saves=())
 _cumsum.defvjp(lambda g, ans, x, axis, backwards: _cumsum(g, axis, not backwards))
+_cumsum.defjvp(lambda t, ans, x, axis, backwards: _cumsum(t, axis, backwards))
+along_axis(_cumsum)
 
 
 def cumsum(x: TensorLike, /, axis: int | None = None) -> Tensor:

@@ -11,6 +11,7 @@ from ..primitive import Primitive
 from ..tensor import DTYPES, asarray
 from . import comparison as _comparison
 from . import reduction as _reduction
+from ._elementwise import elementwise
 
 if TYPE_CHECKING:
     from ..tensor import DTypeLike, Tensor, TensorLike
@@ -34,7 +35,7 @@ __all__ = [
 _abs = Primitive("abs", saves=(0,))
 _abs.defvjp(lambda g, ans, x: _abs_vjp(g, x))
 _abs_vjp: Primitive = Primitive("abs_vjp", saves=(1,))
-_abs_vjp.defvjp(lambda c, ans, g, x: _abs_vjp(c, x), None)
+_abs_vjp.defvjp(lambda c, ans, g, x: _reduction.sum_to(_abs_vjp(c, x), g.shape), None)
 
 
 def _step(name: str) -> Primitive:
@@ -49,6 +50,8 @@ _floor = _step("floor")
 _ceil = _step("ceil")
 _round = _step("round")
 _trunc = _step("trunc")
+
+elementwise(_abs, _abs_vjp, _sign, _floor, _ceil, _round, _trunc)
 
 
 def abs(x: TensorLike, /) -> Tensor:
@@ -212,6 +215,7 @@ def _extreme(name: str) -> Primitive:
         lambda g, ans, x, y: _reduction.sum_to(backward(g, y, x), y.shape),
     )
     backward.defvjp(lambda c, ans, g, x, y: _reduction.sum_to(backward(c, x, y), g.shape), None, None)
+    elementwise(forward, backward)
     return forward
 
 
@@ -239,6 +243,8 @@ _where.defvjp(
     lambda g, ans, condition, x, y: _reduction.sum_to(where(condition, g, 0.0), x.shape),
     lambda g, ans, condition, x, y: _reduction.sum_to(where(condition, 0.0, g), y.shape),
 )
+
+elementwise(_clip, _clip_vjp, _where)
 
 
 def maximum(x: TensorLike, y: TensorLike, /) -> Tensor:
@@ -379,6 +385,9 @@ def where(condition: TensorLike, x: TensorLike, y: TensorLike, /) -> Tensor:
 
 _astype = Primitive("astype", saves=())
 _astype.defvjp(lambda g, ans, x, dtype: astype(g, x.dtype) if g.dtype.kind == "f" and x.dtype.kind == "f" else None)
+elementwise(_astype)
+# Not its own adjoint: a tangent goes the other way.
+_astype.defjvp(lambda t, ans, x, dtype: astype(t, ans.dtype) if ans.dtype.kind == "f" else None)
 
 
 def astype(x: TensorLike, dtype: DTypeLike, /) -> Tensor:

@@ -18,7 +18,7 @@ from . import creation as _creation
 from . import reduction as _reduction
 from . import shape as _shape
 from . import transcendental as _transcendental
-from ._reducing import in_rows
+from ._reducing import along_axis, along_last, in_rows, over_axes
 
 if TYPE_CHECKING:
     from ..tensor import Axis, TensorLike
@@ -38,10 +38,18 @@ def _softmax_vjp_by_y(h: Tensor, ans: Tensor, g: Tensor, y: Tensor, axis: int) -
     return _arithmetic.subtract(_arithmetic.multiply(h, centred), _arithmetic.multiply(g, _dot(h, y, axis)))
 
 
+def _softmax_vjp_along_y(t: Tensor, ans: Tensor, g: Tensor, y: Tensor, axis: int) -> Tensor:
+    centred = _arithmetic.subtract(g, _dot(g, y, axis))
+    return _arithmetic.subtract(_arithmetic.multiply(t, centred), _arithmetic.multiply(y, _dot(t, g, axis)))
+
+
 _softmax = Primitive("softmax", saves=("ans",))
 _softmax.defvjp(lambda g, ans, x, axis: softmax_vjp(g, ans, axis))
+_softmax.defjvp(lambda t, ans, x, axis: softmax_vjp(t, ans, axis))  # a symmetric Jacobian
 softmax_vjp: Primitive = Primitive("softmax_vjp", saves=(0, 1))
 softmax_vjp.defvjp(lambda h, ans, g, y, axis: softmax_vjp(h, y, axis), _softmax_vjp_by_y)
+softmax_vjp.defjvp(lambda t, ans, g, y, axis: softmax_vjp(t, y, axis), _softmax_vjp_along_y)
+along_axis(_softmax, softmax_vjp)
 
 
 def softmax(
@@ -108,8 +116,8 @@ def _check_temperature(temperature: TensorLike) -> None:
 # -- log_softmax: dx = g - exp(y) Σ g ----------------------------------------------------------------------------------
 
 
-def _log_softmax_vjp_by_g(h: Tensor, ans: Tensor, g: Tensor, y: Tensor, axis: int) -> Tensor:
-    return _arithmetic.subtract(h, _dot(h, _transcendental.exp(y), axis))
+def _centred(t: Tensor, y: Tensor, axis: int) -> Tensor:
+    return _arithmetic.subtract(t, _dot(t, _transcendental.exp(y), axis))
 
 
 def _log_softmax_vjp_by_y(h: Tensor, ans: Tensor, g: Tensor, y: Tensor, axis: int) -> Tensor:
@@ -119,8 +127,11 @@ def _log_softmax_vjp_by_y(h: Tensor, ans: Tensor, g: Tensor, y: Tensor, axis: in
 
 _log_softmax = Primitive("log_softmax", saves=("ans",))
 _log_softmax.defvjp(lambda g, ans, x, axis: log_softmax_vjp(g, ans, axis))
+_log_softmax.defjvp(lambda t, ans, x, axis: _centred(t, ans, axis))
 log_softmax_vjp: Primitive = Primitive("log_softmax_vjp", saves=(0, 1))
-log_softmax_vjp.defvjp(_log_softmax_vjp_by_g, _log_softmax_vjp_by_y)
+log_softmax_vjp.defvjp(lambda h, ans, g, y, axis: _centred(h, y, axis), _log_softmax_vjp_by_y)
+log_softmax_vjp.defjvp(lambda t, ans, g, y, axis: log_softmax_vjp(t, y, axis), _log_softmax_vjp_by_y)
+along_axis(_log_softmax, log_softmax_vjp)
 
 
 def log_softmax(x: TensorLike, /, axis: int = -1) -> Tensor:
@@ -163,6 +174,11 @@ def log_softmax(x: TensorLike, /, axis: int = -1) -> Tensor:
 # -- logsumexp: dx = g softmax(x) --------------------------------------------------------------------------------------
 
 
+def _logsumexp_jvp(t: Tensor, ans: Tensor, x: Tensor, axis: Axis, keepdims: bool) -> Tensor:
+    share = in_rows(logsumexp_vjp, _creation.ones(ans.shape, ans.dtype), x, axis)
+    return _reduction.sum(_arithmetic.strong_mul(t, share), axis, keepdims=keepdims)
+
+
 def _logsumexp_vjp_by_g(h: Tensor, ans: Tensor, g: Tensor, x: Tensor) -> Tensor:
     share = logsumexp_vjp(_creation.ones_like(g), x)
     return _reduction.sum(_arithmetic.multiply(h, share), axis=-1)
@@ -175,8 +191,12 @@ def _logsumexp_vjp_by_x(h: Tensor, ans: Tensor, g: Tensor, x: Tensor) -> Tensor:
 
 _logsumexp = Primitive("logsumexp", saves=(0,))
 _logsumexp.defvjp(lambda g, ans, x, axis, keepdims: in_rows(logsumexp_vjp, g, x, axis))
+_logsumexp.defjvp(_logsumexp_jvp)
+over_axes(_logsumexp)
 logsumexp_vjp: Primitive = Primitive("logsumexp_vjp", saves=(0, 1))
 logsumexp_vjp.defvjp(_logsumexp_vjp_by_g, _logsumexp_vjp_by_x)
+logsumexp_vjp.defjvp(lambda t, ans, g, x: logsumexp_vjp(t, x), _logsumexp_vjp_by_x)  # symmetric by x
+along_last(logsumexp_vjp)
 
 
 def logsumexp(x: TensorLike, /, axis: Axis = None, keepdims: bool = False) -> Tensor:

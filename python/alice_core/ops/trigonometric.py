@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ..primitive import Primitive
 from . import arithmetic as _ar
 from . import reduction as _reduction
+from ._elementwise import elementwise
 from ._slopes import slope_kernel
 
 if TYPE_CHECKING:
@@ -74,6 +75,8 @@ atan2_vjp.defvjp(
         x.shape,
     ),
 )
+
+elementwise(_sin, _cos, _tan, _asin, _acos, _atan, _atan2, atan2_vjp)
 
 
 def _one_minus_square(x: Tensor) -> Tensor:
@@ -310,6 +313,8 @@ _atanh.defvjp(lambda g, ans, x: atanh_vjp(g, x))
 atanh_vjp: Primitive = slope_kernel(
     "atanh_vjp", lambda h, x: _ar.strong_mul(atanh_vjp(h, x), _ar.divide(_ar.multiply(x, 2.0), _one_minus_square(x)))
 )
+
+elementwise(_sinh, _cosh, _tanh, _asinh, _acosh, _atanh)
 
 
 def sinh(x: TensorLike, /) -> Tensor:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from .checkpoint import checkpoint, checkpoint_sequential
+from .custom import custom_jvp, custom_primitive, custom_vjp
+from .debug import debug_nans
 from .grad import backward, grad, grad_enabled, no_grad, numerical_grad, stop_gradient, value_and_grad, vjp
+from .jacobian import hessian, hvp, jacfwd, jacobian, jacrev, vhp
 from .jvp import jvp, linearize
 from .vmap import vmap
 
@@ -11,14 +14,24 @@ __all__ = [
     "backward",
     "checkpoint",
     "checkpoint_sequential",
+    "custom_jvp",
+    "custom_primitive",
+    "custom_vjp",
+    "debug_nans",
     "grad",
     "grad_enabled",
+    "hessian",
+    "hvp",
+    "jacfwd",
+    "jacobian",
+    "jacrev",
     "jvp",
     "linearize",
     "no_grad",
     "numerical_grad",
     "stop_gradient",
     "value_and_grad",
+    "vhp",
     "vjp",
     "vmap",
 ]

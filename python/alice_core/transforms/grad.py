@@ -16,7 +16,7 @@ import numpy as np
 from .. import _core, tree
 from ..errors import DTypeError, GradientError, ShapeError
 from ..ops import creation
-from ..ops.identity import identity
+from ..ops.identity import constant, identity
 from ..tensor import Tensor, TensorLike, asarray, tensor
 
 __all__ = [
@@ -90,7 +90,7 @@ def stop_gradient(x: TensorLike) -> Tensor:
     >>> ac.grad(lambda x: x * ac.stop_gradient(x))(3.0)
     Tensor(3., dtype=float32)
     """
-    return asarray(x)._constant()
+    return constant(x)
 
 
 def backward(y: Tensor, gradient: TensorLike | None = None, *, retain_graph: bool = False) -> None:
@@ -114,7 +114,7 @@ def backward(y: Tensor, gradient: TensorLike | None = None, *, retain_graph: boo
     with _active(_core.get_active() & ~1):
         for leaf, g in _core.reverse([y], [seed], None, not retain_graph):
             if g is not None:  # None: every path has a derivative of zero
-                leaf.grad = g.detach() if leaf.grad is None else leaf.grad + g
+                leaf.grad = g._constant() if leaf.grad is None else leaf.grad + g
 
 
 def _check_cotangent(name: str, y: Tensor, ct: Tensor) -> None:
@@ -132,7 +132,8 @@ def _watch(name: str, x: Any, position: str, level: int) -> Tensor:
             f"{name}: {position} must be floating-point to be differentiated; got {t.dtype.name}; "
             f"convert with x.astype(ac.float32), or leave it out of argnums"
         )
-    return identity(t)._watch(level) if t.is_tracked else t._leaf(level)
+    # What is traced for vmap may be followed by contexts that see it only when it runs.
+    return identity(t)._watch(level) if t.is_tracked or _core.is_isolated() else t._leaf(level)
 
 
 class Pullback:
@@ -154,9 +155,22 @@ class Pullback:
         cts = [asarray(c, dtype=y.dtype) for c, y in zip(given, self.outputs, strict=True)]
         for y, ct in zip(self.outputs, cts, strict=True):
             _check_cotangent("vjp", y, ct)
-        found = _core.reverse(self.outputs, cts, self.targets, last)
-        filled = (creation.zeros_like(t) if g is None else g for g, t in zip(found, self.targets, strict=True))
-        return tuple(tree.rebuild(argument, filled) for argument in self._arguments)
+        found = iter(self.pull(cts, last))
+        return tuple(tree.rebuild(argument, found) for argument in self._arguments)
+
+    def pull(self, cotangents: list[Tensor], last: bool = False) -> list[Tensor]:
+        """From the leaves of the result to the leaves of the arguments; the last time, what was saved is given back."""
+        found = _core.reverse(self.outputs, cotangents, self.targets, last)
+        return [creation.zeros_like(t) if g is None else g for g, t in zip(found, self.targets, strict=True)]
+
+
+def checked_argnums(name: str, argnums: int | Sequence[int], count: int) -> list[int]:
+    """The positions of the differentiated arguments, counted from the front."""
+    numbers = [argnums] if isinstance(argnums, int) else list(argnums)
+    for n in numbers:
+        if not -count <= n < count:
+            raise ValueError(f"{name}: argnums {argnums} is out of range; the call has {count} arguments")
+    return [n % count for n in numbers]
 
 
 def run_watched(
@@ -283,13 +297,9 @@ def value_and_grad(
 def _value_and_grad(
     name: str, f: Callable[..., Any], argnums: int | Sequence[int], has_aux: bool
 ) -> Callable[..., tuple[Any, Any]]:
-    numbers = (argnums,) if isinstance(argnums, int) else tuple(argnums)
-
     def differentiated(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
-        for n in numbers:
-            if not -len(args) <= n < len(args):
-                raise ValueError(f"{name}: argnums {argnums} is out of range; the call has {len(args)} arguments")
-        y, pullback, aux = run_watched(name, f, args, [n % len(args) for n in numbers], kwargs, has_aux)
+        numbers = checked_argnums(name, argnums, len(args))
+        y, pullback, aux = run_watched(name, f, args, numbers, kwargs, has_aux)
         if not isinstance(y, Tensor) or y.ndim != 0:
             got = f"shape {y.shape}" if isinstance(y, Tensor) else type(y).__name__
             raise ShapeError(

@@ -107,7 +107,7 @@ def _pairs(name: str, xs: Sequence[Any], vs: Sequence[Any]) -> tuple[list[Tensor
         v = asarray(direction, dtype=x.dtype)
         if v.shape != x.shape:
             raise ShapeError(f"{name}: tangent {i} must have the shape of the point; expected {x.shape}, got {v.shape}")
-        points.append(identity(x) if x.is_tracked else x)
+        points.append(identity(x) if x.is_tracked or _core.is_isolated() else x)
         directions.append(v)
     return points, directions
 

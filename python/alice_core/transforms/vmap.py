@@ -11,12 +11,14 @@ import functools
 import operator
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import nullcontext
 from typing import Any, NamedTuple
 
 from .. import _core, tree
 from ..errors import GradientError, ShapeError, TraceError
 from ..ops import views
 from ..tensor import Tensor, asarray
+from .grad import no_grad
 
 __all__ = ["vmap"]
 
@@ -173,7 +175,7 @@ def _trace(f: Callable[..., Any], args: Any, kwargs: Any, values: Sequence[Any])
             if not isinstance(y, (Tensor, bool, int, float)):
                 raise GradientError(f"vmap: the function must return Tensors; got {type(y).__name__}")
             y = y if isinstance(y, Tensor) else asarray(y)
-            outputs.append((y._key, y))
+            outputs.append((y._key, y._root))
     if session.wrote_gradients:
         raise TraceError("vmap: the function changes .grad; use ac.grad inside, which returns gradients")
     return _Trace(list(session.equations), known, result, outputs)
@@ -184,7 +186,7 @@ def _run(trace: _Trace) -> list[_Value]:
     readers = Counter(key for key, _ in trace.outputs)  # still to come
     needed = []
     for eq in reversed(trace.equations):
-        if eq.changed or any(key in readers for key in _results(eq)):
+        if eq.changed or any(key in readers for key in eq.results):
             needed.append((eq, eq.variables))
             readers.update(needed[-1][1])
     while needed:
@@ -194,15 +196,12 @@ def _run(trace: _Trace) -> list[_Value]:
         for key in keys:
             if not readers[key]:
                 values.pop(key, None)
-        for key, value in zip(_results(eq), _apply(eq, operands), strict=True):
+        with no_grad() if eq.is_muted else nullcontext():
+            results = _apply(eq, operands)
+        for key, value in zip(eq.results, results, strict=False):  # none of an update
             if readers[key]:
                 values[key] = value
     return [values.get(key) or _Value(y, False) for key, y in trace.outputs]
-
-
-def _results(eq: _core.Equation) -> list[Hashable]:
-    n = eq.primitive.n_outputs
-    return [] if eq.changed else [eq] if n == 1 else [(eq, i) for i in range(n)]
 
 
 def _apply(eq: _core.Equation, operands: list[_Value]) -> list[_Value]:
@@ -217,7 +216,9 @@ def _apply(eq: _core.Equation, operands: list[_Value]) -> list[_Value]:
             )
         _core.update(p.name, inputs, attributes, eq.changed)
         return []
-    if not any(batched):
+    if p.again is not None:
+        result = p.again(batched, inputs)
+    elif not any(batched):
         result = p(*inputs, *attributes)
     elif p.batch_rule is None:
         raise TraceError(f"{p.name}: no batch rule is defined, so ac.vmap cannot run it; see Primitive.defbatch")

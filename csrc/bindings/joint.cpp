@@ -1,0 +1,139 @@
+#include "joint.h"
+
+#include "checkpoint.h"
+#include "forward.h"
+#include "session.h"
+
+namespace alice {
+namespace {
+
+TensorObject* checked_tensor(py::handle h) {
+  if (!is_tensor(h.ptr())) throw py::type_error("joint: expected Tensors");
+  return as_tensor(h.ptr());
+}
+
+// A primitive without a kernel in the registry, for one call. Its rules are set in Python.
+py::object make_joint(py::type type, const std::string& name) {
+  auto* python_type = reinterpret_cast<PyTypeObject*>(type.ptr());
+  PyObject* o = python_type->tp_alloc(python_type, 0);
+  if (!o) throw py::error_already_set();
+  auto* p = reinterpret_cast<PrimitiveObject*>(o);
+  p->vectorcall = nullptr;
+  p->kernel = &joint_kernel();
+  p->name = PyUnicode_InternFromString(name.c_str());
+  p->saved_inputs = ~std::uint64_t{0};
+  p->differentiable = true;
+  return py::reinterpret_steal<py::object>(o);
+}
+
+// The values as results of the joint of `values`, `residuals` (what the rules read) and `arguments`, which alone are
+// differentiated.
+py::tuple join(py::object primitive, py::sequence values, py::sequence residuals, py::sequence arguments) {
+  auto* p = reinterpret_cast<PrimitiveObject*>(primitive.ptr());
+  ThreadState& state = thread_state();
+  std::vector<TensorObject*> inputs;
+  for (const py::sequence& part : {values, residuals, arguments})
+    for (py::handle h : part) inputs.push_back(checked_tensor(h));
+  const std::size_t n_values = py::len(values), n_fixed = n_values + py::len(residuals);
+  std::uint32_t levels = 0;
+  for (std::size_t i = n_fixed; i < inputs.size(); ++i) levels |= inputs[i]->levels;
+  levels &= state.active;
+
+  std::vector<Array> out;
+  for (std::size_t i = 0; i < n_values; ++i)
+    out.push_back(state.session ? inputs[i]->array.hidden() : inputs[i]->array);
+  EquationObject* eq = nullptr;
+  if (levels || state.recorder) {
+    std::vector<Saved> saved;
+    for (std::size_t i = 0; i < inputs.size(); ++i) {
+      TensorObject* t = inputs[i];
+      const bool is_value = i < n_values, is_residual = !is_value && i < n_fixed;
+      Saved s{};
+      s.array = is_residual ? t->array : t->array.shape_only();
+      s.version = t->array.storage() ? t->array.storage()->version : 0;
+      s.levels = t->levels;
+      s.tracked = i >= n_fixed && (t->levels & state.active);
+      s.index = t->index;
+      s.source = is_value && !state.recorder ? nullptr : Py_NewRef(operand_source(t));
+      if (!state.forward.empty()) s.tangents = t->tangents ? Py_NewRef(t->tangents) : nullptr;
+      saved.push_back(std::move(s));
+    }
+    eq = make_equation(p, std::move(saved), nullptr, levels, out);
+  }
+  const py::object held = py::reinterpret_steal<py::object>(reinterpret_cast<PyObject*>(eq));
+  if (eq && state.recorder && PyList_Append(state.recorder, held.ptr()) < 0) throw py::error_already_set();
+  py::tuple results(n_values);
+  for (std::size_t i = 0; i < n_values; ++i)
+    PyTuple_SET_ITEM(results.ptr(), static_cast<Py_ssize_t>(i),
+                     make_tensor(std::move(out[i]), eq, static_cast<int>(i), levels));
+  if (!state.forward.empty()) carry_tangents(p, inputs, nullptr, eq, results);
+  if (levels && state.watcher) state.watcher->note_all(eq, results);
+  return results;
+}
+
+// Will anybody ask for the rules of a function of these arguments?
+bool is_followed(py::sequence arguments) {
+  const ThreadState& state = thread_state();
+  if (state.session && state.session->isolated) return true;
+  for (py::handle h : arguments) {
+    const TensorObject* t = checked_tensor(h);
+    if (t->levels & state.active) return true;
+    for (const auto& context : state.forward)
+      if (has_tangent(t, *context)) return true;
+  }
+  return false;
+}
+
+// with _core.Hidden(arguments): … The innermost differentiation context that follows the arguments is not there: it
+// gets its derivatives from the rules. The others may differentiate the rules themselves.
+class Hidden {
+ public:
+  explicit Hidden(py::sequence arguments) : arguments_(std::move(arguments)) {}
+  void enter() {
+    ThreadState& state = thread_state();
+    active_ = state.active;
+    forward_ = state.forward;
+    std::uint32_t levels = 0;
+    std::size_t depth = 0;  // of the innermost forward context that follows them, counted from 1
+    for (py::handle h : arguments_) {
+      const TensorObject* t = checked_tensor(h);
+      levels |= t->levels & state.active;
+      for (std::size_t d = depth; d < forward_.size(); ++d)
+        if (has_tangent(t, *forward_[d])) depth = d + 1;
+    }
+    const std::uint32_t innermost = levels ? 1u << (31 - __builtin_clz(levels)) : 0;
+    if (depth > 0 && (!innermost || (forward_[depth - 1]->active & innermost)))
+      state.forward.erase(state.forward.begin() + static_cast<std::ptrdiff_t>(depth) - 1);
+    else
+      state.active &= ~innermost;
+  }
+  void exit(const py::args&) {
+    thread_state().active = active_;
+    thread_state().forward = std::move(forward_);
+  }
+
+ private:
+  py::sequence arguments_;
+  std::uint32_t active_ = 0;
+  std::vector<std::shared_ptr<ForwardContext>> forward_;
+};
+
+}  // namespace
+
+const Kernel& joint_kernel() {
+  static const Kernel kernel{"joint", -1, -1, 0, Inputs::AsIs, nullptr, {nullptr}, nullptr};
+  return kernel;
+}
+
+void add_joint(py::module_& m) {
+  m.def("make_joint", &make_joint, py::arg("type"), py::arg("name"));
+  m.def("is_followed", &is_followed, py::arg("arguments"));
+  m.def("is_isolated", [] { return thread_state().session && thread_state().session->isolated; });
+  py::class_<Hidden>(m, "Hidden")
+      .def(py::init<py::sequence>(), py::arg("arguments"))
+      .def("__enter__", &Hidden::enter)
+      .def("__exit__", &Hidden::exit);
+  m.def("join", &join, py::arg("primitive"), py::arg("values"), py::arg("residuals"), py::arg("arguments"));
+}
+
+}  // namespace alice

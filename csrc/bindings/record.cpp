@@ -1,0 +1,156 @@
+#include "record.h"
+
+#include <pybind11/stl.h>
+
+#include <string>
+
+namespace alice {
+namespace {
+
+// The folder of the package, with a separator at its end. Borrowed.
+PyObject* package_folder() {
+  static PyObject* folder = [] {
+    const auto file = py::module_::import("alice_core").attr("__file__").cast<std::string>();
+    return py::str(file.substr(0, file.find_last_of("/\\") + 1)).release().ptr();
+  }();
+  return folder;
+}
+
+// (file, line) of the innermost frame outside of the package, None if there is none.
+py::object caller() {
+  PyFrameObject* innermost = PyEval_GetFrame();
+  auto frame = py::reinterpret_borrow<py::object>(reinterpret_cast<PyObject*>(innermost));
+  while (frame) {
+    auto* f = reinterpret_cast<PyFrameObject*>(frame.ptr());
+    const auto code = py::reinterpret_steal<py::object>(reinterpret_cast<PyObject*>(PyFrame_GetCode(f)));
+    const py::object file = code.attr("co_filename");
+    if (PyUnicode_Tailmatch(file.ptr(), package_folder(), 0, PY_SSIZE_T_MAX, -1) == 0)
+      return py::make_tuple(file, PyFrame_GetLineNumber(f));
+    frame = py::reinterpret_steal<py::object>(reinterpret_cast<PyObject*>(PyFrame_GetBack(f)));
+  }
+  return py::none();
+}
+
+// What a gradient rule computes belongs to the line of the call that it differentiates.
+py::object location(const ThreadState& state) {
+  if (state.rule_of && state.rule_of->record) return state.rule_of->record->where;
+  return caller();
+}
+
+py::object rule_of(const ThreadState& state) {
+  auto* eq = reinterpret_cast<PyObject*>(state.rule_of);
+  return eq ? py::reinterpret_borrow<py::object>(eq) : py::none();
+}
+
+py::object constant(const Array& a) { return py::reinterpret_steal<py::object>(make_tensor(a)); }
+
+enum class Result { Computed, View, Same };
+
+// Is the result a view, or the very operand? Asked of the shape rule, on operands that seem to be in memory.
+Result result_of(const Call& call) {
+  static const Array anywhere = Array::empty({}, DType::Float32);
+  if (call.in.empty() || call.out.size() != 1) return Result::Computed;
+  std::vector<Array> placed;
+  for (const Array& a : call.in)
+    placed.push_back(Array::wrap(anywhere.storage(), anywhere.bytes(), a.dtype(), a.shape(), a.strides()));
+  Array result;
+  Call again{call.kernel, placed, {&result, 1}, call.attrs};
+  call.kernel.infer(again);
+  if (result.is_abstract()) return Result::Computed;
+  const Array& x = placed[0];
+  const bool same = result.bytes() == x.bytes() && result.dtype() == x.dtype() && result.shape() == x.shape() &&
+                    result.strides() == x.strides();
+  return same ? Result::Same : Result::View;
+}
+
+// Where a call comes from.
+std::shared_ptr<Record> located() {
+  const ThreadState& state = thread_state();
+  auto record = std::make_shared<Record>();
+  record->where = location(state);
+  record->rule_of = rule_of(state);
+  record->accumulates = state.accumulating;
+  return record;
+}
+
+// And what it does.
+std::shared_ptr<Record> described(const Call& call, Result result) {
+  std::shared_ptr<Record> record = located();
+  record->is_view = result != Result::Computed;
+  record->passes_on = result == Result::Same;
+  const Work work = record->is_view ? Work{} : work_of(call);
+  record->flops = work.flops;
+  record->bytes = work.bytes;
+  record->operands = constants(call.in);
+  record->saved.resize(call.in.size());
+  return record;
+}
+
+}  // namespace
+
+py::tuple constants(std::span<const Array> arrays) {
+  py::tuple all(arrays.size());
+  for (std::size_t i = 0; i < arrays.size(); ++i) all[i] = constant(arrays[i]);
+  return all;
+}
+
+py::tuple copies(std::span<const Array> arrays) {
+  py::tuple all(arrays.size());
+  for (std::size_t i = 0; i < arrays.size(); ++i) {
+    const py::object original = constant(arrays[i]);
+    all[i] = constant(array_from_numpy(numpy_from_tensor(as_tensor(original.ptr()), false), true));
+  }
+  return all;
+}
+
+std::shared_ptr<Record> make_record(PrimitiveObject* primitive, std::span<const Array> in, std::span<const Array> out,
+                                    std::span<const Attr> attrs, bool tracked) {
+  const ThreadState& state = thread_state();
+  if (state.session || !(state.recorder || state.checker)) return nullptr;
+  if (!state.recorder) return located();
+  std::vector<Array> results(out.begin(), out.end());
+  const Call call{*primitive->kernel, in, results, attrs};
+  std::shared_ptr<Record> record = described(call, result_of(call));
+  record->results = constants(out);
+  for (std::size_t i = 0; i < in.size(); ++i)
+    record->saved[i] = tracked && ((primitive->saved_inputs >> (i < 63 ? i : 63)) & 1);
+  record->saved.resize(in.size() + out.size(), tracked && primitive->saves_output);
+  return record;
+}
+
+std::shared_ptr<Record> make_update_record(const Call& call) {
+  if (thread_state().session) return nullptr;
+  return described(call, Result::Computed);
+}
+
+void check_results(PrimitiveObject* primitive, py::tuple operands, std::span<const Array> results,
+                   py::tuple attributes) {
+  const ThreadState& state = thread_state();
+  py::handle(state.checker)(py::handle(reinterpret_cast<PyObject*>(primitive)), operands, constants(results),
+                            attributes, rule_of(state), location(state));
+}
+
+void add_record(py::module_& m) {
+  py::class_<Record, std::shared_ptr<Record>>(m, "Record")
+      .def_readonly("where", &Record::where)
+      .def_readonly("rule_of", &Record::rule_of)
+      .def_readonly("accumulates", &Record::accumulates)
+      .def_readonly("is_view", &Record::is_view)
+      .def_readonly("passes_on", &Record::passes_on)
+      .def_readonly("flops", &Record::flops)
+      .def_readonly("bytes", &Record::bytes)
+      .def_readonly("operands", &Record::operands)
+      .def_readonly("results", &Record::results)
+      .def_readonly("saved", &Record::saved);
+  m.def(
+      "set_checker",
+      [](py::object checker) {
+        ThreadState& s = thread_state();
+        py::object previous = s.checker ? py::reinterpret_steal<py::object>(s.checker) : py::none();
+        s.checker = checker.is_none() ? nullptr : checker.inc_ref().ptr();
+        return previous;
+      },
+      py::arg("checker"));
+}
+
+}  // namespace alice

@@ -1,0 +1,53 @@
+// What readers of a trace want to know of an equation beyond what reverse mode needs. It is written down while
+// somebody records or debugs, and costs nothing otherwise.
+#pragma once
+
+#include <memory>
+
+#include "engine.h"
+
+namespace alice {
+
+struct Record {
+  py::object where;             // (file, line) of the user's code that made the call, or None
+  py::object rule_of;           // the Equation whose gradient rule made it, or None
+  bool accumulates = false;     // adds a contribution to an adjoint
+  bool is_view = false;         // the result lies in the memory of the first operand
+  bool passes_on = false;       // the result is the first operand
+  double flops = 0, bytes = 0;  // estimates, see work_of()
+  py::tuple operands;           // constants that share the memory of what came in, abstract or not
+  py::tuple results;            // and of what came out; none of an update
+  std::vector<bool> saved;      // by operand, then by result: kept for the gradient rules
+};
+
+// Made when the results are there, before the equation is; null if nobody wants to know. `tracked`: reverse mode may
+// need the equation. For a checker alone, only the place of the call is kept.
+std::shared_ptr<Record> make_record(PrimitiveObject* primitive, std::span<const Array> in, std::span<const Array> out,
+                                    std::span<const Attr> attrs, bool tracked);
+
+// Of an update in place.
+std::shared_ptr<Record> make_update_record(const Call& call);
+
+// Constants on the memory of the arrays, or on copies.
+py::tuple constants(std::span<const Array> arrays);
+py::tuple copies(std::span<const Array> arrays);
+
+// Shows an executed call to the thread's checker, which raises if it does not like the results.
+void check_results(PrimitiveObject* primitive, py::tuple operands, std::span<const Array> results,
+                   py::tuple attributes);
+
+// Says whose gradient rules run for as long as it lives.
+class RuleScope {
+ public:
+  explicit RuleScope(EquationObject* eq) : state_(thread_state()), before_(state_.rule_of) { state_.rule_of = eq; }
+  ~RuleScope() { state_.rule_of = before_; }
+  RuleScope(const RuleScope&) = delete;
+
+ private:
+  ThreadState& state_;
+  EquationObject* before_;
+};
+
+void add_record(py::module_& m);
+
+}  // namespace alice

@@ -1,0 +1,126 @@
+// Compiled once per instruction-set level; see core/isa.h for the rules of such files.
+#include <cstddef>
+#include <utility>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+#include "matmul_vecmat.h"
+
+namespace alice::ALICE_ISA {
+namespace {
+
+#include "matmul_vec.h"
+
+constexpr int kRows = kVecmatRows, kColumns = kVecmatColumns;
+// Columns of B that stay in L1 while the rows of A pass.
+constexpr std::int64_t kColumnBytes = 1 << 14;
+
+// The sums of the lanes of `Count` vectors, in the first lanes of v[0]. Each is added as a tree: l with l + W/2, then
+// with l + W/4, ...; two vectors go on as one as soon as each has half of its lanes left.
+template <class T, int Half, int Count>
+void fold(typename Vec<T>::Reg* v) {
+  if constexpr (Half > 0) {
+    constexpr bool kPairs = Count > Half;
+    constexpr int kLeft = kPairs ? Half : Count;
+#pragma GCC unroll 16
+    for (int i = 0; i < kLeft; ++i) {
+      auto lo = v[i], hi = v[kPairs ? i + Half : i];
+      exchange<Half>(lo, hi, std::make_index_sequence<Vec<T>::kWidth>{});
+      v[i] = lo + hi;
+    }
+    fold<T, Half / 2, kLeft>(v);
+  }
+}
+
+// The same for any number of vectors, to memory.
+template <class T, int Count>
+void add_lanes(typename Vec<T>::Reg* v, T* sums) {
+  if constexpr (Count > 0) {
+    constexpr int W = Vec<T>::kWidth;
+    constexpr int kNow = Count >= W ? W : Count >= 8 ? 8 : Count >= 4 ? 4 : Count >= 2 ? 2 : 1;
+    fold<T, W / 2, kNow>(v);
+    if constexpr (kNow == W)
+      Vec<T>::store(sums, v[0]);
+    else
+      Vec<T>::store(sums, v[0], Vec<T>::first(kNow));
+    add_lanes<T, Count - kNow>(v + kNow, sums + kNow);
+  }
+}
+
+// C[Rows, columns] (+)= A B: a vector of chains for each item of C, all of them in registers.
+template <class T, int Rows>
+void tile(const VecmatBlock<T>& g, const T* a, const T* b, int columns, T* c) {
+  using V = Vec<T>;
+  using Reg = typename V::Reg;
+  constexpr int W = V::kWidth;
+  const T *ar[Rows], *bc[kColumns];
+#pragma GCC unroll 8
+  for (int r = 0; r < Rows; ++r) ar[r] = a + r * g.a_row;
+#pragma GCC unroll 8
+  for (int j = 0; j < kColumns; ++j) bc[j] = b + (j < columns ? j : columns - 1) * g.b_col;
+  Reg acc[Rows * kColumns];
+#pragma GCC unroll 32
+  for (int i = 0; i < Rows * kColumns; ++i) acc[i] = V::zero();
+
+  const auto step = [&](auto load) {
+    Reg av[Rows];
+#pragma GCC unroll 8
+    for (int r = 0; r < Rows; ++r) av[r] = load(ar[r]);
+#pragma GCC unroll 8
+    for (int j = 0; j < kColumns; ++j) {
+      const Reg bv = load(bc[j]);
+#pragma GCC unroll 8
+      for (int r = 0; r < Rows; ++r) acc[r * kColumns + j] = V::fma(av[r], bv, acc[r * kColumns + j]);
+    }
+  };
+  std::int64_t p = 0;
+  for (; p + W <= g.k; p += W) step([p](const T* x) { return V::load(x + p); });
+  if (p < g.k) {
+    const auto mask = V::first(g.k - p);
+    step([p, mask](const T* x) { return V::load(x + p, mask); });
+  }
+
+  alignas(64) T sums[Rows * kColumns];
+  add_lanes<T, Rows * kColumns>(acc, sums);
+  const auto put = [&](int count) {
+#pragma GCC unroll 8
+    for (int r = 0; r < Rows; ++r)
+      for (int j = 0; j < count; ++j)
+        c[r * g.c_row + j] = g.accumulate ? c[r * g.c_row + j] + sums[r * kColumns + j] : sums[r * kColumns + j];
+  };
+  columns == kColumns ? put(kColumns) : put(columns);
+}
+
+template <class T>
+using TileFn = void (*)(const VecmatBlock<T>&, const T*, const T*, int, T*);
+
+template <class T, int... Rows>
+const TileFn<T>* tiles_of(std::integer_sequence<int, Rows...>) {
+  static constexpr TileFn<T> table[] = {tile<T, Rows + 1>...};
+  return table;
+}
+
+template <class T>
+void run(const VecmatBlock<T>& g) {
+  const TileFn<T>* tiles = tiles_of<T>(std::make_integer_sequence<int, kRows>{});  // by rows - 1
+  const std::int64_t fit = kColumnBytes / static_cast<std::int64_t>(sizeof(T)) / g.k / kColumns * kColumns;
+  const std::int64_t wide = fit > kColumns ? fit : kColumns;
+  for (std::int64_t j0 = 0; j0 < g.n; j0 += wide) {
+    const std::int64_t j1 = g.n - j0 < wide ? g.n : j0 + wide;
+    for (std::int64_t i = 0; i < g.m; i += kRows) {
+      const TileFn<T> rows = tiles[(g.m - i < kRows ? g.m - i : kRows) - 1];
+      for (std::int64_t j = j0; j < j1; j += kColumns)
+        rows(g, g.a + i * g.a_row, g.b + j * g.b_col, static_cast<int>(j1 - j < kColumns ? j1 - j : kColumns),
+             g.c + i * g.c_row + j);
+    }
+  }
+}
+
+}  // namespace
+
+void vecmat(const VecmatBlock<float>& g) { run(g); }
+void vecmat(const VecmatBlock<double>& g) { run(g); }
+
+}  // namespace alice::ALICE_ISA
