@@ -203,6 +203,23 @@ def test_rules_of_ones_own(loss: Function, compiled: bool, custom: Function) -> 
     assert bits(ac.checkpoint_sequential([block] * 4, memory_budget=10_000)(X)) == bits(_chain(block, 4, X))
 
 
+@ac.custom_vjp
+def pair(x: ac.Tensor) -> tuple[ac.Tensor, ac.Tensor]:
+    return ac.sin(x), ac.exp(x)
+
+
+pair.defvjp(lambda x: ((ac.sin(x), ac.exp(x)), x), lambda x, g: (g[0] * ac.cos(x) + g[1] * ac.exp(x),))
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_an_argument_that_is_one_of_several_results(compiled: bool) -> None:
+    results = []
+    for wrap in (plain, ac.checkpoint):
+        f = ac.grad(lambda x, wrap=wrap: ac.sum(wrap(dense)(wrap(pair)(x)[1])))
+        results.append(bits((ac.compile(f) if compiled else f)(X)))
+    assert results[0] == results[1]
+
+
 def test_trace_shows_the_second_run() -> None:
     t = ac.trace(ac.grad(lambda x: ac.sum(ac.checkpoint(lambda x: ac.sin(ac.exp(x)))(x))))(X)
     names = [eq.primitive.name for eq in t.equations]

@@ -237,6 +237,7 @@ def test_thread_count_changes_no_bit(case: OpCase) -> None:
 ELSEWHERE = {
     "identity": "test_engine.py",
     "remat": "test_checkpoint.py",
+    "stop_gradient": "test_engine.py",
     "vecmat": "test_vecmat.py",
     "sgd": "test_optim.py",
     "cross_entropy_value_and_vjp": "test_compile.py",

@@ -376,6 +376,34 @@ def test_a_gradient_rule_runs_only_for_what_is_asked() -> None:
     assert [eq.primitive.name for eq in t.equations].count("matmul") == 2
 
 
+def test_functions_with_rules_of_their_own() -> None:
+    """The call that joins value and rules has a line, by the function's name."""
+
+    @ac.custom_vjp
+    def twice(x: ac.Tensor) -> ac.Tensor:
+        return x * 2.0
+
+    twice.defvjp(lambda x: (x * 2.0, x), lambda x, g: (g * 3.0 + 0.0 * x,))
+    t = ac.trace(lambda x: ac.sum(twice(x)))(ac.ones(2))
+    (joint,) = [line for line in t.lines if line.op == "twice"]
+    assert joint.equation.record.is_view
+    np.testing.assert_array_equal(t.reverse().outputs[0].numpy(), [3.0, 3.0])
+    check_dual(t, t.reverse())
+    assert "gradient of twice" in str(t.reverse())
+    assert t.cost().peak_bytes == 24  # argument, 2.0, product, sum
+    assert "twice" in t.to_html(profile=True)
+
+
+def test_what_a_checkpoint_computes_again_is_in_the_dual_program() -> None:
+    f = ac.checkpoint(lambda x: ac.sum(ac.tanh(ac.exp(x))))
+    x = ac.tensor([0.1, 0.2])
+    t = ac.trace(f)(x)
+    ops = [line.op for line in t.reverse().lines]
+    assert ops.count("exp") == 1
+    assert same(t.reverse().outputs[0], ac.grad(f)(x))
+    check_dual(t, t.reverse())
+
+
 # -- cost --------------------------------------------------------------------------------------------------------------
 
 

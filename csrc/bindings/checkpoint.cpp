@@ -165,7 +165,7 @@ class NextRun : public Watcher {
   bool is_made_here(TensorObject* t) const {
     PyObject* root = root_of(t);
     if (auto* eq = as_equation(root)) return eq->sequence >= first_;
-    return as_tensor(root)->from_trace && !as_tensor(root)->array.is_abstract();  // a constant
+    return !is_outside(as_tensor(root)) && !as_tensor(root)->array.is_abstract();  // a constant
   }
 
   TensorObject* rematerialised(TensorObject* t) {
@@ -369,6 +369,7 @@ py::object Repeats::completed(const EquationObject* eq, const std::vector<PyObje
       copy.tangents = t->tangents;
       copy.again = nullptr;
       copy.origin = root_of(t);
+      copy.origin_index = t->index;
     }
     inputs.push_back(std::move(copy));
   }
@@ -430,7 +431,7 @@ py::list kept_memory(py::list equations) {
       for (const Saved& s : eq->inputs) {
         PyObject* root = root_of(s);
         const bool leaf = root && !as_equation(root);
-        names.emplace_back(leaf ? root_of(as_tensor(root)) : root, leaf ? as_tensor(root)->index : s.index);
+        names.emplace_back(leaf ? root_of(as_tensor(root)) : root, leaf ? as_tensor(root)->index : root_index(s));
         auto found = values.find(names.back());
         in.push_back(found == values.end() ? placed(s.array) : found->second.array);
         memory_of.push_back(found == values.end() ? -1 : found->second.memory);

@@ -36,9 +36,10 @@ struct TensorObject {
   bool requires_grad;        // a leaf whose .grad backward() fills
   bool weak;                 // stands for a Python number of a traced call: takes the dtype of the Tensors beside it
   std::uint8_t width;        // of a weak integer: bytes of the narrowest dtype that holds it; 0 if not known
-  bool from_trace;           // made while a function was being compiled
+  std::uint8_t from_trace;   // made in so many nested sessions
   PyObject* origin;          // of a leaf made while recording, or of a value computed again: the Equation or leaf that
                              // a program takes the value from; or null
+  std::uint8_t origin_from;  // in so many nested sessions it got the origin
   PyObject* grad;            // Tensor or null
   PyObject* tangents;        // by forward context, see forward.cpp; null for none
   PyObject* weakrefs;
@@ -68,7 +69,8 @@ struct Saved {
   PyObject* source;    // owned: the producing Equation, the leaf Tensor, or null for a constant
   PyObject* tangents;  // owned: of the Tensor, or null
   PyObject* origin;    // owned: the Equation that a program takes the value from, if it is another one; or null
-  PyObject* again;     // owned: the checkpointed call that computes the data again, which is not here; or null
+  std::int32_t origin_index;
+  PyObject* again;  // owned: the checkpointed call that computes the data again, which is not here; or null
 };
 
 struct EquationObject {
@@ -77,9 +79,9 @@ struct EquationObject {
   PyObject* attributes;  // tuple, or null for none
   std::uint64_t sequence;
   std::uint32_t levels;
-  bool released;       // saved arrays were given back
-  bool muted;          // ran inside no_grad()
-  bool from_trace;     // made while a function was being traced
+  bool released;            // saved arrays were given back
+  bool muted;               // ran inside no_grad()
+  std::uint8_t from_trace;  // made in so many nested sessions
   PyObject* segment;   // owned: the checkpointed call that computes the saved arrays again, see checkpoint.h; or null
   std::int32_t place;  // the number of this equation in that call
   std::vector<Saved> inputs;
@@ -100,6 +102,7 @@ struct ThreadState {
   int depth = 0;
   PyObject* recorder = nullptr;       // list to which every equation is appended
   Session* session = nullptr;         // a function is being traced: nothing is computed, everything is written down
+  std::uint8_t tracing = 0;           // how many sessions are open, one in the other
   PyObject* checker = nullptr;        // is shown every executed call
   EquationObject* rule_of = nullptr;  // the equation whose gradient rules run
   bool accumulating = false;          // contributions to an adjoint are added up
@@ -132,7 +135,7 @@ void drop_saved(EquationObject* eq);     // they can be computed again
 void release_saved(EquationObject* eq);  // for good
 
 // For a function that is being compiled, what comes from outside is a leaf, however it was made.
-inline bool is_outside(const TensorObject* t) { return thread_state().session && !t->from_trace; }
+inline bool is_outside(const TensorObject* t) { return t->from_trace < thread_state().tracing; }
 
 // What an equation refers to as the source of an operand: the Equation that made it, or the leaf itself. Borrowed.
 inline PyObject* operand_source(TensorObject* t) {
@@ -145,13 +148,14 @@ inline PyObject* root_of(TensorObject* t) {
   return t->origin && (source == reinterpret_cast<PyObject*>(t->producer) || !t->producer) ? t->origin : source;
 }
 inline PyObject* root_of(const Saved& s) { return s.origin ? s.origin : s.source; }
+inline std::int32_t root_index(const Saved& s) { return s.origin ? s.origin_index : s.index; }
 
 // A number of a traced call as a Tensor like any other, of the dtype that Python computes in. New reference.
 PyObject* strengthened(TensorObject* t);
 
-// A handle on the value of that root, as the contexts outside of a trace follow it: the leaf itself, or a Tensor made
-// of the description. New reference.
-PyObject* value_handle(PyObject* root, int index, const Array& array, std::uint32_t levels);
+// A handle on the value of that root as it was before the session number `tracing`, whose contexts follow it no more:
+// a leaf, or a Tensor made of the description. New reference.
+PyObject* value_handle(PyObject* root, int index, const Array& array, std::uint32_t levels, std::uint8_t tracing);
 
 // An object that names a value: the equation of a single result, the pair (equation, index) of several, the address
 // of a leaf. New reference.

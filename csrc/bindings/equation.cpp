@@ -86,7 +86,8 @@ PyObject* get_variables(PyObject* o, void*) {
   if (!out) return nullptr;
   for (std::size_t i = 0; i < eq->inputs.size(); ++i) {
     const Saved& s = eq->inputs[i];
-    PyTuple_SET_ITEM(out, static_cast<Py_ssize_t>(i), s.source ? value_key(root_of(s), s.index) : Py_NewRef(Py_None));
+    PyTuple_SET_ITEM(out, static_cast<Py_ssize_t>(i),
+                     s.source ? value_key(root_of(s), root_index(s)) : Py_NewRef(Py_None));
   }
   return out;
 }
@@ -107,7 +108,8 @@ PyObject* get_operands(PyObject* o, void*) {
   PyObject* out = PyTuple_New(static_cast<Py_ssize_t>(eq->inputs.size()));
   for (std::size_t i = 0; out && i < eq->inputs.size(); ++i) {
     const Saved& s = eq->inputs[i];
-    PyTuple_SET_ITEM(out, static_cast<Py_ssize_t>(i), value_handle(root_of(s), s.index, s.array, s.levels));
+    PyTuple_SET_ITEM(out, static_cast<Py_ssize_t>(i),
+                     value_handle(root_of(s), root_index(s), s.array, s.levels, eq->from_trace));
   }
   return out;
 }
@@ -183,6 +185,7 @@ namespace {
 void set_origin(PyObject* tensor, PyObject* origin, const EquationObject* itself) {
   if (!origin || origin == reinterpret_cast<const PyObject*>(itself) || !thread_state().recorder) return;
   Py_XSETREF(as_tensor(tensor)->origin, Py_NewRef(origin));
+  as_tensor(tensor)->origin_from = thread_state().tracing;
 }
 
 }  // namespace
@@ -264,7 +267,7 @@ EquationObject* make_equation(PrimitiveObject* primitive, std::vector<Saved> inp
   eq->sequence = counter++;
   eq->levels = levels;
   eq->released = false;
-  eq->from_trace = thread_state().session != nullptr;
+  eq->from_trace = thread_state().tracing;
   eq->muted = !(thread_state().active & 1u);
   eq->segment = nullptr;
   eq->place = 0;
@@ -282,10 +285,10 @@ EquationObject* make_equation(PrimitiveObject* primitive, std::vector<Saved> inp
   return eq;
 }
 
-PyObject* value_handle(PyObject* root, int index, const Array& array, std::uint32_t levels) {
+PyObject* value_handle(PyObject* root, int index, const Array& array, std::uint32_t levels, std::uint8_t tracing) {
   while (root && Py_TYPE(root) != equation_type) {
     PyObject* origin = as_tensor(root)->origin;
-    if (!origin) return Py_NewRef(root);
+    if (!origin || as_tensor(root)->origin_from < tracing) return Py_NewRef(root);
     index = as_tensor(root)->index;
     root = origin;
   }

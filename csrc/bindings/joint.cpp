@@ -2,6 +2,7 @@
 
 #include "checkpoint.h"
 #include "forward.h"
+#include "record.h"
 #include "session.h"
 
 namespace alice {
@@ -45,9 +46,11 @@ py::tuple join(py::object primitive, py::sequence values, py::sequence residuals
   EquationObject* eq = nullptr;
   if (levels || state.recorder) {
     std::vector<Saved> saved;
+    std::vector<Array> in;
     for (std::size_t i = 0; i < inputs.size(); ++i) {
       TensorObject* t = inputs[i];
       const bool is_value = i < n_values, is_residual = !is_value && i < n_fixed;
+      in.push_back(t->array);
       Saved s{};
       s.array = is_residual ? t->array : t->array.shape_only();
       s.version = t->array.storage() ? t->array.storage()->version : 0;
@@ -59,6 +62,7 @@ py::tuple join(py::object primitive, py::sequence values, py::sequence residuals
       saved.push_back(std::move(s));
     }
     eq = make_equation(p, std::move(saved), nullptr, levels, out);
+    eq->record = make_joint_record(in, out, n_fixed);
   }
   const py::object held = py::reinterpret_steal<py::object>(reinterpret_cast<PyObject*>(eq));
   if (eq && state.recorder && PyList_Append(state.recorder, held.ptr()) < 0) throw py::error_already_set();
@@ -66,7 +70,8 @@ py::tuple join(py::object primitive, py::sequence values, py::sequence residuals
   for (std::size_t i = 0; i < n_values; ++i)
     PyTuple_SET_ITEM(results.ptr(), static_cast<Py_ssize_t>(i),
                      make_tensor(std::move(out[i]), eq, static_cast<int>(i), levels));
-  if (!state.forward.empty()) carry_tangents(p, inputs, nullptr, eq, results);
+  if (!state.forward.empty())
+    carry_tangents(p, inputs, nullptr, eq, n_values == 1 ? py::object(results[0]) : py::object(results));
   if (levels && state.watcher) state.watcher->note_all(eq, results);
   return results;
 }

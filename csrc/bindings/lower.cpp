@@ -35,7 +35,7 @@ class Lowering {
   // Only what the results, updates and gradients need: gradient rules may leave equations behind that nobody reads.
   void add_needed(const py::list& equations, const std::vector<TensorObject*>& results) {
     std::set<std::pair<PyObject*, int>> needed;
-    for (TensorObject* t : results) needed.insert({root_of(t), t->index});
+    for (TensorObject* t : results) needed.insert(named(root_of(t), t->index));
     std::vector<const EquationObject*> kept;
     for (Py_ssize_t k = PyList_GET_SIZE(equations.ptr()) - 1; k >= 0; --k) {
       const auto* eq = reinterpret_cast<const EquationObject*>(PyList_GET_ITEM(equations.ptr(), k));
@@ -43,7 +43,7 @@ class Lowering {
       for (std::size_t i = 0; i < eq->outputs.size(); ++i) wanted = wanted || needed.count(result_of(eq, i));
       if (!wanted) continue;
       kept.push_back(eq);
-      for (const Saved& s : eq->inputs) needed.insert({root_of(s), s.index});
+      for (const Saved& s : eq->inputs) needed.insert(named(root_of(s), s.index));
     }
     for (auto eq = kept.rbegin(); eq != kept.rend(); ++eq) add(*eq);
   }
@@ -54,7 +54,7 @@ class Lowering {
     for (std::size_t i = 0; i < eq->inputs.size(); ++i) {
       const Saved& s = eq->inputs[i];
       if (s.tracked && follows_argument(s.source)) followed_.insert(eq);
-      if (!joint || i < eq->outputs.size()) in.push_back(value_of(root_of(s), s.index));
+      if (!joint || i < eq->outputs.size()) in.push_back(value_of(root_of(s), root_index(s)));
     }
     if (joint) {
       for (std::size_t i = 0; i < in.size(); ++i) values_[result_of(eq, i)] = in[i];
@@ -120,14 +120,17 @@ class Lowering {
     return as_tensor(source)->requires_grad && arguments_.count(as_tensor(source)) != 0;
   }
 
+  // What a value is called: by its equation, or by the leaf that has it.
+  static std::pair<PyObject*, int> named(PyObject* source, int index) {
+    if (Py_TYPE(source) == equation_type) return {source, index};
+    PyObject* root = root_of(as_tensor(source));
+    return {root, Py_TYPE(root) == equation_type ? as_tensor(source)->index : 0};
+  }
+
   int value_of(PyObject* source, int index) {
-    if (Py_TYPE(source) != equation_type) {
-      PyObject* root = root_of(as_tensor(source));
-      index = Py_TYPE(root) == equation_type ? as_tensor(source)->index : 0;
-      source = root;
-    }
-    auto [place, fresh] = values_.try_emplace({source, index}, -1);
-    if (fresh) place->second = from_outside(source);
+    const auto name = named(source, index);
+    auto [place, fresh] = values_.try_emplace(name, -1);
+    if (fresh) place->second = from_outside(name.first);
     return place->second;
   }
 

@@ -186,10 +186,10 @@ Saved save(PrimitiveObject* p, std::size_t i, TensorObject* t, TensorObject* val
   s.source = operand_source(t);
   if (s.source == reinterpret_cast<PyObject*>(t) && !t->levels && !recording) s.source = nullptr;
   Py_XINCREF(s.source);
-  if (PyObject* root = root_of(value); recording && root != root_of(t))
+  if (PyObject* root = root_of(value); recording && root != s.source && (value != t || t->producer)) {
     s.origin = Py_NewRef(root);
-  else if (t->producer && t->origin)
-    s.origin = Py_NewRef(t->origin);
+    s.origin_index = value->index;
+  }
   if (!thread_state().forward.empty()) s.tangents = t->tangents ? Py_NewRef(t->tangents) : nullptr;
   s.array = (p->saved_inputs >> (i < 63 ? i : 63)) & 1 ? std::move(array) : array.shape_only();
   return s;

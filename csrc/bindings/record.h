@@ -12,7 +12,7 @@ struct Record {
   py::object where;             // (file, line) of the user's code that made the call, or None
   py::object rule_of;           // the Equation whose gradient rule made it, or None
   bool accumulates = false;     // adds a contribution to an adjoint
-  bool is_view = false;         // the result lies in the memory of the first operand
+  bool is_view = false;         // the results lie in the memory of the first operands
   bool passes_on = false;       // the result is the first operand
   double flops = 0, bytes = 0;  // estimates, see work_of()
   py::tuple operands;           // constants that share the memory of what came in, abstract or not
@@ -27,6 +27,9 @@ std::shared_ptr<Record> make_record(PrimitiveObject* primitive, std::span<const 
 
 // Of an update in place.
 std::shared_ptr<Record> make_update_record(const Call& call);
+
+// Of a joint: its results are the first of the inputs, and its rules read those up to `n_fixed`.
+std::shared_ptr<Record> make_joint_record(std::span<const Array> in, std::span<const Array> out, std::size_t n_fixed);
 
 // Constants on the memory of the arrays, or on copies.
 py::tuple constants(std::span<const Array> arrays);

@@ -37,6 +37,7 @@ class SessionScope {
     outer_recorder_ = state.recorder;
     outer_watcher_ = state.watcher;
     state.session = &session_;
+    ++state.tracing;
     state.recorder = session_.equations.ptr();
     state.watcher = nullptr;
     if (!session_.isolated) return;
@@ -48,6 +49,7 @@ class SessionScope {
   void exit(const py::args&) {
     ThreadState& state = thread_state();
     state.session = outer_session_;
+    --state.tracing;
     state.recorder = outer_recorder_;
     state.watcher = outer_watcher_;
     if (!session_.isolated) return;

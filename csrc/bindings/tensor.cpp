@@ -54,7 +54,7 @@ PyObject* get_producer(PyObject* o, void*) {
 PyObject* get_key(PyObject* o, void*) { return value_key(root_of(self_of(o)), self_of(o)->index); }
 PyObject* get_root(PyObject* o, void*) {
   TensorObject* t = self_of(o);
-  return value_handle(root_of(t), t->index, t->array, t->levels);
+  return value_handle(root_of(t), t->index, t->array, t->levels, thread_state().tracing);
 }
 PyObject* get_readable(PyObject* o, void*) { return PyBool_FromLong(is_readable(self_of(o))); }
 PyObject* get_weak(PyObject* o, void*) { return PyBool_FromLong(self_of(o)->weak); }
@@ -128,9 +128,11 @@ PyObject* derived(TensorObject* t, EquationObject* producer, std::uint32_t level
   self_of(out)->tangents = t->tangents ? Py_NewRef(t->tangents) : nullptr;
   if (!producer && thread_state().recorder) {
     self_of(out)->origin = Py_NewRef(root_of(t));
+    self_of(out)->origin_from = thread_state().tracing;
     self_of(out)->index = t->index;
   } else if (producer && t->origin) {
     self_of(out)->origin = Py_NewRef(t->origin);
+    self_of(out)->origin_from = t->origin_from;
   }
   return out;
 }
@@ -377,7 +379,7 @@ PyObject* make_tensor(Array array, EquationObject* producer, int index, std::uin
   Py_XINCREF(producer);
   t->index = index;
   t->levels = levels;
-  t->from_trace = thread_state().session != nullptr;
+  t->from_trace = thread_state().tracing;
   return o;
 }
 

@@ -37,7 +37,10 @@ void record(const Kernel& kernel, const std::vector<TensorObject*>& inputs, cons
     Saved s{};
     s.array = t->array.shape_only();
     s.source = Py_NewRef(operand_source(t));
-    s.origin = t->producer && t->origin ? Py_NewRef(t->origin) : nullptr;
+    if (t->producer && t->origin) {
+      s.origin = Py_NewRef(t->origin);
+      s.origin_index = t->index;
+    }
     s.index = t->index;
     saved.push_back(std::move(s));
   }

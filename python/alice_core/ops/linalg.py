@@ -39,7 +39,7 @@ _vecmat = Primitive("vecmat", saves=(0, 1))
 def _by_a(g: Tensor, ans: Tensor, a: Tensor, b: Tensor) -> Tensor:
     """dA = G Bᵀ. A vector is a matrix of one row (a) or one column (b)."""
     if b.ndim == 1:
-        return _reduction.sum_to(_arithmetic.multiply(_shape.expand_dims(g, axis=-1) if a.ndim > 1 else g, b), a.shape)
+        return _reduction.sum_to(_outer(g, b), a.shape) if a.ndim > 1 else _arithmetic.multiply(g, b)
     if a.ndim == 1:
         return _reduction.sum_to(_matmul(b, g) if b.ndim == 2 else _column(b, g), a.shape)
     return _reduction.sum_to(_matmul(g, matrix_transpose(b)), a.shape)
@@ -50,8 +50,7 @@ def _by_b(g: Tensor, ans: Tensor, a: Tensor, b: Tensor) -> Tensor:
     if a.ndim == 1:
         if b.ndim == 1:
             return _arithmetic.multiply(g, a)
-        rows = _arithmetic.multiply(_shape.expand_dims(a, axis=-1), _shape.expand_dims(g, axis=-2))
-        return _reduction.sum_to(rows, b.shape)
+        return _reduction.sum_to(_outer(a, g), b.shape)
     if b.ndim <= 2 < a.ndim:
         m = math.prod(a.shape[:-1])
         a = _shape.reshape(a, (m, a.shape[-1]))
@@ -59,6 +58,11 @@ def _by_b(g: Tensor, ans: Tensor, a: Tensor, b: Tensor) -> Tensor:
     if b.ndim == 1:
         return _matmul(g, a)
     return _reduction.sum_to(_matmul(matrix_transpose(a), g), b.shape)
+
+
+def _outer(x: Tensor, y: Tensor) -> Tensor:
+    """x yᵀ for batches of vectors, as products of matrices: they write a result quicker than broadcasting does."""
+    return _matmul(_shape.expand_dims(x, axis=-1), _shape.expand_dims(y, axis=-2))
 
 
 def _column(a: Tensor, x: Tensor) -> Tensor:

@@ -101,9 +101,9 @@ class _Memory:
                 owner = self._of(key)
                 if owner not in self._made:
                     self._outside.setdefault(owner, value.nbytes)
-            for key, value in results_of(eq):
+            for i, (key, value) in enumerate(results_of(eq)):
                 if eq.record.is_view:
-                    self._owner[key] = self._of(eq.variables[0])
+                    self._owner[key] = self._of(eq.variables[i])
                 else:
                     self._made[key] = value.nbytes
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from .. import _core
 from ..errors import GradientError
+from ..primitive import primitives
 from ..tensor import Tensor, abstract
 from .cost import Cost
 from .listing import Line, Operand, note, operands_of, quantity, results_of, type_of
@@ -205,7 +206,9 @@ def _costs(cost: Cost, total: str) -> str:
 def _seconds(line: Line) -> float | None:
     """How long the equation takes, run again; None if it cannot be."""
     eq = line.equation
-    if eq is None or line.in_place or any(x.is_abstract for x in eq.record.operands):
+    if eq is None or eq.primitive not in primitives().values():
+        return None  # another name, an update in place, or a joint of custom rules
+    if any(x.is_abstract for x in eq.record.operands):
         return None
     best, begin = math.inf, time.perf_counter()
     for _ in range(REPEATS):

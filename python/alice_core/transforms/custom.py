@@ -32,7 +32,8 @@ class _Rules:
     name: str
     pull: Linear | None = None
     push: Linear | None = None
-    values: Callable[[Sequence[bool], Sequence[Tensor]], list[Tensor]] | None = None  # from the residuals
+    # Makes the values, which are the first residuals too, from the residuals: where tracing could not.
+    values: Callable[[Sequence[bool], Sequence[Tensor]], list[Tensor]] | None = None
 
 
 def _transposed(linear: Linear, like: Sequence[Tensor], given: Sequence[Tensor], residuals: Sequence[Tensor]) -> Any:
@@ -50,12 +51,17 @@ def _join(
     n, fixed = len(values), len(values) + len(residuals)
     joint = _core.make_joint(Primitive, rules.name)
 
+    def read(ans: Any, inputs: Sequence[Tensor]) -> Sequence[Tensor]:
+        if rules.values is None:
+            return inputs[n:fixed]
+        return [*([ans] if n == 1 else ans), *inputs[2 * n : fixed]]  # the values are not there before it runs
+
     def pull(g: Any, ans: Any, inputs: Sequence[Tensor]) -> list[Tensor | None]:
         cotangents = [g] if n == 1 else list(g)
         if rules.pull is not None:
-            found = rules.pull(cotangents, inputs[n:fixed])
+            found = rules.pull(cotangents, read(ans, inputs))
         elif rules.push is not None:
-            found = _transposed(rules.push, inputs[fixed:], cotangents, inputs[n:fixed])
+            found = _transposed(rules.push, inputs[fixed:], cotangents, read(ans, inputs))
         else:
             raise GradientError(f"{rules.name}: neither a VJP nor a JVP rule is defined")
         return [None] * fixed + found
@@ -63,9 +69,9 @@ def _join(
     def push(tangents: Sequence[Tensor | None], ans: Any, inputs: Sequence[Tensor]) -> Any:
         filled = [creation.zeros_like(x) if t is None else t for t, x in zip(tangents, inputs, strict=True)][fixed:]
         if rules.push is not None:
-            found = rules.push(filled, inputs[n:fixed])
+            found = rules.push(filled, read(ans, inputs))
         elif rules.pull is not None:
-            found = _transposed(rules.pull, inputs[:n], filled, inputs[n:fixed])
+            found = _transposed(rules.pull, inputs[:n], filled, read(ans, inputs))
         else:
             raise GradientError(f"{rules.name}: neither a VJP nor a JVP rule is defined")
         return found[0] if n == 1 else tuple(found)
@@ -87,6 +93,7 @@ def _join_again(
         batched = (any(batched),) * n * 2 + tuple(batched[2 * n :])
     if not any(batched):
         return _join(rules, values, residuals, arguments)
+    inputs = [*values, *residuals, *arguments]
     size = next(x.shape[0] for b, x in zip(batched, inputs, strict=True) if b)
     over_residuals = [0 if b else None for b in batched[n:fixed]]
     over_arguments = [0 if b else None for b in batched[fixed:]]
@@ -94,9 +101,7 @@ def _join_again(
     def pull(cotangents: Sequence[Tensor], given: Sequence[Tensor]) -> list[Tensor]:
         assert rules.pull is not None
         found = vmap(rules.pull, in_axes=([0] * n, over_residuals))(list(cotangents), list(given))
-        return [
-            c if axis == 0 else reduction.sum(c, axis=0) for c, axis in zip(found, over_arguments, strict=True)
-        ]
+        return [c if axis == 0 else reduction.sum(c, axis=0) for c, axis in zip(found, over_arguments, strict=True)]
 
     def push(tangents: Sequence[Tensor], given: Sequence[Tensor]) -> list[Tensor]:
         assert rules.push is not None
@@ -167,6 +172,8 @@ def _checked(name: str, what: str, found: Any, like: Any, which: Sequence[bool])
 
 class _Custom:
     """A function with rules of its own."""
+
+    __call__: Callable[..., Any]
 
     def __init__(self, f: Callable[..., Any]) -> None:
         self._f = f
@@ -369,7 +376,7 @@ def custom_primitive(
     Tensor(0.08333334, dtype=float32)
     >>> ac.testing.check_grads(cbrt, [[1.0, 8.0]], order=1)
     """
-    called = name or getattr(value, "__name__", "custom_primitive")
+    called = name or str(getattr(value, "__name__", "custom_primitive"))
 
     @functools.wraps(value)
     def primitive(*args: Any) -> Any:

@@ -146,7 +146,7 @@ def _rows(graph: Pullback, chunk: int | None) -> list[list[Tensor]]:
 def _columns(graph: Pullback, chunk: int | None) -> list[list[Tensor]]:
     """The same from tangents."""
     columns = []
-    for k, x in enumerate(graph.targets):
+    for x in graph.targets:
 
         def push(tangent: Tensor, x: Tensor = x) -> list[Tensor]:
             found = _core.push_along(graph.outputs, [x], [tangent])
