@@ -181,9 +181,14 @@ PyType_Spec spec = {"alice_core._core.Equation", sizeof(EquationObject), 0,
 
 namespace {
 
-// While somebody records, a value that was computed again names the equation that did it.
+// While somebody records, a value that was computed again names the equation that did it. What was only read again,
+// through `remat`, is itself.
 void set_origin(PyObject* tensor, PyObject* origin, const EquationObject* itself) {
-  if (!origin || origin == reinterpret_cast<const PyObject*>(itself) || !thread_state().recorder) return;
+  while (origin && Py_TYPE(origin) == equation_type && self_of(origin)->primitive == operator_primitive(kRemat))
+    origin = root_of(self_of(origin)->inputs[0]);
+  if (!origin || Py_TYPE(origin) != equation_type || origin == reinterpret_cast<const PyObject*>(itself) ||
+      !thread_state().recorder)
+    return;
   Py_XSETREF(as_tensor(tensor)->origin, Py_NewRef(origin));
   as_tensor(tensor)->origin_from = thread_state().tracing;
 }
