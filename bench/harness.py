@@ -10,8 +10,11 @@ import gc
 import random
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,31 @@ class Contender:
 
 
 Contenders = Mapping[str, "Contender | Callable[[], object]"]
+
+
+def check_results(contenders: Contenders, tolerance: float = 1e-4) -> None:
+    """Raise unless all return the same arrays as the first one, in the same order, up to a share of their largest."""
+    results = {
+        name: [np.asarray(leaf) for leaf in _leaves(c.run() if isinstance(c, Contender) else c())]
+        for name, c in contenders.items()
+    }
+    first = next(iter(results))
+    for name, found in results.items():
+        expected = results[first]
+        if [a.shape for a in found] != [a.shape for a in expected]:
+            raise RuntimeError(f"{name} returns other shapes than {first}: {[a.shape for a in found]}")
+        for a, b in zip(found, expected, strict=True):
+            apart = float(np.abs(a - b).max())
+            if not apart <= tolerance * float(np.abs(b).max()):
+                raise RuntimeError(f"{name} and {first} are {apart} apart")
+
+
+def _leaves(result: Any) -> Iterator[Any]:
+    if isinstance(result, (list, tuple)):
+        for part in result:
+            yield from _leaves(part)
+    else:
+        yield result.detach() if hasattr(result, "detach") else result
 
 
 def _sample(c: Contender, calls: int) -> float:

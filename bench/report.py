@@ -102,7 +102,7 @@ def cost(section: dict[str, Any]) -> list[str]:
             n.removesuffix(FUNCTION) for row in section["rows"] for n in row["values"] if n.endswith(FUNCTION)
         )
     )
-    lines = [f"| gradient / function | {' | '.join(names)} |", f"|---|{'---:|' * len(names)}"]
+    lines = [f"| gradient / function | {' | '.join(names)} | targets |", f"|---|{'---:|' * len(names)}---|"]
     for row in section["rows"]:
         cells = []
         for name in names:
@@ -110,7 +110,7 @@ def cost(section: dict[str, Any]) -> list[str]:
             cells.append(
                 "" if not function or gradient is None else f"{gradient / function:.2f} ({readable(gradient)})"
             )
-        lines.append(f"| {row['work']} | {' | '.join(cells)} |")
+        lines.append(f"| {row['work']} | {' | '.join(cells)} | {targets(row)} |")
     return lines
 
 

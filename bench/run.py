@@ -47,6 +47,7 @@ SECTIONS = (
     Section("cross_entropy", "Cross-entropy with its gradient", "ops.cross_entropy_rows"),
     Section("recorded", "Recording one op", "ops.recorded_rows"),
     Section("cost", "Cost of a gradient", "cost.rows", style="cost"),
+    Section("derivatives", "Derivatives", "derivatives.rows", style="plain"),
     Section("cold", "Cold start, size, memory", "cold.rows", style="plain"),
     Section("scaling", "Two threads", "scaling.rows", style="plain", all_threads=True, quick=False),
     Section("steps_all", "Training steps, all threads", "steps.rows", all_threads=True, quick=False),

@@ -39,7 +39,7 @@ struct Session {
   std::vector<py::object> leaves;  // keeps the leaves of `gradients` alive
   std::vector<Gradient> gradients;
   std::unordered_map<TensorObject*, std::size_t> number_of;  // a leaf's place in `gradients`
-  bool isolated = false;       // run once, right after
+  bool isolated = false;                                     // run once, right after
   bool reads_outside = false;  // the trace is used once, now: values from outside may become constants of it
 
   Gradient& gradient_of(TensorObject* leaf);

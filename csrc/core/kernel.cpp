@@ -53,7 +53,8 @@ Work work_of(const Call& call) {
   for (const Array& a : call.in) count(a);
   for (const Array& a : call.out) count(a);
   // A product makes 2 k operations for each of its results; everything else is taken as one for each element.
-  const bool product = std::string_view(call.kernel.name) == "matmul";
+  const std::string_view name = call.kernel.name;
+  const bool product = name == "matmul" || name == "vecmat";
   work.flops = product ? 2.0 * static_cast<double>(call.out[0].numel()) * static_cast<double>(call.in[0].shape().back())
                        : elements;
   return work;

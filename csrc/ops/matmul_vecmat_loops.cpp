@@ -102,8 +102,45 @@ const TileFn<T>* tiles_of(std::integer_sequence<int, Rows...>) {
   return table;
 }
 
+// Short sums would spend their time on adding lanes. With W columns of B side by side, a register for each lane holds
+// that lane of W sums, and the tree adds registers.
+template <class T>
+constexpr std::int64_t kShort = 2 * Vec<T>::kWidth;
+
+template <class T>
+void short_sums(const VecmatBlock<T>& g) {
+  using V = Vec<T>;
+  using Reg = typename V::Reg;
+  constexpr int W = V::kWidth;
+  alignas(64) T panel[kShort<T> * W] = {};
+  for (std::int64_t j = 0; j < g.n; j += W) {
+    const std::int64_t columns = g.n - j < W ? g.n - j : W;
+    const auto mask = V::first(columns);
+    for (std::int64_t l = 0; l < columns; ++l)
+      for (std::int64_t p = 0; p < g.k; ++p) panel[p * W + l] = g.b[(j + l) * g.b_col + p];
+    for (std::int64_t i = 0; i < g.m; ++i) {
+      const T* a = g.a + i * g.a_row;
+      Reg lane[W];
+#pragma GCC unroll 16
+      for (int l = 0; l < W; ++l) lane[l] = V::zero();
+      for (std::int64_t p = 0; p < g.k; p += W) {
+#pragma GCC unroll 16
+        for (int l = 0; l < W; ++l)
+          if (p + l < g.k) lane[l] = V::fma(V::broadcast(a + p + l), V::load(panel + (p + l) * W), lane[l]);
+      }
+#pragma GCC unroll 4
+      for (int half = W / 2; half > 0; half /= 2)
+#pragma GCC unroll 8
+        for (int l = 0; l < half; ++l) lane[l] += lane[l + half];
+      T* c = g.c + i * g.c_row + j;
+      V::store(c, g.accumulate ? V::load(c, mask) + lane[0] : lane[0], mask);
+    }
+  }
+}
+
 template <class T>
 void run(const VecmatBlock<T>& g) {
+  if (g.k <= kShort<T>) return short_sums(g);
   const TileFn<T>* tiles = tiles_of<T>(std::make_integer_sequence<int, kRows>{});  // by rows - 1
   const std::int64_t fit = kColumnBytes / static_cast<std::int64_t>(sizeof(T)) / g.k / kColumns * kColumns;
   const std::int64_t wide = fit > kColumns ? fit : kColumns;

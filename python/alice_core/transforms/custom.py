@@ -105,8 +105,7 @@ def _join_again(
 
     def push(tangents: Sequence[Tensor], given: Sequence[Tensor]) -> list[Tensor]:
         assert rules.push is not None
-        pushed = list(vmap(rules.push, in_axes=(over_arguments, over_residuals))(list(tangents), list(given)))
-        return pushed
+        return list(vmap(rules.push, in_axes=(over_arguments, over_residuals))(list(tangents), list(given)))
 
     values = [v if b else views.broadcast_to(v, (size, *v.shape)) for b, v in zip(batched[:n], values, strict=True)]
     batch_rules = _Rules(rules.name, rules.pull and pull, rules.push and push)
