@@ -236,7 +236,7 @@ def test_thread_count_changes_no_bit(case: OpCase) -> None:
 #: Kernels that no row can name: they are reached through an interface of their own, with tests of their own.
 ELSEWHERE = {
     "identity": "test_engine.py",
-    "remat": "test_checkpoint.py",
+    "remat": "test_checkpoint_compiled.py",
     "stop_gradient": "test_engine.py",
     "vecmat": "test_vecmat.py",
     "sgd": "test_optim.py",

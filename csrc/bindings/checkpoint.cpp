@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "forward.h"
+#include "joint.h"
 
 namespace alice {
 namespace {
@@ -81,7 +82,7 @@ class FirstRun : public Watcher {
         return as_tensor(entry.first.ptr())->array.storage().get() == t->array.storage().get();
       };
       if (std::any_of(segment_.before_.begin(), segment_.before_.end(), known)) continue;
-      TensorObject* now = Watcher::operand(t);
+      TensorObject* now = Watcher::value(t);
       segment_.before_.emplace_back(borrowed(t), now == t ? copied(t) : borrowed(now));
     }
     return Watcher::update(kernel, inputs, attributes, targets);
@@ -108,7 +109,7 @@ class NextRun : public Watcher {
     for (const auto& [t, value] : segment.before_) current_[storage_of(t)] = {t, value};
   }
 
-  TensorObject* operand(TensorObject* t) override {
+  TensorObject* value(TensorObject* t) override {
     if (auto found = current_.find(t->array.storage().get()); found != current_.end() && found->first) {
       const auto& [target, value] = found->second;
       const Array &a = t->array, &b = as_tensor(target.ptr())->array;
@@ -117,7 +118,7 @@ class NextRun : public Watcher {
              b.shape(), "; take the part outside, or change it outside");
       return rematerialised(as_tensor(value.ptr()));
     }
-    t = Watcher::operand(t);
+    t = Watcher::value(t);
     const StorageRef& storage = t->array.storage();
     if (storage && storage->changed > segment_.began_ && storage->changed <= began_)
       fail(ErrorKind::Gradient, "checkpoint: a Tensor that the function reads, shape ", t->array.shape(), ", ",
@@ -164,7 +165,7 @@ class NextRun : public Watcher {
   bool is_made_here(TensorObject* t) const {
     PyObject* root = root_of(t);
     if (auto* eq = as_equation(root)) return eq->sequence >= first_;
-    return as_tensor(root)->from_trace && !as_tensor(root)->array.is_abstract();  // a constant
+    return !is_outside(as_tensor(root)) && !as_tensor(root)->array.is_abstract();  // a constant
   }
 
   TensorObject* rematerialised(TensorObject* t) {
@@ -254,7 +255,7 @@ py::object Segment::run_last(PyObject* self, py::object function, py::tuple args
         return t->producer == source && t->index == s.index;
       });
       if (!is_leaf) continue;
-      s.again = true;
+      s.again = Py_NewRef(self);
       s.array = s.array.shape_only();
       Py_CLEAR(s.tangents);
       const std::pair<std::int32_t, std::int32_t> place{source->place, s.index};
@@ -280,14 +281,10 @@ Repeat Segment::repeat() const {
 
 namespace {
 
-// Where a value came from, whatever it was read through.
-PyObject* first_source(PyObject* source) {
-  auto* eq = as_equation(source);
-  while (eq && eq->primitive == operator_primitive(kRemat)) {
-    source = eq->inputs[0].source;
-    eq = as_equation(source);
-  }
-  return source;
+// What made a value, whether the equation is named or, in a trace that it is outside of, a Tensor.
+PyObject* maker_of(PyObject* source) {
+  if (!source || as_equation(source) || !as_tensor(source)->producer) return source;
+  return reinterpret_cast<PyObject*>(as_tensor(source)->producer);
 }
 
 [[noreturn]] void differs(const EquationObject* eq, const char* what) {
@@ -306,13 +303,16 @@ void check_same(const EquationObject* eq, const EquationObject* twin, const Repe
   for (std::size_t i = 0; i < eq->inputs.size(); ++i) {
     const Saved &a = eq->inputs[i], &b = twin->inputs[i];
     if (!(a.array.shape() == b.array.shape()) || a.array.dtype() != b.array.dtype()) differs(eq, "operands");
-    if (!a.tracked || !(a.levels & active)) continue;
-    const auto* source = as_equation(a.source);
+    const bool followed = a.tracked && (a.levels & active);
+    if (followed != (b.tracked && (b.levels & active))) differs(eq, "operands");
+    if (!followed) continue;
+    const auto* source = as_equation(maker_of(a.source));
+    if (source && source->released) continue;  // nobody asks for its adjoint any more
     if (source && source->segment == eq->segment) {
       const auto place = static_cast<std::size_t>(source->place);
       const bool passed = place >= repeat.equations.size() || !repeat.equations[place];
       if (a.index != b.index || (!passed && repeat.equations[place].ptr() != b.source)) differs(eq, "operands");
-    } else if (first_source(a.source) != first_source(b.source)) {
+    } else if (maker_of(a.source) != maker_of(b.source) || a.index != b.index) {
       differs(eq, "operands");
     }
   }
@@ -320,52 +320,56 @@ void check_same(const EquationObject* eq, const EquationObject* twin, const Repe
 
 }  // namespace
 
-Repeat& Repeats::run_of(PyObject* segment) {
-  auto found = runs_.find(segment);
-  if (found != runs_.end()) return found->second.second;
+// The run of a segment, which may lie within those of `outer`; all other runs are over.
+Repeat& Repeats::run_again(PyObject* segment, const std::vector<PyObject*>& outer) {
   py::object held = py::reinterpret_borrow<py::object>(segment);
+  std::erase_if(runs_,
+                [&](const auto& run) { return std::find(outer.begin(), outer.end(), run.first) == outer.end(); });
   Repeat repeat = segment_of(segment).repeat();
   return runs_.emplace(segment, std::pair{std::move(held), std::move(repeat)}).first->second.second;
-}
-
-// A run that still has the twin of the equation, which belongs to its segment.
-Repeat& Repeats::run_with(const EquationObject* eq) {
-  const auto place = static_cast<std::size_t>(eq->place);
-  Repeat& repeat = run_of(eq->segment);
-  if (place < repeat.equations.size() && repeat.equations[place]) return repeat;
-  runs_.erase(eq->segment);
-  return run_of(eq->segment);
 }
 
 py::object Repeats::twin(EquationObject* eq) {
   py::object now = py::reinterpret_borrow<py::object>(reinterpret_cast<PyObject*>(eq));
   if (!reads_data(eq)) return now;
-  while (as_equation(now.ptr())->segment) {
+  std::vector<PyObject*> segments;
+  while (PyObject* segment = as_equation(now.ptr())->segment) {
     const EquationObject* before = as_equation(now.ptr());
-    const Repeat& repeat = run_with(before);
-    py::object next = repeat.equations[static_cast<std::size_t>(before->place)];
-    check_same(before, as_equation(next.ptr()), repeat, segment_of(before->segment).active_);
+    const auto place = static_cast<std::size_t>(before->place);
+    auto found = runs_.find(segment);
+    const bool there =
+        found != runs_.end() && place < found->second.second.equations.size() && found->second.second.equations[place];
+    const Repeat& repeat = there ? found->second.second : run_again(segment, segments);
+    py::object next = repeat.equations[place];
+    check_same(before, as_equation(next.ptr()), repeat, segment_of(segment).active_);
+    segments.push_back(segment);
     now = std::move(next);
   }
   const auto& inputs = as_equation(now.ptr())->inputs;
   const bool complete = std::none_of(inputs.begin(), inputs.end(), [](const Saved& s) { return s.again; });
-  return complete ? now : completed(as_equation(now.ptr()));
+  return complete ? now : completed(as_equation(now.ptr()), segments);
 }
 
 // The same equation with the results of checkpointed calls that it did not keep.
-py::object Repeats::completed(const EquationObject* eq) {
+py::object Repeats::completed(const EquationObject* eq, const std::vector<PyObject*>& outer) {
   std::vector<Saved> inputs;
   std::vector<py::object> results;
   for (const Saved& s : eq->inputs) {
     Saved copy = s;
     if (s.again) {
       const auto* source = as_equation(s.source);
-      results.push_back(run_with(source).results.at({source->place, s.index}));
+      const std::pair place{source->place, s.index};
+      auto found = runs_.find(s.again);
+      const bool there = found != runs_.end() && found->second.second.results.count(place);
+      Repeat& repeat = there ? found->second.second : run_again(s.again, outer);
+      results.push_back(repeat.results.at(place));
       TensorObject* t = as_tensor(results.back().ptr());
       copy.array = t->array;
       copy.version = t->array.storage() ? t->array.storage()->version : 0;
       copy.tangents = t->tangents;
+      copy.again = nullptr;
       copy.origin = root_of(t);
+      copy.origin_index = t->index;
     }
     inputs.push_back(std::move(copy));
   }
@@ -423,31 +427,39 @@ py::list kept_memory(py::list equations) {
     if (eq->changed.empty()) {
       std::vector<Array> in, out(eq->outputs.size());
       std::vector<int> memory_of;
+      std::vector<std::pair<PyObject*, std::int32_t>> names;
       for (const Saved& s : eq->inputs) {
-        auto found = values.find({root_of(s), s.index});
+        PyObject* root = root_of(s);
+        const bool leaf = root && !as_equation(root);
+        names.emplace_back(leaf ? root_of(as_tensor(root)) : root, leaf ? as_tensor(root)->index : root_index(s));
+        auto found = values.find(names.back());
         in.push_back(found == values.end() ? placed(s.array) : found->second.array);
         memory_of.push_back(found == values.end() ? -1 : found->second.memory);
       }
-      std::vector<Attr> attrs;
-      for (Py_ssize_t i = 0; eq->attributes && i < PyTuple_GET_SIZE(eq->attributes); ++i)
-        attrs.push_back(parse_attr(eq->primitive->kernel->name, PyTuple_GET_ITEM(eq->attributes, i)));
-      Call call{*eq->primitive->kernel, in, out, attrs};
-      call.kernel.infer(call);
+      const bool joint = eq->primitive->kernel == &joint_kernel();  // passes operands on
+      if (joint) {
+        std::copy_n(in.begin(), out.size(), out.begin());
+      } else {
+        std::vector<Attr> attrs;
+        for (Py_ssize_t i = 0; eq->attributes && i < PyTuple_GET_SIZE(eq->attributes); ++i)
+          attrs.push_back(parse_attr(eq->primitive->kernel->name, PyTuple_GET_ITEM(eq->attributes, i)));
+        Call call{*eq->primitive->kernel, in, out, attrs};
+        call.kernel.infer(call);
+      }
       const auto key = [](PyObject* source, std::size_t i) {
         return py::reinterpret_steal<py::object>(value_key(source, static_cast<int>(i)));
       };
       for (std::size_t i = 0; i < out.size(); ++i) {
         const bool is_new = out[i].is_abstract();
-        const int memory = is_new ? memories++ : memory_of[0];
+        const int memory = is_new ? memories++ : memory_of[joint ? i : 0];
         values[{h.ptr(), static_cast<std::int32_t>(i)}] = {is_new ? placed(out[i]) : out[i], memory};
         const auto bytes = is_new ? out[i].numel() * static_cast<std::int64_t>(itemsize(out[i].dtype())) : 0;
         made.append(py::make_tuple(key(h.ptr(), i), memory, bytes));
         if (eq->levels && eq->primitive->saves_output) saved.append(py::make_tuple(key(h.ptr(), i), memory));
       }
       for (std::size_t i = 0; eq->levels && i < eq->inputs.size(); ++i)
-        if ((eq->primitive->saved_inputs >> (i < 63 ? i : 63)) & 1 && eq->inputs[i].source)
-          saved.append(
-              py::make_tuple(key(root_of(eq->inputs[i]), static_cast<std::size_t>(eq->inputs[i].index)), memory_of[i]));
+        if ((eq->primitive->saved_inputs >> (i < 63 ? i : 63)) & 1 && names[i].first)
+          saved.append(py::make_tuple(key(names[i].first, static_cast<std::size_t>(names[i].second)), memory_of[i]));
     }
     all.append(py::make_tuple(saved, made));
   }

@@ -32,8 +32,8 @@ class Watcher {
   }
   bool repeats_any() const { return repeats() || (outer_ && outer_->repeats_any()); }
 
-  // What an op reads in place of `t`; borrowed.
-  virtual TensorObject* operand(TensorObject* t) { return outer_ ? outer_->operand(t) : t; }
+  // Where an op that is given `t` takes the elements from; borrowed. For differentiation its operand is `t`.
+  virtual TensorObject* value(TensorObject* t) { return outer_ ? outer_->value(t) : t; }
   // An in-place update is about to happen; true if it shall not.
   virtual bool update(const Kernel& kernel, py::sequence inputs, py::sequence attributes, py::sequence targets) {
     return outer_ && outer_->update(kernel, inputs, attributes, targets);
@@ -97,9 +97,8 @@ class Repeats {
   void pass(EquationObject* eq);
 
  private:
-  Repeat& run_of(PyObject* segment);
-  Repeat& run_with(const EquationObject* eq);
-  py::object completed(const EquationObject* eq);
+  Repeat& run_again(PyObject* segment, const std::vector<PyObject*>& outer);
+  py::object completed(const EquationObject* eq, const std::vector<PyObject*>& outer);
 
   const Direction direction_;
   std::map<PyObject*, std::pair<py::object, Repeat>> runs_;  // by segment

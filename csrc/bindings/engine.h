@@ -69,7 +69,8 @@ struct Saved {
   PyObject* source;    // owned: the producing Equation, the leaf Tensor, or null for a constant
   PyObject* tangents;  // owned: of the Tensor, or null
   PyObject* origin;    // owned: the Equation that a program takes the value from, if it is another one; or null
-  bool again;          // the data is not here: the source belongs to a checkpointed call that computes it again
+  std::int32_t origin_index;
+  PyObject* again;  // owned: the checkpointed call that computes the data again, which is not here; or null
 };
 
 struct EquationObject {
@@ -147,6 +148,7 @@ inline PyObject* root_of(TensorObject* t) {
   return t->origin && (source == reinterpret_cast<PyObject*>(t->producer) || !t->producer) ? t->origin : source;
 }
 inline PyObject* root_of(const Saved& s) { return s.origin ? s.origin : s.source; }
+inline std::int32_t root_index(const Saved& s) { return s.origin ? s.origin_index : s.index; }
 
 // A number of a traced call as a Tensor like any other, of the dtype that Python computes in. New reference.
 PyObject* strengthened(TensorObject* t);

@@ -21,6 +21,7 @@ void equation_dealloc(PyObject* o) {
     if (s.source) pending.push_back(s.source);
     if (s.tangents) pending.push_back(s.tangents);
     if (s.origin) pending.push_back(s.origin);
+    if (s.again) pending.push_back(s.again);
   }
   if (eq->segment) pending.push_back(eq->segment);
   for (PyObject* t : eq->changed) pending.push_back(t);
@@ -85,7 +86,8 @@ PyObject* get_variables(PyObject* o, void*) {
   if (!out) return nullptr;
   for (std::size_t i = 0; i < eq->inputs.size(); ++i) {
     const Saved& s = eq->inputs[i];
-    PyTuple_SET_ITEM(out, static_cast<Py_ssize_t>(i), s.source ? value_key(root_of(s), s.index) : Py_NewRef(Py_None));
+    PyTuple_SET_ITEM(out, static_cast<Py_ssize_t>(i),
+                     s.source ? value_key(root_of(s), root_index(s)) : Py_NewRef(Py_None));
   }
   return out;
 }
@@ -107,7 +109,7 @@ PyObject* get_operands(PyObject* o, void*) {
   for (std::size_t i = 0; out && i < eq->inputs.size(); ++i) {
     const Saved& s = eq->inputs[i];
     PyTuple_SET_ITEM(out, static_cast<Py_ssize_t>(i),
-                     value_handle(root_of(s), s.index, s.array, s.levels, eq->from_trace));
+                     value_handle(root_of(s), root_index(s), s.array, s.levels, eq->from_trace));
   }
   return out;
 }
@@ -179,9 +181,14 @@ PyType_Spec spec = {"alice_core._core.Equation", sizeof(EquationObject), 0,
 
 namespace {
 
-// While somebody records, a value that was computed again names the equation that did it.
+// While somebody records, a value that was computed again names the equation that did it. What was only read again,
+// through `remat`, is itself.
 void set_origin(PyObject* tensor, PyObject* origin, const EquationObject* itself) {
-  if (!origin || origin == reinterpret_cast<const PyObject*>(itself) || !thread_state().recorder) return;
+  while (origin && Py_TYPE(origin) == equation_type && self_of(origin)->primitive == operator_primitive(kRemat))
+    origin = root_of(self_of(origin)->inputs[0]);
+  if (!origin || Py_TYPE(origin) != equation_type || origin == reinterpret_cast<const PyObject*>(itself) ||
+      !thread_state().recorder)
+    return;
   Py_XSETREF(as_tensor(tensor)->origin, Py_NewRef(origin));
   as_tensor(tensor)->origin_from = thread_state().tracing;
 }
@@ -193,11 +200,14 @@ py::tuple saved_inputs(EquationObject* eq, const EquationObject* data) {
   py::tuple out(eq->inputs.size());
   for (std::size_t i = 0; i < eq->inputs.size(); ++i) {
     const Saved &s = eq->inputs[i], &d = data->inputs[i];
-    check_version(eq, d.array, d.version, "input", i);
     const bool produced = s.source && Py_TYPE(s.source) == equation_type;
     // A leaf whose data the rules may read is handed out itself; so is one that has none, or its value would be lost.
     const bool read = (eq->primitive->saved_inputs >> (i < 63 ? i : 63)) & 1;
     const bool itself = s.source && !produced && (read || as_tensor(s.source)->array.is_abstract());
+    if (itself && data != eq)
+      check_version(eq, as_tensor(s.source)->array, s.version, "input", i);
+    else
+      check_version(eq, d.array, d.version, "input", i);
     PyObject* t =
         itself ? Py_NewRef(s.source) : make_tensor(d.array, produced ? self_of(s.source) : nullptr, s.index, s.levels);
     if (!itself) {
@@ -236,7 +246,10 @@ void drop_saved(EquationObject* eq) {
 
 void release_saved(EquationObject* eq) {
   eq->released = true;
-  for (Saved& s : eq->inputs) s.array = s.array.shape_only();
+  for (Saved& s : eq->inputs) {
+    s.array = s.array.shape_only();
+    Py_CLEAR(s.again);
+  }
   for (Array& a : eq->outputs) a = a.shape_only();
   Py_CLEAR(eq->segment);
 }

@@ -1,5 +1,6 @@
 #include "joint.h"
 
+#include "checkpoint.h"
 #include "forward.h"
 #include "record.h"
 #include "session.h"
@@ -71,6 +72,7 @@ py::tuple join(py::object primitive, py::sequence values, py::sequence residuals
                      make_tensor(std::move(out[i]), eq, static_cast<int>(i), levels));
   if (!state.forward.empty())
     carry_tangents(p, inputs, nullptr, eq, n_values == 1 ? py::object(results[0]) : py::object(results));
+  if (levels && state.watcher) state.watcher->note_all(eq, results);
   return results;
 }
 

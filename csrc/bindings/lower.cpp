@@ -43,7 +43,7 @@ class Lowering {
       for (std::size_t i = 0; i < eq->outputs.size(); ++i) wanted = wanted || needed.count(result_of(eq, i));
       if (!wanted) continue;
       kept.push_back(eq);
-      for (const Saved& s : eq->inputs) needed.insert(named(root_of(s), s.index));
+      for (const Saved& s : eq->inputs) needed.insert(named(root_of(s), root_index(s)));
     }
     for (auto eq = kept.rbegin(); eq != kept.rend(); ++eq) add(*eq);
   }
@@ -54,7 +54,7 @@ class Lowering {
     for (std::size_t i = 0; i < eq->inputs.size(); ++i) {
       const Saved& s = eq->inputs[i];
       if (s.tracked && follows_argument(s.source)) followed_.insert(eq);
-      if (!joint || i < eq->outputs.size()) in.push_back(value_of(root_of(s), s.index));
+      if (!joint || i < eq->outputs.size()) in.push_back(value_of(root_of(s), root_index(s)));
     }
     if (joint) {
       for (std::size_t i = 0; i < in.size(); ++i) values_[result_of(eq, i)] = in[i];

@@ -176,16 +176,20 @@ PyObject* overridden(PrimitiveObject* p, PyObject* const* args, Py_ssize_t nargs
   return nullptr;
 }
 
-Saved save(PrimitiveObject* p, std::size_t i, TensorObject* t, Array array, std::uint32_t active, bool recording) {
+Saved save(PrimitiveObject* p, std::size_t i, TensorObject* t, TensorObject* value, Array array, std::uint32_t active,
+           bool recording) {
   Saved s{};
   s.levels = t->levels;
   s.tracked = p->differentiable && (t->levels & active) != 0;
   s.index = t->index;
   s.version = array.storage() ? array.storage()->version : 0;
   s.source = operand_source(t);
-  s.origin = t->producer && t->origin ? Py_NewRef(t->origin) : nullptr;
   if (s.source == reinterpret_cast<PyObject*>(t) && !t->levels && !recording) s.source = nullptr;
   Py_XINCREF(s.source);
+  if (PyObject* root = root_of(value); recording && root != s.source && (value != t || t->producer)) {
+    s.origin = Py_NewRef(root);
+    s.origin_index = value->index;
+  }
   if (!thread_state().forward.empty()) s.tangents = t->tangents ? Py_NewRef(t->tangents) : nullptr;
   s.array = (p->saved_inputs >> (i < 63 ? i : 63)) & 1 ? std::move(array) : array.shape_only();
   return s;
@@ -207,14 +211,13 @@ PyObject* bind_checked(PrimitiveObject* p, PyObject* const* args, Py_ssize_t nar
   for (int i = 0; i < kernel.n_attrs; ++i) attrs[i] = parse_attr(kernel.name, args[n_in + i]);
 
   ThreadState& state = thread_state();
-  if (state.watcher)
-    for (TensorObject*& t : a.tensors) t = state.watcher->operand(t);
+  const auto value = [&](TensorObject* t) { return state.watcher ? state.watcher->value(t) : t; };
   std::uint32_t levels = 0;
   std::vector<Array> in;
   in.reserve(static_cast<std::size_t>(n_in));
   for (TensorObject* t : a.tensors) {
     levels |= t->levels;
-    in.push_back(state.session ? t->array.hidden() : t->array);
+    in.push_back(state.session ? value(t)->array.hidden() : value(t)->array);
   }
   levels = p->differentiable ? levels & state.active : 0;
 
@@ -235,7 +238,8 @@ PyObject* bind_checked(PrimitiveObject* p, PyObject* const* args, Py_ssize_t nar
     std::vector<Saved> saved;
     saved.reserve(in.size());
     for (std::size_t i = 0; i < in.size(); ++i)
-      saved.push_back(save(p, i, a.tensors[i], state.session ? a.tensors[i]->array : std::move(in[i]), state.active,
+      saved.push_back(save(p, i, a.tensors[i], value(a.tensors[i]),
+                           state.session ? a.tensors[i]->array : std::move(in[i]), state.active,
                            state.recorder != nullptr));
     py::object attributes;
     if (kernel.n_attrs) attributes = attributes_of_call();

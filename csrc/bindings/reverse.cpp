@@ -228,7 +228,7 @@ py::list reverse(py::sequence outputs, py::sequence cotangents, py::object targe
     py::object g = take_cotangents(adjoints, eq, wanted);
     if (!g) continue;
     pull_back(adjoints, paths, eq, std::move(g), repeats);
-    if (release) release_saved(eq);
+    if (release && (wanted.to_leaves || !(eq->levels & thread_state().active))) release_saved(eq);
   }
 
   py::list result;

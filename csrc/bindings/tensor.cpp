@@ -65,12 +65,24 @@ PyObject* get_version(PyObject* o, void*) {
 // While a function is being compiled its gradients are noted, not stored.
 Session* noting(TensorObject* t) { return t->from_trace ? nullptr : thread_state().session; }
 
+// What is in .grad now is not what a checkpointed function finds there when it runs again.
+bool may_use_grad() {
+  if (!thread_state().watcher) return true;
+  raise_python(
+      ErrorKind::Gradient,
+      "grad: a checkpointed function runs again, so it can neither read nor change .grad; do it outside, or use "
+      "ac.grad inside");
+  return false;
+}
+
 PyObject* get_grad(PyObject* o, void*) {
+  if (!may_use_grad()) return nullptr;
   if (Session* session = noting(self_of(o))) return session->gradient_of(self_of(o)).read().release().ptr();
   PyObject* g = self_of(o)->grad;
   return Py_NewRef(g ? g : Py_None);
 }
 int set_grad(PyObject* o, PyObject* value, void*) {
+  if (!may_use_grad()) return -1;
   if (!value || value == Py_None) {
     if (Session* session = noting(self_of(o)))
       session->gradient_of(self_of(o)).write(py::none());
@@ -120,6 +132,7 @@ PyObject* derived(TensorObject* t, EquationObject* producer, std::uint32_t level
     self_of(out)->index = t->index;
   } else if (producer && t->origin) {
     self_of(out)->origin = Py_NewRef(t->origin);
+    self_of(out)->origin_from = t->origin_from;
   }
   return out;
 }

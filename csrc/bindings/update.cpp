@@ -37,7 +37,10 @@ void record(const Kernel& kernel, const std::vector<TensorObject*>& inputs, cons
     Saved s{};
     s.array = t->array.shape_only();
     s.source = Py_NewRef(operand_source(t));
-    s.origin = t->producer && t->origin ? Py_NewRef(t->origin) : nullptr;
+    if (t->producer && t->origin) {
+      s.origin = Py_NewRef(t->origin);
+      s.origin_index = t->index;
+    }
     s.index = t->index;
     saved.push_back(std::move(s));
   }
@@ -61,7 +64,7 @@ void update(const std::string& name, py::sequence inputs, py::sequence attribute
   std::vector<Array> in, out, results(py::len(outputs));
   for (py::handle h : inputs) {
     sources.push_back(checked_tensor(h));
-    if (state.watcher) sources.back() = state.watcher->operand(sources.back());
+    if (state.watcher) sources.back() = state.watcher->value(sources.back());
     if (!state.session) check_readable(sources.back(), kernel->name);
     in.push_back(state.session ? sources.back()->array.hidden() : sources.back()->array);
   }

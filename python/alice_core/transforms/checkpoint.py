@@ -51,17 +51,20 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
 
     Gradient
     --------
-    The bits of the gradient of ``f``, to any order, in ``ac.grad`` as in ``backward()``; forward mode (``ac.jvp``) keeps
-    nothing anyway. Of the values that f computes only the results live on. When reverse mode comes to them, f runs a
-    second time, once for each order of derivative, with all its values kept until they have been used. Calls nest: a
+    The bits of the gradient of ``f``, to any order, in ``ac.grad`` as in ``backward()``. (Where reverse mode goes
+    through ``ac.jvp`` of ``ac.grad``, sums may be taken in another order, and round differently.) Of the values that f
+    computes only the results live on. When reverse mode comes to them, f runs again, with its values kept until they
+    have been used; once for each time that reverse mode passes, and not at all if no rule needs a value. Calls nest: a
     checkpointed call inside of f is one in the second run, too. In a compiled function the second run is part of the
-    program, whose memory shrinks.
+    program, whose memory shrinks. A function that ``ac.vmap`` runs for a batch is checkpointed only where the gradient
+    is taken inside.
 
     Raises
     ------
     GradientError
         In reverse mode, if the second run does something else than the first, or reads a Tensor that was changed in
-        place between them. In the call, if f calls ``backward()`` or takes a step of an optimiser.
+        place between them. In the call, if f calls ``backward()``, reads or changes a ``.grad``, or takes a step of an
+        optimiser.
 
     Source
     ------
@@ -116,10 +119,11 @@ def checkpoint_sequential(
     every : int
         Layers per segment; the last segment may be shorter.
     memory_budget : int
-        Bytes of activations kept for the gradient, at any time: ends of segments, and one segment that was computed
-        again. Of the segmentations that fit, one with the fewest evaluations is taken. The sizes come from an abstract
-        run of the layers at the first call with arguments of given shapes and dtypes. Arguments, parameters, cotangents
-        and what a layer drops while it still runs do not count.
+        Bytes of activations kept for the gradient, at any time: ends of segments that reverse mode has not passed yet,
+        and one segment that was computed again. Of the segmentations that fit, one with the fewest evaluations is
+        taken. The sizes come from an abstract run of the layers at the first call with an argument of given shapes and
+        dtypes. The argument, parameters, cotangents and what an op drops at its end do not count. The pull-back of
+        ``ac.vjp`` may be called again, so it keeps all ends of segments.
     on_event : callable, optional
         Gets ``("run", i)`` when layer i runs, ``("store", i)`` when what it saved will be kept, ``("recompute", i)``
         when it runs again.
@@ -178,7 +182,8 @@ class _Sequence:
         for i, layer in enumerate(layers):
             if not callable(layer):
                 raise TypeError(
-                    f"checkpoint_sequential: layers must be modules or functions; got {type(layer).__name__} as layer {i}"
+                    f"checkpoint_sequential: layers must be modules or functions; got {type(layer).__name__} as layer "
+                    f"{i}"
                 )
         if sum(choice is not None for choice in (segments, every, memory_budget)) != 1:
             raise TypeError("checkpoint_sequential: give exactly one of segments, every and memory_budget")

@@ -145,7 +145,7 @@ class Pullback:
         self._arguments = arguments
         self.targets = targets
 
-    def __call__(self, cotangent: Any) -> tuple[Any, ...]:
+    def __call__(self, cotangent: Any, last: bool = False) -> tuple[Any, ...]:
         given = list(tree.leaves(cotangent))
         if len(given) != len(self.outputs):
             raise ShapeError(
@@ -155,12 +155,12 @@ class Pullback:
         cts = [asarray(c, dtype=y.dtype) for c, y in zip(given, self.outputs, strict=True)]
         for y, ct in zip(self.outputs, cts, strict=True):
             _check_cotangent("vjp", y, ct)
-        found = iter(self.pull(cts))
+        found = iter(self.pull(cts, last))
         return tuple(tree.rebuild(argument, found) for argument in self._arguments)
 
-    def pull(self, cotangents: list[Tensor]) -> list[Tensor]:
-        """From the leaves of the result to the leaves of the arguments."""
-        found = _core.reverse(self.outputs, cotangents, self.targets, False)
+    def pull(self, cotangents: list[Tensor], last: bool = False) -> list[Tensor]:
+        """From the leaves of the result to the leaves of the arguments; the last time, what was saved is given back."""
+        found = _core.reverse(self.outputs, cotangents, self.targets, last)
         return [creation.zeros_like(t) if g is None else g for g, t in zip(found, self.targets, strict=True)]
 
 
@@ -308,7 +308,7 @@ def _value_and_grad(
             )
         if y.dtype.kind != "f":
             raise DTypeError(f"{name}: the function must return a floating value; got {y.dtype.name}")
-        gradients = pullback(creation.ones_like(y))
+        gradients = pullback(creation.ones_like(y), last=True)
         value = outside(y)
         return (value, aux) if has_aux else value, gradients[0] if isinstance(argnums, int) else gradients
 
