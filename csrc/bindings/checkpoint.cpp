@@ -3,14 +3,12 @@
 #include <algorithm>
 
 #include "forward.h"
+#include "graph_walk.h"
 #include "joint.h"
 
 namespace alice {
 namespace {
 
-EquationObject* as_equation(PyObject* o) {
-  return o && Py_TYPE(o) == equation_type ? reinterpret_cast<EquationObject*>(o) : nullptr;
-}
 Segment& segment_of(PyObject* o) { return py::handle(o).cast<Segment&>(); }
 
 py::object borrowed(TensorObject* t) { return py::reinterpret_borrow<py::object>(reinterpret_cast<PyObject*>(t)); }

@@ -1,10 +1,9 @@
 #include "forward.h"
 
-#include "checkpoint.h"
-
-#include <algorithm>
 #include <unordered_map>
-#include <unordered_set>
+
+#include "checkpoint.h"
+#include "graph_walk.h"
 
 namespace alice {
 namespace {
@@ -225,41 +224,6 @@ py::object without_tangent(py::handle tensor, std::uint64_t context) {
 }
 
 // ---- along a graph that is there already ----------------------------------------------------------------------------
-
-struct Value {
-  const void* source;
-  std::int32_t index;
-  bool operator==(const Value&) const = default;
-};
-struct ValueHash {
-  std::size_t operator()(const Value& v) const {
-    return std::hash<const void*>{}(v.source) * 31 + static_cast<std::size_t>(v.index);
-  }
-};
-Value value_of(TensorObject* t) { return t->producer ? Value{t->producer, t->index} : Value{t, 0}; }
-
-EquationObject* as_equation(PyObject* o) {
-  return o && Py_TYPE(o) == equation_type ? reinterpret_cast<EquationObject*>(o) : nullptr;
-}
-
-// What led to the outputs, first executed first.
-std::vector<EquationObject*> equations_before(const std::vector<TensorObject*>& outputs) {
-  std::vector<EquationObject*> order, stack;
-  std::unordered_set<EquationObject*> seen;
-  const auto visit = [&](EquationObject* eq) {
-    if (eq && seen.insert(eq).second) stack.push_back(eq);
-  };
-  for (TensorObject* t : outputs) visit(t->producer);
-  while (!stack.empty()) {
-    EquationObject* eq = stack.back();
-    stack.pop_back();
-    order.push_back(eq);
-    for (const Saved& s : eq->inputs)
-      if (s.tracked) visit(as_equation(s.source));
-  }
-  std::sort(order.begin(), order.end(), [](auto* a, auto* b) { return a->sequence < b->sequence; });
-  return order;
-}
 
 // The tangents of `outputs` from those of `inputs`, along the graph between them: a list with a Tensor or None each.
 py::list push_along(py::sequence outputs, py::sequence inputs, py::sequence tangents) {

@@ -2,34 +2,16 @@
 // adjoint per value, every rule once. A loop over a sorted list: depth is limited by memory alone.
 #include "reverse.h"
 
-#include "checkpoint.h"
-
 #include <algorithm>
 #include <unordered_map>
 #include <unordered_set>
 
+#include "checkpoint.h"
+#include "graph_walk.h"
 #include "record.h"
 
 namespace alice {
 namespace {
-
-// A value: result `index` of an equation, or a leaf Tensor.
-struct Value {
-  const void* source;
-  std::int32_t index;
-  bool operator==(const Value&) const = default;
-};
-struct ValueHash {
-  std::size_t operator()(const Value& v) const {
-    return std::hash<const void*>{}(v.source) * 31 + static_cast<std::size_t>(v.index);
-  }
-};
-
-EquationObject* as_equation(PyObject* o) {
-  return o && Py_TYPE(o) == equation_type ? reinterpret_cast<EquationObject*>(o) : nullptr;
-}
-Value value_of(TensorObject* t) { return t->producer ? Value{t->producer, t->index} : Value{t, 0}; }
-Value value_of(const Saved& s) { return {s.source, s.index}; }
 
 TensorObject* checked_tensor(py::handle h) {
   if (!is_tensor(h.ptr())) throw py::type_error("reverse: expected Tensors");
@@ -57,22 +39,8 @@ struct Paths {
 };
 
 Paths paths_between(const std::vector<TensorObject*>& outputs, const Targets& targets) {
-  Paths paths{targets, {}, {}};
+  Paths paths{targets, equations_before(outputs), {}};
   std::vector<EquationObject*>& order = paths.order;
-  std::vector<EquationObject*> stack;
-  std::unordered_set<EquationObject*> seen;
-  auto visit = [&](EquationObject* eq) {
-    if (eq && seen.insert(eq).second) stack.push_back(eq);
-  };
-  for (TensorObject* t : outputs) visit(t->producer);
-  while (!stack.empty()) {
-    EquationObject* eq = stack.back();
-    stack.pop_back();
-    order.push_back(eq);
-    for (const Saved& s : eq->inputs)
-      if (s.tracked) visit(as_equation(s.source));
-  }
-  std::sort(order.begin(), order.end(), [](auto* a, auto* b) { return a->sequence < b->sequence; });
   std::erase_if(order, [&](EquationObject* eq) {
     const bool hit =
         std::any_of(eq->inputs.begin(), eq->inputs.end(), [&](const Saved& s) { return paths.contain(s); });
