@@ -85,11 +85,11 @@ struct EquationObject {
   PyObject* segment;   // owned: the checkpointed call that computes the saved arrays again, see checkpoint.h; or null
   std::int32_t place;  // the number of this equation in that call
   std::vector<Saved> inputs;
-  std::vector<PyObject*> changed;  // owned leaves: an in-place update wrote its results there
-  std::vector<Array> outputs;      // without memory unless a rule reads them
-  std::vector<std::uint32_t> output_versions;
-  std::vector<PyObject*> output_tangents;  // owned: of the results, null for none; empty if no rule wants them
-  std::shared_ptr<Record> record;          // for readers of the trace; usually null
+  std::vector<PyObject*> changed;              // owned leaves: an in-place update wrote its results there
+  std::vector<Array> outputs;                  // without memory unless a rule reads them
+  std::vector<std::uint32_t> output_versions;  // empty if no rule reads the results
+  std::vector<PyObject*> output_tangents;      // owned: of the results, null for none; empty if no rule wants them
+  std::shared_ptr<Record> record;              // for readers of the trace; usually null
 };
 
 struct Session;         // session.h

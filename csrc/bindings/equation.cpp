@@ -224,7 +224,7 @@ py::tuple saved_outputs(EquationObject* eq, const EquationObject* data) {
   check_alive(eq);
   py::tuple out(eq->outputs.size());
   for (std::size_t i = 0; i < eq->outputs.size(); ++i) {
-    check_version(eq, data->outputs[i], data->output_versions[i], "result", i);
+    if (!data->output_versions.empty()) check_version(eq, data->outputs[i], data->output_versions[i], "result", i);
     PyObject* t = make_tensor(data->outputs[i], eq, static_cast<int>(i), eq->levels);
     if (!data->output_tangents.empty() && data->output_tangents[i])
       as_tensor(t)->tangents = Py_NewRef(data->output_tangents[i]);
@@ -285,7 +285,7 @@ EquationObject* make_equation(PrimitiveObject* primitive, std::vector<Saved> inp
   eq->outputs.reserve(outputs.size());
   for (const Array& a : outputs) {
     eq->outputs.push_back(primitive->saves_output ? a : a.shape_only());
-    eq->output_versions.push_back(a.storage() ? a.storage()->version : 0);
+    if (primitive->saves_output) eq->output_versions.push_back(a.storage() ? a.storage()->version : 0);
   }
   return eq;
 }
