@@ -115,8 +115,11 @@ def _join_again(
 # -- what custom functions share ---------------------------------------------------------------------------------------
 
 
-def _is_differentiable(x: Any) -> bool:
-    return isinstance(x, Tensor) and x.dtype.kind == "f"
+def _differentiable(args: Any) -> tuple[list[bool], list[Tensor]]:
+    """Which leaves of the arguments can be differentiated, and these."""
+    leaves = list(tree.leaves(args))
+    which = [isinstance(x, Tensor) and x.dtype.kind == "f" for x in leaves]
+    return which, [x for x, chosen in zip(leaves, which, strict=True) if chosen]
 
 
 def _tensors(name: str, result: Any) -> list[Tensor]:
@@ -234,8 +237,7 @@ class custom_vjp(_Custom):
     def __call__(self, *args: Any) -> Any:
         if self._fwd is None or self._bwd is None:
             raise GradientError(f"{self._name}: no VJP rule is defined; call {self._name}.defvjp(fwd, bwd) first")
-        which = [_is_differentiable(x) for x in tree.leaves(args)]
-        arguments = [x for x, chosen in zip(tree.leaves(args), which, strict=True) if chosen]
+        which, arguments = _differentiable(args)
         if not _core.is_followed(arguments):
             return self._f(*args)
         with _core.Hidden(arguments):
@@ -302,8 +304,7 @@ class custom_jvp(_Custom):
     def __call__(self, *args: Any) -> Any:
         if self._rule is None:
             raise GradientError(f"{self._name}: no JVP rule is defined; call {self._name}.defjvp(rule) first")
-        which = [_is_differentiable(x) for x in tree.leaves(args)]
-        arguments = [x for x, chosen in zip(tree.leaves(args), which, strict=True) if chosen]
+        which, arguments = _differentiable(args)
         if not _core.is_followed(arguments):
             return self._f(*args)
         with _core.Hidden(arguments):
@@ -380,8 +381,7 @@ def custom_primitive(
     @functools.wraps(value)
     def primitive(*args: Any) -> Any:
         inputs = [asarray(x) for x in args]
-        which = [_is_differentiable(x) for x in inputs]
-        arguments = [x for x, chosen in zip(inputs, which, strict=True) if chosen]
+        which, arguments = _differentiable(inputs)
         if not _core.is_followed(arguments):
             return value(*inputs)
         placeholders = batch is not None and _core.is_isolated()

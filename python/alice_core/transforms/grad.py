@@ -122,18 +122,25 @@ def _check_cotangent(name: str, y: Tensor, ct: Tensor) -> None:
         raise ShapeError(f"{name}: the cotangent must have the shape of the result; expected {y.shape}, got {ct.shape}")
 
 
-def _watch(name: str, x: Any, position: str, level: int) -> Tensor:
-    """A leaf of this context with the values of x, linked to x where an enclosing context follows it."""
+def checked_point(name: str, x: Any, position: str, otherwise: str) -> tuple[Tensor, bool]:
+    """x as a Tensor to be differentiated, and whether it is linked to an x that enclosing contexts follow."""
     if x is None or isinstance(x, str):
         raise DTypeError(f"{name}: {position} must hold Tensors or numbers; got {type(x).__name__}")
     t = asarray(x)
     if t.dtype.kind != "f":
         raise DTypeError(
             f"{name}: {position} must be floating-point to be differentiated; got {t.dtype.name}; "
-            f"convert with x.astype(ac.float32), or leave it out of argnums"
+            f"convert with x.astype(ac.float32), or {otherwise}"
         )
     # What is traced for vmap may be followed by contexts that see it only when it runs.
-    return identity(t)._watch(level) if t.is_tracked or _core.is_isolated() else t._leaf(level)
+    linked = t.is_tracked or _core.is_isolated()
+    return identity(t) if linked else t, linked
+
+
+def _watch(name: str, x: Any, position: str, level: int) -> Tensor:
+    """A leaf of this context with the values of x, linked to x where an enclosing context follows it."""
+    t, linked = checked_point(name, x, position, "leave it out of argnums")
+    return t._watch(level) if linked else t._leaf(level)
 
 
 class Pullback:

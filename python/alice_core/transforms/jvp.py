@@ -10,11 +10,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from .. import _core, tree
-from ..errors import DTypeError, GradientError, ShapeError
+from ..errors import GradientError, ShapeError
 from ..ops import creation
-from ..ops.identity import identity
 from ..tensor import Tensor, asarray
-from .grad import outside, run_watched
+from .grad import checked_point, outside, run_watched
 
 __all__ = ["jvp", "linearize"]
 
@@ -96,18 +95,11 @@ def _pairs(name: str, xs: Sequence[Any], vs: Sequence[Any]) -> tuple[list[Tensor
             f"got {len(given)}"
         )
     for i, (leaf, direction) in enumerate(zip(wanted, given, strict=True)):
-        if leaf is None or isinstance(leaf, str):
-            raise DTypeError(f"{name}: the point must hold Tensors or numbers; got {type(leaf).__name__}")
-        x = asarray(leaf)
-        if x.dtype.kind != "f":
-            raise DTypeError(
-                f"{name}: the point must be floating-point to be differentiated; got {x.dtype.name}; "
-                f"convert with x.astype(ac.float32), or close over it"
-            )
+        x, _ = checked_point(name, leaf, "the point", "close over it")
         v = asarray(direction, dtype=x.dtype)
         if v.shape != x.shape:
             raise ShapeError(f"{name}: tangent {i} must have the shape of the point; expected {x.shape}, got {v.shape}")
-        points.append(identity(x) if x.is_tracked or _core.is_isolated() else x)
+        points.append(x)
         directions.append(v)
     return points, directions
 
