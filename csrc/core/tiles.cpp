@@ -9,6 +9,9 @@ namespace {
 
 constexpr std::int64_t kScratch = 32 * 1024;  // of one thread: what lies between the loops fits the nearest cache
 constexpr std::int64_t kLongestTile = 512;    // with what lies in memory beside it, a few of them fit too
+// What comes from memory arrives while the processor works only if it sees past the ends of the loops: a tile's worth
+// of all steps must not be much longer than its window. Asking ahead for the next tile gains nothing beside that.
+constexpr std::int64_t kFarTile = 192;
 constexpr std::int64_t kTileStep = 16;
 constexpr std::int64_t kLongRow = 64;  // shorter rows are gathered: a loop call should have something to do
 constexpr std::int64_t kNear = 4 * 1024 * 1024;
@@ -110,8 +113,7 @@ void Tiles::finish() {
     if (v.reading == Reading::Moving) moved += size_ * v.item;
   }
   tile_ = kScratch / (std::max(buffers_, 1) * item_);
-  tile_ = std::clamp(tile_ / kTileStep * kTileStep, kTileStep, kLongestTile);
-  far_ = moved > kNear;
+  tile_ = std::clamp(tile_ / kTileStep * kTileStep, kTileStep, moved > kNear ? kFarTile : kLongestTile);
   choose_readings();
   for (Value& v : values_)
     if (v.role == Role::Constant) {
@@ -125,20 +127,6 @@ std::int64_t Tiles::limit(std::int64_t n, std::int64_t at) const {
   for (const Value& v : values_)
     if (v.reading == Reading::Rows) n = std::min(n, v.operand.row() - at % v.operand.row());
   return n;
-}
-
-// What the next tile reads and writes comes from memory while this one is computed: a share of it before each step,
-// since only so many lines can be on their way at a time.
-void Tiles::prefetch(std::byte* const* at, std::int64_t n, std::size_t step) const {
-  const auto share = static_cast<std::int64_t>(step), shares = static_cast<std::int64_t>(steps_.size());
-  for (std::size_t i = 0; i < values_.size(); ++i) {
-    const Value& v = values_[i];
-    if (v.reading != Reading::Moving) continue;
-    const std::int64_t lines = (n * v.item + 63) / 64;
-    const std::byte* next = at[i] + n * v.item;
-    for (std::int64_t k = lines * share / shares; k < lines * (share + 1) / shares; ++k)
-      v.role == Role::Result ? __builtin_prefetch(next + k * 64, 1) : __builtin_prefetch(next + k * 64);
-  }
 }
 
 void Tiles::run_range(std::byte* const* memory, std::int64_t begin, std::int64_t end) const {
@@ -167,9 +155,7 @@ void Tiles::run_range(std::byte* const* memory, std::int64_t begin, std::int64_t
       if (v.reading == Reading::Rows) at[i] = memory[i] + v.operand.offset(begin) * v.item;
       if (v.reading == Reading::Gathered) v.operand.gather(memory[i], begin, n, at[i]);
     }
-    for (std::size_t i = 0; i < steps_.size(); ++i) {
-      const Step& s = steps_[i];
-      if (far_) prefetch(at, n, i);
+    for (const Step& s : steps_) {
       const void* in[4];
       for (int k = 0; k < s.n_in; ++k) in[k] = at[s.in[k]];
       s.work.loop(n, at[s.out], in, s.work.params);

@@ -56,7 +56,6 @@ class Tiles {
     int buffer = -1;                        // scratch of what is copied or computed
   };
   std::int64_t limit(std::int64_t n, std::int64_t at) const;
-  void prefetch(std::byte* const* at, std::int64_t n, std::size_t step) const;
   void choose_readings();
   void join_steps();
   bool dies_in_next(std::size_t step) const;
@@ -64,7 +63,6 @@ class Tiles {
   Dims shape_;
   std::int64_t size_ = 1, tile_ = 0;
   std::int64_t item_ = 1;  // bytes of the largest element
-  bool far_ = false;       // what a run reads and writes fits no cache
   int buffers_ = 0;
   double cost_ = 0;
   std::vector<Value> values_;
