@@ -11,7 +11,7 @@ import numpy as np
 
 import alice_core as ac
 from alice_core import tree
-from alice_core.ops import _elementwise
+from alice_core.ops import _elementwise, _slopes
 from op_cases import OpCase, all_cases
 from test_ops import calls, is_float, op, tensors
 
@@ -174,7 +174,11 @@ ATTRIBUTES = {
     "leaky_relu": (0.1,), "leaky_relu_vjp": (0.1,), "elu": (1.5,), "elu_vjp": (1.5,), "pow_log": (2,),
     "astype": (ac.float64,),
 }  # fmt: skip
-ELEMENTWISE = {n: p for n, p in ac.primitives().items() if getattr(p.batch_rule, "func", None) is _elementwise._batched}
+ELEMENTWISE = {
+    n: p
+    for n, p in ac.primitives().items()
+    if getattr(p.batch_rule, "func", None) in (_elementwise._batched, _slopes._batched)
+}
 
 
 def numbers(name: str, rng: np.random.Generator, shape: tuple[int, ...], i: int) -> np.ndarray[Any, Any]:

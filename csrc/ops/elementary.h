@@ -208,15 +208,18 @@ struct Vjp {
     return g == T{0} ? T{0} : static_cast<T>(static_cast<double>(g) * d);
   }
 };
-// The same where float32 has an own slope, of x and of a bound (see Exp). It keeps to 2 ULP with fma only.
-#define ALICE_VJP_FLOAT(Name, Slope, float_slope, bound)                 \
-  struct Name : Vjp<Slope> {                                             \
-    float far = bound;                                                   \
-    using Vjp<Slope>::operator();                                        \
-    ALICE_HD float operator()(float g, float x) const {                  \
-      if constexpr (!ALICE_HAS_FMA) return Vjp<Slope>::operator()(g, x); \
-      return g == 0.0f ? 0.0f : g * float_slope(x, far);                 \
-    }                                                                    \
+// The same where float32 has an own slope, of x and of a bound (see Exp), which keeps to 2 ULP with fma only. The slope
+// is a float32 before it meets g, so that the kernel is strong_mul(g, slope) to the bit, as it is in float64.
+#define ALICE_VJP_FLOAT(Name, Slope, float_slope, bound)                                                      \
+  struct Name : Vjp<Slope> {                                                                                  \
+    float far = bound;                                                                                        \
+    using Vjp<Slope>::operator();                                                                             \
+    ALICE_HD float operator()(float g, float x) const {                                                       \
+      const float d = ALICE_HAS_FMA                                                                           \
+                          ? float_slope(x, far)                                                               \
+                          : static_cast<float>(Slope::template at<Precision<float>>(static_cast<double>(x))); \
+      return g == 0.0f ? 0.0f : g * d;                                                                        \
+    }                                                                                                         \
   };
 // With a range, as ALICE_ELEMENTARY_TURN.
 template <class Slope>

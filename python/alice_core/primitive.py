@@ -46,6 +46,7 @@ class Primitive(_core.PrimitiveBase):
     """
 
     batch_rule: Rule | None
+    basis_rule: Rule | None
     #: Of a joint (``transforms/custom.py``), which has no kernel: what runs it again, as a batch rule does.
     again: Rule | None = None
 
@@ -53,7 +54,7 @@ class Primitive(_core.PrimitiveBase):
         self = super().__new__(cls, name)
         inputs = (1 << 64) - 1 if saves is None else sum(1 << i for i in saves if isinstance(i, int))
         self._set_saves(inputs, saves is None or "ans" in saves, differentiable)
-        self.batch_rule = None
+        self.batch_rule = self.basis_rule = None
         _registry[name] = self
         return self
 
@@ -94,6 +95,15 @@ class Primitive(_core.PrimitiveBase):
         one has it. The batch is axis 0 of every result.
         """
         self.batch_rule = rule
+
+    def defbasis(self, rule: Rule) -> None:
+        """Set the rule for a batch that scales a basis, as Jacobians are found with: ``rule(at, inputs, *attributes)``.
+
+        Example i of input number ``at`` is 0 but for item i; ``inputs[at]`` holds these items, in the shape of one
+        example. The other inputs have no batch. Returns the result and whether it is of that form too, else with the
+        batch as axis 0; or None, and the batch rule is used. Optional.
+        """
+        self.basis_rule = rule
 
     def __repr__(self) -> str:
         return f"<primitive {self.name}>"

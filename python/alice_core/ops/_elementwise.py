@@ -12,7 +12,7 @@ from . import views as _views
 if TYPE_CHECKING:
     from ..tensor import Tensor
 
-__all__ = ["aligned", "elementwise"]
+__all__ = ["aligned", "elementwise", "strong"]
 
 
 def elementwise(*primitives: Primitive) -> None:
@@ -32,6 +32,19 @@ def _forward(rule: Rule, n: int, t: Tensor, ans: Tensor, *rest: Any) -> Tensor:
 
 def _batched(p: Primitive, batched: Sequence[bool], inputs: Sequence[Tensor], *attributes: Any) -> Any:
     return p(*aligned(batched, inputs), *attributes)
+
+
+def strong(*primitives: Primitive) -> None:
+    """As ``elementwise``, for primitives that are 0 wherever the first input is: they have a basis rule too."""
+    elementwise(*primitives)
+    for p in primitives:
+        p.defbasis(partial(_scaled, p))
+
+
+def _scaled(p: Primitive, at: int, inputs: Sequence[Tensor], *attributes: Any) -> tuple[Tensor, bool] | None:
+    if at != 0 or any(x.shape not in ((), inputs[0].shape) for x in inputs):
+        return None
+    return p(*inputs, *attributes), True
 
 
 def aligned(batched: Sequence[bool], inputs: Sequence[Tensor]) -> list[Tensor]:

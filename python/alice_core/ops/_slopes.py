@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ..primitive import Primitive
 from . import arithmetic as _ar
 from . import reduction as _reduction
-from ._elementwise import elementwise
+from ._elementwise import aligned, strong
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -16,15 +17,26 @@ if TYPE_CHECKING:
 __all__: list[str] = []
 
 
-def slope_kernel(name: str, second: Callable[[Tensor, Tensor], Tensor]) -> Primitive:
+def slope_kernel(name: str, second: Callable[[Tensor, Tensor], Tensor], *, rounded: bool = False) -> Primitive:
     """The primitive of the gradient kernel ``name``; ``second(h, x)`` is h f''(x).
 
-    g and x have one shape, unless one of them has a batch axis more.
+    g and x have one shape, unless one of them has a batch axis more. ``rounded`` says that the kernel rounds f'(x) to
+    the dtype before it multiplies: many cotangents of one x then need the slopes but once.
     """
     primitive = Primitive(name, saves=(0, 1))
     primitive.defvjp(
         lambda c, ans, g, x: _reduction.sum_to(primitive(c, x), g.shape),
         lambda c, ans, g, x: _reduction.sum_to(second(_ar.strong_mul(c, g), x), x.shape),
     )
-    elementwise(primitive)
+    strong(primitive)
+    if rounded:
+        primitive.defbatch(partial(_batched, primitive))
     return primitive
+
+
+def _batched(p: Primitive, batched: Sequence[bool], inputs: Sequence[Tensor]) -> Tensor:
+    g, x = aligned(batched, inputs)
+    if batched[1]:
+        result: Tensor = p(g, x)
+        return result
+    return _ar.strong_mul(g, p(1.0, x))

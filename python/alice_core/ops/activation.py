@@ -13,7 +13,7 @@ from . import arithmetic as _ar
 from . import comparison as _comparison
 from . import reduction as _reduction
 from . import transcendental as _transcendental
-from ._elementwise import elementwise
+from ._elementwise import elementwise, strong
 from ._slopes import slope_kernel
 
 if TYPE_CHECKING:
@@ -45,7 +45,8 @@ def _switch(name: str) -> Primitive:
     forward, backward = Primitive(name, saves=("ans",)), Primitive(name + "_vjp", saves=(1,))
     forward.defvjp(lambda g, ans, x: backward(g, ans))
     backward.defvjp(lambda c, ans, g, x: _reduction.sum_to(backward(c, x), g.shape), None)
-    elementwise(forward, backward)
+    elementwise(forward)
+    strong(backward)
     return forward
 
 
@@ -288,12 +289,12 @@ def selu(x: TensorLike, /) -> Tensor:
 _sigmoid = Primitive("sigmoid", saves=(0,))
 _sigmoid.defvjp(lambda g, ans, x: sigmoid_vjp(g, x))
 sigmoid_vjp: Primitive = slope_kernel(
-    "sigmoid_vjp", lambda h, x: _ar.negative(_ar.multiply(sigmoid_vjp(h, x), _tanh_half(x)))
+    "sigmoid_vjp", lambda h, x: _ar.negative(_ar.multiply(sigmoid_vjp(h, x), _tanh_half(x))), rounded=True
 )
 
 _softplus = Primitive("softplus", saves=(0,))
 _softplus.defvjp(lambda g, ans, x: softplus_vjp(g, x))
-softplus_vjp: Primitive = slope_kernel("softplus_vjp", lambda h, x: sigmoid_vjp(h, x))
+softplus_vjp: Primitive = slope_kernel("softplus_vjp", lambda h, x: sigmoid_vjp(h, x), rounded=True)
 _log_sigmoid = Primitive("log_sigmoid", saves=(0,))
 _log_sigmoid.defvjp(lambda g, ans, x: softplus_vjp(g, _ar.negative(x)))
 
@@ -440,8 +441,8 @@ _gelu_tanh = Primitive("gelu_tanh", saves=(0,))
 _gelu_tanh.defvjp(lambda g, ans, x: gelu_tanh_vjp(g, x))
 gelu_tanh_vjp: Primitive = slope_kernel("gelu_tanh_vjp", lambda h, x: _gelu_tanh_second(h, x))
 
-elementwise(_leaky_relu, _leaky_relu_vjp, _prelu, _prelu_vjp, _prelu_slope_vjp, _elu, _elu_vjp, _selu)
-elementwise(_sigmoid, _softplus, _log_sigmoid, _silu, _gelu, _gelu_tanh)
+strong(_leaky_relu_vjp, _prelu_vjp, _prelu_slope_vjp, _elu_vjp)
+elementwise(_leaky_relu, _prelu, _elu, _selu, _sigmoid, _softplus, _log_sigmoid, _silu, _gelu, _gelu_tanh)
 
 
 def _gelu_second(h: Tensor, x: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..primitive import Primitive
 from . import reduction as _reduction
-from ._elementwise import elementwise
+from ._elementwise import elementwise, strong
 from .powers import pow, reciprocal, rsqrt, sqrt, square
 from .selection import abs, astype, ceil, clip, floor, maximum, minimum, round, sign, trunc, where
 
@@ -91,7 +91,8 @@ _remainder.defvjp(
 _negative = Primitive("negative", saves=())
 _negative.defvjp(lambda g, ans, x: negative(g))
 
-elementwise(_add, _subtract, _multiply, _divide, _strong_mul, _strong_div, _floor_divide, _remainder, _negative)
+elementwise(_add, _subtract, _multiply, _divide, _floor_divide, _remainder, _negative)
+strong(_strong_mul, _strong_div)
 
 
 def strong_mul(g: TensorLike, d: TensorLike, /) -> Tensor:

@@ -117,6 +117,20 @@ def _rows(x: Tensor, w: Tensor) -> Tensor:
 _matmul.defbatch(_batched)
 
 
+def _basis(at: int, inputs: Sequence[Tensor]) -> tuple[Tensor, bool] | None:
+    """Vectors that scale a basis times a matrix: its rows, scaled; by 0 they are +0, as a sum is."""
+    scales, w = inputs[at], inputs[1 - at]
+    if scales.ndim != 1 or w.ndim > 2:
+        return None
+    if w.ndim == 2:
+        scales = _shape.expand_dims(scales, axis=-1)
+        w = matrix_transpose(w) if at == 1 else w
+    return _arithmetic.add(_arithmetic.multiply(scales, w), 0.0), False
+
+
+_matmul.defbasis(_basis)
+
+
 def matmul(x1: TensorLike, x2: TensorLike, /) -> Tensor:
     """Matrix product, ``x1 @ x2``: ``y[..., i, j] = Σ_k x1[..., i, k] x2[..., k, j]``.
 

@@ -294,7 +294,9 @@ _cosh.defvjp(lambda g, ans, x: _ar.strong_mul(g, sinh(x)))
 
 _tanh = Primitive("tanh", saves=(0,))
 _tanh.defvjp(lambda g, ans, x: tanh_vjp(g, x))
-tanh_vjp: Primitive = slope_kernel("tanh_vjp", lambda h, x: _ar.multiply(tanh_vjp(h, x), _ar.multiply(tanh(x), -2.0)))
+tanh_vjp: Primitive = slope_kernel(
+    "tanh_vjp", lambda h, x: _ar.multiply(tanh_vjp(h, x), _ar.multiply(tanh(x), -2.0)), rounded=True
+)
 
 _asinh = Primitive("asinh", saves=(0,))
 _asinh.defvjp(lambda g, ans, x: asinh_vjp(g, x))

@@ -69,6 +69,9 @@ _slice_vjp.defvjp(lambda t, ans, g, shape, starts, sizes, steps: _slice(t, start
 batched_by(_slice, lambda n, x, starts, sizes, steps, shape: ((0, *starts), (n, *sizes), (1, *steps), (n, *shape)))
 batched_by(_slice_vjp, lambda n, g, shape, starts, sizes, steps: ((n, *shape), (0, *starts), (n, *sizes), (1, *steps)))
 
+for _same_order in (_reshape, _expand_dims, _squeeze):
+    _same_order.defbasis(lambda at, inputs, attribute, p=_same_order: (p(inputs[0], attribute), True))
+
 linear(_reshape, _permute_dims, _broadcast_to, _expand_dims, _squeeze, _flip, _slice, _slice_vjp)
 
 

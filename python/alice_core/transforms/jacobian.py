@@ -15,7 +15,7 @@ from ..ops import creation, joining, views
 from ..tensor import Tensor
 from .grad import Pullback, checked_argnums, grad, run_watched, vjp
 from .jvp import jvp
-from .vmap import vmap
+from .vmap import along_basis, vmap
 
 __all__ = ["hessian", "hvp", "jacfwd", "jacobian", "jacrev", "vhp"]
 
@@ -162,9 +162,9 @@ def _columns(graph: Pullback, chunk: int | None) -> list[list[Tensor]]:
 
 def _along_basis(f: Callable[[Tensor], list[Tensor]], x: Tensor, chunk: int | None) -> Iterable[Tensor]:
     """f of every vector of the standard basis of x's space, along axis 0."""
-    basis = views.reshape(creation.eye(x.size, dtype=x.dtype), (x.size, *x.shape))
     if chunk is None or chunk >= x.size:
-        return list(vmap(f)(basis))
+        return along_basis(f, x)
+    basis = views.reshape(creation.eye(x.size, dtype=x.dtype), (x.size, *x.shape))
     parts = [vmap(f)(basis[i : i + chunk]) for i in range(0, x.size, chunk)]
     return [joining.concat(part, axis=0) for part in zip(*parts, strict=True)]
 

@@ -16,18 +16,22 @@ from typing import Any, NamedTuple
 
 from .. import _core, tree
 from ..errors import GradientError, ShapeError, TraceError
-from ..ops import views
+from ..ops import arithmetic, creation, views
 from ..tensor import Tensor, asarray
 from .grad import no_grad
 
-__all__ = ["vmap"]
+__all__ = ["along_basis", "vmap"]
 
 
 class _Value(NamedTuple):
-    """What a value of the trace is for the whole batch; if batched, the batch is axis 0."""
+    """What a value of the trace is for the whole batch; if batched, the batch is axis 0.
+
+    Or it scales a basis: example i is 0 but for item i, and ``tensor``, of the shape of one example, holds these items.
+    """
 
     tensor: Tensor
     batched: bool
+    scales_basis: bool = False
 
 
 def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable[..., Any]:
@@ -97,6 +101,15 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable
     return batched
 
 
+def along_basis(f: Callable[[Tensor], Sequence[Tensor]], x: Tensor) -> list[Tensor]:
+    """``f`` of every vector of the standard basis of x's space, along axis 0; x is not read.
+
+    The basis is written out only where it meets a primitive without a basis rule.
+    """
+    trace = _trace(f, (x,), {}, [_Value(creation.ones_like(x), True, scales_basis=True)])
+    return [_result(y, 0, x.size) for y in _run(trace)]
+
+
 # -- arguments and results ---------------------------------------------------------------------------------------------
 
 
@@ -164,7 +177,8 @@ def _trace(f: Callable[..., Any], args: Any, kwargs: Any, values: Sequence[Any])
         stand_ins = []
         for v in values:
             if isinstance(v, _Value):
-                stand_ins.append(_core.abstract(list(v.tensor.shape[1:]), v.tensor.dtype))
+                shape = v.tensor.shape if v.scales_basis else v.tensor.shape[1:]
+                stand_ins.append(_core.abstract(list(shape), v.tensor.dtype))
                 known[stand_ins[-1]._key] = v
             else:
                 stand_ins.append(v)
@@ -201,11 +215,26 @@ def _run(trace: _Trace) -> list[_Value]:
         for key, value in zip(eq.results, results, strict=False):  # none of an update
             if readers[key]:
                 values[key] = value
-    return [values.get(key) or _Value(y, False) for key, y in trace.outputs]
+    return [_written_out(values.get(key) or _Value(y, False)) for key, y in trace.outputs]
+
+
+def _written_out(x: _Value) -> _Value:
+    if not x.scales_basis:
+        return x
+    shape = x.tensor.shape
+    basis = views.reshape(creation.eye(x.tensor.size, dtype=x.tensor.dtype), (x.tensor.size, *shape))
+    return _Value(arithmetic.strong_mul(basis, x.tensor), True)
 
 
 def _apply(eq: _core.Equation, operands: list[_Value]) -> list[_Value]:
     p, attributes = eq.primitive, eq.attributes
+    if any(x.scales_basis for x in operands):
+        if p.basis_rule is not None and sum(x.batched for x in operands) == 1:
+            at = next(i for i, x in enumerate(operands) if x.scales_basis)
+            found = p.basis_rule(at, [x.tensor for x in operands], *attributes)
+            if found is not None:
+                return [_Value(found[0], True, scales_basis=found[1])]
+        operands = [_written_out(x) for x in operands]
     inputs = [x.tensor for x in operands]
     batched = tuple(x.batched for x in operands)
     if eq.changed:
