@@ -29,4 +29,22 @@ inline Dims axis_flags(const char* op, const Attr& axes, int rank) {
   return flags;
 }
 
+// Of a reduction (x; axes or none, keepdims): the axes that it folds away, as flags, and the shape it leaves.
+inline Dims reduced_axes(const Call& call, int rank) {
+  const Attr& axes = call.attrs[0];
+  if (axes.kind() == Attr::Kind::Real)
+    fail(ErrorKind::DType, call.kernel.name, ": axis must be an int, a tuple of ints or None; got ", axes.real());
+  return axes.is_none() ? Dims::filled(rank, 1) : axis_flags(call.kernel.name, axes, rank);
+}
+inline Dims reduced_shape(const Dims& shape, const Dims& reduced, bool keepdims) {
+  Dims left;
+  for (int i = 0; i < shape.size(); ++i) {
+    if (!reduced[i])
+      left.push_back(shape[i]);
+    else if (keepdims)
+      left.push_back(1);
+  }
+  return left;
+}
+
 }  // namespace alice

@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "axes.h"
+#include "extremes.h"
 #include "prepared.h"
 #include "reduce_driver.h"
 #include "register.h"
@@ -128,35 +129,19 @@ struct ReduceKernel {
 
 const ReduceKernel& impl(const Call& call) { return *static_cast<const ReduceKernel*>(call.kernel.impl); }
 
-Dims reduced_axes(const Call& call, int rank) {
-  const Attr& axes = call.attrs[0];
-  if (axes.kind() == Attr::Kind::Real)
-    fail(ErrorKind::DType, call.kernel.name, ": axis must be an int, a tuple of ints or None; got ", axes.real());
-  return axes.is_none() ? Dims::filled(rank, 1) : axis_flags(call.kernel.name, axes, rank);
-}
-
 void infer_reduce(Call& call) {
   const Array& x = call.in[0];
   const ReduceKernel& kernel = impl(call);
   const Dims reduced = reduced_axes(call, x.rank());
-  const bool keep = call.attrs[1].flag();
-  Dims shape;
   bool empty = false;
-  for (int i = 0; i < x.rank(); ++i) {
-    if (!reduced[i]) {
-      shape.push_back(x.dim(i));
-    } else {
-      empty |= x.dim(i) == 0;
-      if (keep) shape.push_back(1);
-    }
-  }
+  for (int i = 0; i < x.rank(); ++i) empty |= reduced[i] && x.dim(i) == 0;
   if (empty && kernel.nonempty)
     fail(ErrorKind::Value, call.kernel.name, ": needs at least one item per result; got shape ", x.shape());
   DType dtype = x.dtype();
   if (kernel.result == Result::Index || (kernel.result == Result::Widened && !is_floating(dtype))) dtype = DType::Int64;
   if (kernel.result == Result::Truth && dtype != DType::Bool)
     fail(ErrorKind::DType, call.kernel.name, ": x must be bool; got ", name(dtype), "; cast it with astype");
-  call.out[0] = Array::abstract(shape, dtype);
+  call.out[0] = Array::abstract(reduced_shape(x.shape(), reduced, call.attrs[1].flag()), dtype);
 }
 
 bool trusted(double y, double smallest) { return std::isfinite(y) & (y >= smallest); }
@@ -396,6 +381,7 @@ void register_reduce(Registry& registry, Isa isa) {
                 prepare_call<PreparedSumTo>});
 
   register_scan(registry);
+  register_extremes(registry, isa);
 }
 
 }  // namespace alice

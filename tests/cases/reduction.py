@@ -181,7 +181,7 @@ CASES = [
             getattr(np, name),
             [*_with_axes(_distinct), *_INTEGERS],
             _KEEP,
-            primitives=(name,),
+            primitives=(name, "extreme_vjp"),
             extreme=_EXTREME,
             errors=[*_errors(name), *_no_items(name)],
         )

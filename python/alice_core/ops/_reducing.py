@@ -52,14 +52,14 @@ def in_rows(rule: Callable[[Tensor, Tensor], Tensor], g: Tensor, x: Tensor, axis
 
 
 def over_axes(*primitives: Primitive) -> None:
-    """Set the batch rule of primitives ``(x, axis, …)`` that reduce over an axis, several or (None) all."""
+    """Set the batch rule of primitives ``(…, x, axis, …)`` that reduce x over an axis, several or (None) all."""
     for p in primitives:
         p.defbatch(partial(_over_axes, p))
 
 
 def _over_axes(p: Primitive, batched: Sequence[bool], inputs: Sequence[Tensor], axis: Axis, *options: Any) -> Tensor:
-    (x,) = inputs
-    result: Tensor = p(x, tuple(a + 1 for a in _reduced(axis, x.ndim - 1)), *options)
+    xs = everywhere(batched, inputs)
+    result: Tensor = p(*xs, tuple(a + 1 for a in _reduced(axis, xs[-1].ndim - 1)), *options)
     return result
 
 

@@ -19,25 +19,25 @@ if TYPE_CHECKING:
 __all__ = ["all", "any", "argmax", "argmin", "max", "min"]
 
 
-def _extreme_vjp(g: Tensor, ans: Tensor, x: Tensor, axis: Axis, keepdims: bool) -> Tensor:
-    best = _comparison.equal(x, spread(ans, x.shape, axis, keepdims))
-    share = _arithmetic.divide(g, _reduction.sum(best, axis, keepdims=keepdims))
-    return _arithmetic.where(best, spread(share, x.shape, axis, keepdims), 0.0)
-
-
 def _extreme_jvp(t: Tensor, ans: Tensor, x: Tensor, axis: Axis, keepdims: bool) -> Tensor:
+    """The mean of t over the items that are the extreme."""
     best = _comparison.equal(x, spread(ans, x.shape, axis, keepdims))
     total = _reduction.sum(_arithmetic.where(best, t, 0.0), axis, keepdims=keepdims)
     return _arithmetic.strong_div(total, _reduction.sum(best, axis, keepdims=keepdims))
 
 
 _max = Primitive("max", saves=(0, "ans"))
-_max.defvjp(_extreme_vjp)
-_max.defjvp(_extreme_jvp)
 _min = Primitive("min", saves=(0, "ans"))
-_min.defvjp(_extreme_vjp)
-_min.defjvp(_extreme_jvp)
+for _extreme in (_max, _min):
+    _extreme.defvjp(lambda g, ans, x, axis, keepdims: _extreme_vjp(g, ans, x, axis, keepdims))
+    _extreme.defjvp(_extreme_jvp)
 over_axes(_max, _min)
+
+# extreme_vjp(g, y, x): g shared evenly by the items of x that are y. Its transpose is the JVP.
+_extreme_vjp: Primitive = Primitive("extreme_vjp", saves=(1, 2))
+_extreme_vjp.defvjp(lambda c, ans, g, y, x, axis, keepdims: _extreme_jvp(c, y, x, axis, keepdims), None, None)
+_extreme_vjp.defjvp(lambda t, ans, g, y, x, axis, keepdims: _extreme_vjp(t, y, x, axis, keepdims), None, None)
+over_axes(_extreme_vjp)
 
 
 def max(x: TensorLike, /, axis: Axis = None, keepdims: bool = False) -> Tensor:

@@ -1,0 +1,28 @@
+// Loops of the gradient of max and min: of the items equal to the extreme y, each gets g over how many they are.
+#pragma once
+
+#include <cstdint>
+
+#include "../core/dtype.h"
+
+namespace alice {
+
+// For one dtype T; every pointer to void is to T.
+struct ExtremeLoops {
+  // Contiguous rows of n items, one g and one y for each.
+  void (*rows)(std::int64_t rows, std::int64_t n, const void* g, const void* y, const void* x, void* dx);
+  // Part of a row that has `ties` items equal to y. Returns how many there are in this part.
+  std::int64_t (*part)(std::int64_t n, const void* g, std::int64_t ties, const void* y, const void* x, void* dx);
+  // Columns of n items, `stride` apart, one g and one y for each; at most kExtremeColumns.
+  void (*columns)(std::int64_t columns, std::int64_t n, std::int64_t stride, const void* g, const void* y,
+                  const void* x, void* dx);
+};
+inline constexpr std::int64_t kExtremeColumns = 512;
+
+// clang-format off
+namespace baseline { const ExtremeLoops& extreme_loops(DType); }
+namespace avx2 { const ExtremeLoops& extreme_loops(DType); }
+namespace avx512 { const ExtremeLoops& extreme_loops(DType); }
+// clang-format on
+
+}  // namespace alice
