@@ -94,3 +94,17 @@ def test_bit_operators_are_for_bools() -> None:
     ):
         with pytest.raises(ac.DTypeError, match=r"the operators &, \|, \^ and ~ expect bool"):
             attempt()
+
+
+@pytest.mark.parametrize("rank", [0, 5, 6, 7, 8, 12])
+def test_any_rank_up_to_twelve(rank: int) -> None:
+    """Shapes beyond six dimensions are kept elsewhere."""
+    shape = (2, 1, 3, 1, 1, 2, 1, 2, 1, 1, 1, 2)[:rank]
+    x = np.arange(np.prod(shape, dtype=int), dtype="float32").reshape(shape)
+    t = ac.tensor(x)
+    np.testing.assert_array_equal((t.T * 3.0).numpy(), x.T * 3)
+    gradient = ac.grad(lambda t: ac.sum(ac.sum(t * t, axis=-1) if rank else t * t))(t)
+    np.testing.assert_array_equal(gradient.numpy(), 2 * x)
+    for fewer in range(rank, 0, -1):  # across the border, down and up again
+        t = ac.reshape(t, (*t.shape[: fewer - 2], -1)) if fewer > 1 else t
+    np.testing.assert_array_equal(ac.reshape(t, shape).numpy(), x)

@@ -13,15 +13,6 @@ Segment& segment_of(PyObject* o) { return py::handle(o).cast<Segment&>(); }
 
 py::object borrowed(TensorObject* t) { return py::reinterpret_borrow<py::object>(reinterpret_cast<PyObject*>(t)); }
 
-TensorObject* checked_tensor(py::handle h) {
-  if (!is_tensor(h.ptr())) throw py::type_error("checkpoint: expected Tensors");
-  return as_tensor(h.ptr());
-}
-
-TensorObject* result_at(py::handle result, std::int32_t i) {
-  return as_tensor(PyTuple_Check(result.ptr()) ? PyTuple_GET_ITEM(result.ptr(), i) : result.ptr());
-}
-
 py::object checked_call(PrimitiveObject* p, const std::vector<PyObject*>& args) {
   PyObject* result = bind(p, args.data(), static_cast<Py_ssize_t>(args.size()));
   if (!result) throw py::error_already_set();
@@ -75,7 +66,7 @@ class FirstRun : public Watcher {
       fail(ErrorKind::Gradient, "checkpoint: the function takes a step of an optimiser (", kernel.name,
            "), but it will run again; take the step outside");
     for (py::handle h : targets) {
-      TensorObject* t = checked_tensor(h);
+      TensorObject* t = checked_tensor(h, "checkpoint");
       const auto known = [&](const auto& entry) {
         return as_tensor(entry.first.ptr())->array.storage().get() == t->array.storage().get();
       };
@@ -138,7 +129,7 @@ class NextRun : public Watcher {
         args.push_back(h.ptr());
       }
     const py::object result = checked_call(update_primitive(&kernel), args);
-    std::int32_t i = 0;
+    std::size_t i = 0;
     for (py::handle h : targets)
       current_[storage_of(h)] = {py::reinterpret_borrow<py::object>(h), borrowed(result_at(result, i++))};
     return true;
@@ -154,11 +145,12 @@ class NextRun : public Watcher {
            eq->primitive->kernel->name, " now");
     repeat_.equations.push_back(py::reinterpret_borrow<py::object>(reinterpret_cast<PyObject*>(eq)));
     for (const auto& [p, index] : segment_.wanted_)
-      if (static_cast<std::size_t>(p) == place) repeat_.results[{p, index}] = borrowed(result_at(result, index));
+      if (static_cast<std::size_t>(p) == place)
+        repeat_.results[{p, index}] = borrowed(result_at(result, static_cast<std::size_t>(index)));
   }
   bool repeats() const override { return true; }
 
-  static const Storage* storage_of(py::handle h) { return checked_tensor(h)->array.storage().get(); }
+  static const Storage* storage_of(py::handle h) { return checked_tensor(h, "checkpoint")->array.storage().get(); }
 
   bool is_made_here(TensorObject* t) const {
     PyObject* root = root_of(t);
@@ -249,7 +241,7 @@ py::object Segment::run_last(PyObject* self, py::object function, py::tuple args
       const auto* source = as_equation(s.source);
       if (!source || source->segment != self || !((eq->primitive->saved_inputs >> (i < 63 ? i : 63)) & 1)) continue;
       const bool is_leaf = std::any_of(leaves.begin(), leaves.end(), [&](py::handle leaf) {
-        const TensorObject* t = checked_tensor(leaf);
+        const TensorObject* t = checked_tensor(leaf, "checkpoint");
         return t->producer == source && t->index == s.index;
       });
       if (!is_leaf) continue;
@@ -350,9 +342,11 @@ py::object Repeats::twin(EquationObject* eq) {
 
 // The same equation with the results of checkpointed calls that it did not keep.
 py::object Repeats::completed(const EquationObject* eq, const std::vector<PyObject*>& outer) {
-  std::vector<Saved> inputs;
-  std::vector<py::object> results;
-  for (const Saved& s : eq->inputs) {
+  const std::vector<Array> undescribed(eq->outputs.size());
+  EquationObject* made = make_equation(eq->primitive, eq->inputs.size(), eq->attributes, eq->levels, undescribed);
+  py::object held = py::reinterpret_steal<py::object>(reinterpret_cast<PyObject*>(made));
+  for (std::size_t i = 0; i < eq->inputs.size(); ++i) {
+    const Saved& s = eq->inputs[i];
     Saved copy = s;
     if (s.again) {
       const auto* source = as_equation(s.source);
@@ -360,8 +354,7 @@ py::object Repeats::completed(const EquationObject* eq, const std::vector<PyObje
       auto found = runs_.find(s.again);
       const bool there = found != runs_.end() && found->second.second.results.count(place);
       Repeat& repeat = there ? found->second.second : run_again(s.again, outer);
-      results.push_back(repeat.results.at(place));
-      TensorObject* t = as_tensor(results.back().ptr());
+      TensorObject* t = as_tensor(repeat.results.at(place).ptr());
       copy.array = t->array;
       copy.version = t->array.storage() ? t->array.storage()->version : 0;
       copy.tangents = t->tangents;
@@ -369,15 +362,13 @@ py::object Repeats::completed(const EquationObject* eq, const std::vector<PyObje
       copy.origin = root_of(t);
       copy.origin_index = t->index;
     }
-    inputs.push_back(std::move(copy));
+    for (PyObject* o : {copy.source, copy.tangents, copy.origin}) Py_XINCREF(o);
+    made->inputs[i] = std::move(copy);
   }
-  for (const Saved& s : inputs)
-    for (PyObject* o : {s.source, s.tangents, s.origin}) Py_XINCREF(o);
-  EquationObject* made = make_equation(eq->primitive, std::move(inputs), eq->attributes, eq->levels, eq->outputs);
-  made->output_versions = eq->output_versions;
+  std::copy(eq->outputs.begin(), eq->outputs.end(), made->outputs.begin());
   made->output_tangents = eq->output_tangents;
   for (PyObject* tangents : made->output_tangents) Py_XINCREF(tangents);
-  return py::reinterpret_steal<py::object>(reinterpret_cast<PyObject*>(made));
+  return held;
 }
 
 void Repeats::pass(EquationObject* eq) {

@@ -14,6 +14,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "../core/kernel.h"
@@ -73,23 +74,30 @@ struct Saved {
   PyObject* again;  // owned: the checkpointed call that computes the data again, which is not here; or null
 };
 
+// One result of an equation.
+struct Output {
+  Array array;  // without memory if no rule reads it
+  std::uint32_t version;
+};
+
 struct EquationObject {
   PyObject_HEAD
   PrimitiveObject* primitive;
   PyObject* attributes;  // tuple, or null for none
   std::uint64_t sequence;
+  std::uint64_t mark;  // of the last walk that came here, see graph_walk.h
   std::uint32_t levels;
   bool released;            // saved arrays were given back
   bool muted;               // ran inside no_grad()
   std::uint8_t from_trace;  // made in so many nested sessions
   PyObject* segment;   // owned: the checkpointed call that computes the saved arrays again, see checkpoint.h; or null
   std::int32_t place;  // the number of this equation in that call
-  std::vector<Saved> inputs;
-  std::vector<PyObject*> changed;              // owned leaves: an in-place update wrote its results there
-  std::vector<Array> outputs;                  // without memory unless a rule reads them
-  std::vector<std::uint32_t> output_versions;  // empty if no rule reads the results
-  std::vector<PyObject*> output_tangents;      // owned: of the results, null for none; empty if no rule wants them
-  std::shared_ptr<Record> record;              // for readers of the trace; usually null
+  // Both lie behind the equation, in the same piece of memory: graphs have equations by the million.
+  std::span<Saved> inputs;
+  std::span<Output> outputs;
+  std::vector<PyObject*> changed;          // owned leaves: an in-place update wrote its results there
+  std::vector<PyObject*> output_tangents;  // owned: of the results, null for none; empty if no rule wants them
+  std::shared_ptr<Record> record;          // for readers of the trace; usually null
 };
 
 struct Session;         // session.h
@@ -116,15 +124,24 @@ extern PyTypeObject* equation_type;
 
 inline bool is_tensor(PyObject* o) { return Py_TYPE(o) == tensor_type || PyObject_TypeCheck(o, tensor_type); }
 inline TensorObject* as_tensor(PyObject* o) { return reinterpret_cast<TensorObject*>(o); }
+inline TensorObject* checked_tensor(py::handle h, const char* who) {
+  if (!is_tensor(h.ptr())) throw py::type_error(std::string(who) + ": expected Tensors");
+  return as_tensor(h.ptr());
+}
+// Result number i of a call, which is a Tensor or a tuple of them.
+inline TensorObject* result_at(py::handle result, std::size_t i) {
+  return as_tensor(PyTuple_Check(result.ptr()) ? PyTuple_GET_ITEM(result.ptr(), static_cast<Py_ssize_t>(i))
+                                               : result.ptr());
+}
 
 PyObject* make_tensor(Array array, EquationObject* producer = nullptr, int index = 0, std::uint32_t levels = 0);
 
 // Another handle on the same value. New reference.
 PyObject* same_value(TensorObject* t);
 
-// Builds the equation of one call and hands out its results. `outputs` are the new Tensors.
 std::uint64_t equations_made();  // so far: the number that the next one gets
-EquationObject* make_equation(PrimitiveObject* primitive, std::vector<Saved> inputs, PyObject* attributes,
+// The equation of one call. Its inputs are for the caller to fill in. New reference.
+EquationObject* make_equation(PrimitiveObject* primitive, std::size_t inputs, PyObject* attributes,
                               std::uint32_t levels, std::span<const Array> outputs);
 
 // What the gradient rules get to see. Both throw if the saved values are gone or were changed in place. `data` is the

@@ -29,10 +29,9 @@ void equation_dealloc(PyObject* o) {
     if (t) pending.push_back(t);
   Py_XDECREF(eq->attributes);
   Py_XDECREF(eq->primitive);
-  eq->inputs.~vector();
+  std::destroy(eq->inputs.begin(), eq->inputs.end());
+  std::destroy(eq->outputs.begin(), eq->outputs.end());
   eq->changed.~vector();
-  eq->outputs.~vector();
-  eq->output_versions.~vector();
   eq->output_tangents.~vector();
   eq->record.~shared_ptr();
   PyTypeObject* type = Py_TYPE(o);
@@ -148,8 +147,8 @@ PyObject* get_saved_bytes(PyObject* o, void*) {
   std::size_t bytes = 0;
   for (const Saved& s : self_of(o)->inputs)
     if (!s.array.is_abstract()) bytes += static_cast<std::size_t>(s.array.numel()) * itemsize(s.array.dtype());
-  for (const Array& a : self_of(o)->outputs)
-    if (!a.is_abstract()) bytes += static_cast<std::size_t>(a.numel()) * itemsize(a.dtype());
+  for (const Output& r : self_of(o)->outputs)
+    if (!r.array.is_abstract()) bytes += static_cast<std::size_t>(r.array.numel()) * itemsize(r.array.dtype());
   return PyLong_FromSize_t(bytes);
 }
 
@@ -224,8 +223,9 @@ py::tuple saved_outputs(EquationObject* eq, const EquationObject* data) {
   check_alive(eq);
   py::tuple out(eq->outputs.size());
   for (std::size_t i = 0; i < eq->outputs.size(); ++i) {
-    if (!data->output_versions.empty()) check_version(eq, data->outputs[i], data->output_versions[i], "result", i);
-    PyObject* t = make_tensor(data->outputs[i], eq, static_cast<int>(i), eq->levels);
+    const Output& r = data->outputs[i];
+    check_version(eq, r.array, r.version, "result", i);
+    PyObject* t = make_tensor(r.array, eq, static_cast<int>(i), eq->levels);
     if (!data->output_tangents.empty() && data->output_tangents[i])
       as_tensor(t)->tangents = Py_NewRef(data->output_tangents[i]);
     as_tensor(t)->from_trace = data->from_trace;
@@ -240,7 +240,7 @@ void drop_saved(EquationObject* eq) {
     s.array = s.array.shape_only();
     Py_CLEAR(s.tangents);
   }
-  for (Array& a : eq->outputs) a = a.shape_only();
+  for (Output& r : eq->outputs) r.array = r.array.shape_only();
   for (PyObject*& tangents : eq->output_tangents) Py_CLEAR(tangents);
 }
 
@@ -250,7 +250,7 @@ void release_saved(EquationObject* eq) {
     s.array = s.array.shape_only();
     Py_CLEAR(s.again);
   }
-  for (Array& a : eq->outputs) a = a.shape_only();
+  for (Output& r : eq->outputs) r.array = r.array.shape_only();
   Py_CLEAR(eq->segment);
 }
 
@@ -260,32 +260,35 @@ std::uint64_t counter = 0;  // under the interpreter lock
 
 std::uint64_t equations_made() { return counter; }
 
-EquationObject* make_equation(PrimitiveObject* primitive, std::vector<Saved> inputs, PyObject* attributes,
+EquationObject* make_equation(PrimitiveObject* primitive, std::size_t inputs, PyObject* attributes,
                               std::uint32_t levels, std::span<const Array> outputs) {
-  PyObject* o = equation_type->tp_alloc(equation_type, 0);
-  if (!o) throw py::error_already_set();
-  auto* eq = self_of(o);
+  static_assert(sizeof(EquationObject) % alignof(Saved) == 0 && sizeof(Saved) % alignof(Output) == 0);
+  auto* memory = static_cast<std::byte*>(
+      PyObject_Malloc(sizeof(EquationObject) + inputs * sizeof(Saved) + outputs.size() * sizeof(Output)));
+  if (!memory) throw std::bad_alloc();
+  auto* eq = reinterpret_cast<EquationObject*>(memory);
+  PyObject_Init(reinterpret_cast<PyObject*>(eq), equation_type);
   eq->primitive = primitive;
   Py_INCREF(primitive);
   eq->attributes = attributes;
   Py_XINCREF(attributes);
   eq->sequence = counter++;
+  eq->mark = 0;
   eq->levels = levels;
   eq->released = false;
   eq->from_trace = thread_state().tracing;
   eq->muted = !(thread_state().active & 1u);
   eq->segment = nullptr;
   eq->place = 0;
-  new (&eq->inputs) std::vector<Saved>(std::move(inputs));
+  new (&eq->inputs) std::span(reinterpret_cast<Saved*>(memory + sizeof(EquationObject)), inputs);
+  new (&eq->outputs) std::span(reinterpret_cast<Output*>(eq->inputs.data() + inputs), outputs.size());
   new (&eq->changed) std::vector<PyObject*>();
-  new (&eq->outputs) std::vector<Array>();
-  new (&eq->output_versions) std::vector<std::uint32_t>();
   new (&eq->output_tangents) std::vector<PyObject*>();
   new (&eq->record) std::shared_ptr<Record>();
-  eq->outputs.reserve(outputs.size());
-  for (const Array& a : outputs) {
-    eq->outputs.push_back(primitive->saves_output ? a : a.shape_only());
-    if (primitive->saves_output) eq->output_versions.push_back(a.storage() ? a.storage()->version : 0);
+  std::uninitialized_value_construct(eq->inputs.begin(), eq->inputs.end());
+  for (std::size_t i = 0; i < outputs.size(); ++i) {
+    const Array& a = outputs[i];
+    new (&eq->outputs[i]) Output{primitive->saves_output ? a : a.shape_only(), a.storage() ? a.storage()->version : 0};
   }
   return eq;
 }

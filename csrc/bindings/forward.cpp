@@ -88,12 +88,6 @@ void check(const PrimitiveObject* p, const Tangents& tangents, const py::object&
   }
 }
 
-py::object call(PyObject* rule, const std::vector<PyObject*>& args) {
-  PyObject* result = PyObject_Vectorcall(rule, args.data(), args.size(), nullptr);
-  if (!result) throw py::error_already_set();
-  return py::reinterpret_steal<py::object>(result);
-}
-
 Tangents push(PrimitiveObject* p, const Arguments& a, std::size_t results) {
   Tangents sums(results);
   if (p->jvp_rules && p->jvp_rules != Py_None) {
@@ -142,11 +136,6 @@ class Outside {
   std::vector<std::shared_ptr<ForwardContext>> forward_;
   std::uint32_t active_;
 };
-
-TensorObject* result_at(py::handle result, std::size_t i) {
-  return as_tensor(PyTuple_Check(result.ptr()) ? PyTuple_GET_ITEM(result.ptr(), static_cast<Py_ssize_t>(i))
-                                               : result.ptr());
-}
 
 }  // namespace
 
@@ -210,13 +199,8 @@ void pop_forward() {
   part_equations(*context);
 }
 
-TensorObject* checked_tensor(py::handle h) {
-  if (!is_tensor(h.ptr())) throw py::type_error("forward: expected Tensors");
-  return as_tensor(h.ptr());
-}
-
 py::object without_tangent(py::handle tensor, std::uint64_t context) {
-  TensorObject* t = checked_tensor(tensor);
+  TensorObject* t = checked_tensor(tensor, "forward");
   if (!tangent_in(t->tangents, context)) return py::reinterpret_borrow<py::object>(tensor);
   py::object out = py::reinterpret_steal<py::object>(same_value(t));
   set_tangent(as_tensor(out.ptr()), context, nullptr);
@@ -228,13 +212,13 @@ py::object without_tangent(py::handle tensor, std::uint64_t context) {
 // The tangents of `outputs` from those of `inputs`, along the graph between them: a list with a Tensor or None each.
 py::list push_along(py::sequence outputs, py::sequence inputs, py::sequence tangents) {
   std::vector<TensorObject*> ends;
-  for (py::handle h : outputs) ends.push_back(checked_tensor(h));
+  for (py::handle h : outputs) ends.push_back(checked_tensor(h, "forward"));
   std::unordered_map<Value, py::object, ValueHash> known;
   for (std::size_t i = 0; i < inputs.size(); ++i) {
-    const Value v = value_of(checked_tensor(py::object(inputs[i])));
+    const Value v = value_of(checked_tensor(py::object(inputs[i]), "forward"));
     known.emplace(v, py::object(tangents[i]));
   }
-  const std::vector<EquationObject*> order = equations_before(ends);
+  const std::vector<EquationObject*> order = equations_before(ends, Walk());
   std::unordered_map<Value, std::size_t, ValueHash> readers;  // still to come
   for (EquationObject* eq : order)
     for (const Saved& s : eq->inputs)
@@ -291,8 +275,8 @@ void add_forward(py::module_& m) {
   m.def(
       "with_tangent",
       [](py::handle tensor, std::uint64_t context, py::handle tangent) {
-        py::object out = py::reinterpret_steal<py::object>(same_value(checked_tensor(tensor)));
-        set_tangent(as_tensor(out.ptr()), context, checked_tensor(tangent) ? tangent.ptr() : nullptr);
+        py::object out = py::reinterpret_steal<py::object>(same_value(checked_tensor(tensor, "forward")));
+        set_tangent(as_tensor(out.ptr()), context, checked_tensor(tangent, "forward") ? tangent.ptr() : nullptr);
         return out;
       },
       py::arg("tensor"), py::arg("context"), py::arg("tangent"));
@@ -300,7 +284,7 @@ void add_forward(py::module_& m) {
   m.def(
       "tangent",
       [](py::handle tensor, std::uint64_t context) {
-        PyObject* t = tangent_in(checked_tensor(tensor)->tangents, context);
+        PyObject* t = tangent_in(checked_tensor(tensor, "forward")->tangents, context);
         return t ? py::reinterpret_borrow<py::object>(t) : py::none();
       },
       py::arg("tensor"), py::arg("context"));

@@ -1,25 +1,31 @@
 #include "graph_walk.h"
 
 #include <algorithm>
-#include <unordered_set>
+#include <queue>
 
 namespace alice {
 
-std::vector<EquationObject*> equations_before(const std::vector<TensorObject*>& outputs) {
-  std::vector<EquationObject*> order, stack;
-  std::unordered_set<EquationObject*> seen;
+namespace {
+std::uint64_t marks = 0;  // under the interpreter lock
+}
+
+Walk::Walk() : entered_(marks += 2) {}
+
+std::vector<EquationObject*> equations_before(const std::vector<TensorObject*>& outputs, const Walk& walk) {
+  // The last executed comes first: whatever reads an equation's results has come before it.
+  std::priority_queue<std::pair<std::uint64_t, EquationObject*>> waiting;
   const auto visit = [&](EquationObject* eq) {
-    if (eq && seen.insert(eq).second) stack.push_back(eq);
+    if (eq && walk.enter(eq)) waiting.emplace(eq->sequence, eq);
   };
+  std::vector<EquationObject*> order;
   for (TensorObject* t : outputs) visit(t->producer);
-  while (!stack.empty()) {
-    EquationObject* eq = stack.back();
-    stack.pop_back();
-    order.push_back(eq);
-    for (const Saved& s : eq->inputs)
+  while (!waiting.empty()) {
+    order.push_back(waiting.top().second);
+    waiting.pop();
+    for (const Saved& s : order.back()->inputs)
       if (s.tracked) visit(as_equation(s.source));
   }
-  std::sort(order.begin(), order.end(), [](auto* a, auto* b) { return a->sequence < b->sequence; });
+  std::reverse(order.begin(), order.end());
   return order;
 }
 

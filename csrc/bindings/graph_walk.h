@@ -1,4 +1,5 @@
-// What walks along a graph of equations share, forward and backward: names of values, and the order of execution.
+// What walks along a graph of equations share, forward and backward: names of values, the order of execution, and how
+// rules are called.
 #pragma once
 
 #include <functional>
@@ -26,7 +27,31 @@ inline EquationObject* as_equation(PyObject* o) {
   return o && Py_TYPE(o) == equation_type ? reinterpret_cast<EquationObject*>(o) : nullptr;
 }
 
+// A derivative rule, which is Python.
+inline py::object call(PyObject* rule, const std::vector<PyObject*>& args) {
+  PyObject* result = PyObject_Vectorcall(rule, args.data(), args.size(), nullptr);
+  if (!result) throw py::error_already_set();
+  return py::reinterpret_steal<py::object>(result);
+}
+
+// Marks equations: those that a walk came to, and of these the ones that it keeps. What another walk has marked since,
+// in a rule that takes a gradient, is lost: marks are for loops that call no Python.
+class Walk {
+ public:
+  Walk();
+  bool enter(EquationObject* eq) const {  // for the first time?
+    const bool first = eq->mark != entered_;
+    eq->mark = entered_;
+    return first;
+  }
+  void keep(EquationObject* eq) const { eq->mark = entered_ + 1; }
+  bool keeps(const EquationObject* eq) const { return eq->mark == entered_ + 1; }
+
+ private:
+  std::uint64_t entered_;
+};
+
 // The equations that tracked values led through to the outputs, first executed first.
-std::vector<EquationObject*> equations_before(const std::vector<TensorObject*>& outputs);
+std::vector<EquationObject*> equations_before(const std::vector<TensorObject*>& outputs, const Walk& walk);
 
 }  // namespace alice

@@ -8,11 +8,6 @@
 namespace alice {
 namespace {
 
-TensorObject* checked_tensor(py::handle h) {
-  if (!is_tensor(h.ptr())) throw py::type_error("joint: expected Tensors");
-  return as_tensor(h.ptr());
-}
-
 // A primitive without a kernel in the registry, for one call. Its rules are set in Python.
 py::object make_joint(py::type type, const std::string& name) {
   auto* python_type = reinterpret_cast<PyTypeObject*>(type.ptr());
@@ -34,7 +29,7 @@ py::tuple join(py::object primitive, py::sequence values, py::sequence residuals
   ThreadState& state = thread_state();
   std::vector<TensorObject*> inputs;
   for (const py::sequence& part : {values, residuals, arguments})
-    for (py::handle h : part) inputs.push_back(checked_tensor(h));
+    for (py::handle h : part) inputs.push_back(checked_tensor(h, "joint"));
   const std::size_t n_values = py::len(values), n_fixed = n_values + py::len(residuals);
   std::uint32_t levels = 0;
   for (std::size_t i = n_fixed; i < inputs.size(); ++i) levels |= inputs[i]->levels;
@@ -45,13 +40,13 @@ py::tuple join(py::object primitive, py::sequence values, py::sequence residuals
     out.push_back(state.session ? inputs[i]->array.hidden() : inputs[i]->array);
   EquationObject* eq = nullptr;
   if (levels || state.recorder) {
-    std::vector<Saved> saved;
+    eq = make_equation(p, inputs.size(), nullptr, levels, out);
     std::vector<Array> in;
     for (std::size_t i = 0; i < inputs.size(); ++i) {
       TensorObject* t = inputs[i];
       const bool is_value = i < n_values, is_residual = !is_value && i < n_fixed;
       in.push_back(t->array);
-      Saved s{};
+      Saved& s = eq->inputs[i];
       s.array = is_residual ? t->array : t->array.shape_only();
       s.version = t->array.storage() ? t->array.storage()->version : 0;
       s.levels = t->levels;
@@ -59,9 +54,7 @@ py::tuple join(py::object primitive, py::sequence values, py::sequence residuals
       s.index = t->index;
       s.source = is_value && !state.recorder ? nullptr : Py_NewRef(operand_source(t));
       if (!state.forward.empty()) s.tangents = t->tangents ? Py_NewRef(t->tangents) : nullptr;
-      saved.push_back(std::move(s));
     }
-    eq = make_equation(p, std::move(saved), nullptr, levels, out);
     eq->record = make_joint_record(in, out, n_fixed);
   }
   const py::object held = py::reinterpret_steal<py::object>(reinterpret_cast<PyObject*>(eq));
@@ -81,7 +74,7 @@ bool is_followed(py::sequence arguments) {
   const ThreadState& state = thread_state();
   if (state.session && state.session->isolated) return true;
   for (py::handle h : arguments) {
-    const TensorObject* t = checked_tensor(h);
+    const TensorObject* t = checked_tensor(h, "joint");
     if (t->levels & state.active) return true;
     for (const auto& context : state.forward)
       if (has_tangent(t, *context)) return true;
@@ -101,7 +94,7 @@ class Hidden {
     std::uint32_t levels = 0;
     std::size_t depth = 0;  // of the innermost forward context that follows them, counted from 1
     for (py::handle h : arguments_) {
-      const TensorObject* t = checked_tensor(h);
+      const TensorObject* t = checked_tensor(h, "joint");
       levels |= t->levels & state.active;
       for (std::size_t d = depth; d < forward_.size(); ++d)
         if (has_tangent(t, *forward_[d])) depth = d + 1;

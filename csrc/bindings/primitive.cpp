@@ -176,11 +176,11 @@ PyObject* overridden(PrimitiveObject* p, PyObject* const* args, Py_ssize_t nargs
   return nullptr;
 }
 
-Saved save(PrimitiveObject* p, std::size_t i, TensorObject* t, TensorObject* value, Array array, std::uint32_t active,
-           bool recording) {
-  Saved s{};
+void save(Saved& s, PrimitiveObject* p, std::size_t i, TensorObject* t, TensorObject* value, Array array) {
+  const ThreadState& state = thread_state();
+  const bool recording = state.recorder;
   s.levels = t->levels;
-  s.tracked = p->differentiable && (t->levels & active) != 0;
+  s.tracked = p->differentiable && (t->levels & state.active) != 0;
   s.index = t->index;
   s.version = array.storage() ? array.storage()->version : 0;
   s.source = operand_source(t);
@@ -190,9 +190,8 @@ Saved save(PrimitiveObject* p, std::size_t i, TensorObject* t, TensorObject* val
     s.origin = Py_NewRef(root);
     s.origin_index = value->index;
   }
-  if (!thread_state().forward.empty()) s.tangents = t->tangents ? Py_NewRef(t->tangents) : nullptr;
+  if (!state.forward.empty()) s.tangents = t->tangents ? Py_NewRef(t->tangents) : nullptr;
   s.array = (p->saved_inputs >> (i < 63 ? i : 63)) & 1 ? std::move(array) : array.shape_only();
-  return s;
 }
 
 PyObject* bind_checked(PrimitiveObject* p, PyObject* const* args, Py_ssize_t nargs) {
@@ -235,15 +234,12 @@ PyObject* bind_checked(PrimitiveObject* p, PyObject* const* args, Py_ssize_t nar
   EquationObject* eq = nullptr;
   if (levels || state.recorder) {
     std::shared_ptr<Record> record = make_record(p, in, out, call.attrs, levels != 0);
-    std::vector<Saved> saved;
-    saved.reserve(in.size());
-    for (std::size_t i = 0; i < in.size(); ++i)
-      saved.push_back(save(p, i, a.tensors[i], value(a.tensors[i]),
-                           state.session ? a.tensors[i]->array : std::move(in[i]), state.active,
-                           state.recorder != nullptr));
     py::object attributes;
     if (kernel.n_attrs) attributes = attributes_of_call();
-    eq = make_equation(p, std::move(saved), attributes.ptr(), levels, out);
+    eq = make_equation(p, in.size(), attributes.ptr(), levels, out);
+    for (std::size_t i = 0; i < in.size(); ++i)
+      save(eq->inputs[i], p, i, a.tensors[i], value(a.tensors[i]),
+           state.session ? a.tensors[i]->array : std::move(in[i]));
     eq->record = std::move(record);
   }
   py::object held = py::reinterpret_steal<py::object>(reinterpret_cast<PyObject*>(eq));

@@ -13,11 +13,6 @@
 namespace alice {
 namespace {
 
-TensorObject* checked_tensor(py::handle h) {
-  if (!is_tensor(h.ptr())) throw py::type_error("reverse: expected Tensors");
-  return as_tensor(h.ptr());
-}
-
 // What the caller wants the adjoints of: given values, or all leaves that require a gradient.
 struct Targets {
   bool to_leaves;
@@ -28,25 +23,36 @@ struct Targets {
   }
 };
 
-// The equations on paths from the outputs to a target, first executed first: no rule runs in vain.
+// The equations on paths from the outputs to a target, first executed first, and which of their inputs are on such a
+// path: no rule runs in vain.
 struct Paths {
-  const Targets& targets;
-  std::vector<EquationObject*> order;
-  std::unordered_set<EquationObject*> members;
-  bool contain(const Saved& s) const {
-    return s.tracked && (targets.contain(s) || members.count(as_equation(s.source)) != 0);
-  }
+  struct Step {
+    EquationObject* eq;
+    std::size_t first_input;  // in `inputs`
+  };
+  std::vector<Step> steps;
+  std::vector<bool> inputs;
 };
 
 Paths paths_between(const std::vector<TensorObject*>& outputs, const Targets& targets) {
-  Paths paths{targets, equations_before(outputs), {}};
-  std::vector<EquationObject*>& order = paths.order;
-  std::erase_if(order, [&](EquationObject* eq) {
-    const bool hit =
-        std::any_of(eq->inputs.begin(), eq->inputs.end(), [&](const Saved& s) { return paths.contain(s); });
-    if (hit) paths.members.insert(eq);
-    return !hit;
-  });
+  const Walk walk;
+  Paths paths;
+  for (EquationObject* eq : equations_before(outputs, walk)) {
+    const std::size_t first = paths.inputs.size();
+    bool any = false;
+    for (const Saved& s : eq->inputs) {
+      const EquationObject* source = as_equation(s.source);
+      const bool leads = s.tracked && ((source && walk.keeps(source)) || targets.contain(s));
+      paths.inputs.push_back(leads);
+      any = any || leads;
+    }
+    if (any) {
+      walk.keep(eq);
+      paths.steps.push_back({eq, first});
+    } else {
+      paths.inputs.resize(first);
+    }
+  }
   return paths;
 }
 
@@ -87,16 +93,10 @@ py::object take_cotangents(Adjoints& adjoints, EquationObject* eq, const Targets
   for (std::size_t i = 0; i < eq->outputs.size(); ++i) {
     py::object g = take(static_cast<int>(i));
     any = any || g;
-    if (!g) g = zeros(eq->outputs[i]);
+    if (!g) g = zeros(eq->outputs[i].array);
     PyTuple_SET_ITEM(all.ptr(), static_cast<Py_ssize_t>(i), g.release().ptr());
   }
   return any ? py::object(std::move(all)) : py::object();
-}
-
-py::object call(PyObject* rule, const std::vector<PyObject*>& args) {
-  PyObject* result = PyObject_Vectorcall(rule, args.data(), args.size(), nullptr);
-  if (!result) throw py::error_already_set();
-  return py::reinterpret_steal<py::object>(result);
 }
 
 void add_cotangent(Adjoints& adjoints, const EquationObject* eq, std::size_t i, const Saved& s, py::object cotangent) {
@@ -114,7 +114,8 @@ void add_cotangent(Adjoints& adjoints, const EquationObject* eq, std::size_t i, 
 }
 
 // Runs the rules of one equation, for the inputs that lead to a target or are one.
-void pull_back(Adjoints& adjoints, const Paths& paths, EquationObject* eq, py::object g, Repeats& repeats) {
+void pull_back(Adjoints& adjoints, const Paths& paths, const Paths::Step& step, py::object g, Repeats& repeats) {
+  EquationObject* eq = step.eq;
   const RuleScope scope(eq);
   PrimitiveObject* p = eq->primitive;
   py::object twin = repeats.twin(eq);
@@ -132,7 +133,7 @@ void pull_back(Adjoints& adjoints, const Paths& paths, EquationObject* eq, py::o
         args.push_back(PyTuple_GET_ITEM(eq->attributes, i));
     for (std::size_t i = 0; i < n; ++i) {
       PyObject* rule = PyTuple_GET_ITEM(p->vjp_rules, static_cast<Py_ssize_t>(i));
-      if (rule != Py_None && paths.contain(eq->inputs[i]))
+      if (rule != Py_None && paths.inputs[step.first_input + i])
         add_cotangent(adjoints, eq, i, eq->inputs[i], call(rule, args));
     }
     return;
@@ -149,7 +150,7 @@ void pull_back(Adjoints& adjoints, const Paths& paths, EquationObject* eq, py::o
     fail(ErrorKind::Gradient, p->kernel->name, ": the VJP rule must return one cotangent per input; expected ", n,
          ", got ", cotangents.size());
   for (std::size_t i = 0; i < n; ++i)
-    if (paths.contain(eq->inputs[i])) add_cotangent(adjoints, eq, i, eq->inputs[i], py::object(cotangents[i]));
+    if (paths.inputs[step.first_input + i]) add_cotangent(adjoints, eq, i, eq->inputs[i], py::object(cotangents[i]));
 }
 
 }  // namespace
@@ -161,10 +162,10 @@ py::list reverse(py::sequence outputs, py::sequence cotangents, py::object targe
          "backward: called inside a checkpointed function, which will run again and would add to .grad twice; use "
          "ac.grad there");
   std::vector<TensorObject*> ends, asked;
-  for (py::handle h : outputs) ends.push_back(checked_tensor(h));
+  for (py::handle h : outputs) ends.push_back(checked_tensor(h, "reverse"));
   if (!wanted.to_leaves)
     for (py::handle h : targets) {
-      asked.push_back(checked_tensor(h));
+      asked.push_back(checked_tensor(h, "reverse"));
       wanted.values.insert(value_of(asked.back()));
     }
 
@@ -186,16 +187,16 @@ py::list reverse(py::sequence outputs, py::sequence cotangents, py::object targe
     };
     for (TensorObject* t : ends)
       if (!t->producer) leaf(t);
-    for (EquationObject* eq : paths.order)
-      for (const Saved& s : eq->inputs)
+    for (const Paths::Step& step : paths.steps)
+      for (const Saved& s : step.eq->inputs)
         if (s.tracked && !as_equation(s.source)) leaf(as_tensor(s.source));
   }
   Repeats repeats(Repeats::Direction::Backward);
-  for (auto it = paths.order.rbegin(); it != paths.order.rend(); ++it) {
-    EquationObject* eq = *it;
+  for (auto it = paths.steps.rbegin(); it != paths.steps.rend(); ++it) {
+    EquationObject* eq = it->eq;
     py::object g = take_cotangents(adjoints, eq, wanted);
     if (!g) continue;
-    pull_back(adjoints, paths, eq, std::move(g), repeats);
+    pull_back(adjoints, paths, *it, std::move(g), repeats);
     if (release && (wanted.to_leaves || !(eq->levels & thread_state().active))) release_saved(eq);
   }
 

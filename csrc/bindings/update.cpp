@@ -7,11 +7,6 @@
 namespace alice {
 namespace {
 
-TensorObject* checked_tensor(py::handle h) {
-  if (!is_tensor(h.ptr())) throw py::type_error("update: expected Tensors");
-  return as_tensor(h.ptr());
-}
-
 void check_target(const char* op, const TensorObject* t, const Array& result) {
   const Array& out = t->array;
   if (!(result.shape() == out.shape()) || result.dtype() != out.dtype())
@@ -32,9 +27,12 @@ void check_target(const char* op, const TensorObject* t, const Array& result) {
 // The equation of an update, for whoever writes the trace down.
 void record(const Kernel& kernel, const std::vector<TensorObject*>& inputs, const py::tuple& attributes,
             const std::vector<TensorObject*>& targets, std::shared_ptr<Record> note) {
-  std::vector<Saved> saved;
-  for (TensorObject* t : inputs) {
-    Saved s{};
+  std::vector<Array> results;
+  for (TensorObject* t : targets) results.push_back(t->array.shape_only());
+  EquationObject* eq = make_equation(update_primitive(&kernel), inputs.size(), attributes.ptr(), 0, results);
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    TensorObject* t = inputs[i];
+    Saved& s = eq->inputs[i];
     s.array = t->array.shape_only();
     s.source = Py_NewRef(operand_source(t));
     if (t->producer && t->origin) {
@@ -42,11 +40,7 @@ void record(const Kernel& kernel, const std::vector<TensorObject*>& inputs, cons
       s.origin_index = t->index;
     }
     s.index = t->index;
-    saved.push_back(std::move(s));
   }
-  std::vector<Array> results;
-  for (TensorObject* t : targets) results.push_back(t->array.shape_only());
-  EquationObject* eq = make_equation(update_primitive(&kernel), std::move(saved), attributes.ptr(), 0, results);
   eq->record = std::move(note);
   const py::object held = py::reinterpret_steal<py::object>(reinterpret_cast<PyObject*>(eq));
   for (TensorObject* t : targets) eq->changed.push_back(Py_NewRef(reinterpret_cast<PyObject*>(t)));
@@ -63,13 +57,13 @@ void update(const std::string& name, py::sequence inputs, py::sequence attribute
   std::vector<TensorObject*> sources, targets;
   std::vector<Array> in, out, results(py::len(outputs));
   for (py::handle h : inputs) {
-    sources.push_back(checked_tensor(h));
+    sources.push_back(checked_tensor(h, "update"));
     if (state.watcher) sources.back() = state.watcher->value(sources.back());
     if (!state.session) check_readable(sources.back(), kernel->name);
     in.push_back(state.session ? sources.back()->array.hidden() : sources.back()->array);
   }
   for (py::handle h : outputs) {
-    targets.push_back(checked_tensor(h));
+    targets.push_back(checked_tensor(h, "update"));
     out.push_back(targets.back()->array);
   }
   std::vector<Attr> attrs;

@@ -1,10 +1,11 @@
-// A short inline vector of extents, strides or axes: shapes never touch the heap.
+// A short vector of extents, strides or axes. Those of few dimensions, as shapes are, do not touch the heap.
 #pragma once
 
 #include <algorithm>
 #include <cstdint>
 #include <initializer_list>
 #include <ostream>
+#include <utility>
 
 #include "error.h"
 
@@ -18,12 +19,25 @@ class Dims {
   Dims(std::initializer_list<std::int64_t> values) {
     for (std::int64_t v : values) push_back(v);
   }
-  // Only the entries in use are copied: shapes are copied on every call of every op.
-  Dims(const Dims& other) : size_(other.size_) { std::copy_n(other.values_, size_, values_); }
+  Dims(const Dims& other) : size_(other.size_), entries_(other.entries_) {
+    if (size_ > kNear) copy_far();
+  }
+  Dims(Dims&& other) noexcept : size_(other.size_), entries_(other.entries_) {
+    if (size_ > kNear) other.size_ = 0;
+  }
   Dims& operator=(const Dims& other) {
+    if (size_ > kNear || other.size_ > kNear) return *this = Dims(other);
     size_ = other.size_;
-    std::copy_n(other.values_, size_, values_);
+    entries_ = other.entries_;
     return *this;
+  }
+  Dims& operator=(Dims&& other) noexcept {
+    std::swap(size_, other.size_);
+    std::swap(entries_, other.entries_);
+    return *this;
+  }
+  ~Dims() {
+    if (size_ > kNear) delete[] entries_.far;
   }
 
   static Dims filled(int size, std::int64_t value) {
@@ -34,24 +48,50 @@ class Dims {
 
   int size() const { return size_; }
   bool empty() const { return size_ == 0; }
-  std::int64_t& operator[](int i) { return values_[i]; }
-  std::int64_t operator[](int i) const { return values_[i]; }
-  std::int64_t back() const { return values_[size_ - 1]; }
-  const std::int64_t* begin() const { return values_; }
-  const std::int64_t* end() const { return values_ + size_; }
-  std::int64_t* begin() { return values_; }
-  std::int64_t* end() { return values_ + size_; }
+  std::int64_t& operator[](int i) { return begin()[i]; }
+  std::int64_t operator[](int i) const { return begin()[i]; }
+  std::int64_t back() const { return begin()[size_ - 1]; }
+  const std::int64_t* begin() const { return size_ > kNear ? entries_.far : entries_.near; }
+  const std::int64_t* end() const { return begin() + size_; }
+  std::int64_t* begin() { return size_ > kNear ? entries_.far : entries_.near; }
+  std::int64_t* end() { return begin() + size_; }
 
   void push_back(std::int64_t value) {
     if (size_ == kMaxRank) fail(ErrorKind::Shape, "at most ", kMaxRank, " dimensions are supported; reshape to fewer");
-    values_[size_++] = value;
+    if (size_ == kNear) move_far();
+    ++size_;
+    begin()[size_ - 1] = value;
   }
-  void pop_back() { --size_; }
+  void pop_back() {
+    if (--size_ != kNear) return;
+    std::int64_t* far = entries_.far;
+    std::copy_n(far, kNear, entries_.near);
+    delete[] far;
+  }
   bool operator==(const Dims& other) const { return size_ == other.size_ && std::equal(begin(), end(), other.begin()); }
 
  private:
+  // Arrays have two of these, and a graph has arrays by the million.
+  static constexpr int kNear = 6;
+
+  union Entries {
+    std::int64_t near[kNear];
+    std::int64_t* far;  // room for kMaxRank
+  };
+
+  void copy_far() {
+    auto* far = new std::int64_t[kMaxRank];
+    std::copy_n(entries_.far, size_, far);
+    entries_.far = far;
+  }
+  void move_far() {
+    auto* far = new std::int64_t[kMaxRank];
+    std::copy_n(entries_.near, kNear, far);
+    entries_.far = far;
+  }
+
   int size_ = 0;
-  std::int64_t values_[kMaxRank];
+  Entries entries_ = {};  // copied as a whole: no loop, no question how many
 };
 
 // Prints as Python prints a tuple: (), (3,), (2, 3).

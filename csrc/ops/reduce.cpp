@@ -246,8 +246,11 @@ class Builder {
   Builder(Registry& registry, Isa isa) : registry_(registry), table_(table_for(isa)) {}
 
   const FoldLoops* loops(Fold fold, DType dtype) const {
-    const FoldLoops& found = table_.loops[static_cast<int>(fold)][static_cast<int>(dtype)];
-    return found.init ? &found : nullptr;
+    for (const FoldTable* table : {&table_, &baseline::fold_table()}) {
+      const FoldLoops& found = table->loops[static_cast<int>(fold)][static_cast<int>(dtype)];
+      if (found.init) return &found;
+    }
+    return nullptr;
   }
   Reduction one(Fold fold, DType dtype, FinishFn finish) const {
     return {loops(fold, dtype), nullptr, nullptr, finish};

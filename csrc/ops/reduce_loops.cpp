@@ -436,36 +436,50 @@ constexpr void put_floating(FoldTable& table, Fold fold) {
   row[static_cast<int>(DType::Float64)] = Loops<F<double>, double>::table();
 }
 
-template <class F>
-constexpr void put_double(FoldTable& table, Fold fold) {
-  table.loops[static_cast<int>(fold)][static_cast<int>(DType::Float64)] = Loops<F, double>::table();
-}
-
 template <template <class> class F>
-constexpr void put_all(FoldTable& table, Fold fold) {
+constexpr void put_integers(FoldTable& table, Fold fold) {
   auto& row = table.loops[static_cast<int>(fold)];
   row[static_cast<int>(DType::Bool)] = Loops<F<std::uint8_t>, std::uint8_t>::table();  // one byte, 0 or 1
   row[static_cast<int>(DType::UInt8)] = Loops<F<std::uint8_t>, std::uint8_t>::table();
   row[static_cast<int>(DType::Int32)] = Loops<F<std::int32_t>, std::int32_t>::table();
   row[static_cast<int>(DType::Int64)] = Loops<F<std::int64_t>, std::int64_t>::table();
-  put_floating<F>(table, fold);
 }
 
-constexpr FoldTable make_table() {
-  FoldTable table{};
-  put_all<SumFold>(table, Fold::Sum);
-  put_floating<SquaresFold>(table, Fold::Squares);
-  put_floating<DistancesFold>(table, Fold::Distances);
-  put_floating<ExponentialsFold>(table, Fold::Exponentials);
+// What runs seldom is there once, for all levels.
+#if !defined(__AVX2__)
+template <class F>
+constexpr void put_double(FoldTable& table, Fold fold) {
+  table.loops[static_cast<int>(fold)][static_cast<int>(DType::Float64)] = Loops<F, double>::table();
+}
+
+constexpr void put_rare(FoldTable& table) {
   put_double<FloatingSum<double, SafeTerm>>(table, Fold::SafeSum);
   put_double<FloatingSum<double, SafeSquare>>(table, Fold::SafeSquares);
   put_double<FloatingSum<double, SafeSquaredDistance>>(table, Fold::SafeDistances);
-  put_all<ProductFold>(table, Fold::Product);
-  put_all<MaxFold>(table, Fold::Max);
-  put_all<MinFold>(table, Fold::Min);
+  put_integers<ProductFold>(table, Fold::Product);
+  put_integers<ArgMaxFold>(table, Fold::ArgMax);
+  put_integers<ArgMinFold>(table, Fold::ArgMin);
+}
+#else
+constexpr void put_rare(FoldTable&) {}
+#endif
+
+constexpr FoldTable make_table() {
+  FoldTable table{};
+  put_floating<SumFold>(table, Fold::Sum);
+  put_integers<SumFold>(table, Fold::Sum);
+  put_floating<SquaresFold>(table, Fold::Squares);
+  put_floating<DistancesFold>(table, Fold::Distances);
+  put_floating<ExponentialsFold>(table, Fold::Exponentials);
+  put_floating<ProductFold>(table, Fold::Product);
+  put_floating<MaxFold>(table, Fold::Max);
+  put_integers<MaxFold>(table, Fold::Max);
+  put_floating<MinFold>(table, Fold::Min);
+  put_integers<MinFold>(table, Fold::Min);
   put_floating<MaxAbsFold>(table, Fold::MaxAbs);
-  put_all<ArgMaxFold>(table, Fold::ArgMax);
-  put_all<ArgMinFold>(table, Fold::ArgMin);
+  put_floating<ArgMaxFold>(table, Fold::ArgMax);
+  put_floating<ArgMinFold>(table, Fold::ArgMin);
+  put_rare(table);
   return table;
 }
 

@@ -55,7 +55,8 @@ struct FoldLoops {
   void (*merge)(std::int64_t count, void* a, void* b, const void* later_a, const void* later_b);
 };
 
-// The table of one level, indexed [fold][dtype]; a null `rows` where a fold does not exist for a dtype.
+// The table of one level, indexed [fold][dtype]; null where a fold does not exist for a dtype, or is worth having at
+// the baseline only.
 struct FoldTable {
   FoldLoops loops[kFoldCount][kDTypeCount];
 };
