@@ -12,18 +12,20 @@ import operator
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import nullcontext
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from .. import _core, tree
 from ..errors import GradientError, ShapeError, TraceError
-from ..ops import arithmetic, creation, views
+from ..ops import creation, diagonals, views
 from ..tensor import Tensor, asarray
 from .grad import no_grad
 
 __all__ = ["along_basis", "vmap"]
 
 
-class _Value(NamedTuple):
+@dataclass(slots=True)
+class _Value:
     """What a value of the trace is for the whole batch; if batched, the batch is axis 0.
 
     Or it scales a basis: example i is 0 but for item i, and ``tensor``, of the shape of one example, holds these items.
@@ -32,6 +34,14 @@ class _Value(NamedTuple):
     tensor: Tensor
     batched: bool
     scales_basis: bool = False
+
+    def write_out(self) -> _Value:
+        """From now on it is a batch like others."""
+        if self.scales_basis:
+            items, shape = self.tensor.size, self.tensor.shape
+            self.tensor = views.reshape(diagonals.diag(views.reshape(self.tensor, (items,))), (items, *shape))
+            self.scales_basis = False
+        return self
 
 
 def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable[..., Any]:
@@ -215,15 +225,7 @@ def _run(trace: _Trace) -> list[_Value]:
         for key, value in zip(eq.results, results, strict=False):  # none of an update
             if readers[key]:
                 values[key] = value
-    return [_written_out(values.get(key) or _Value(y, False)) for key, y in trace.outputs]
-
-
-def _written_out(x: _Value) -> _Value:
-    if not x.scales_basis:
-        return x
-    shape = x.tensor.shape
-    basis = views.reshape(creation.eye(x.tensor.size, dtype=x.tensor.dtype), (x.tensor.size, *shape))
-    return _Value(arithmetic.strong_mul(basis, x.tensor), True)
+    return [(values.get(key) or _Value(y, False)).write_out() for key, y in trace.outputs]
 
 
 def _apply(eq: _core.Equation, operands: list[_Value]) -> list[_Value]:
@@ -234,7 +236,7 @@ def _apply(eq: _core.Equation, operands: list[_Value]) -> list[_Value]:
             found = p.basis_rule(at, [x.tensor for x in operands], *attributes)
             if found is not None:
                 return [_Value(found[0], True, scales_basis=found[1])]
-        operands = [_written_out(x) for x in operands]
+        operands = [x.write_out() for x in operands]
     inputs = [x.tensor for x in operands]
     batched = tuple(x.batched for x in operands)
     if eq.changed:
