@@ -14,8 +14,12 @@ EquationObject* self_of(PyObject* o) { return reinterpret_cast<EquationObject*>(
 // A chain of a million equations must not free itself by recursion: what an equation held is put on a list,
 // and the outermost deallocation works the list off. (All under the interpreter lock of one thread.)
 void equation_dealloc(PyObject* o) {
-  thread_local std::vector<PyObject*> pending;
-  thread_local bool draining = false;
+  struct Drain {
+    std::vector<PyObject*> pending;
+    bool running = false;
+  };
+  thread_local Drain drain;
+  auto& [pending, draining] = drain;
   auto* eq = self_of(o);
   for (Saved& s : eq->inputs) {
     if (s.source) pending.push_back(s.source);

@@ -11,8 +11,6 @@
 namespace alice {
 namespace {
 
-constexpr int kMaxAttrs = 8;
-
 PyTypeObject* primitive_type = nullptr;
 PrimitiveObject* operators[kOperatorSlots] = {};
 const char* const operator_names[kOperatorSlots] = {
@@ -206,8 +204,9 @@ PyObject* bind_checked(PrimitiveObject* p, PyObject* const* args, Py_ssize_t nar
 
   Arguments a;
   convert_arguments(a, kernel, args, static_cast<std::size_t>(n_in));
-  Attr attrs[kMaxAttrs];
-  for (int i = 0; i < kernel.n_attrs; ++i) attrs[i] = parse_attr(kernel.name, args[n_in + i]);
+  std::vector<Attr> attrs;  // most ops have none
+  attrs.reserve(static_cast<std::size_t>(kernel.n_attrs));
+  for (int i = 0; i < kernel.n_attrs; ++i) attrs.push_back(parse_attr(kernel.name, args[n_in + i]));
 
   ThreadState& state = thread_state();
   const auto value = [&](TensorObject* t) { return state.watcher ? state.watcher->value(t) : t; };
@@ -221,7 +220,7 @@ PyObject* bind_checked(PrimitiveObject* p, PyObject* const* args, Py_ssize_t nar
   levels = p->differentiable ? levels & state.active : 0;
 
   std::vector<Array> out(static_cast<std::size_t>(kernel.n_out));
-  Call call{kernel, in, out, {attrs, static_cast<std::size_t>(kernel.n_attrs)}};
+  Call call{kernel, in, out, attrs};
   run(call);
 
   const auto attributes_of_call = [&] {
@@ -275,7 +274,7 @@ PyObject* primitive_new(PyTypeObject* type, PyObject* args, PyObject*) {
     PyErr_Format(PyExc_ValueError, "Primitive: there is no kernel of the name %s", name);
     return nullptr;
   }
-  if (kernel->n_attrs > kMaxAttrs || kernel->n_out < 0) {
+  if (kernel->n_out < 0) {
     PyErr_Format(PyExc_ValueError, "Primitive: kernel %s cannot be called with Tensors", name);
     return nullptr;
   }
