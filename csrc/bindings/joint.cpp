@@ -41,11 +41,9 @@ py::tuple join(py::object primitive, py::sequence values, py::sequence residuals
   EquationObject* eq = nullptr;
   if (levels || state.recorder) {
     eq = make_equation(p, inputs.size(), nullptr, levels, out);
-    std::vector<Array> in;
     for (std::size_t i = 0; i < inputs.size(); ++i) {
       TensorObject* t = inputs[i];
       const bool is_value = i < n_values, is_residual = !is_value && i < n_fixed;
-      in.push_back(t->array);
       Saved& s = eq->inputs[i];
       s.array = is_residual ? t->array : t->array.shape_only();
       s.version = t->array.storage() ? t->array.storage()->version : 0;
@@ -55,7 +53,7 @@ py::tuple join(py::object primitive, py::sequence values, py::sequence residuals
       s.source = is_value && !state.recorder ? nullptr : Py_NewRef(operand_source(t));
       if (!state.forward.empty()) s.tangents = t->tangents ? Py_NewRef(t->tangents) : nullptr;
     }
-    eq->record = make_joint_record(in, out, n_fixed);
+    eq->record = make_joint_record(inputs, out, n_fixed);
   }
   const py::object held = py::reinterpret_steal<py::object>(reinterpret_cast<PyObject*>(eq));
   if (eq && state.recorder && PyList_Append(state.recorder, held.ptr()) < 0) throw py::error_already_set();

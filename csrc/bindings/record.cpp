@@ -123,11 +123,14 @@ std::shared_ptr<Record> make_update_record(const Call& call) {
   return described(call, Result::Computed);
 }
 
-std::shared_ptr<Record> make_joint_record(std::span<const Array> in, std::span<const Array> out, std::size_t n_fixed) {
+std::shared_ptr<Record> make_joint_record(std::span<TensorObject* const> inputs, std::span<const Array> out,
+                                          std::size_t n_fixed) {
   const ThreadState& state = thread_state();
   if (state.session || !(state.recorder || state.checker)) return nullptr;
   std::shared_ptr<Record> record = located();
   record->is_view = true;
+  std::vector<Array> in;
+  for (const TensorObject* t : inputs) in.push_back(t->array);
   record->operands = constants(in);
   record->results = constants(out);
   for (std::size_t i = 0; i < in.size() + out.size(); ++i) record->saved.push_back(out.size() <= i && i < n_fixed);

@@ -29,7 +29,8 @@ std::shared_ptr<Record> make_record(PrimitiveObject* primitive, std::span<const 
 std::shared_ptr<Record> make_update_record(const Call& call);
 
 // Of a joint: its results are the first of the inputs, and its rules read those up to `n_fixed`.
-std::shared_ptr<Record> make_joint_record(std::span<const Array> in, std::span<const Array> out, std::size_t n_fixed);
+std::shared_ptr<Record> make_joint_record(std::span<TensorObject* const> inputs, std::span<const Array> out,
+                                          std::size_t n_fixed);
 
 // Constants on the memory of the arrays, or on copies.
 py::tuple constants(std::span<const Array> arrays);

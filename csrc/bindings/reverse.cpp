@@ -2,7 +2,6 @@
 // adjoint per value, every rule once. A loop over a sorted list: depth is limited by memory alone.
 #include "reverse.h"
 
-#include <algorithm>
 #include <unordered_map>
 #include <unordered_set>
 

@@ -1,19 +1,17 @@
 // extreme_vjp(g, y, x; axes, keepdims): the gradient of y = max(x) and y = min(x) over axes.
 #include "extremes.h"
 
-#include <algorithm>
 #include <numeric>
 #include <vector>
 
-#include "../core/thread_pool.h"
 #include "axes.h"
 #include "extremes_loops.h"
 #include "prepared.h"
+#include "rows.h"
 
 namespace alice {
 namespace {
 
-constexpr std::int64_t kChunk = 1 << 15;  // items per chunk of parallel work
 constexpr std::int64_t kFewColumns = 16;  // fewer are copied into rows
 
 struct Loops {
@@ -27,15 +25,6 @@ void infer(Call& call) {
     fail(ErrorKind::Shape, call.kernel.name, ": g and y must have the shape of x without the reduced axes, ", shape,
          "; got g ", g.shape(), ", y ", y.shape());
   call.out[0] = Array::abstract(x.shape(), x.dtype());
-}
-
-// The axes in the order kept, reduced.
-Array reduced_last(const Array& a, const Dims& reduced) {
-  Dims shape, strides;
-  for (std::int64_t which : {0, 1})
-    for (int i = 0; i < a.rank(); ++i)
-      if ((reduced[i] != 0) == which) shape.push_back(a.dim(i)), strides.push_back(a.strides()[i]);
-  return Array::view(a, shape, strides, 0);
 }
 
 class ExtremeVjp final : public Prepared {
@@ -59,7 +48,7 @@ class ExtremeVjp final : public Prepared {
     Array buffers[3];
     const Array &g = g_.of(call.in[0], buffers[0]), &y = y_.of(call.in[1], buffers[1]), &out = call.out[0];
     if (by_columns_) return run_columns(g.bytes(), y.bytes(), x_.of(call.in[2], buffers[2]).bytes(), out.bytes());
-    const Array x = as_contiguous(reduced_last(call.in[2], reduced_)), to = reduced_last(out, reduced_);
+    const Array x = as_contiguous(axes_last(call.in[2], reduced_)), to = axes_last(out, reduced_);
     if (to.is_contiguous()) return run_rows(g.bytes(), y.bytes(), x.bytes(), to.bytes());
     const Array dx = Array::empty(to.shape(), to.dtype());
     run_rows(g.bytes(), y.bytes(), x.bytes(), dx.bytes());
@@ -73,21 +62,21 @@ class ExtremeVjp final : public Prepared {
   }
 
   void run_rows(const std::byte* g, const std::byte* y, const std::byte* x, std::byte* dx) const {
-    if (n_ < 2 * kChunk) {
-      const std::int64_t group = std::max<std::int64_t>(1, kChunk / n_);
-      parallel_for((kept_ + group - 1) / group, [&](std::int64_t chunk) {
-        const std::int64_t row = chunk * group, rows = std::min(group, kept_ - row), at = row * n_ * size_;
+    if (n_ < 2 * kRowChunk) {
+      for_rows(kept_, n_, [&](std::int64_t row, std::int64_t rows) {
+        const std::int64_t at = row * n_ * size_;
         loops_.rows(rows, n_, g + row * size_, y + row * size_, x + at, dx + at);
       });
       return;
     }
-    const std::int64_t parts = (n_ + kChunk - 1) / kChunk;
+    const std::int64_t parts = (n_ + kRowChunk - 1) / kRowChunk;
     std::vector<std::int64_t> ties(static_cast<std::size_t>(parts));
     for (std::int64_t row = 0; row < kept_; ++row, g += size_, y += size_, x += n_ * size_, dx += n_ * size_) {
       const auto give = [&](std::int64_t all) {
         parallel_for(parts, [&](std::int64_t part) {
-          const std::int64_t first = part * kChunk, at = first * size_;
-          ties[static_cast<std::size_t>(part)] = loops_.part(std::min(kChunk, n_ - first), g, all, y, x + at, dx + at);
+          const std::int64_t first = part * kRowChunk, at = first * size_;
+          ties[static_cast<std::size_t>(part)] =
+              loops_.part(std::min(kRowChunk, n_ - first), g, all, y, x + at, dx + at);
         });
         return std::accumulate(ties.begin(), ties.end(), std::int64_t{0});
       };

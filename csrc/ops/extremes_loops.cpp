@@ -11,21 +11,15 @@ namespace {
 
 template <class T>
 struct Loops {
-  // As wide as T, so that a vector of comparisons is a vector of counts; parts keep it from overflowing.
+  // As wide as T, so that a vector of comparisons is a vector of counts.
   using Count = std::conditional_t<sizeof(T) == 4, std::int32_t, std::int64_t>;
-  static constexpr std::int64_t kPart = 1 << 20;
 
   static std::int64_t give(std::int64_t n, T share, T y, const T* x, T* dx) {
-    std::int64_t ties = 0;
-    for (std::int64_t at = 0; at < n; at += kPart) {
-      const std::int64_t end = n - at < kPart ? n : at + kPart;
-      Count part = 0;
+    Count ties = 0;
 #pragma GCC ivdep
-      for (std::int64_t k = at; k < end; ++k) {
-        part += x[k] == y;
-        dx[k] = x[k] == y ? share : T(0);
-      }
-      ties += part;
+    for (std::int64_t k = 0; k < n; ++k) {
+      ties += x[k] == y;
+      dx[k] = x[k] == y ? share : T(0);
     }
     return ties;
   }
@@ -66,19 +60,20 @@ struct Loops {
     const T *g = static_cast<const T*>(g_), *y = static_cast<const T*>(y_), *x = static_cast<const T*>(x_);
     T* dx = static_cast<T*>(dx_);
     alignas(64) Count ties[kExtremeColumns] = {};
-    std::int64_t k = 0;
-    for (; k + kRows <= n; k += kRows) give_rows<kRows>(columns, stride, g, y, x + k * stride, dx + k * stride, ties);
-    for (; k < n; ++k) give_rows<1>(columns, stride, g, y, x + k * stride, dx + k * stride, ties);
+    const auto give_all = [&](const T* shares) {
+      std::int64_t k = 0;
+      for (; k + kRows <= n; k += kRows)
+        give_rows<kRows>(columns, stride, shares, y, x + k * stride, dx + k * stride, ties);
+      for (; k < n; ++k) give_rows<1>(columns, stride, shares, y, x + k * stride, dx + k * stride, ties);
+    };
+    give_all(g);
     Count most = 0;
     alignas(64) T share[kExtremeColumns];
     for (std::int64_t i = 0; i < columns; ++i) {
       most = ties[i] > most ? ties[i] : most;
       share[i] = g[i] / static_cast<T>(ties[i]);
     }
-    if (most <= 1) return;
-    for (k = 0; k < n; ++k)
-#pragma GCC ivdep
-      for (std::int64_t i = 0; i < columns; ++i) dx[k * stride + i] = x[k * stride + i] == y[i] ? share[i] : T(0);
+    if (most > 1) give_all(share);
   }
 
   static constexpr ExtremeLoops table() { return {rows, part, columns}; }

@@ -7,7 +7,7 @@
 
 namespace alice {
 
-// For one dtype T; every pointer to void is to T.
+// For one dtype T; every pointer to void is to T. An extreme has fewer than 2^31 items in one call.
 struct ExtremeLoops {
   // Contiguous rows of n items, one g and one y for each.
   void (*rows)(std::int64_t rows, std::int64_t n, const void* g, const void* y, const void* x, void* dx);

@@ -1,17 +1,13 @@
 // softmax and log_softmax along one axis, their adjoints, and the adjoint of logsumexp along the last axis.
-#include <algorithm>
-
-#include "../core/thread_pool.h"
 #include "axes.h"
 #include "cross_entropy.h"
 #include "prepared.h"
 #include "register.h"
+#include "rows.h"
 #include "softmax_loops.h"
 
 namespace alice {
 namespace {
-
-constexpr std::int64_t kChunk = 1 << 15;  // items per chunk of parallel work
 
 // What run needs: the loops, and which of them.
 using Forward = void (*SoftmaxLoops::*)(std::int64_t, std::int64_t, const void*, void*);
@@ -23,25 +19,6 @@ struct SoftmaxKernel {
 };
 
 const SoftmaxKernel& impl(const Call& call) { return *static_cast<const SoftmaxKernel*>(call.kernel.impl); }
-
-// The same memory with `axis` moved to the end.
-Array axis_last(const Array& a, int axis) {
-  Dims shape, strides;
-  for (int i = 0; i < a.rank(); ++i) {
-    if (i == axis) continue;
-    shape.push_back(a.dim(i)), strides.push_back(a.strides()[i]);
-  }
-  shape.push_back(a.dim(axis)), strides.push_back(a.strides()[axis]);
-  return Array::view(a, shape, strides, 0);
-}
-
-// Calls body(first row, rows) in parallel.
-template <class Body>
-void for_rows(std::int64_t rows, std::int64_t n, Body body) {
-  const std::int64_t group = std::max<std::int64_t>(1, kChunk / std::max<std::int64_t>(1, n));
-  parallel_for((rows + group - 1) / group,
-               [&](std::int64_t chunk) { body(chunk * group, std::min(group, rows - chunk * group)); });
-}
 
 void infer_softmax(Call& call) {
   const Array& x = call.in[0];
@@ -58,11 +35,13 @@ class Softmax final : public Prepared {
   explicit Softmax(const Call& call)
       : kernel_(impl(call)),
         axis_(wrap_axis(call.kernel.name, call.attrs[0].integer(), call.in[0].rank())),
+        folded_(Dims::filled(call.in[0].rank(), 0)),
         n_(call.in[0].dim(axis_)),
         dtype_(call.in[0].dtype()),
         in_place_(true),
         loops_(*kernel_.loops[static_cast<int>(dtype_)]) {
     rows_ = n_ == 0 ? 0 : call.in[0].numel() / n_;
+    folded_[axis_] = 1;
     for (int i = axis_ + 1; i < call.in[0].rank(); ++i) in_place_ &= call.in[0].dim(i) == 1;
     for (const Array& a : call.in) in_place_ &= a.is_contiguous();
   }
@@ -71,11 +50,11 @@ class Softmax final : public Prepared {
     if (rows_ == 0) return;
     const Array &a = call.in[0], &b = call.in[kernel_.backward ? 1 : 0], &out = call.out[0];
     if (in_place_) return run_rows(a.bytes(), b.bytes(), out.bytes());
-    const Array view = axis_last(out, axis_);
+    const Array view = axes_last(out, folded_);
     const bool direct = view.is_contiguous();
     const Array y = direct ? view : Array::empty(view.shape(), view.dtype());
-    const Array packed_a = as_contiguous(axis_last(a, axis_));
-    const Array packed_b = kernel_.backward ? as_contiguous(axis_last(b, axis_)) : Array();
+    const Array packed_a = as_contiguous(axes_last(a, folded_));
+    const Array packed_b = kernel_.backward ? as_contiguous(axes_last(b, folded_)) : Array();
     run_rows(packed_a.bytes(), packed_b.bytes(), y.bytes());
     if (!direct) strided_copy(view, y);
   }
@@ -95,6 +74,7 @@ class Softmax final : public Prepared {
 
   const SoftmaxKernel& kernel_;
   int axis_;
+  Dims folded_;  // that axis as a flag
   std::int64_t n_, rows_;
   DType dtype_;
   bool in_place_;  // the rows lie one after the other in every operand
