@@ -5,115 +5,178 @@
 namespace alice {
 namespace {
 
-constexpr int kDeepest = 200;  // nesting of lists, tuples and dicts
+constexpr int kDeepest = 200;     // nesting of lists, tuples and dicts
+constexpr std::size_t kFew = 32;  // leaves that are looked through one by one
 
-enum Kind : std::uint64_t { kTensor, kBool, kInt, kReal, kList, kTuple, kNamedTuple, kDict, kObject, kKeyword };
+// The words of a signature: the kind in the low byte, above it how many items follow, or which leaf is meant.
+enum Kind : std::uint64_t {
+  kData,  // a Tensor or an array
+  kSame,  // the Tensor that was leaf number so-and-so already
+  kBool,  // numbers
+  kInt,   // … and their width
+  kReal,
+  kList,
+  kTuple,
+  kOtherSequence,  // a subclass of the two; its type is among the objects
+  kNamedTuple,     // likewise
+  kDict,           // its keys are among the objects
+  kOtherDict,      // a subclass; its type is among the objects, before the keys
+  kObject,
+  kKeyword,  // its name is among the objects
+};
 
-bool same_object(PyObject* a, PyObject* b) {
+bool is_named_tuple(PyObject* o) {
+  static PyObject* fields = PyUnicode_InternFromString("_fields");
+  return PyTuple_Check(o) && PyObject_HasAttr(reinterpret_cast<PyObject*>(Py_TYPE(o)), fields);
+}
+
+}  // namespace
+
+bool same_static(PyObject* a, PyObject* b) {
   if (a == b) return true;
   if (Py_TYPE(a) != Py_TYPE(b)) return false;
+  if (PyTuple_CheckExact(a)) {
+    const Py_ssize_t n = PyTuple_GET_SIZE(a);
+    if (n != PyTuple_GET_SIZE(b)) return false;
+    for (Py_ssize_t i = 0; i < n; ++i)
+      if (!same_static(PyTuple_GET_ITEM(a, i), PyTuple_GET_ITEM(b, i))) return false;
+    return true;
+  }
   DType dtype;
-  if (!PyUnicode_Check(a) && !PyBytes_Check(a) && !PyLong_Check(a) && !parse_dtype(a, &dtype)) return false;
+  if (!PyUnicode_CheckExact(a) && !PyBytes_CheckExact(a) && !PyLong_CheckExact(a) && !PyFloat_CheckExact(a) &&
+      !parse_dtype(a, &dtype))
+    return false;
   const int equal = PyObject_RichCompareBool(a, b, Py_EQ);
   if (equal < 0) throw py::error_already_set();
   return equal;
 }
 
-bool is_named_tuple(PyObject* o) {
-  static PyObject* fields = PyUnicode_InternFromString("_fields");
-  return !PyTuple_CheckExact(o) && PyObject_HasAttr(reinterpret_cast<PyObject*>(Py_TYPE(o)), fields);
-}
-
-}  // namespace
-
-bool Signature::matches(const Signature& other) const {
-  if (words != other.words || objects.size() != other.objects.size()) return false;
-  for (std::size_t i = 0; i < objects.size(); ++i)
-    if (!same_object(objects[i], other.objects[i])) return false;
-  return true;
+void Arguments::constant(PyObject* o) {
+  signature_.objects.push_back(o);
+  Py_INCREF(o);
 }
 
 void Arguments::read(PyObject* const* args, Py_ssize_t n, PyObject* names) {
-  word(kTuple, static_cast<std::uint64_t>(n));
+  word(thread_state().active & 1u, static_cast<std::uint64_t>(n));  // gradients are recorded, or not
   for (position_ = 0; position_ < n; ++position_) read_one(args[position_], 0);
   if (!names) return;
   for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(names); ++i) {
     keyword_ = PyTuple_GET_ITEM(names, i);
     word(kKeyword);
-    signature_.objects.push_back(keyword_);
+    constant(keyword_);
     read_one(args[n + i], 0);
   }
 }
 
+// The leaf that is this parameter already, or -1: its gradient is one, however often it is passed.
+std::int64_t Arguments::leaf_of(TensorObject* t) {
+  if (leaves_.size() < kFew) {
+    for (std::size_t i = 0; i < leaves_.size(); ++i)
+      if (leaves_[i].tensor == t) return static_cast<std::int64_t>(i);
+    return -1;
+  }
+  for (; numbered_ < leaves_.size(); ++numbered_)
+    if (leaves_[numbered_].tensor) number_of_.emplace(leaves_[numbered_].tensor, numbered_);
+  const auto place = number_of_.find(t);
+  return place == number_of_.end() ? -1 : static_cast<std::int64_t>(place->second);
+}
+
 void Arguments::read_tensor(TensorObject* t) {
+  if (t->requires_grad)
+    if (const std::int64_t same = leaf_of(t); same >= 0) return word(kSame, static_cast<std::uint64_t>(same));
   const std::uint32_t followed = t->levels & thread_state().active;
   as_it_is_ = as_it_is_ || t->array.is_abstract() || (followed & ~1u) || (t->producer && followed) ||
-              (t->tangents && !thread_state().forward.empty());
-  read_type(t->array, t->requires_grad);
-  Leaf leaf{t, -1, {}};
+              (t->tangents && !thread_state().forward.empty()) || (t->grad && as_tensor(t->grad)->array.is_abstract());
+  word(kData);
+  Leaf leaf{};
+  leaf.tensor = t;
+  leaf.held = -1;
   if (!t->array.is_abstract() && !t->array.is_contiguous()) {
     leaf.held = static_cast<std::int32_t>(held_.size());
     held_.push_back(as_contiguous(t->array));
   }
   leaves_.push_back(leaf);
+  Py_INCREF(t);
 }
 
 void Arguments::read_array(const Array& array) {
-  read_type(array, false);
-  leaves_.push_back({nullptr, static_cast<std::int32_t>(held_.size()), {}});
+  word(kData);
+  Leaf leaf{};
+  leaf.held = static_cast<std::int32_t>(held_.size());
   held_.push_back(as_contiguous(array));
-}
-
-void Arguments::read_type(const Array& array, bool requires_grad) {
-  word(kTensor, static_cast<std::uint64_t>(array.dtype()) | static_cast<std::uint64_t>(requires_grad) << 8 |
-                    static_cast<std::uint64_t>(array.rank()) << 16);
-  for (std::int64_t d : array.shape()) signature_.words.push_back(static_cast<std::uint64_t>(d));
+  leaves_.push_back(leaf);
 }
 
 bool Arguments::read_number(PyObject* o) {
   const Scalar s = parse_scalar(o);
   if (s.kind == Scalar::Kind::None) return false;
-  Leaf leaf{nullptr, -1, {}};
-  if (s.kind == Scalar::Kind::Bool)
-    word(kBool), leaf.boolean = s.real != 0;
-  else if (s.kind == Scalar::Kind::Int)
-    word(kInt, width_of(s.integer)), leaf.integer = s.integer;
-  else
-    word(kReal), leaf.real = s.real;
+  Leaf leaf{};
+  leaf.held = -1;
+  if (s.kind == Scalar::Kind::Bool) {
+    word(kBool);
+    leaf.number = DType::Bool;
+    leaf.boolean = s.real != 0;
+  } else if (s.kind == Scalar::Kind::Int) {
+    leaf.number = DType::Int64;
+    leaf.width = width_of(s.integer);
+    leaf.integer = s.integer;
+    word(kInt, leaf.width);
+  } else {
+    word(kReal);
+    leaf.number = DType::Float64;
+    leaf.real = s.real;
+  }
   leaves_.push_back(leaf);
   return true;
+}
+
+// What is read may run code of users, which may change the sequence.
+void Arguments::read_sequence(PyObject* o, int depth) {
+  const Py_ssize_t n = PySequence_Fast_GET_SIZE(o);
+  if (PyList_CheckExact(o) || PyTuple_CheckExact(o)) {
+    word(PyTuple_CheckExact(o) ? kTuple : kList, static_cast<std::uint64_t>(n));
+  } else {
+    word(is_named_tuple(o) ? kNamedTuple : kOtherSequence, static_cast<std::uint64_t>(n));
+    constant(reinterpret_cast<PyObject*>(Py_TYPE(o)));
+  }
+  for (Py_ssize_t i = 0; i < n; ++i) {
+    if (PySequence_Fast_GET_SIZE(o) != n) fail(ErrorKind::Value, "compile: a list changed while it was read");
+    const py::object item = py::reinterpret_borrow<py::object>(PySequence_Fast_GET_ITEM(o, i));
+    read_one(item.ptr(), depth + 1);
+  }
+}
+
+void Arguments::read_dict(PyObject* o, int depth) {
+  const Py_ssize_t n = PyDict_GET_SIZE(o);
+  word(PyDict_CheckExact(o) ? kDict : kOtherDict, static_cast<std::uint64_t>(n));
+  if (!PyDict_CheckExact(o)) {
+    constant(reinterpret_cast<PyObject*>(Py_TYPE(o)));
+    copied_.push_back(o);
+    Py_INCREF(o);
+  }
+  Py_ssize_t at = 0, seen = 0;
+  PyObject *key, *value;
+  while (PyDict_Next(o, &at, &key, &value)) {
+    const py::object item = py::reinterpret_borrow<py::object>(value);
+    constant(key);
+    read_one(item.ptr(), depth + 1);
+    ++seen;
+    if (PyDict_GET_SIZE(o) != n || seen > n) break;
+  }
+  if (seen != n || PyDict_GET_SIZE(o) != n) fail(ErrorKind::Value, "compile: a dict changed while it was read");
 }
 
 void Arguments::read_one(PyObject* o, int depth) {
   if (depth > kDeepest) fail(ErrorKind::Value, "compile: arguments are nested more than ", kDeepest, " deep");
   if (is_tensor(o)) return read_tensor(as_tensor(o));
-  if (PyTuple_Check(o) || PyList_Check(o)) {
-    const Py_ssize_t n = PySequence_Fast_GET_SIZE(o);
-    if (PyTuple_Check(o) && is_named_tuple(o)) {
-      word(kNamedTuple, static_cast<std::uint64_t>(n));
-      signature_.objects.push_back(reinterpret_cast<PyObject*>(Py_TYPE(o)));
-    } else {
-      word(PyTuple_Check(o) ? kTuple : kList, static_cast<std::uint64_t>(n));
-    }
-    for (Py_ssize_t i = 0; i < n; ++i) read_one(PySequence_Fast_GET_ITEM(o, i), depth + 1);
-    return;
-  }
-  if (PyDict_Check(o)) {
-    word(kDict, static_cast<std::uint64_t>(PyDict_GET_SIZE(o)));
-    Py_ssize_t at = 0;
-    PyObject *key, *value;
-    while (PyDict_Next(o, &at, &key, &value)) {
-      signature_.objects.push_back(key);
-      read_one(value, depth + 1);
-    }
-    return;
-  }
+  if (PyTuple_Check(o) || PyList_Check(o)) return read_sequence(o, depth);
+  if (PyDict_Check(o)) return read_dict(o, depth);
   if (is_numpy_array(o)) return read_array(array_from_numpy(o, false));
   if (o != Py_None && read_number(o)) return;
   static PyObject* hook = PyUnicode_InternFromString("__alice_bind__");
   as_it_is_ = as_it_is_ || PyObject_HasAttr(reinterpret_cast<PyObject*>(Py_TYPE(o)), hook);
   word(kObject);
-  signature_.objects.push_back(o);
+  constant(o);
 }
 
 py::object Arguments::reading() const {
@@ -121,9 +184,21 @@ py::object Arguments::reading() const {
 }
 
 void Arguments::clear() {
+  // What goes may run code of users; it finds these arguments empty.
+  while (!leaves_.empty()) {
+    PyObject* tensor = reinterpret_cast<PyObject*>(leaves_.back().tensor);
+    leaves_.pop_back();
+    Py_XDECREF(tensor);
+  }
+  for (std::vector<PyObject*>* owned : {&signature_.objects, &copied_})
+    while (!owned->empty()) {
+      PyObject* o = owned->back();
+      owned->pop_back();
+      Py_DECREF(o);
+    }
   signature_.words.clear();
-  signature_.objects.clear();
-  leaves_.clear();
+  number_of_.clear();
+  numbered_ = 0;
   held_.clear();
   position_ = 0;
   keyword_ = nullptr;
@@ -135,5 +210,92 @@ std::byte* Arguments::data(std::size_t i) {
   if (leaf.held >= 0) return held_[static_cast<std::size_t>(leaf.held)].bytes();
   return leaf.tensor ? leaf.tensor->array.bytes() : reinterpret_cast<std::byte*>(&leaf.real);
 }
+
+program::Variable Arguments::variable(std::size_t i) const {
+  const Leaf& leaf = leaves_[i];
+  if (leaf.tensor) return variable_of(leaf.tensor);
+  return {leaf.held < 0 ? nullptr : &held_[static_cast<std::size_t>(leaf.held)], nullptr, false};
+}
+
+// ---- stand-ins ----------------------------------------------------------------------------------------------
+
+// Puts the arguments together again from the signature: what was read is what is traced, whatever has become of the
+// lists and dicts since.
+class StandIns {
+ public:
+  explicit StandIns(const Arguments& from) : from_(from) {}
+
+  py::tuple all() {
+    const auto n = static_cast<std::size_t>(next().detail);
+    py::list positional;
+    for (std::size_t i = 0; i < n; ++i) positional.append(one());
+    py::dict named;
+    while (word_ < from_.signature_.words.size()) {
+      next();
+      const py::object name = object();
+      named[name] = one();
+    }
+    return py::make_tuple(py::tuple(positional), named, made_);
+  }
+
+ private:
+  struct Word {
+    std::uint64_t kind, detail;
+  };
+  Word next() {
+    const std::uint64_t w = from_.signature_.words[word_++];
+    return {w & 0xff, w >> 8};
+  }
+  py::object object() { return py::reinterpret_borrow<py::object>(from_.signature_.objects[object_++]); }
+
+  py::object one() {
+    const Word w = next();
+    switch (w.kind) {
+      case kData:
+      case kBool:
+      case kInt:
+      case kReal: made_.append(stand_in(made_.size())); return made_[made_.size() - 1];
+      case kSame: return made_[static_cast<std::size_t>(w.detail)];
+      case kObject: return object();
+      case kDict:
+      case kOtherDict: return dict(w.kind == kOtherDict, w.detail);
+      default: return sequence(w.kind, w.detail);
+    }
+  }
+
+  py::object sequence(std::uint64_t kind, std::uint64_t n) {
+    const py::object type = kind == kList || kind == kTuple ? py::object() : object();
+    py::list items;
+    for (std::uint64_t i = 0; i < n; ++i) items.append(one());
+    if (kind == kList) return items;
+    if (kind == kTuple) return py::tuple(items);
+    return kind == kNamedTuple ? type(*items) : type(items);
+  }
+
+  py::object dict(bool other, std::uint64_t n) {
+    py::object made = py::dict();
+    if (other) {
+      object();  // its type
+      made = py::handle(from_.copied_[copied_++]).attr("copy")();
+    }
+    for (std::uint64_t i = 0; i < n; ++i) {
+      const py::object key = object();
+      made[key] = one();
+    }
+    return made;
+  }
+
+  py::object stand_in(std::size_t i) const {
+    const Arguments::Leaf& leaf = from_.leaves_[i];
+    if (const program::Variable v = from_.variable(i); v.value) return abstract_variable(program::describe(v));
+    return abstract_number(leaf.number, leaf.width);
+  }
+
+  const Arguments& from_;
+  std::size_t word_ = 0, object_ = 0, copied_ = 0;
+  py::list made_;
+};
+
+py::tuple Arguments::stand_ins() const { return StandIns(*this).all(); }
 
 }  // namespace alice

@@ -1,23 +1,32 @@
-// Arguments: a call of a compiled function taken apart, into what the program reads and a signature that names it.
+// Arguments: a call of a compiled function taken apart, once: what is data becomes variables, the rest a signature that
+// names the structure. Everything is owned until clear(), since a call may run other threads and callbacks.
 #pragma once
 
+#include <unordered_map>
 #include <vector>
 
-#include "engine.h"
+#include "../program/contract.h"
+#include "variables.h"
 
 namespace alice {
 
-// Structure, shapes, dtypes: equal signatures run the same program.
+// The structure of the arguments, kinds of numbers, and the arguments that are no data. With equal signatures and a
+// contract that holds a program can be run again.
 struct Signature {
   std::vector<std::uint64_t> words;
-  std::vector<PyObject*>
-      objects;  // arguments that are no data: compared by identity; strings, dtypes and keys by value
-
-  bool matches(const Signature& other) const;
+  std::vector<PyObject*> objects;  // compared by identity; strings, numbers, dtypes and tuples of them by value
 };
+
+// Runs no code of users.
+bool same_static(PyObject* a, PyObject* b);
 
 class Arguments {
  public:
+  Arguments() = default;
+  Arguments(const Arguments&) = delete;
+  Arguments& operator=(const Arguments&) = delete;
+  ~Arguments() { clear(); }
+
   // Reads the arguments of a vectorcall. Throws for what cannot be an argument.
   void read(PyObject* const* args, Py_ssize_t n, PyObject* names);
 
@@ -30,28 +39,43 @@ class Arguments {
 
   std::size_t count() const { return leaves_.size(); }
   std::byte* data(std::size_t i);                                          // contiguous
-  void clear();                                                            // but keep the memory for the next call
   TensorObject* tensor(std::size_t i) const { return leaves_[i].tensor; }  // null for arrays and numbers
+  program::Variable variable(std::size_t i) const;
+
+  // The same arguments with abstract Tensors in place of the data: (args, kwargs, these Tensors in order).
+  py::tuple stand_ins() const;
+
+  void clear();  // but keep the memory for the next call
 
  private:
   struct Leaf {
-    TensorObject* tensor;
-    std::int32_t held;  // its array among held_, or -1
+    TensorObject* tensor;  // owned
+    std::int32_t held;     // its array among held_, or -1
+    DType number;          // of a number
+    std::uint8_t width;
     union {
       bool boolean;
       std::int64_t integer;
       double real;
     };
   };
+  friend class StandIns;
+
   void read_one(PyObject* o, int depth);
   void read_tensor(TensorObject* t);
+  std::int64_t leaf_of(TensorObject* t);
   void read_array(const Array& array);
-  void read_type(const Array& array, bool requires_grad);
   bool read_number(PyObject* o);
+  void read_sequence(PyObject* o, int depth);
+  void read_dict(PyObject* o, int depth);
   void word(std::uint64_t kind, std::uint64_t detail = 0) { signature_.words.push_back(kind | detail << 8); }
+  void constant(PyObject* o);  // becomes part of the signature
 
-  Signature signature_;
+  Signature signature_;            // owns its objects
+  std::vector<PyObject*> copied_;  // owned dicts of other types than dict, which only they can make
   std::vector<Leaf> leaves_;
+  std::unordered_map<TensorObject*, std::size_t> number_of_;  // of the first `numbered_` leaves, once there are many
+  std::size_t numbered_ = 0;
   std::vector<Array> held_;
   Py_ssize_t position_ = 0;
   PyObject* keyword_ = nullptr;

@@ -7,223 +7,22 @@
 #include <algorithm>
 #include <new>
 
-#include "../ops/strided_copy.h"
-#include "arguments.h"
+#include "cache.h"
 #include "describe.h"
-#include "lower.h"
+#include "spare.h"
 
 namespace alice {
 namespace {
-
-// One signature with its program.
-struct Entry {
-  Signature signature;                       // owns its objects
-  std::shared_ptr<CompiledProgram> program;  // null: the function runs as it is
-  py::object structure;                      // what the function returned: None where Tensors were
-  std::vector<int> outputs;                  // by leaf of the structure: the number of the Tensor, or -1
-  bool single = false;                       // the result is one Tensor
-  bool grad_enabled = true;
-
-  ~Entry() {
-    for (PyObject* o : signature.objects) Py_DECREF(o);
-  }
-};
 
 struct CompiledObject {
   PyObject_HEAD
   vectorcallfunc vectorcall;
   PyObject* function;
-  Py_ssize_t cache_size;
-  std::uint64_t hits, misses;
   bool profile, check;
-  std::vector<std::shared_ptr<Entry>> entries;  // most recently used first
+  Cache cache;
 };
 
 CompiledObject* self_of(PyObject* o) { return reinterpret_cast<CompiledObject*>(o); }
-
-bool grad_enabled() { return thread_state().active & 1u; }
-
-// What a call needs for a moment, kept by the thread for its next call: vectors that are long enough by then.
-template <class T>
-class Spare {
- public:
-  Spare() {
-    auto& idle = idle_here();
-    if (!idle.empty()) {
-      object_ = std::move(idle.back());
-      idle.pop_back();
-    } else {
-      object_ = std::make_unique<T>();
-    }
-  }
-  ~Spare() {
-    object_->clear();
-    idle_here().push_back(std::move(object_));
-  }
-  T& operator*() const { return *object_; }
-  T* operator->() const { return object_.get(); }
-
- private:
-  static std::vector<std::unique_ptr<T>>& idle_here() {
-    thread_local std::vector<std::unique_ptr<T>> idle;
-    return idle;
-  }
-  std::unique_ptr<T> object_;
-};
-
-// ---- gradients ----------------------------------------------------------------------------------------------
-
-TensorObject* leaf_of(const GradientSlot& slot, const Arguments& arguments) {
-  if (slot.leaf) return as_tensor(slot.leaf.ptr());
-  return arguments.tensor(static_cast<std::size_t>(slot.argument));
-}
-
-// Do leaves have and require gradients as they did when the function was traced?
-bool gradients_match(const CompiledProgram& p, const Arguments& arguments) {
-  for (const auto& [t, required] : p.captured)
-    if (as_tensor(t.ptr())->requires_grad != required) return false;
-  for (const GradientSlot& slot : p.reads) {
-    const TensorObject* leaf = leaf_of(slot, arguments);
-    if (!leaf || (leaf->grad != nullptr) != slot.present) return false;
-  }
-  return true;
-}
-
-bool reads_gradient_of(const CompiledProgram& p, const TensorObject* leaf, const Arguments& arguments) {
-  for (const GradientSlot& slot : p.reads)
-    if (slot.present && leaf_of(slot, arguments) == leaf) return true;
-  return false;
-}
-
-// The memory of the gradient from the step before, if nobody else sees it.
-bool may_overwrite(const TensorObject* leaf) {
-  if (!leaf->grad || Py_REFCNT(leaf->grad) != 1) return false;
-  const TensorObject* g = as_tensor(leaf->grad);
-  const Array& a = g->array;
-  return !g->producer && !g->levels && !g->weakrefs && !g->grad && a.storage() &&
-         a.storage()->references.load(std::memory_order_relaxed) == 1 && !a.storage()->release &&
-         a.storage()->writable && a.is_contiguous() && a.dtype() == leaf->array.dtype();
-}
-
-// ---- one run ------------------------------------------------------------------------------------------------
-
-// Puts the outputs into the structure that the function returned.
-class Rebuild {
- public:
-  Rebuild(const Entry& entry, const std::vector<py::object>& outputs) : entry_(entry), outputs_(outputs) {}
-
-  py::object operator()(py::handle node) {
-    if (PyTuple_Check(node.ptr())) {
-      py::list items;
-      for (py::handle item : node) items.append((*this)(item));
-      if (PyTuple_CheckExact(node.ptr())) return py::tuple(items);
-      return py::type::of(node).attr("_make")(items);  // a named tuple
-    }
-    if (PyList_Check(node.ptr())) {
-      py::list items;
-      for (py::handle item : node) items.append((*this)(item));
-      return PyList_CheckExact(node.ptr()) ? py::object(items) : py::type::of(node)(items);
-    }
-    if (PyDict_Check(node.ptr())) {
-      py::dict items = node.attr("copy")();  // of the same type
-      for (auto [key, value] : py::reinterpret_borrow<py::dict>(node)) items[key] = (*this)(value);
-      return py::object(items);
-    }
-    const int output = entry_.outputs[leaf_++];
-    return output < 0 ? py::reinterpret_borrow<py::object>(node) : outputs_[static_cast<std::size_t>(output)];
-  }
-
- private:
-  const Entry& entry_;
-  const std::vector<py::object>& outputs_;
-  std::size_t leaf_ = 0;
-};
-
-// Where a run reads and writes.
-struct Operands {
-  std::vector<std::byte*> inputs, results;
-  std::vector<Array> held, outputs;   // held: the gradients that it reads
-  std::vector<py::object> gradients;  // by write: the Tensor that will be there, null for None
-  std::vector<char> in_place;         // it is there already
-
-  void clear() {
-    inputs.clear();
-    results.clear();
-    held.clear();
-    outputs.clear();
-    gradients.clear();
-    in_place.clear();
-  }
-};
-
-PyObject* run(const Entry& entry, Arguments& arguments, bool profile) {
-  const CompiledProgram& p = *entry.program;
-  const Spare<Operands> spare;
-  auto& [inputs, results, held, outputs, gradients, in_place] = *spare;
-  for (std::size_t i = 0; i < arguments.count(); ++i) inputs.push_back(arguments.data(i));
-  for (const GradientSlot& slot : p.reads) {
-    if (!slot.present) continue;
-    held.push_back(as_contiguous(as_tensor(leaf_of(slot, arguments)->grad)->array));
-    inputs.push_back(held.back().bytes());
-  }
-
-  for (const Array& a : p.outputs) {
-    outputs.push_back(Array::empty(a.shape(), a.dtype()));
-    results.push_back(outputs.back().bytes());
-  }
-  for (const GradientSlot& slot : p.writes) {
-    gradients.emplace_back();
-    in_place.push_back(false);
-    if (slot.result < 0) continue;
-    TensorObject* leaf = leaf_of(slot, arguments);
-    if (may_overwrite(leaf) && !reads_gradient_of(p, leaf, arguments)) {
-      gradients.back() = py::reinterpret_borrow<py::object>(leaf->grad);
-      in_place.back() = true;
-    } else {
-      gradients.back() =
-          py::reinterpret_steal<py::object>(make_tensor(Array::empty(leaf->array.shape(), leaf->array.dtype())));
-    }
-    results.push_back(as_tensor(gradients.back().ptr())->array.bytes());
-  }
-
-  if (p.program->cost() > kReleaseLockNanoseconds) {
-    py::gil_scoped_release unlocked;
-    p.program->run(inputs.data(), results.data(), profile);
-  } else {
-    p.program->run(inputs.data(), results.data(), profile);
-  }
-
-  for (const py::object& t : p.changed) as_tensor(t.ptr())->array.storage()->mark_changed();
-  for (std::size_t i = 0; i < p.writes.size(); ++i) {
-    if (in_place[i]) {
-      as_tensor(gradients[i].ptr())->array.storage()->mark_changed();
-    } else {
-      TensorObject* leaf = leaf_of(p.writes[i], arguments);
-      PyObject* gradient = gradients[i].release().ptr();  // null for None
-      Py_XSETREF(leaf->grad, gradient);
-    }
-  }
-  if (entry.single) return make_tensor(std::move(outputs[0]));
-  std::vector<py::object> made;
-  for (std::size_t i = 0; i < p.outputs.size(); ++i)
-    made.push_back(p.weak[i] ? number_from(outputs[i])
-                             : py::reinterpret_steal<py::object>(make_tensor(std::move(outputs[i]))));
-  return Rebuild(entry, made)(entry.structure).release().ptr();
-}
-
-// ---- finding the program ------------------------------------------------------------------------------------
-
-std::shared_ptr<Entry> find(CompiledObject* self, const Arguments& arguments) {
-  for (std::size_t i = 0; i < self->entries.size(); ++i) {
-    const Entry& e = *self->entries[i];
-    if (e.grad_enabled != grad_enabled() || !e.signature.matches(arguments.signature())) continue;
-    if (e.program && !gradients_match(*e.program, arguments)) continue;
-    std::rotate(self->entries.begin(), self->entries.begin() + static_cast<std::ptrdiff_t>(i),
-                self->entries.begin() + static_cast<std::ptrdiff_t>(i) + 1);
-    return self->entries.front();
-  }
-  return nullptr;
-}
 
 py::tuple positional(PyObject* const* args, Py_ssize_t n) {
   py::tuple out(n);
@@ -237,30 +36,41 @@ py::dict keywords(PyObject* const* args, Py_ssize_t n, PyObject* names) {
   return out;
 }
 
-// Traces the function in Python: self._trace(args, kwargs) gives (program or None, structure, outputs).
-std::shared_ptr<Entry> add(CompiledObject* self, PyObject* const* args, Py_ssize_t n, PyObject* names,
-                           const Arguments& arguments) {
-  auto entry = std::make_shared<Entry>();
-  entry->grad_enabled = grad_enabled();
-  py::tuple made = py::reinterpret_borrow<py::object>(reinterpret_cast<PyObject*>(self))
-                       .attr("_trace")(positional(args, n), keywords(args, n, names));
-  if (!made[0].is_none()) entry->program = made[0].cast<std::shared_ptr<CompiledProgram>>();
-  entry->structure = made[1];
-  entry->outputs = made[2].cast<std::vector<int>>();
-  entry->single = entry->program && entry->outputs.size() == 1 && entry->outputs[0] == 0 &&
-                  entry->structure.is_none() && !entry->program->weak[0];
-  entry->signature.words = arguments.signature().words;
-  for (PyObject* o : arguments.signature().objects) entry->signature.objects.push_back(Py_NewRef(o));
-  self->entries.insert(self->entries.begin(), entry);
-  if (self->entries.size() > static_cast<std::size_t>(self->cache_size)) self->entries.pop_back();
-  return entry;
+// An object of some signature is gone. `self` refers weakly to the compiled function.
+PyObject* forget(PyObject* self, PyObject*) {
+  PyObject* o = PyWeakref_GET_OBJECT(self);
+  if (o != Py_None) {
+    const py::object alive = py::reinterpret_borrow<py::object>(o);
+    self_of(o)->cache.drop_dead();
+  }
+  Py_RETURN_NONE;
+}
+PyMethodDef forget_method = {"forget", forget, METH_O, nullptr};
+
+// Traces the function in Python: self._trace(args, kwargs, inputs) gives (program, structure, outputs).
+Traced trace(CompiledObject* self, const Arguments& arguments) {
+  const py::tuple stand_ins = arguments.stand_ins();
+  const py::tuple made = py::handle(reinterpret_cast<PyObject*>(self)).attr("_trace")(*stand_ins);
+  Traced traced;
+  traced.made = made[0].cast<std::shared_ptr<CompiledProgram>>();
+  traced.structure = made[1];
+  traced.outputs = made[2].cast<std::vector<int>>();
+  traced.single = traced.outputs.size() == 1 && traced.outputs[0] == 0 && traced.structure.is_none() &&
+                  !traced.made->contract.results[0].is_number;
+  return traced;
 }
 
-std::shared_ptr<Entry> entry_for(CompiledObject* self, PyObject* const* args, Py_ssize_t n, PyObject* names,
-                                 const Arguments& arguments) {
-  std::shared_ptr<Entry> entry = find(self, arguments);
-  ++(entry ? self->hits : self->misses);
-  return entry ? entry : add(self, args, n, names, arguments);
+// Null if the function changed, while it was traced, what the trace stands on.
+std::shared_ptr<const Cache::Entry> entry_for(CompiledObject* self, const Arguments& arguments) {
+  if (std::shared_ptr<const Cache::Entry> entry = self->cache.find(arguments)) return entry;
+  Traced traced = trace(self, arguments);
+  const auto weak_self =
+      py::reinterpret_steal<py::object>(PyWeakref_NewRef(reinterpret_cast<PyObject*>(self), nullptr));
+  if (!weak_self) throw py::error_already_set();
+  const auto callback = py::reinterpret_steal<py::object>(PyCFunction_New(&forget_method, weak_self.ptr()));
+  if (!callback) throw py::error_already_set();
+  std::shared_ptr<const Cache::Entry> entry = self->cache.add(arguments, std::move(traced), callback);
+  return entry->traced.holds(arguments) ? entry : nullptr;
 }
 
 // Takes the arguments apart; an error says which of them it is about.
@@ -284,9 +94,9 @@ PyObject* call(CompiledObject* self, PyObject* const* args, std::size_t nargsf, 
   const Spare<Arguments> arguments;
   read(self, *arguments, args, n, names);
   if (arguments->runs_as_it_is()) return as_it_is();
-  const std::shared_ptr<Entry> entry = entry_for(self, args, n, names, *arguments);
-  if (!entry->program) return as_it_is();
-  return run(*entry, *arguments, self->profile);
+  const std::shared_ptr<const Cache::Entry> entry = entry_for(self, *arguments);
+  if (!entry || entry->traced.runs_as_it_is() || entry->traced.is_split(*arguments)) return as_it_is();
+  return replay(entry->traced, *arguments, self->profile);
 }
 
 PyObject* compiled_call(PyObject* o, PyObject* const* args, std::size_t nargsf, PyObject* names) {
@@ -319,34 +129,28 @@ PyObject* compiled_new(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
   CompiledObject* self = self_of(o);
   self->vectorcall = compiled_call;
   self->function = Py_NewRef(function);
-  self->cache_size = cache_size;
   self->profile = profile;
   self->check = check;
-  new (&self->entries) std::vector<std::shared_ptr<Entry>>();
+  new (&self->cache) Cache(static_cast<std::size_t>(std::max<Py_ssize_t>(cache_size, 1)));
   return o;
 }
 
 int compiled_traverse(PyObject* o, visitproc visit, void* arg) {
   Py_VISIT(Py_TYPE(o));
   Py_VISIT(self_of(o)->function);
-  for (const auto& entry : self_of(o)->entries) {
-    if (entry.use_count() != 1) continue;  // running
-    for (PyObject* object : entry->signature.objects) Py_VISIT(object);
-    Py_VISIT(entry->structure.ptr());
-  }
-  return 0;
+  return self_of(o)->cache.traverse(visit, arg);
 }
 
 int compiled_clear(PyObject* o) {
   Py_CLEAR(self_of(o)->function);
-  self_of(o)->entries.clear();
+  self_of(o)->cache.clear();
   return 0;
 }
 
 void compiled_dealloc(PyObject* o) {
   PyObject_GC_UnTrack(o);
   Py_CLEAR(self_of(o)->function);
-  self_of(o)->entries.~vector();
+  self_of(o)->cache.~Cache();
   PyTypeObject* type = Py_TYPE(o);
   type->tp_free(o);
   Py_DECREF(type);
@@ -358,26 +162,35 @@ PyObject* compiled_bind(PyObject* o, PyObject* instance, PyObject*) {
 }
 
 PyObject* cache_clear(PyObject* o, PyObject*) {
-  self_of(o)->entries.clear();
-  self_of(o)->hits = self_of(o)->misses = 0;
+  self_of(o)->cache.clear();
   Py_RETURN_NONE;
 }
 
 PyObject* cache_counts(PyObject* o, PyObject*) {
-  const CompiledObject* self = self_of(o);
-  return Py_BuildValue("KKnn", self->hits, self->misses, self->cache_size,
-                       static_cast<Py_ssize_t>(self->entries.size()));
+  const Cache& cache = self_of(o)->cache;
+  return Py_BuildValue("KKnn", cache.hits(), cache.misses(), static_cast<Py_ssize_t>(cache.room()),
+                       static_cast<Py_ssize_t>(cache.size()));
 }
 
-// The program that a call with these arguments would run, traced now if need be; None if it would run as it is.
+// The program that a call with these arguments would run, traced now if need be, with the Tensors that it changes and
+// those whose gradients it leaves; None if the function would run as it is.
 PyObject* program_for(PyObject* o, PyObject* const* args, Py_ssize_t n, PyObject* names) {
   try {
     Arguments arguments;
     read(self_of(o), arguments, args, n, names);
     if (arguments.runs_as_it_is()) Py_RETURN_NONE;
-    std::shared_ptr<Entry> entry = find(self_of(o), arguments);
-    if (!entry) entry = add(self_of(o), args, n, names, arguments);
-    return entry->program ? py::cast(entry->program).release().ptr() : Py_NewRef(Py_None);
+    const std::shared_ptr<const Cache::Entry> entry = entry_for(self_of(o), arguments);
+    if (!entry || entry->traced.runs_as_it_is() || entry->traced.is_split(arguments)) Py_RETURN_NONE;
+    const std::shared_ptr<CompiledProgram> made = entry->traced.made;
+    py::list changed, leaves;
+    for (const py::object& t : made->changed) changed.append(t);
+    for (const auto& touched : made->contract.touched) {
+      const auto number = static_cast<std::size_t>(touched.number);
+      py::handle leaf = touched.is_argument ? py::handle(reinterpret_cast<PyObject*>(arguments.tensor(number)))
+                                            : py::handle(made->outside[number]);
+      if (leaf && made->contract.binding(touched).replaces) leaves.append(leaf);
+    }
+    return py::make_tuple(made, changed, leaves).release().ptr();
   } catch (...) {
     return translate_current_exception();
   }
@@ -429,14 +242,7 @@ void add_compiled(py::module_& m) {
   py::class_<CompiledProgram, std::shared_ptr<CompiledProgram>>(m, "Program")
       .def("describe", [](const CompiledProgram& p) { return describe(*p.program); })
       .def_property_readonly("arena_bytes", [](const CompiledProgram& p) { return p.program->arena_bytes(); })
-      .def_property_readonly("cost", [](const CompiledProgram& p) { return p.program->cost(); })
-      .def_readonly("changed", &CompiledProgram::changed)
-      .def("leaves", [](const CompiledProgram& p, const std::vector<py::object>& arguments) {
-        std::vector<py::object> leaves;
-        for (const GradientSlot& slot : p.writes)
-          leaves.push_back(slot.leaf ? slot.leaf : arguments.at(static_cast<std::size_t>(slot.argument)));
-        return leaves;
-      });
+      .def_property_readonly("cost", [](const CompiledProgram& p) { return p.program->cost(); });
   m.def(
       "lower",
       [](py::object session, const std::vector<py::object>& inputs, const std::vector<py::object>& outputs) {
@@ -446,31 +252,6 @@ void add_compiled(py::module_& m) {
         return lower(session_of(session), in, out);
       },
       py::arg("session"), py::arg("inputs"), py::arg("outputs"));
-  m.def(
-      "stand_in",
-      [](py::object value) {
-        const auto abstract = [](const Array& array) {
-          return py::reinterpret_steal<py::object>(make_tensor(array.shape_only()));
-        };
-        if (is_tensor(value.ptr())) {
-          const TensorObject* t = as_tensor(value.ptr());
-          py::object out = abstract(t->array);
-          as_tensor(out.ptr())->requires_grad = t->requires_grad;
-          as_tensor(out.ptr())->levels = t->requires_grad ? 1u : 0u;
-          return out;
-        }
-        if (is_numpy_array(value.ptr())) return abstract(array_from_numpy(value, false));
-        const Scalar s = value.is_none() ? Scalar{} : parse_scalar(value.ptr());
-        if (s.kind == Scalar::Kind::None) return value;
-        const DType dtype = s.kind == Scalar::Kind::Bool  ? DType::Bool
-                            : s.kind == Scalar::Kind::Int ? DType::Int64
-                                                          : DType::Float64;
-        py::object t = py::reinterpret_steal<py::object>(make_tensor(Array::abstract({}, dtype)));
-        as_tensor(t.ptr())->weak = true;
-        if (s.kind == Scalar::Kind::Int) as_tensor(t.ptr())->width = width_of(s.integer);
-        return t;
-      },
-      py::arg("value"));
 }
 
 }  // namespace alice

@@ -16,20 +16,23 @@ class Lowering {
   void add_input(TensorObject* t) {
     const int v = graph_.add_input(t->array.shape(), t->array.dtype());
     values_[{reinterpret_cast<PyObject*>(t), 0}] = v;
-    const int number = static_cast<int>(arguments_.size());
-    arguments_[t] = number;
+    arguments_[t] = made_.contract.arguments.size();
+    made_.contract.arguments.push_back(binding_of(t));
   }
 
   // What the function found in .grad is an input; that there was something, or nothing, is a condition.
   void add_read(const Gradient& g) {
     if (!g.before()) return;
-    GradientSlot slot = slot_of(g);
-    slot.present = !g.before().is_none();
-    if (slot.present) {
-      TensorObject* t = as_tensor(g.before().ptr());
-      values_[{g.before().ptr(), 0}] = graph_.add_input(t->array.shape(), t->array.dtype());
+    program::Binding& b = binding_of_leaf(g.leaf());
+    if (g.before().is_none()) {
+      b.gradient = program::Binding::Gradient::Absent;
+      return;
     }
-    made_.reads.push_back(std::move(slot));
+    TensorObject* t = as_tensor(g.before().ptr());
+    b.gradient = program::Binding::Gradient::Present;
+    b.gradient_dtype = t->array.dtype();
+    b.reads = static_cast<int>(graph_.inputs().size());
+    values_[{g.before().ptr(), 0}] = graph_.add_input(t->array.shape(), t->array.dtype());
   }
 
   // Only what the results, updates and gradients need: gradient rules may leave equations behind that nobody reads.
@@ -78,6 +81,7 @@ class Lowering {
 
   void add_output(TensorObject* t) {
     add_result(t);
+    made_.contract.results.push_back(binding_of(t));
     const bool followed = t->levels & thread_state().active;
     if (followed && !(t->producer && t->producer->released))
       differentiated_ = differentiated_ || follows_argument(root_of(t));
@@ -91,9 +95,11 @@ class Lowering {
   void add_write(const Gradient& g) {
     const py::object after = g.after();
     if (!after || g.leaf()->from_trace) return;
-    GradientSlot slot = slot_of(g);
-    if (!after.is_none()) slot.result = add_result(as_tensor(after.ptr()));
-    made_.writes.push_back(std::move(slot));
+    program::Binding& b = binding_of_leaf(g.leaf());
+    b.replaces = true;
+    if (after.is_none()) return;
+    b.result = add_result(as_tensor(after.ptr()));
+    b.result_dtype = as_tensor(after.ptr())->array.dtype();
   }
 
   bool runs_as_it_is() const { return differentiated_; }
@@ -104,14 +110,21 @@ class Lowering {
     return {reinterpret_cast<PyObject*>(const_cast<EquationObject*>(eq)), static_cast<int>(i)};
   }
 
-  GradientSlot slot_of(const Gradient& g) const {
-    GradientSlot slot;
-    auto argument = arguments_.find(g.leaf());
-    if (argument != arguments_.end())
-      slot.argument = argument->second;
-    else
-      slot.leaf = py::reinterpret_borrow<py::object>(reinterpret_cast<PyObject*>(g.leaf()));
-    return slot;
+  program::Binding& binding_of_leaf(TensorObject* t) {
+    if (auto argument = arguments_.find(t); argument != arguments_.end())
+      return made_.contract.arguments[argument->second];
+    return made_.contract.outside[number_outside(t)];
+  }
+
+  // The number of a Tensor from outside among those of the contract.
+  std::size_t number_outside(TensorObject* t) {
+    auto [place, fresh] = outside_.try_emplace(t, made_.outside.size());
+    if (fresh) {
+      made_.outside.push_back(py::reinterpret_borrow<py::object>(reinterpret_cast<PyObject*>(t)));
+      made_.contract.outside.push_back(binding_of(t));
+      made_.contract.outside.back().memory = t->array;
+    }
+    return place->second;
   }
 
   // Does the value depend on an argument that requires a gradient?
@@ -145,15 +158,14 @@ class Lowering {
     const std::uint32_t followed = t->levels & thread_state().active;
     differentiated_ = differentiated_ || (followed & ~1u) || (t->producer && followed) ||
                       (t->tangents && !thread_state().forward.empty());
-    if (is_floating(t->array.dtype()))
-      made_.captured.emplace_back(py::reinterpret_borrow<py::object>(source), t->requires_grad);
+    number_outside(t);
     return graph_.add_captured(t->array);
   }
 
   CompiledProgram& made_;
   program::Graph graph_;
   std::map<std::pair<PyObject*, int>, int> values_;
-  std::map<TensorObject*, int> arguments_;
+  std::map<TensorObject*, std::size_t> arguments_, outside_;
   std::unordered_set<const EquationObject*> followed_;
   bool differentiated_ = false;
 };
@@ -170,14 +182,10 @@ std::shared_ptr<CompiledProgram> lower(const Session& session, const std::vector
   for (const Gradient& g : session.gradients)
     if (const py::object after = g.after(); after && !after.is_none()) results.push_back(as_tensor(after.ptr()));
   lowering.add_needed(session.equations, results);
-  for (TensorObject* t : outputs) {
-    lowering.add_output(t);
-    made->outputs.push_back(t->array.shape_only());
-    made->weak.push_back(t->weak);
-  }
+  for (TensorObject* t : outputs) lowering.add_output(t);
   for (const Gradient& g : session.gradients) lowering.add_write(g);
-  if (lowering.runs_as_it_is()) return nullptr;
-  made->program = std::make_unique<program::Program>(lowering.take());
+  made->contract.finish();
+  if (!lowering.runs_as_it_is()) made->program = std::make_unique<program::Program>(lowering.take());
   return made;
 }
 

@@ -1,6 +1,7 @@
 // From a graph to a program: instructions, and a place in memory for every value that needs one.
 #include <algorithm>
 #include <map>
+#include <unordered_map>
 
 #include "program.h"
 
@@ -170,6 +171,7 @@ Program::Program(Graph graph) : graph_(std::move(graph)) {
   const std::vector<int> readers = graph_.count_readers();
   for (const Unit& unit : schedule(graph_, loops, prepared, readers)) plan(unit, loops, prepared, readers);
   lay_out();
+  note_writes();
   collect_operands();
 }
 
@@ -331,6 +333,19 @@ void Program::lay_out() {
     const Place& root = places_[static_cast<std::size_t>(value.root)];
     places_[v] = {root.base, root.offset + value.offset};
   }
+}
+
+void Program::note_writes() {
+  std::unordered_map<int, std::size_t> first;
+  for (std::size_t i = 0; i < instructions_.size(); ++i) {
+    for (int v : instructions_[i]->out) first.try_emplace(graph_.value(v).root, i);
+    for (int n : instructions_[i]->nodes) {
+      const Node& node = graph_.nodes()[static_cast<std::size_t>(n)];
+      if (!node.update) continue;
+      for (int v : node.out) updates_.emplace_back(i, graph_.value(v).array.storage());
+    }
+  }
+  for (int v : graph_.results()) written_by_.push_back(first.at(v));
 }
 
 void Program::collect_operands() {

@@ -64,7 +64,7 @@ void Program::give_back(std::unique_ptr<Context> context) const {
   idle_.push_back(std::move(context));
 }
 
-void Program::run(std::byte* const* inputs, std::byte* const* results, bool profile) const {
+void Program::run(std::byte* const* inputs, std::byte* const* results, bool profile, std::size_t& reached) const {
   std::unique_ptr<Context> context = take_context();
   struct Return {
     const Program& program;
@@ -88,16 +88,25 @@ void Program::run(std::byte* const* inputs, std::byte* const* results, bool prof
     reading = std::shared_lock(outside);
 
   if (!profile) {
-    for (const auto& instruction : instructions_) execute(*instruction, *context);
+    for (const auto& instruction : instructions_) {
+      ++reached;
+      execute(*instruction, *context);
+    }
     return;
   }
   using Clock = std::chrono::steady_clock;
   for (const auto& instruction : instructions_) {
     const auto start = Clock::now();
+    ++reached;
     execute(*instruction, *context);
     instruction->nanoseconds += std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - start).count();
     ++instruction->runs;
   }
+}
+
+void Program::mark_changes(std::size_t reached) const {
+  for (const auto& [instruction, storage] : updates_)
+    if (instruction < reached) storage->mark_changed();
 }
 
 void Program::execute(const Instruction& instruction, Context& context) const {

@@ -57,7 +57,13 @@ class Program {
   // `inputs` and `results` point to contiguous memory, in the order in which the graph got them. Throws what kernels
   // throw for values (labels out of range). Threads may run one program at the same time; those
   // that change what others read wait for each other.
-  void run(std::byte* const* inputs, std::byte* const* results, bool profile) const;
+  // `reached` tells, after an exception too, how many instructions were begun.
+  void run(std::byte* const* inputs, std::byte* const* results, bool profile, std::size_t& reached) const;
+
+  // Marks the captured memory as changed that a run has changed which came so far.
+  void mark_changes(std::size_t reached) const;
+  // May such a run have written to this result?
+  bool may_have_written(std::size_t result, std::size_t reached) const { return written_by_[result] < reached; }
 
   const Graph& graph() const { return graph_; }
   const std::vector<std::unique_ptr<Instruction>>& instructions() const { return instructions_; }
@@ -81,6 +87,7 @@ class Program {
                                     const std::vector<int>& readers, Instruction& instruction);
   void estimate(Instruction& instruction);
   void lay_out();
+  void note_writes();
   void collect_operands();
   std::unique_ptr<Context> take_context() const;
   void give_back(std::unique_ptr<Context> context) const;
@@ -93,6 +100,8 @@ class Program {
   double cost_ = 0;
   bool changes_outside_ = false, reads_outside_ = false;
 
+  std::vector<std::pair<std::size_t, StorageRef>> updates_;   // by which instruction, of what
+  std::vector<std::size_t> written_by_;                       // by result: the first instruction that does
   std::vector<Slot> arrays_;                                  // operands of all kernels
   std::vector<Place> pointers_;                               // of all chains
   std::vector<std::size_t> moving_arrays_, moving_pointers_;  // those that are elsewhere in every run

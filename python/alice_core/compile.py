@@ -119,10 +119,10 @@ class CompiledFunction(_core.CompiledBase):
         TraceError
             If there is none: an argument is being differentiated, so the function runs as it is.
         """
-        native = self._program(*args, **kwargs)
-        if native is None:
+        found = self._program(*args, **kwargs)
+        if found is None:
             raise TraceError(f"compile: {self._name} runs as it is, since somebody differentiates what it depends on")
-        return Program(native)
+        return Program(found[0])
 
     def cache_info(self) -> CacheInfo:
         """Hits, misses, and the bound and number of the programs kept."""
@@ -135,11 +135,8 @@ class CompiledFunction(_core.CompiledBase):
     def __repr__(self) -> str:
         return f"<compiled {self._name}>"
 
-    # Called by the native part, when it meets a signature for the first time.
-    def _trace(self, args: Any, kwargs: Any) -> tuple[_core.Program | None, Any, list[int]]:
-        stand_ins = [_core.stand_in(x) for x in tree.leaves((args, kwargs))]
-        inputs = [x for x in stand_ins if isinstance(x, Tensor)]
-        args, kwargs = tree.rebuild((args, kwargs), iter(stand_ins))
+    # Called by the native part, when it meets a signature for the first time, with abstract Tensors for the data.
+    def _trace(self, args: Any, kwargs: Any, inputs: list[Tensor]) -> tuple[_core.Program, Any, list[int]]:
         session = _core.Session()
         try:
             with session:
@@ -257,11 +254,10 @@ def compile(
 
 def _checked(compiled: CompiledFunction, args: Any, kwargs: Any) -> Any:
     """Runs the program, puts the state back, runs the function, and compares results and state bit for bit."""
-    native = compiled._program(*args, **kwargs)
-    if native is None:
+    found = compiled._program(*args, **kwargs)
+    if found is None:
         return compiled.__wrapped__(*args, **kwargs)
-    changed = native.changed
-    leaves = native.leaves([x for x in tree.leaves((args, kwargs)) if _core.stand_in(x) is not x])
+    _, changed, leaves = found
     values, gradients = [tensor(t) for t in changed], [t.grad for t in leaves]
     result = compiled._call(*args, **kwargs)
     new_values, new_gradients = [tensor(t) for t in changed], [t.grad for t in leaves]

@@ -1,0 +1,175 @@
+#include "replay.h"
+
+#include "../ops/strided_copy.h"
+#include "spare.h"
+
+namespace alice {
+namespace {
+
+auto argument_of(const Arguments& arguments) {
+  return [&](std::size_t i) { return arguments.variable(i); };
+}
+auto outside_of(const CompiledProgram& made) {
+  return [&](std::size_t i) { return variable_of(as_tensor(made.outside[i].ptr())); };
+}
+
+// Puts the outputs into the structure that the function returned.
+class Rebuild {
+ public:
+  Rebuild(const Traced& traced, const std::vector<py::object>& outputs) : traced_(traced), outputs_(outputs) {}
+
+  py::object operator()(py::handle node) {
+    if (PyTuple_Check(node.ptr())) {
+      py::list items;
+      for (py::handle item : node) items.append((*this)(item));
+      if (PyTuple_CheckExact(node.ptr())) return py::tuple(items);
+      return py::type::of(node).attr("_make")(items);  // a named tuple
+    }
+    if (PyList_Check(node.ptr())) {
+      py::list items;
+      for (py::handle item : node) items.append((*this)(item));
+      return PyList_CheckExact(node.ptr()) ? py::object(items) : py::type::of(node)(items);
+    }
+    if (PyDict_Check(node.ptr())) {
+      py::dict items = node.attr("copy")();  // of the same type
+      for (auto [key, value] : py::reinterpret_borrow<py::dict>(node)) items[key] = (*this)(value);
+      return py::object(items);
+    }
+    const int output = traced_.outputs[leaf_++];
+    return output < 0 ? py::reinterpret_borrow<py::object>(node) : outputs_[static_cast<std::size_t>(output)];
+  }
+
+ private:
+  const Traced& traced_;
+  const std::vector<py::object>& outputs_;
+  std::size_t leaf_ = 0;
+};
+
+// The gradient that a run leaves for one variable.
+struct NewGradient {
+  TensorObject* leaf;  // null: nobody asked for it
+  py::object value;    // null: None
+  std::size_t result;  // of the program
+  bool in_place;       // it is there already, and overwritten
+};
+
+// Where a run reads and writes.
+struct Operands {
+  std::vector<std::byte*> inputs, results;
+  std::vector<Array> held, outputs;  // held: the gradients that it reads
+  std::vector<NewGradient> gradients;
+
+  void clear() {
+    inputs.clear();
+    results.clear();
+    held.clear();
+    outputs.clear();
+    gradients.clear();
+  }
+};
+
+// The memory of the gradient from the step before, if nobody else sees it.
+bool may_overwrite(const TensorObject* leaf, const program::Binding& b) {
+  if (!leaf->grad || b.reads >= 0 || Py_REFCNT(leaf->grad) != 1) return false;
+  const TensorObject* g = as_tensor(leaf->grad);
+  const Array& a = g->array;
+  return !g->producer && !g->levels && !g->weakrefs && !g->grad && a.storage() &&
+         a.storage()->references.load(std::memory_order_relaxed) == 1 && !a.storage()->release &&
+         a.storage()->writable && a.is_contiguous() && a.dtype() == b.result_dtype;
+}
+
+// What a program changes in place is marked as changed when the run ends, however it ends. An exception may leave a
+// gradient half overwritten: it is dropped.
+class Changes {
+ public:
+  Changes(const program::Program& program, const std::vector<NewGradient>& gradients)
+      : program_(program), gradients_(gradients) {}
+  Changes(const Changes&) = delete;
+  Changes& operator=(const Changes&) = delete;
+  ~Changes() {
+    program_.mark_changes(reached);
+    for (const NewGradient& g : gradients_) {
+      if (!g.in_place || !program_.may_have_written(g.result, reached)) continue;
+      as_tensor(g.value.ptr())->array.storage()->mark_changed();
+      if (!complete && g.leaf->grad == g.value.ptr()) Py_CLEAR(g.leaf->grad);
+    }
+  }
+
+  std::size_t reached = 0;
+  bool complete = false;
+
+ private:
+  const program::Program& program_;
+  const std::vector<NewGradient>& gradients_;
+};
+
+void bind_gradients(const CompiledProgram& made, const Arguments& arguments, Operands& operands) {
+  const program::Contract& contract = made.contract;
+  operands.inputs.resize(made.program->graph().inputs().size());
+  operands.results.resize(made.program->graph().results().size());
+  for (const auto& touched : contract.touched) {
+    const program::Binding& b = contract.binding(touched);
+    const auto number = static_cast<std::size_t>(touched.number);
+    TensorObject* leaf = touched.is_argument ? arguments.tensor(number) : as_tensor(made.outside[number].ptr());
+    if (b.reads >= 0) {
+      operands.held.push_back(as_contiguous(as_tensor(leaf->grad)->array));
+      operands.inputs[static_cast<std::size_t>(b.reads)] = operands.held.back().bytes();
+    }
+    if (!b.replaces) continue;
+    NewGradient g{leaf, {}, static_cast<std::size_t>(b.result), false};
+    if (b.result >= 0) {
+      g.in_place = leaf && may_overwrite(leaf, b);
+      g.value = g.in_place ? py::reinterpret_borrow<py::object>(leaf->grad)
+                           : py::reinterpret_steal<py::object>(make_tensor(Array::empty(b.shape, b.result_dtype)));
+      operands.results[g.result] = as_tensor(g.value.ptr())->array.bytes();
+    }
+    operands.gradients.push_back(std::move(g));
+  }
+}
+
+void run(const program::Program& program, const Operands& operands, bool profile) {
+  Changes changes(program, operands.gradients);
+  const auto now = [&] { program.run(operands.inputs.data(), operands.results.data(), profile, changes.reached); };
+  if (program.cost() > kReleaseLockNanoseconds) {
+    py::gil_scoped_release unlocked;
+    now();
+  } else {
+    now();
+  }
+  changes.complete = true;
+}
+
+}  // namespace
+
+bool Traced::holds(const Arguments& arguments) const {
+  return made->contract.holds(argument_of(arguments), outside_of(*made));
+}
+
+bool Traced::is_split(const Arguments& arguments) const {
+  return made->contract.is_split(argument_of(arguments), outside_of(*made));
+}
+
+PyObject* replay(const Traced& traced, Arguments& arguments, bool profile) {
+  const CompiledProgram& made = *traced.made;
+  const Spare<Operands> operands;
+  bind_gradients(made, arguments, *operands);
+  for (std::size_t i = 0; i < arguments.count(); ++i) operands->inputs[i] = arguments.data(i);
+  std::vector<Array>& outputs = operands->outputs;
+  for (const program::Binding& b : made.contract.results) {
+    outputs.push_back(Array::empty(b.shape, b.dtype));
+    operands->results[outputs.size() - 1] = outputs.back().bytes();
+  }
+  run(*made.program, *operands, profile);
+  for (NewGradient& g : operands->gradients)
+    if (g.leaf && !g.in_place) Py_XSETREF(g.leaf->grad, g.value.release().ptr());
+
+  if (traced.single) return make_tensor(std::move(outputs[0]));
+  std::vector<py::object> values;
+  for (std::size_t i = 0; i < outputs.size(); ++i)
+    values.push_back(made.contract.results[i].is_number
+                         ? number_from(outputs[i])
+                         : py::reinterpret_steal<py::object>(make_tensor(std::move(outputs[i]))));
+  return Rebuild(traced, values)(traced.structure).release().ptr();
+}
+
+}  // namespace alice

@@ -1,0 +1,33 @@
+#include "variables.h"
+
+namespace alice {
+
+py::object abstract_variable(const program::Binding& b) {
+  py::object made = py::reinterpret_steal<py::object>(make_tensor(Array::abstract(b.shape, b.dtype)));
+  TensorObject* t = as_tensor(made.ptr());
+  t->requires_grad = b.requires_grad;
+  t->levels = b.requires_grad ? 1u : 0u;
+  if (b.gradient == program::Binding::Gradient::Present)
+    t->grad = make_tensor(Array::abstract(b.shape, b.gradient_dtype));
+  return made;
+}
+
+py::object abstract_number(DType dtype, std::uint8_t width) {
+  py::object made = py::reinterpret_steal<py::object>(make_tensor(Array::abstract({}, dtype)));
+  TensorObject* t = as_tensor(made.ptr());
+  t->weak = true;
+  t->width = width;
+  return made;
+}
+
+program::Binding binding_of(const TensorObject* stand_in) {
+  program::Binding b;
+  b.dtype = stand_in->array.dtype();
+  b.shape = stand_in->array.shape();
+  b.requires_grad = stand_in->requires_grad;
+  b.is_number = stand_in->weak;
+  b.width = stand_in->width;
+  return b;
+}
+
+}  // namespace alice
