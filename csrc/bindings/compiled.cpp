@@ -10,6 +10,7 @@
 #include "../ops/strided_copy.h"
 #include "arguments.h"
 #include "describe.h"
+#include "locked.h"
 #include "lower.h"
 
 namespace alice {
@@ -163,7 +164,8 @@ PyObject* run(const Entry& entry, Arguments& arguments, bool profile) {
   for (std::size_t i = 0; i < arguments.count(); ++i) inputs.push_back(arguments.data(i));
   for (const GradientSlot& slot : p.reads) {
     if (!slot.present) continue;
-    held.push_back(as_contiguous(as_tensor(leaf_of(slot, arguments)->grad)->array));
+    const Array& gradient = as_tensor(leaf_of(slot, arguments)->grad)->array;
+    read_locked(gradient, [&] { held.push_back(as_contiguous(gradient)); });
     inputs.push_back(held.back().bytes());
   }
 
@@ -186,22 +188,28 @@ PyObject* run(const Entry& entry, Arguments& arguments, bool profile) {
     results.push_back(as_tensor(gradients.back().ptr())->array.bytes());
   }
 
-  if (p.program->cost() > kReleaseLockNanoseconds) {
-    py::gil_scoped_release unlocked;
-    p.program->run(inputs.data(), results.data(), profile);
-  } else {
-    p.program->run(inputs.data(), results.data(), profile);
-  }
-
-  for (const py::object& t : p.changed) as_tensor(t.ptr())->array.storage()->mark_changed();
-  for (std::size_t i = 0; i < p.writes.size(); ++i) {
-    if (in_place[i]) {
-      as_tensor(gradients[i].ptr())->array.storage()->mark_changed();
-    } else {
-      TensorObject* leaf = leaf_of(p.writes[i], arguments);
-      PyObject* gradient = gradients[i].release().ptr();  // null for None
-      Py_XSETREF(leaf->grad, gradient);
+  const program::Plan& plan = p.program->plan();
+  const bool overwrites = std::find(in_place.begin(), in_place.end(), true) != in_place.end();
+  const auto ask = [&](Locks& locks) {
+    locks.use(plan.access());
+    for (std::size_t i = 0; i < arguments.count(); ++i) {
+      if (const TensorObject* t = arguments.tensor(i)) locks.read(t->array.storage().get());
     }
+    for (const Array& a : held) locks.read(a.storage().get());
+    for (std::size_t i = 0; i < in_place.size(); ++i)
+      if (in_place[i]) locks.change(as_tensor(gradients[i].ptr())->array.storage().get());
+  };
+  run_locked({.nanoseconds = plan.cost(), .changes = overwrites || !plan.access().changes.empty()}, ask, [&] {
+    for (std::size_t i = 0; i < in_place.size(); ++i)
+      if (in_place[i]) as_tensor(gradients[i].ptr())->array.storage()->mark_changed();
+    p.program->run(inputs.data(), results.data(), profile);
+  });
+
+  for (std::size_t i = 0; i < p.writes.size(); ++i) {
+    if (in_place[i]) continue;
+    TensorObject* leaf = leaf_of(p.writes[i], arguments);
+    PyObject* gradient = gradients[i].release().ptr();  // null for None
+    Py_XSETREF(leaf->grad, gradient);
   }
   if (entry.single) return make_tensor(std::move(outputs[0]));
   std::vector<py::object> made;
@@ -428,8 +436,8 @@ void add_compiled(py::module_& m) {
 
   py::class_<CompiledProgram, std::shared_ptr<CompiledProgram>>(m, "Program")
       .def("describe", [](const CompiledProgram& p) { return describe(*p.program); })
-      .def_property_readonly("arena_bytes", [](const CompiledProgram& p) { return p.program->arena_bytes(); })
-      .def_property_readonly("cost", [](const CompiledProgram& p) { return p.program->cost(); })
+      .def_property_readonly("arena_bytes", [](const CompiledProgram& p) { return p.program->plan().arena_bytes(); })
+      .def_property_readonly("cost", [](const CompiledProgram& p) { return p.program->plan().cost(); })
       .def_readonly("changed", &CompiledProgram::changed)
       .def("leaves", [](const CompiledProgram& p, const std::vector<py::object>& arguments) {
         std::vector<py::object> leaves;

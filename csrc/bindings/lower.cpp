@@ -177,7 +177,7 @@ std::shared_ptr<CompiledProgram> lower(const Session& session, const std::vector
   }
   for (const Gradient& g : session.gradients) lowering.add_write(g);
   if (lowering.runs_as_it_is()) return nullptr;
-  made->program = std::make_unique<program::Program>(lowering.take());
+  made->program = program::CpuExecutor::of(lowering.take());
   return made;
 }
 

@@ -5,7 +5,7 @@
 #include <utility>
 #include <vector>
 
-#include "../program/program.h"
+#include "../program/cpu_executor.h"
 #include "session.h"
 
 namespace alice {
@@ -19,7 +19,7 @@ struct GradientSlot {
 };
 
 struct CompiledProgram {
-  std::unique_ptr<program::Program> program;
+  std::unique_ptr<program::CpuExecutor> program;
   std::vector<py::object> changed;                    // captured Tensors that the program changes in place
   std::vector<std::pair<py::object, bool>> captured;  // floating Tensors from outside: did they require a gradient?
   std::vector<GradientSlot> reads;  // what was there before: every one is a condition, those present are inputs
