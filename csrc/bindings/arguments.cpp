@@ -1,6 +1,7 @@
 #include "arguments.h"
 
 #include "../ops/strided_copy.h"
+#include "locked.h"
 
 namespace alice {
 namespace {
@@ -93,7 +94,7 @@ void Arguments::read_tensor(TensorObject* t) {
   leaf.held = -1;
   if (!t->array.is_abstract() && !t->array.is_contiguous()) {
     leaf.held = static_cast<std::int32_t>(held_.size());
-    held_.push_back(as_contiguous(t->array));
+    read_locked(t->array, [&] { held_.push_back(as_contiguous(t->array)); });
   }
   leaves_.push_back(leaf);
   Py_INCREF(t);

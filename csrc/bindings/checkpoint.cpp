@@ -94,7 +94,7 @@ class FirstRun : public Watcher {
 class NextRun : public Watcher {
  public:
   NextRun(const Segment& segment, Repeat& repeat)
-      : segment_(segment), repeat_(repeat), first_(equations_made()), began_(Storage::clock) {
+      : segment_(segment), repeat_(repeat), first_(equations_made()), began_(Storage::now()) {
     for (const auto& [t, value] : segment.before_) current_[storage_of(t)] = {t, value};
   }
 
@@ -109,7 +109,7 @@ class NextRun : public Watcher {
     }
     t = Watcher::value(t);
     const StorageRef& storage = t->array.storage();
-    if (storage && storage->changed > segment_.began_ && storage->changed <= began_)
+    if (storage && storage->changed() > segment_.began_ && storage->changed() <= began_)
       fail(ErrorKind::Gradient, "checkpoint: a Tensor that the function reads, shape ", t->array.shape(), ", ",
            name(t->array.dtype()),
            ", was changed in place after it ran; take the gradient before the change, or give the function a copy "
@@ -221,7 +221,7 @@ Segment::Segment(py::object function, py::tuple args, py::dict kwargs)
       active_(thread_state().active),
       depth_(thread_state().depth),
       forward_(thread_state().forward),
-      began_(Storage::clock) {}
+      began_(Storage::now()) {}
 
 py::object Segment::run(PyObject* self) {
   FirstRun watcher(*this);
@@ -356,7 +356,7 @@ py::object Repeats::completed(const EquationObject* eq, const std::vector<PyObje
       Repeat& repeat = there ? found->second.second : run_again(s.again, outer);
       TensorObject* t = as_tensor(repeat.results.at(place).ptr());
       copy.array = t->array;
-      copy.version = t->array.storage() ? t->array.storage()->version : 0;
+      copy.version = t->array.storage() ? t->array.storage()->version() : 0;
       copy.tangents = t->tangents;
       copy.again = nullptr;
       copy.origin = root_of(t);

@@ -79,7 +79,7 @@ class Segment {
   int depth_;
   std::vector<std::shared_ptr<ForwardContext>> forward_;
 
-  std::uint64_t began_;                                    // Storage::clock
+  std::uint64_t began_;                                    // Storage::now()
   std::vector<const Kernel*> steps_;                       // of the equations, by place
   std::vector<std::pair<py::object, py::object>> before_;  // Tensors that the function changed: what they were before
   std::vector<std::pair<std::int32_t, std::int32_t>> wanted_;  // results, by place and index, that others have not kept

@@ -241,8 +241,8 @@ void add_compiled(py::module_& m) {
 
   py::class_<CompiledProgram, std::shared_ptr<CompiledProgram>>(m, "Program")
       .def("describe", [](const CompiledProgram& p) { return describe(*p.program); })
-      .def_property_readonly("arena_bytes", [](const CompiledProgram& p) { return p.program->arena_bytes(); })
-      .def_property_readonly("cost", [](const CompiledProgram& p) { return p.program->cost(); });
+      .def_property_readonly("arena_bytes", [](const CompiledProgram& p) { return p.program->plan().arena_bytes(); })
+      .def_property_readonly("cost", [](const CompiledProgram& p) { return p.program->plan().cost(); });
   m.def(
       "lower",
       [](py::object session, const std::vector<py::object>& inputs, const std::vector<py::object>& outputs) {

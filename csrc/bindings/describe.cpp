@@ -14,8 +14,8 @@ std::string type_of(const Array& a) {
 
 }  // namespace
 
-py::list describe(const program::Program& p) {
-  const program::Graph& graph = p.graph();
+py::list describe(const program::CpuExecutor& p) {
+  const program::Graph& graph = p.plan().graph();
   std::unordered_map<int, std::string> names;
   for (std::size_t i = 0; i < graph.inputs().size(); ++i) names[graph.inputs()[i]] = "in" + std::to_string(i);
   int captured = 0, constants = 0;
@@ -35,16 +35,18 @@ py::list describe(const program::Program& p) {
     return place->second + (value.view ? "'" : "");
   };
   py::list instructions;
-  for (const auto& made : p.instructions()) {
+  const std::vector<program::Instruction>& made = p.plan().instructions();
+  for (std::size_t i = 0; i < made.size(); ++i) {
     py::list calls;
-    for (int n : made->nodes) {
+    for (int n : made[i].nodes) {
       const program::Node& node = graph.nodes()[static_cast<std::size_t>(n)];
       py::list in, out;
       for (int v : node.in) in.append(name_of(v));
       for (int v : node.out) out.append(py::make_tuple(name_of(v), type_of(graph.value(v).array)));
       calls.append(py::make_tuple(node.kernel->name, in, out, node.update));
     }
-    instructions.append(py::make_tuple(calls, made->flops, made->bytes, made->runs.load(), made->nanoseconds.load()));
+    instructions.append(
+        py::make_tuple(calls, made[i].flops, made[i].bytes, p.timing(i).runs.load(), p.timing(i).nanoseconds.load()));
   }
   return instructions;
 }

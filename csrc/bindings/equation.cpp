@@ -52,7 +52,7 @@ void equation_dealloc(PyObject* o) {
 }
 
 void check_version(const EquationObject* eq, const Array& a, std::uint32_t version, const char* role, std::size_t i) {
-  if (a.storage() && a.storage()->version != version)
+  if (a.storage() && a.storage()->version() != version)
     fail(ErrorKind::Gradient, eq->primitive->kernel->name, ": the saved ", role, " ", i, ", shape ", a.shape(), ", ",
          name(a.dtype()),
          ", was changed in place after the op ran; take the gradient before the change, or give the op a copy "
@@ -292,7 +292,8 @@ EquationObject* make_equation(PrimitiveObject* primitive, std::size_t inputs, Py
   std::uninitialized_value_construct(eq->inputs.begin(), eq->inputs.end());
   for (std::size_t i = 0; i < outputs.size(); ++i) {
     const Array& a = outputs[i];
-    new (&eq->outputs[i]) Output{primitive->saves_output ? a : a.shape_only(), a.storage() ? a.storage()->version : 0};
+    new (&eq->outputs[i])
+        Output{primitive->saves_output ? a : a.shape_only(), a.storage() ? a.storage()->version() : 0};
   }
   return eq;
 }

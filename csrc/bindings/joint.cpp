@@ -46,7 +46,7 @@ py::tuple join(py::object primitive, py::sequence values, py::sequence residuals
       const bool is_value = i < n_values, is_residual = !is_value && i < n_fixed;
       Saved& s = eq->inputs[i];
       s.array = is_residual ? t->array : t->array.shape_only();
-      s.version = t->array.storage() ? t->array.storage()->version : 0;
+      s.version = t->array.storage() ? t->array.storage()->version() : 0;
       s.levels = t->levels;
       s.tracked = i >= n_fixed && (t->levels & state.active);
       s.index = t->index;

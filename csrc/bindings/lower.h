@@ -4,7 +4,7 @@
 #include <memory>
 #include <vector>
 
-#include "../program/program.h"
+#include "../program/cpu_executor.h"
 #include "session.h"
 #include "variables.h"
 
@@ -13,7 +13,7 @@ namespace alice {
 struct CompiledProgram {
   program::Contract contract;
   std::vector<py::object> outside;            // the Tensors of contract.outside
-  std::unique_ptr<program::Program> program;  // null: the function must run as it is
+  std::unique_ptr<program::CpuExecutor> program;  // null: the function must run as it is
   std::vector<py::object> changed;            // those that it changes in place
 };
 

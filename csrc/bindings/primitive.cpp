@@ -3,6 +3,7 @@
 //   anybody differentiates or records.
 #include "checkpoint.h"
 #include "forward.h"
+#include "locked.h"
 #include "record.h"
 
 #include <string>
@@ -149,12 +150,12 @@ void convert_arguments(Arguments& a, const Kernel& kernel, PyObject* const* args
 }
 
 void run(Call& call) {
-  if (call.kernel.cost && call.kernel.cost(call) > kReleaseLockNanoseconds) {
-    py::gil_scoped_release unlocked;
-    evaluate(call);
-  } else {
-    evaluate(call);
-  }
+  const auto ask = [&](Locks& locks) {
+    for (const Array& a : call.in) locks.read(a.storage().get());
+  };
+  // The versions of what it read are looked at when it has run.
+  run_locked({.nanoseconds = call.kernel.cost ? call.kernel.cost(call) : 0, .until_resumed = true}, ask,
+             [&] { evaluate(call); });
 }
 
 // Any argument whose type defines __alice_bind__ takes the call over: the seam for values that carry more than
@@ -180,7 +181,7 @@ void save(Saved& s, PrimitiveObject* p, std::size_t i, TensorObject* t, TensorOb
   s.levels = t->levels;
   s.tracked = p->differentiable && (t->levels & state.active) != 0;
   s.index = t->index;
-  s.version = array.storage() ? array.storage()->version : 0;
+  s.version = array.storage() ? array.storage()->version() : 0;
   s.source = operand_source(t);
   if (s.source == reinterpret_cast<PyObject*>(t) && !t->levels && !recording) s.source = nullptr;
   Py_XINCREF(s.source);

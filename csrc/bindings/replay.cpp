@@ -1,6 +1,9 @@
 #include "replay.h"
 
+#include <algorithm>
+
 #include "../ops/strided_copy.h"
+#include "locked.h"
 #include "spare.h"
 
 namespace alice {
@@ -53,6 +56,8 @@ struct NewGradient {
   bool in_place;       // it is there already, and overwritten
 };
 
+Storage* storage_of(const NewGradient& g) { return as_tensor(g.value.ptr())->array.storage().get(); }
+
 // Where a run reads and writes.
 struct Operands {
   std::vector<std::byte*> inputs, results;
@@ -78,41 +83,47 @@ bool may_overwrite(const TensorObject* leaf, const program::Binding& b) {
          a.storage()->writable && a.is_contiguous() && a.dtype() == b.result_dtype;
 }
 
-// What a program changes in place is marked as changed when the run ends, however it ends. An exception may leave a
-// gradient half overwritten: it is dropped.
-class Changes {
+// Gradients that are overwritten are marked as changed before. An exception may leave one half overwritten: it is
+// dropped.
+class Overwriting {
  public:
-  Changes(const program::Program& program, const std::vector<NewGradient>& gradients)
-      : program_(program), gradients_(gradients) {}
-  Changes(const Changes&) = delete;
-  Changes& operator=(const Changes&) = delete;
-  ~Changes() {
-    program_.mark_changes(reached);
-    for (const NewGradient& g : gradients_) {
-      if (!g.in_place || !program_.may_have_written(g.result, reached)) continue;
-      as_tensor(g.value.ptr())->array.storage()->mark_changed();
-      if (!complete && g.leaf->grad == g.value.ptr()) Py_CLEAR(g.leaf->grad);
-    }
+  Overwriting(const program::Plan& plan, const std::vector<NewGradient>& gradients)
+      : plan_(plan), gradients_(gradients) {}
+  Overwriting(const Overwriting&) = delete;
+  Overwriting& operator=(const Overwriting&) = delete;
+  ~Overwriting() {
+    if (complete) return;
+    for (const NewGradient& g : gradients_)
+      if (g.in_place && plan_.may_have_written(g.result, reached) && g.leaf->grad == g.value.ptr())
+        Py_CLEAR(g.leaf->grad);
+  }
+  void mark() const {
+    for (const NewGradient& g : gradients_)
+      if (g.in_place) storage_of(g)->mark_changed();
+  }
+  bool any() const {
+    return std::any_of(gradients_.begin(), gradients_.end(), [](const NewGradient& g) { return g.in_place; });
   }
 
   std::size_t reached = 0;
   bool complete = false;
 
  private:
-  const program::Program& program_;
+  const program::Plan& plan_;
   const std::vector<NewGradient>& gradients_;
 };
 
 void bind_gradients(const CompiledProgram& made, const Arguments& arguments, Operands& operands) {
   const program::Contract& contract = made.contract;
-  operands.inputs.resize(made.program->graph().inputs().size());
-  operands.results.resize(made.program->graph().results().size());
+  operands.inputs.resize(made.program->plan().graph().inputs().size());
+  operands.results.resize(made.program->plan().graph().results().size());
   for (const auto& touched : contract.touched) {
     const program::Binding& b = contract.binding(touched);
     const auto number = static_cast<std::size_t>(touched.number);
     TensorObject* leaf = touched.is_argument ? arguments.tensor(number) : as_tensor(made.outside[number].ptr());
     if (b.reads >= 0) {
-      operands.held.push_back(as_contiguous(as_tensor(leaf->grad)->array));
+      const Array& gradient = as_tensor(leaf->grad)->array;
+      read_locked(gradient, [&] { operands.held.push_back(as_contiguous(gradient)); });
       operands.inputs[static_cast<std::size_t>(b.reads)] = operands.held.back().bytes();
     }
     if (!b.replaces) continue;
@@ -127,16 +138,22 @@ void bind_gradients(const CompiledProgram& made, const Arguments& arguments, Ope
   }
 }
 
-void run(const program::Program& program, const Operands& operands, bool profile) {
-  Changes changes(program, operands.gradients);
-  const auto now = [&] { program.run(operands.inputs.data(), operands.results.data(), profile, changes.reached); };
-  if (program.cost() > kReleaseLockNanoseconds) {
-    py::gil_scoped_release unlocked;
-    now();
-  } else {
-    now();
-  }
-  changes.complete = true;
+void run(const CompiledProgram& made, const Arguments& arguments, const Operands& operands, bool profile) {
+  const program::Plan& plan = made.program->plan();
+  Overwriting overwriting(plan, operands.gradients);
+  const auto ask = [&](Locks& locks) {
+    locks.use(plan.access());
+    for (std::size_t i = 0; i < arguments.count(); ++i)
+      if (const TensorObject* t = arguments.tensor(i)) locks.read(t->array.storage().get());
+    for (const Array& a : operands.held) locks.read(a.storage().get());
+    for (const NewGradient& g : operands.gradients)
+      if (g.in_place) locks.change(storage_of(g));
+  };
+  run_locked({.nanoseconds = plan.cost(), .changes = overwriting.any() || !plan.access().changes.empty()}, ask, [&] {
+    overwriting.mark();
+    made.program->run(operands.inputs.data(), operands.results.data(), profile, &overwriting.reached);
+  });
+  overwriting.complete = true;
 }
 
 }  // namespace
@@ -159,7 +176,7 @@ PyObject* replay(const Traced& traced, Arguments& arguments, bool profile) {
     outputs.push_back(Array::empty(b.shape, b.dtype));
     operands->results[outputs.size() - 1] = outputs.back().bytes();
   }
-  run(*made.program, *operands, profile);
+  run(made, arguments, *operands, profile);
   for (NewGradient& g : operands->gradients)
     if (g.leaf && !g.in_place) Py_XSETREF(g.leaf->grad, g.value.release().ptr());
 

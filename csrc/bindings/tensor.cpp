@@ -1,6 +1,7 @@
 // TensorBase: the part of a Tensor that must be quick. Everything a reader would call an API is in tensor.py.
 #include <new>
 
+#include "locked.h"
 #include "session.h"
 
 namespace alice {
@@ -60,7 +61,7 @@ PyObject* get_readable(PyObject* o, void*) { return PyBool_FromLong(is_readable(
 PyObject* get_weak(PyObject* o, void*) { return PyBool_FromLong(self_of(o)->weak); }
 PyObject* get_version(PyObject* o, void*) {
   const StorageRef& s = self_of(o)->array.storage();
-  return PyLong_FromUnsignedLong(s ? s->version : 0);
+  return PyLong_FromUnsignedLong(s ? s->version() : 0);
 }
 // While a function is being compiled its gradients are noted, not stored.
 Session* noting(TensorObject* t) { return t->from_trace ? nullptr : thread_state().session; }
@@ -179,7 +180,9 @@ PyObject* item(PyObject* o, PyObject*) {
     if (a.numel() != 1)
       fail(ErrorKind::Shape, "item: expected a Tensor with one element; got shape ", a.shape(),
            "; use x.numpy() or reduce it first");
-    return number_from(a).release().ptr();
+    py::object number;
+    read_locked(a, [&] { number = number_from(a); });
+    return number.release().ptr();
   } catch (...) {
     return translate_current_exception();
   }

@@ -1,6 +1,8 @@
 #include "update.h"
 
+#include "../core/in_place.h"
 #include "checkpoint.h"
+#include "locked.h"
 #include "record.h"
 #include "session.h"
 
@@ -22,6 +24,23 @@ void check_target(const char* op, const TensorObject* t, const Array& result) {
          " for shape ", out.shape(), "; make the parameter with ac.tensor(x)");
   if (!out.storage()->writable)
     fail(ErrorKind::Value, op, ": the Tensor shares read-only memory; make the parameter with ac.tensor(x)");
+}
+
+void mark_changed(std::span<const Array> targets) {
+  const std::uint64_t now = Storage::tick();
+  for (const Array& a : targets) a.storage()->mark_changed(now);
+}
+
+void run(const Call& call) {
+  const auto ask = [&](Locks& locks) {
+    for (const Array& a : call.in) locks.read(a.storage().get());
+    for (const Array& a : call.out) locks.change(a.storage().get());
+  };
+  run_locked({.nanoseconds = call.kernel.cost ? call.kernel.cost(call) : 0, .changes = true}, ask, [&] {
+    const Sources sources(call.in, call.out);
+    mark_changed(call.out);
+    call.kernel.run[static_cast<int>(Device::Cpu)](Call{call.kernel, sources.in(), call.out, call.attrs});
+  });
 }
 
 // The equation of an update, for whoever writes the trace down.
@@ -75,11 +94,10 @@ void update(const std::string& name, py::sequence inputs, py::sequence attribute
   Call call{*kernel, in, out, attrs};
   const bool checked = state.checker && !state.session;
   py::tuple before = checked ? copies(in) : py::tuple();
-  if (!state.session) {
-    py::gil_scoped_release unlocked;
-    kernel->run[static_cast<int>(Device::Cpu)](call);
-  }
-  for (const Array& a : out) a.storage()->mark_changed();
+  if (state.session)
+    mark_changed(out);  // for what the traced function saved
+  else
+    run(call);
   if (checked) check_results(update_primitive(kernel), before, out, py::tuple(attributes));
   if (state.recorder) record(*kernel, sources, py::tuple(attributes), targets, make_update_record(call));
 }

@@ -10,10 +10,6 @@ namespace alice {
 
 struct Storage {
   std::atomic<std::int32_t> references{1};
-  // Grows with every in-place change, so that a saved value which changed can be told.
-  std::uint32_t version = 0;
-  // When that was, on a clock that ticks with every change of any memory; 0 for never.
-  std::uint64_t changed = 0;
   bool writable = true;
   std::byte* data = nullptr;
   std::size_t bytes = 0;
@@ -24,11 +20,22 @@ struct Storage {
   static Storage* adopt(void* data, std::size_t bytes, bool writable, void (*release)(void*), void* context);
   void destroy();
 
-  static std::atomic<std::uint64_t> clock;
-  void mark_changed() {
-    ++version;
-    changed = ++clock;
+  // Grows with every in-place change, so that a saved value which changed can be told.
+  std::uint32_t version() const { return version_.load(std::memory_order_relaxed); }
+  // When that was, on a clock that ticks with the changes; 0 for never.
+  std::uint64_t changed() const { return changed_.load(std::memory_order_relaxed); }
+  // By whoever is about to change the memory, and holds its lock (locks.h). What changes at once has one time.
+  void mark_changed(std::uint64_t now = tick()) {
+    version_.store(version() + 1, std::memory_order_relaxed);
+    changed_.store(now, std::memory_order_relaxed);
   }
+  static std::uint64_t now() { return clock.load(std::memory_order_relaxed); }
+  static std::uint64_t tick() { return clock.fetch_add(1, std::memory_order_relaxed) + 1; }
+
+ private:
+  std::atomic<std::uint32_t> version_{0};
+  std::atomic<std::uint64_t> changed_{0};
+  static std::atomic<std::uint64_t> clock;
 };
 
 // Shared ownership of a Storage.

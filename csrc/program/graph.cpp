@@ -157,6 +157,11 @@ void Graph::add_result(int value) {
   results_.push_back(value);
 }
 
+void Graph::simplify() {
+  remove_dead();
+  join_pairs();
+}
+
 void Graph::remove_dead() {
   std::vector<bool> needed(values_.size(), false);
   for (int r : results_) needed[static_cast<std::size_t>(r)] = true;

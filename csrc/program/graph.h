@@ -24,6 +24,7 @@ struct Value {
   int root;             // the value whose memory this one is a view of; itself if it is none
   std::int64_t offset;  // bytes from the first element of the root
   bool view;            // of the root
+  std::int64_t bytes() const { return array.numel() * static_cast<std::int64_t>(itemsize(array.dtype())); }
 };
 
 struct Node {
@@ -44,10 +45,9 @@ class Graph {
 
   // A result of the program, in memory of its own.
   void add_result(int value);
-  // Drops the nodes that neither a result nor an update needs.
-  void remove_dead();
-  // Makes one node of two where there is a kernel that does the work of both (KernelPair).
-  void join_pairs();
+  // Once all is added: drops the nodes that neither a result nor an update needs, and makes one node of two where there
+  // is a kernel that does the work of both (KernelPair).
+  void simplify();
 
   const Value& value(int i) const { return values_[static_cast<std::size_t>(i)]; }
   const std::vector<Value>& values() const { return values_; }
@@ -65,6 +65,8 @@ class Graph {
 
  private:
   int add_value(const Array& array, Source source, int root = -1, std::int64_t offset = 0);
+  void remove_dead();
+  void join_pairs();
   bool fold(const Call& call, std::vector<int>* out);
   bool join(Node& first, const Node& second) const;
   int unchanged(const Kernel& kernel, const std::vector<int>& in, const Call& call) const;

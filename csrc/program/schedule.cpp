@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <memory>
 #include <queue>
 #include <unordered_map>
 
@@ -9,7 +10,6 @@ namespace alice::program {
 namespace {
 
 constexpr int kOpen = 64;                  // groups that can still grow: one bit each
-constexpr int kMaxOperands = 4;            // of an elementwise node
 constexpr std::size_t kMaxNodes = 32;      // of a group: its values must fit the nearest cache
 constexpr std::size_t kMaxMerging = 4096;  // with more groups, looking through all of them takes too long
 
@@ -19,35 +19,33 @@ using Bits = std::uint64_t;
 // unless that closed a circle, a group that waits for a node which waits for the group.
 class Segment {
  public:
-  Segment(const Graph& graph, const std::vector<Elementwise>& loops, const PreparedNodes& prepared,
-          const std::vector<int>& readers)
-      : graph_(graph), loops_(loops), prepared_(prepared), readers_(readers) {
+  Segment(const Graph& graph, const std::vector<Ability>& can, const std::vector<int>& readers)
+      : graph_(graph), can_(can), readers_(readers) {
     std::fill_n(slots_, kOpen, -1);
   }
 
   void add(int node) {
     const Node& n = graph_.nodes()[static_cast<std::size_t>(node)];
-    const std::size_t i = static_cast<std::size_t>(node);
+    const Ability& can = can_[static_cast<std::size_t>(node)];
     int group = -1;
-    if (loops_[i].loop) {
+    if (can.elementwise) {
       group = group_for(n);
-    } else if (prepared_[i] && prepared_[i]->takes_feed()) {
+    } else if (can.takes_feed) {
       group = group_feeding(n);
       if (group >= 0) {
         groups_[static_cast<std::size_t>(group)].unit.tail = true;
         close(group);
       }
     }
-    if (group < 0) group = new_group(n, i);
+    if (group < 0) group = new_group(n, can);
     Group& g = groups_[static_cast<std::size_t>(group)];
     g.waits_for |= needs(n, group);
     g.unit.nodes.push_back(node);
-    if (loops_[i].loop) g.unit.fused = true;
     for (int v : n.out) producer_[v] = group;
-    if (loops_[i].loop) {
-      for (int v : n.in)
-        if (whole(v, g.shape)) last_reader_[v] = group;
-    }
+    if (!can.elementwise) return;
+    g.unit.fused = true;
+    for (int v : n.in)
+      if (whole(v, g.shape)) last_reader_[v] = group;
   }
 
   // The units, each after those it waits for, otherwise in the order of the trace.
@@ -196,14 +194,14 @@ class Segment {
     return g;
   }
 
-  int new_group(const Node& n, std::size_t node) {
+  int new_group(const Node& n, const Ability& can) {
     const int id = static_cast<int>(groups_.size());
     groups_.emplace_back();
     groups_slot_.push_back(-1);
     Group& g = groups_.back();
     g.shape = graph_.value(n.out[0]).array.shape();
-    g.unit.head = !loops_[node].loop && prepared_[node] && prepared_[node]->takes_epilogue();
-    g.open = loops_[node].loop || g.unit.head;
+    g.unit.head = can.takes_epilogue;
+    g.open = can.elementwise || g.unit.head;
     // Even a group that cannot grow may be waited for while others can; the oldest gives way.
     const int slot = id % kOpen;
     if (slots_[slot] >= 0) retire(slot);
@@ -224,8 +222,7 @@ class Segment {
   }
 
   const Graph& graph_;
-  const std::vector<Elementwise>& loops_;
-  const PreparedNodes& prepared_;
+  const std::vector<Ability>& can_;
   const std::vector<int>& readers_;  // of every value: nodes, and the program's results
   std::vector<Group> groups_;
   std::vector<int> groups_slot_;  // the bit of a group, or -1
@@ -236,22 +233,9 @@ class Segment {
 
 }  // namespace
 
-std::vector<Elementwise> elementwise_nodes(const Graph& graph) {
-  std::vector<Elementwise> loops;
-  for (const Node& n : graph.nodes()) {
-    loops.emplace_back();
-    if (!n.kernel->elementwise || n.update || n.in.size() > kMaxOperands) continue;
-    if (graph.value(n.out[0]).array.numel() == 0) continue;
-    auto [in, out] = graph.described(n);
-    loops.back() = n.kernel->elementwise(Call{*n.kernel, in, out, n.attrs});
-  }
-  return loops;
-}
-
-std::vector<Unit> schedule(const Graph& graph, const std::vector<Elementwise>& loops, const PreparedNodes& prepared,
-                           const std::vector<int>& readers) {
+std::vector<Unit> schedule(const Graph& graph, const std::vector<Ability>& can, const std::vector<int>& readers) {
   std::vector<Unit> units;
-  auto segment = std::make_unique<Segment>(graph, loops, prepared, readers);
+  auto segment = std::make_unique<Segment>(graph, can, readers);
   for (std::size_t n = 0; n < graph.nodes().size(); ++n) {
     if (!graph.nodes()[n].update) {
       segment->add(static_cast<int>(n));
@@ -259,7 +243,7 @@ std::vector<Unit> schedule(const Graph& graph, const std::vector<Elementwise>& l
     }
     segment->finish(units);
     units.push_back({{static_cast<int>(n)}});
-    segment = std::make_unique<Segment>(graph, loops, prepared, readers);
+    segment = std::make_unique<Segment>(graph, can, readers);
   }
   segment->finish(units);
   return units;

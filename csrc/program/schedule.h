@@ -1,7 +1,6 @@
 // Schedule: which nodes run together, and in what order.
 #pragma once
 
-#include <memory>
 #include <vector>
 
 #include "graph.h"
@@ -18,13 +17,14 @@ struct Unit {
   bool tail = false;   // nor is the last
 };
 
-using PreparedNodes = std::vector<std::unique_ptr<Prepared>>;  // by node; null for elementwise nodes and others
+// What a device can do with a node.
+struct Ability {
+  bool elementwise = false;     // run it tile by tile among others
+  bool takes_epilogue = false;  // let others work on parts of its result
+  bool takes_feed = false;      // take its operand piece by piece
+};
 
-// Elementwise nodes: the loop of each; a null loop for other nodes.
-std::vector<Elementwise> elementwise_nodes(const Graph& graph);
-
-// `readers`: of every value, as Graph::count_readers() gives them.
-std::vector<Unit> schedule(const Graph& graph, const std::vector<Elementwise>& loops, const PreparedNodes& prepared,
-                           const std::vector<int>& readers);
+// `can`: by node; `readers`: of every value, as Graph::count_readers() gives them.
+std::vector<Unit> schedule(const Graph& graph, const std::vector<Ability>& can, const std::vector<int>& readers);
 
 }  // namespace alice::program

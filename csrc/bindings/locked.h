@@ -1,0 +1,46 @@
+// Native work on memory that other threads may read and change. Two rules keep it whole: locks (core/locks.h) are taken
+// by all work that lets other Python threads run meanwhile, and no such work begins but by a thread that has the GIL.
+// So short work, which keeps the GIL, needs no locks unless somebody holds some; and nobody waits for locks with the
+// GIL.
+#pragma once
+
+#include "../core/locks.h"
+#include "engine.h"
+
+namespace alice {
+
+struct Locking {
+  double nanoseconds = 0;      // estimated; long work lets other Python threads run
+  bool changes = false;        // something in place
+  bool until_resumed = false;  // hold the locks until this thread has the GIL again: what was read is not yet old then
+};
+
+// `ask(locks)` says what the work reads and changes; it is called only if that matters.
+template <class Ask, class Work>
+void run_locked(const Locking& how, Ask&& ask, Work&& work) {
+  const bool is_long = how.nanoseconds > kReleaseLockNanoseconds;
+  if (!is_long && !(how.changes ? Locks::any_held() : Locks::any_changing())) return work();
+  Locks locks;
+  ask(locks);
+  if (!locks.try_lock()) {
+    py::gil_scoped_release others;
+    locks.lock();
+  }
+  if (!is_long) return work();
+  py::gil_scoped_release others;
+  struct End {
+    Locks* locks;
+    ~End() {
+      if (locks) locks->unlock();
+    }
+  } end{how.until_resumed ? nullptr : &locks};
+  work();
+}
+
+// The same for a look at one array, which takes no time.
+template <class Work>
+void read_locked(const Array& a, Work&& work) {
+  run_locked({}, [&](Locks& locks) { locks.read(a.storage().get()); }, work);
+}
+
+}  // namespace alice

@@ -1,0 +1,205 @@
+#include "cpu_executor.h"
+
+#include <chrono>
+
+#include "../core/in_place.h"
+
+namespace alice::program {
+namespace {
+
+struct Waiting {
+  const Chain& chain;
+  const Tiles& tiles;
+  std::byte* const* pointers;
+};
+
+void finish_part(void* context, std::int64_t row0, std::int64_t row1, std::int64_t column0, std::int64_t column1) {
+  const auto& [chain, tiles, pointers] = *static_cast<const Waiting*>(context);
+  const std::int64_t n = chain.columns;
+  if (column0 == 0 && column1 == n) return tiles.run_range(pointers, row0 * n, row1 * n);
+  for (std::int64_t row = row0; row < row1; ++row) tiles.run_range(pointers, row * n + column0, row * n + column1);
+}
+
+void fill_part(void* context, std::int64_t begin, std::int64_t n, void* to) {
+  const auto& [chain, tiles, pointers] = *static_cast<const Waiting*>(context);
+  tiles.run_piece(pointers, begin, begin + n, chain.piece, to);
+}
+
+int add_value(Tiles& tiles, const Chain::Value& v, const Graph& graph) {
+  switch (v.role) {
+    case Chain::Role::Input: return tiles.add_input(graph.value(v.value).array);
+    case Chain::Role::Constant: return tiles.add_constant(graph.value(v.value).array);
+    case Chain::Role::Result: return tiles.add_result(v.dtype);
+    default: return tiles.add_buffer(v.dtype);
+  }
+}
+
+}  // namespace
+
+// ---- getting ready ------------------------------------------------------------------------------------------
+
+std::unique_ptr<CpuExecutor> CpuExecutor::of(Graph graph) {
+  graph.simplify();
+  CpuKernels kernels(graph);
+  auto plan = std::make_shared<const Plan>(std::move(graph), kernels.abilities());
+  return std::unique_ptr<CpuExecutor>(new CpuExecutor(std::move(plan), std::move(kernels)));
+}
+
+CpuExecutor::CpuExecutor(std::shared_ptr<const Plan> plan) : CpuExecutor(plan, CpuKernels(plan->graph())) {}
+
+CpuExecutor::CpuExecutor(std::shared_ptr<const Plan> plan, CpuKernels kernels)
+    : plan_(std::move(plan)), timings_(new Timing[plan_->instructions().size()]) {
+  steps_.reserve(plan_->instructions().size());
+  for (const Instruction& instruction : plan_->instructions()) {
+    Step& step = steps_.emplace_back();
+    step.instruction = &instruction;
+    if (instruction.kernel_node >= 0) add_kernel(instruction, kernels, step);
+    if (instruction.chain) add_chain(*instruction.chain, kernels, step);
+  }
+}
+
+CpuExecutor::~CpuExecutor() {
+  for (auto& slot : idle_) delete slot.load();
+}
+
+void CpuExecutor::add_kernel(const Instruction& instruction, CpuKernels& kernels, Step& step) {
+  const auto n = static_cast<std::size_t>(instruction.kernel_node);
+  const Node& node = plan_->graph().nodes()[n];
+  step.kernel = node.kernel;
+  step.prepared = std::move(kernels.prepared[n]);
+  step.attrs = node.attrs;
+  step.first_array = arrays_.size();
+  step.n_in = node.in.size();
+  step.n_out = node.out.size();
+  const auto add = [&](int v) {
+    if (plan_->place(v).moves()) moving_arrays_.push_back(arrays_.size());
+    arrays_.push_back({v, plan_->place(v)});
+  };
+  for (int v : node.in) add(v);
+  for (int v : node.out) add(v);
+}
+
+void CpuExecutor::add_chain(const Chain& chain, const CpuKernels& kernels, Step& step) {
+  auto tiles = std::make_unique<Tiles>(chain.shape);
+  step.first_pointer = pointers_.size();
+  for (const Chain::Value& v : chain.values) {
+    add_value(*tiles, v, plan_->graph());
+    const Place place = v.in_memory() ? plan_->place(v.value) : Place{kFixed, 0};
+    if (place.moves()) moving_pointers_.push_back(pointers_.size());
+    pointers_.push_back(place);
+  }
+  for (const Chain::Step& s : chain.steps) {
+    Tiles::Step made{kernels.loops[static_cast<std::size_t>(s.node)], static_cast<int>(s.in.size()), {}, s.out};
+    std::copy(s.in.begin(), s.in.end(), made.in);
+    tiles->add_step(made);
+  }
+  tiles->finish();
+  step.tiles = std::move(tiles);
+}
+
+std::unique_ptr<CpuExecutor::Context> CpuExecutor::make_context() const {
+  auto context = std::make_unique<Context>();
+  context->arena = Array::empty({plan_->arena_bytes()}, DType::UInt8);
+  const auto address = [&](const Place& p) {
+    return p.base == kFixed   ? reinterpret_cast<std::byte*>(p.offset)
+           : p.base == kArena ? context->arena.bytes() + p.offset
+                              : nullptr;
+  };
+  context->arrays.reserve(arrays_.size());
+  for (const Slot& s : arrays_) {
+    context->arrays.push_back(plan_->graph().value(s.value).array);
+    context->arrays.back().point_to(address(s.place));
+  }
+  context->pointers.reserve(pointers_.size());
+  for (const Place& p : pointers_) context->pointers.push_back(address(p));
+  return context;
+}
+
+// ---- one run ------------------------------------------------------------------------------------------------
+
+// A context for one run: an idle one, or else a new one.
+class CpuExecutor::Borrowed {
+ public:
+  explicit Borrowed(const CpuExecutor& owner) : owner_(owner) {
+    for (auto& slot : owner.idle_) {
+      if (!slot.load(std::memory_order_relaxed)) continue;
+      context_.reset(slot.exchange(nullptr, std::memory_order_acquire));
+      if (context_) return;
+    }
+    context_ = owner.make_context();
+  }
+  Borrowed(const Borrowed&) = delete;
+  Borrowed& operator=(const Borrowed&) = delete;
+  ~Borrowed() {
+    for (auto& slot : owner_.idle_) {
+      Context* none = nullptr;
+      if (!slot.compare_exchange_strong(none, context_.get(), std::memory_order_release, std::memory_order_relaxed))
+        continue;
+      context_.release();
+      return;
+    }
+  }
+  Context& operator*() const { return *context_; }
+
+ private:
+  const CpuExecutor& owner_;
+  std::unique_ptr<Context> context_;
+};
+
+void CpuExecutor::run(std::byte* const* inputs, std::byte* const* results, bool profile, std::size_t* reached) const {
+  const Borrowed borrowed(*this);
+  Context& context = *borrowed;
+  const int n_inputs = static_cast<int>(plan_->graph().inputs().size());
+  const auto address = [&](const Place& p) {
+    const int k = p.base - 1;
+    return (k < n_inputs ? inputs[k] : results[k - n_inputs]) + p.offset;
+  };
+  for (std::size_t i : moving_arrays_) context.arrays[i].point_to(address(arrays_[i].place));
+  for (std::size_t i : moving_pointers_) context.pointers[i] = address(pointers_[i]);
+
+  if (!profile) {
+    for (const Step& step : steps_) {
+      ++*reached;
+      execute(step, context);
+    }
+    return;
+  }
+  using Clock = std::chrono::steady_clock;
+  for (std::size_t i = 0; i < steps_.size(); ++i) {
+    const auto start = Clock::now();
+    ++*reached;
+    execute(steps_[i], context);
+    timings_[i].nanoseconds += std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - start).count();
+    ++timings_[i].runs;
+  }
+}
+
+void CpuExecutor::execute(const Step& step, Context& context) const {
+  std::byte* const* pointers = context.pointers.data() + step.first_pointer;
+  if (!step.kernel) return step.tiles->run(pointers);
+
+  Array* arrays = context.arrays.data() + step.first_array;
+  const Call call{*step.kernel, {arrays, step.n_in}, {arrays + step.n_in, step.n_out}, step.attrs};
+  if (step.tiles) {
+    const Chain& chain = *step.instruction->chain;
+    Waiting waiting{chain, *step.tiles, pointers};
+    if (chain.head) return step.prepared->run_then(call, Epilogue{finish_part, &waiting});
+    return step.prepared->run_fed(call, Feed{fill_part, &waiting});
+  }
+  if (step.instruction->update) return update(step, call);
+  if (step.prepared) return step.prepared->run(call);
+  step.kernel->run[static_cast<int>(Device::Cpu)](call);
+}
+
+void CpuExecutor::update(const Step& step, const Call& call) const {
+  const auto run = [&](const Call& c) {
+    const std::uint64_t now = Storage::tick();
+    for (const Array& a : c.out) a.storage()->mark_changed(now);
+    step.prepared ? step.prepared->run(c) : step.kernel->run[static_cast<int>(Device::Cpu)](c);
+  };
+  if (!step.instruction->may_read_changed) return run(call);
+  const Sources sources(call.in, call.out);
+  run(Call{call.kernel, sources.in(), call.out, call.attrs});
+}
+
+}  // namespace alice::program

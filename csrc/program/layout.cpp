@@ -1,0 +1,121 @@
+// A place for every value: outside of the program, or in the arena, for as long as somebody reads it.
+#include <algorithm>
+
+#include "arena.h"
+#include "plan.h"
+
+namespace alice::program {
+namespace {
+
+class Placing {
+ public:
+  Placing(const Graph& graph, const std::vector<Instruction>& instructions)
+      : graph_(graph), instructions_(instructions), places_(graph.values().size()), placed_(places_.size(), false) {
+    settle_outside();
+    find_last_uses();
+  }
+
+  Layout run() {
+    for (std::size_t i = 0; i < instructions_.size(); ++i) place_results(static_cast<int>(i));
+    place_views();
+    return {std::move(places_), arena_.size()};
+  }
+
+ private:
+  static std::size_t at(int v) { return static_cast<std::size_t>(v); }
+
+  void settle(int v, Place place) {
+    places_[at(v)] = place;
+    placed_[at(v)] = true;
+  }
+
+  // What lies outside of the arena.
+  void settle_outside() {
+    for (std::size_t v = 0; v < places_.size(); ++v) {
+      const Value& value = graph_.values()[v];
+      if (value.source == Source::Captured || value.source == Source::Constant)
+        settle(static_cast<int>(v), {kFixed, reinterpret_cast<std::int64_t>(value.array.bytes())});
+    }
+    int base = kArena;
+    for (int v : graph_.inputs()) settle(v, {++base, 0});
+    for (int v : graph_.results()) settle(v, {++base, 0});
+    outside_ = placed_;
+  }
+
+  // The instruction that reads a value last, or writes it if nobody does.
+  void find_last_uses() {
+    last_use_.assign(places_.size(), -1);
+    for (std::size_t i = 0; i < instructions_.size(); ++i) {
+      for (int v : instructions_[i].in) last_use_[at(graph_.value(v).root)] = static_cast<int>(i);
+      for (int v : instructions_[i].out) last_use_[at(v)] = static_cast<int>(i);
+    }
+  }
+
+  void take(int v) { settle(v, {kArena, arena_.take(graph_.value(v).bytes())}); }
+
+  // Roots in the arena that nobody needs behind this instruction, each once.
+  void add_dying(int v, int instruction, std::vector<int>& dying) const {
+    const int root = graph_.value(v).root;
+    if (!outside_[at(root)] && last_use_[at(root)] == instruction &&
+        std::find(dying.begin(), dying.end(), root) == dying.end())
+      dying.push_back(root);
+  }
+
+  // What an instruction writes lies in the memory of an input that dies, or in memory of its own.
+  void place_results(int i) {
+    const Instruction& instruction = instructions_[static_cast<std::size_t>(i)];
+    std::vector<int> dying;
+    for (int v : instruction.in) add_dying(v, i, dying);
+    // What the kernel at the head of a chain leaves is such an input, too; it takes the place of the result.
+    const bool head = instruction.chain && instruction.chain->head;
+    const int left = head ? graph_.nodes()[at(instruction.kernel_node)].out[0] : -1;
+
+    std::vector<int> own;
+    for (int v : instruction.out) {
+      if (v == left) continue;
+      const int from = instruction.chain ? instruction.chain->may_take(v) : -1;
+      if (from >= 0 && from == left && !placed_[at(left)] && last_use_[at(left)] == i) {
+        if (!placed_[at(v)]) take(v);
+        settle(left, places_[at(v)]);
+      } else if (placed_[at(v)] || graph_.value(v).source != Source::Node) {
+        continue;
+      } else if (const auto dead = std::find(dying.begin(), dying.end(), from); from >= 0 && dead != dying.end()) {
+        settle(v, places_[at(from)]);
+        dying.erase(dead);
+      } else {
+        take(v);
+      }
+      own.push_back(v);
+    }
+    if (left >= 0 && !placed_[at(left)]) {
+      take(left);
+      own.push_back(left);
+    }
+    for (int v : own) add_dying(v, i, dying);  // written, but read by nobody
+    for (int v : dying) arena_.give_back(places_[at(v)].offset, graph_.value(v).bytes());
+  }
+
+  void place_views() {
+    for (std::size_t v = 0; v < places_.size(); ++v) {
+      const Value& value = graph_.values()[v];
+      if (!value.view || value.source == Source::Captured || value.source == Source::Constant) continue;
+      const Place& root = places_[at(value.root)];
+      places_[v] = {root.base, root.offset + value.offset};
+    }
+  }
+
+  const Graph& graph_;
+  const std::vector<Instruction>& instructions_;
+  std::vector<Place> places_;
+  std::vector<bool> placed_, outside_;
+  std::vector<int> last_use_;
+  Arena arena_;
+};
+
+}  // namespace
+
+Layout lay_out(const Graph& graph, const std::vector<Instruction>& instructions) {
+  return Placing(graph, instructions).run();
+}
+
+}  // namespace alice::program
