@@ -151,7 +151,7 @@ def test_who_waits_does_not_stop_other_threads() -> None:
 
 @pytest.mark.parametrize("size", [4, 100_000])
 def test_overlapping_sets_of_parameters(size: int) -> None:
-    """Every order of every two of five parameters, from four threads, some eagerly: no deadlock, and every change counts."""
+    """Every order of every two of five parameters, from four threads: no deadlock, and every change counts."""
     params = [ac.zeros((size,)) for _ in range(5)]
     pairs = list(itertools.permutations(range(5), 2))
 
