@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
@@ -164,3 +166,66 @@ def test_bad_input() -> None:
         ac.tensor(np.ones((1,) * 13))
     with pytest.raises(ac.ShapeError, match="too many elements"):
         ac.abstract((1 << 62, 1 << 62))
+
+
+def foreign_bools() -> np.ndarray:
+    return np.array([[0, 1, 2, 255], [128, 0, 1, 7]], dtype=np.uint8).view(np.bool_)
+
+
+def frozen(a: np.ndarray) -> np.ndarray:
+    a.flags.writeable = False
+    return a
+
+
+def from_numpy_dlpack(a: np.ndarray) -> ac.Tensor:
+    class Foreign:
+        def __dlpack__(self, **kwargs: object) -> object:
+            return a.__dlpack__()
+
+        def __dlpack_device__(self) -> tuple[int, int]:
+            return a.__dlpack_device__()
+
+    return ac.from_dlpack(Foreign())
+
+
+@pytest.mark.parametrize(
+    "enter",
+    [
+        ac.tensor,
+        ac.asarray,
+        lambda a: ac.asarray(frozen(a)),
+        lambda a: ac.asarray(frozen(a)[::-1])[::-1],
+        lambda a: ac.asarray(memoryview(a)),
+        from_numpy_dlpack,
+        lambda a: ac.logical_or(a, False),
+        lambda a: ac.compile(lambda x: ac.logical_or(x, x))(a),
+    ],
+)
+def test_any_byte_but_0_is_true(enter: Callable[[np.ndarray], ac.Tensor]) -> None:
+    """A sum over bools that came as bytes 2 and 255 was 258."""
+    a = foreign_bools()
+    x, want = enter(a), np.array([[0, 1, 1, 1], [1, 0, 1, 1]])
+    assert x.dtype == ac.bool
+    assert set(x.numpy().view(np.uint8).ravel().tolist()) <= {0, 1}
+    assert ac.sum(x).item() == 6
+    for f in (ac.sum, ac.mean, ac.max, ac.cumsum, ac.argmax):
+        np.testing.assert_array_equal(f(x, axis=1).numpy(), f(ac.tensor(want), axis=1).numpy())
+    for f in (ac.add, ac.multiply, ac.equal, ac.less, ac.logical_xor, ac.where):
+        args = (x,) * (2 + (f is ac.where))
+        np.testing.assert_array_equal(f(*args).numpy(), f(*[ac.tensor(want != 0)] * len(args)).numpy())
+    np.testing.assert_array_equal((~x).numpy(), want == 0)
+    if not a.flags.writeable:
+        return
+    a.view(np.uint8)[:] = 3  # the owner of the memory writes later
+    np.testing.assert_array_equal(x.numpy(), want != 0)
+
+
+def test_bools_share_no_memory_that_others_can_write() -> None:
+    with pytest.raises(ValueError, match="asarray: copy=False, but bools are always copied"):
+        ac.asarray(foreign_bools(), copy=False)
+    with pytest.raises(ValueError, match="copy=False, but bools"):
+        ac.from_dlpack(foreign_bools(), copy=False)
+    x = ac.tensor([True, False])
+    with pytest.raises(ValueError, match="numpy: bools are read-only, since bytes other than 0 and 1"):
+        x.numpy(writable=True)
+    assert not np.shares_memory(np.from_dlpack(x), x.numpy())

@@ -66,6 +66,9 @@ Array array_from_numpy(py::handle handle, bool copy) {
   if (a.ndim() > kMaxRank)
     fail(ErrorKind::Shape, "asarray: at most ", kMaxRank, " dimensions are supported; got ", a.ndim());
   const auto item = static_cast<std::int64_t>(itemsize(dtype));
+  // Kernels count on bools of 0 and 1. Nobody can promise them for memory of others, who may write bytes there at any
+  // time: bools are always copied.
+  const bool is_bool = dtype == DType::Bool;
   Dims shape, strides;
   bool whole_strides = reinterpret_cast<std::uintptr_t>(a.data()) % static_cast<std::uintptr_t>(item) == 0;
   for (py::ssize_t i = 0; i < a.ndim(); ++i) {
@@ -73,7 +76,7 @@ Array array_from_numpy(py::handle handle, bool copy) {
     strides.push_back(a.strides(i) / item);
     whole_strides = whole_strides && a.strides(i) % item == 0;
   }
-  if (!copy && whole_strides) {
+  if (!copy && whole_strides && !is_bool) {
     PyObject* owner = Py_NewRef(a.ptr());
     auto* data = static_cast<std::byte*>(const_cast<void*>(a.data()));
     StorageRef storage(Storage::adopt(data, static_cast<std::size_t>(a.nbytes()), a.writeable(), release_owner, owner));
@@ -87,6 +90,10 @@ Array array_from_numpy(py::handle handle, bool copy) {
   } else {  // NumPy walks whatever strides it made
     auto contiguous = py::module_::import("numpy").attr("array")(a, py::arg("order") = "C").cast<py::array>();
     std::memcpy(out.bytes(), contiguous.data(), static_cast<std::size_t>(contiguous.nbytes()));
+  }
+  if (is_bool) {
+    auto* byte = out.data<std::uint8_t>();
+    for (std::int64_t i = 0, n = out.numel(); i < n; ++i) byte[i] = byte[i] != 0;
   }
   return out;
 }

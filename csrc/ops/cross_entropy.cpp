@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "../core/thread_pool.h"
+#include "indices.h"
 #include "prepared.h"
 
 namespace alice {
@@ -24,6 +25,7 @@ namespace {
 constexpr std::int64_t kChunk = 1 << 15;  // items per chunk of parallel work
 constexpr std::int64_t kChunks = 256;     // at most, so that little is left to add up
 constexpr std::int64_t kRows = 64;        // rows whose scratch lies on the stack
+constexpr std::int64_t kFewLabels = 512;  // that lie on the stack as well
 
 enum Reduce : std::int64_t { None, Sum, Mean };
 
@@ -48,42 +50,18 @@ struct Options {
 
 // ---- labels -------------------------------------------------------------------------------------------------
 
+// Copies `n` labels, and says how many of them are not ignored; -1 if one of the others is no class.
 template <class L>
-void read_labels(const void* labels, std::int64_t first, std::int64_t n, std::int64_t* to) {
-  for (std::int64_t i = 0; i < n; ++i) to[i] = static_cast<const L*>(labels)[first + i];
-}
-
-// How many of `n` labels are not ignored; -1 if one of the others is no class.
-template <class L>
-std::int64_t count_labels(const void* labels, std::int64_t n, std::int64_t classes, const Options& options) {
-  const L* label = static_cast<const L*>(labels);
-  if (!options.has_ignored) {
-    std::uint64_t largest = 0;
-    for (std::int64_t i = 0; i < n; ++i) largest = std::max(largest, static_cast<std::uint64_t>(label[i]));
-    return n > 0 && largest >= static_cast<std::uint64_t>(classes) ? -1 : n;
-  }
+std::int64_t take_labels(const void* labels, std::int64_t n, std::int64_t classes, const Options& options,
+                         std::int64_t* to) {
   std::int64_t bad = 0, ignored = 0;
   for (std::int64_t i = 0; i < n; ++i) {
-    const std::int64_t y = label[i];
-    const bool skip = y == options.ignored;
+    const std::int64_t y = to[i] = read_once(static_cast<const L*>(labels) + i);
+    const bool skip = options.has_ignored && y == options.ignored;
     bad |= !skip & (static_cast<std::uint64_t>(y) >= static_cast<std::uint64_t>(classes));
     ignored += skip;
   }
   return bad ? -1 : n - ignored;
-}
-
-// The class indices of one integer dtype.
-struct LabelLoops {
-  decltype(&read_labels<std::int64_t>) read;
-  decltype(&count_labels<std::int64_t>) count;
-};
-
-LabelLoops label_loops(DType t) {
-  switch (t) {
-    case DType::UInt8: return {read_labels<std::uint8_t>, count_labels<std::uint8_t>};
-    case DType::Int32: return {read_labels<std::int32_t>, count_labels<std::int32_t>};
-    default: return {read_labels<std::int64_t>, count_labels<std::int64_t>};
-  }
 }
 
 // ---- what both directions decide before they see data ---------------------------------------------------------
@@ -100,7 +78,8 @@ struct Plan {
         targets(targets_in),
         classes(logits_in.shape().back()),
         probabilities(is_floating(targets_in.dtype())),
-        labels(label_loops(targets_in.dtype())) {
+        item(static_cast<std::int64_t>(itemsize(targets_in.dtype()))),
+        take(dispatch_index(targets_in.dtype(), [](auto tag) { return &take_labels<decltype(tag)>; })) {
     for (int i = 0; i + 1 < logits_in.rank(); ++i) (i < options.batch_axes ? examples : rows) *= logits_in.dim(i);
     const std::int64_t some_classes = std::max<std::int64_t>(1, classes);
     group = std::clamp<std::int64_t>(kChunk / some_classes, 1, kRows);
@@ -126,12 +105,11 @@ struct Plan {
     });
   }
 
-  // How many rows of each example count. Before anything is written.
-  void count_rows(const Array& y, std::int64_t* kept) const {
-    const std::int64_t size = rows * static_cast<std::int64_t>(itemsize(y.dtype()));
-    for (std::int64_t e = 0; e < examples; ++e) {
-      kept[e] = probabilities ? rows : labels.count(y.bytes() + e * size, rows, classes, options);
-      if (kept[e] < 0) refuse_label(y);
+  // How many rows of each example count, and their labels, checked. Before anything is written.
+  void take_rows(const Array& y, std::int64_t* kept, std::int64_t* labels) const {
+    for (std::int64_t e = 0, row = 0; e < examples; ++e, row += rows) {
+      kept[e] = probabilities ? rows : take(y.bytes() + row * item, rows, classes, options, labels + row);
+      if (kept[e] < 0) refuse_label(labels, row);
     }
   }
   bool is_ignored(std::int64_t label) const { return options.has_ignored && label == options.ignored; }
@@ -143,7 +121,8 @@ struct Plan {
   RowMajor logits, targets;
   std::int64_t classes, examples = 1, rows = 1;
   bool probabilities;
-  LabelLoops labels;
+  std::int64_t item;  // bytes of a target
+  decltype(&take_labels<std::int64_t>) take;
   bool several;                           // whole examples in each group
   std::int64_t group;                     // rows
   std::int64_t stretch;                   // rows that are cut into groups: an example, or, of short ones, all
@@ -151,10 +130,9 @@ struct Plan {
   std::int64_t sums;                      // of an example, to be added up
 
  private:
-  [[noreturn, gnu::noinline]] void refuse_label(const Array& labels_in) const {
-    for (std::int64_t row = 0;; ++row) {
-      std::int64_t y;
-      labels.read(labels_in.bytes(), row, 1, &y);
+  [[noreturn, gnu::noinline]] void refuse_label(const std::int64_t* labels, std::int64_t row) const {
+    for (;; ++row) {
+      const std::int64_t y = labels[row];
       if (is_ignored(y) || (y >= 0 && y < classes)) continue;
       fail(ErrorKind::Index, op, ": targets must be from 0 to ", classes - 1, " (classes: ", classes, "); got ", y,
            " in row ", row, "; name it as ignore_index to leave such rows out");
@@ -305,15 +283,20 @@ class CrossEntropy final : public Prepared {
     const std::int64_t classes = p_.classes;
     const bool each = p_.options.reduction == None, mean = p_.options.reduction == Mean;
     Scratch<std::int64_t, 1> kept(p_.examples);
-    p_.count_rows(targets, kept.data);
+    // Read before they are checked, and never again.
+    std::int64_t few_labels[kFewLabels];
+    const std::int64_t n_labels = p_.probabilities ? 0 : p_.examples * p_.rows;
+    const Array many_labels = n_labels > kFewLabels ? Array::empty({n_labels}, DType::Int64) : Array();
+    std::int64_t* labels = n_labels > kFewLabels ? many_labels.data<std::int64_t>() : few_labels;
+    p_.take_rows(targets, kept.data, labels);
     Scratch<Pair, kForward ? 16 : 1> sums(kForward && !each ? p_.examples * p_.sums : 0);
 
     p_.for_rows([&](std::int64_t first, std::int64_t rows, std::int64_t sum) {
+      if (rows < 1) return;  // never; or the compiler warns of descriptions of no row
       const T* x = logits.data<T>() + first * classes;
       const T* q = p_.probabilities ? targets.data<T>() + first * classes : nullptr;
       T* row_stats = stats + 2 * first;
-      std::int64_t label[kRows];
-      if (!q) p_.labels.read(targets.bytes(), first, rows, label);
+      const std::int64_t* label = labels + first;
       double log_sum[kRows];
       if constexpr (kGradient) {
         SoftmaxLoops::Row row[kRows];

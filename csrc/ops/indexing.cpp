@@ -8,6 +8,7 @@
 
 #include "../core/thread_pool.h"
 #include "axes.h"
+#include "indices.h"
 #include "register.h"
 #include "strided_copy.h"
 
@@ -24,28 +25,19 @@ void require_indices(const char* op, Arrays indices) {
       fail(ErrorKind::DType, op, ": indices must be integers; got dtype ", name(index.dtype()));
 }
 
-template <class F>
-void dispatch_index(DType t, F&& f) {
-  switch (t) {
-    case DType::UInt8: return f(std::uint8_t{});
-    case DType::Int32: return f(std::int32_t{});
-    default: return f(std::int64_t{});
-  }
-}
-
 // Calls f(i, item) for every item in row-major order.
 template <class T, class F>
 void visit(const Array& a, F&& f) {
   const std::int64_t n = a.numel();
   const T* data = a.data<T>();
   if (a.is_contiguous()) {
-    for (std::int64_t i = 0; i < n; ++i) f(i, data[i]);
+    for (std::int64_t i = 0; i < n; ++i) f(i, read_once(data + i));
     return;
   }
   Dims index = Dims::filled(a.rank(), 0);
   std::int64_t offset = 0;
   for (std::int64_t i = 0; i < n; ++i) {
-    f(i, data[offset]);
+    f(i, read_once(data + offset));
     for (int axis = a.rank() - 1; axis >= 0; --axis) {
       offset += a.strides()[axis];
       if (++index[axis] < a.dim(axis)) break;
@@ -420,19 +412,19 @@ void one_hot_infer(Call& call) {
 }
 
 void one_hot_run(const Call& call) {
-  const Array &labels = call.in[0], &out = call.out[0];
-  const std::int64_t classes = call.attrs[0].integer();
-  dispatch_index(labels.dtype(), [&](auto tag) {
-    using I = decltype(tag);
-    visit<I>(labels, [&](std::int64_t, std::int64_t label) {  // a label does not wrap: -1 is a mistake here
-      if (label < 0 || label >= classes)
+  const Array &out = call.out[0], places = Array::empty(call.in[0].shape(), DType::Int64);
+  const std::int64_t classes = call.attrs[0].integer(), n = places.numel();
+  auto* place = places.data<std::int64_t>();
+  dispatch_index(call.in[0].dtype(), [&](auto tag) {
+    visit<decltype(tag)>(call.in[0], [&](std::int64_t i, std::int64_t label) {
+      if (label < 0 || label >= classes)  // a label does not wrap: -1 is a mistake here
         fail(ErrorKind::Index, "one_hot: labels must be from 0 to ", classes - 1, "; got ", label);
+      place[i] = i * classes + label;
     });
-    zero_fill(out);
-    dispatch(out.dtype(), [&](auto one) {
-      using T = decltype(one);
-      visit<I>(labels, [&](std::int64_t i, std::int64_t label) { out.data<T>()[i * classes + label] = T{1}; });
-    });
+  });
+  zero_fill(out);
+  dispatch(out.dtype(), [&](auto one) {
+    for (std::int64_t i = 0; i < n; ++i) out.data<decltype(one)>()[place[i]] = decltype(one){1};
   });
 }
 

@@ -156,7 +156,17 @@ class Tensor(_core.TensorBase):
         """The elements as a NumPy array on the same memory, read-only unless ``writable=True``.
 
         Writing through a writable view is not seen by the trace: never do it between an op and its gradient.
+
+        Raises
+        ------
+        ValueError
+            If bools are to be writable: a byte other than 0 and 1 must not come into a Tensor.
         """
+        if writable and self.dtype == np.bool_:
+            raise ValueError(
+                "numpy: bools are read-only, since bytes other than 0 and 1 could be written through the view; "
+                "make a new Tensor from a changed copy"
+            )
         array: npt.NDArray[Any] = self._numpy(writable)
         return array
 
@@ -240,7 +250,8 @@ class Tensor(_core.TensorBase):
 
     def __dlpack__(self, **kwargs: Any) -> Any:
         version = kwargs.get("max_version")
-        if version is None or version < (1, 0):  # no way to say "read-only" before DLPack 1.0: hand out a copy
+        # No way to say "read-only" before DLPack 1.0, and not everybody listens: bools of others stay out of ours.
+        if version is None or version < (1, 0) or self.dtype == np.bool_:
             return np.array(self.numpy()).__dlpack__(**kwargs)
         return self.numpy().__dlpack__(**kwargs)
 
@@ -406,12 +417,13 @@ def asarray(obj: Any, dtype: DTypeLike | None = None, *, copy: bool | None = Non
         Convert to this dtype.
     copy : bool, optional
         None shares the memory of read-only NumPy arrays and copies others, since a later write through NumPy could
-        not be noticed. False always shares: the caller promises not to write. True always copies.
+        not be noticed. False always shares: the caller promises not to write. True always copies. Bools are never
+        shared, but copied as 0 and 1: foreign memory may hold other bytes, now or later.
 
     Raises
     ------
     ValueError
-        If ``copy=False`` cannot be kept.
+        If ``copy=False`` cannot be kept: for lists and numbers, another dtype, and bools.
 
     Examples
     --------
@@ -428,6 +440,11 @@ def asarray(obj: Any, dtype: DTypeLike | None = None, *, copy: bool | None = Non
     shared = array is obj
     if copy is False and not shared:
         raise ValueError(f"asarray: copy=False, but {type(obj).__name__} cannot become a Tensor without a copy")
+    if copy is False and array.dtype == np.bool_:
+        raise ValueError(
+            "asarray: copy=False, but bools are always copied, since the memory of others may hold bytes other than 0 "
+            "and 1; share it as x.view(np.uint8), and compare with 0"
+        )
     result: Tensor = _core.tensor(array, copy is True or (copy is None and (not shared or array.flags.writeable)))
     return result
 
@@ -440,7 +457,12 @@ def from_dlpack(obj: Any, *, copy: bool | None = None) -> Tensor:
     obj : object with ``__dlpack__`` and ``__dlpack_device__``
         On the CPU.
     copy : bool, optional
-        As in :func:`asarray`.
+        As in :func:`asarray`: bools are always copied, as 0 and 1.
+
+    Raises
+    ------
+    ValueError
+        If ``copy=False`` is asked for bools.
 
     Examples
     --------
