@@ -30,10 +30,7 @@ py::object unwatched(PrimitiveObject* p, TensorObject* t) {
   return py::reinterpret_steal<py::object>(result);
 }
 
-py::object copied(TensorObject* t) {
-  static const Kernel* copy = Registry::instance().find("copy");
-  return unwatched(update_primitive(copy), t);
-}
+py::object copied(TensorObject* t) { return unwatched(update_primitive(&Registry::instance().copy()), t); }
 
 // Do the gradient rules of this primitive read any data?
 bool reads_data(const EquationObject* eq) {
@@ -429,11 +426,9 @@ py::list kept_memory(py::list equations) {
       if (joint) {
         std::copy_n(in.begin(), out.size(), out.begin());
       } else {
-        std::vector<Attr> attrs;
-        for (Py_ssize_t i = 0; eq->attributes && i < PyTuple_GET_SIZE(eq->attributes); ++i)
-          attrs.push_back(parse_attr(eq->primitive->kernel->name, PyTuple_GET_ITEM(eq->attributes, i)));
+        const std::vector<Attr> attrs = parse_attributes(*eq->primitive->kernel, eq->attributes);
         Call call{*eq->primitive->kernel, in, out, attrs};
-        call.kernel.infer(call);
+        infer(call);
       }
       const auto key = [](PyObject* source, std::size_t i) {
         return py::reinterpret_steal<py::object>(value_key(source, static_cast<int>(i)));

@@ -212,8 +212,10 @@ PrimitiveObject* update_primitive(const Kernel* kernel);
 // Calls a primitive: converts and promotes the arguments, runs the kernel, records. Null with a Python error set.
 PyObject* bind(PrimitiveObject* primitive, PyObject* const* args, Py_ssize_t nargs);
 
-// A static argument: None, a number, a tuple of ints or a dtype.
-Attr parse_attr(const char* op, PyObject* o);
+// The static arguments of a call (attributes.cpp), as many as the kernel declares; infer() checks their kinds.
+std::vector<Attr> parse_attributes(const Kernel& kernel, PyObject* const* args);
+std::vector<Attr> parse_attributes(const Kernel& kernel, PyObject* tuple);  // of an equation; null for none
+py::dict kernel_signature(const std::string& name);  // numbers of operands and results (-1: any), attributes and kinds
 
 // Throws a TraceError if the elements may not be read: there are none, or they would become constants of a program.
 void check_readable(const TensorObject* t, const char* op);

@@ -156,7 +156,7 @@ void carry_tangents(PrimitiveObject* p, const std::vector<TensorObject*>& inputs
   const std::size_t results =
       PyTuple_Check(result.ptr()) ? static_cast<std::size_t>(PyTuple_GET_SIZE(result.ptr())) : 1;
   Arguments a{
-      {}, {}, attributes, static_cast<std::size_t>(p->kernel->n_attrs), py::reinterpret_borrow<py::object>(result)};
+      {}, {}, attributes, static_cast<std::size_t>(p->kernel->n_attrs()), py::reinterpret_borrow<py::object>(result)};
   for (TensorObject* t : inputs) a.inputs.push_back(reinterpret_cast<PyObject*>(t));
   a.tangents.resize(inputs.size());
   bool saved = false;

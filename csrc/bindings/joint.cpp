@@ -117,7 +117,7 @@ class Hidden {
 }  // namespace
 
 const Kernel& joint_kernel() {
-  static const Kernel kernel{"joint", -1, -1, 0, Inputs::AsIs, nullptr, {nullptr}, nullptr};
+  static const Kernel kernel{.name = "joint", .n_in = -1, .n_out = -1};
   return kernel;
 }
 

@@ -126,6 +126,7 @@ PYBIND11_MODULE(_core, m) {
     for (const Kernel* k : Registry::instance().all()) names.emplace_back(k->name);
     return names;
   });
+  m.def("kernel_signature", &kernel_signature, py::arg("name"));
   m.def("push_level", &push_level);
   m.def("pop_level", &pop_level, py::arg("active"));
   m.def("get_active", [] { return thread_state().active; });

@@ -150,12 +150,14 @@ void convert_arguments(Arguments& a, const Kernel& kernel, PyObject* const* args
 }
 
 void run(Call& call) {
+  infer(call);
+  if (!has_work(call)) return;
   const auto ask = [&](Locks& locks) {
     for (const Array& a : call.in) locks.read(a.storage().get());
   };
   // The versions of what it read are looked at when it has run.
   run_locked({.nanoseconds = call.kernel.cost ? call.kernel.cost(call) : 0, .until_resumed = true}, ask,
-             [&] { evaluate(call); });
+             [&] { compute(call); });
 }
 
 // Any argument whose type defines __alice_bind__ takes the call over: the seam for values that carry more than
@@ -195,19 +197,17 @@ void save(Saved& s, PrimitiveObject* p, std::size_t i, TensorObject* t, TensorOb
 
 PyObject* bind_checked(PrimitiveObject* p, PyObject* const* args, Py_ssize_t nargs) {
   const Kernel& kernel = *p->kernel;
-  const Py_ssize_t n_in = kernel.n_in < 0 ? nargs - kernel.n_attrs : kernel.n_in;
-  if (nargs != n_in + kernel.n_attrs || (kernel.n_in < 0 && n_in < 1)) {
+  const Py_ssize_t n_in = kernel.n_in < 0 ? nargs - kernel.n_attrs() : kernel.n_in;
+  if (nargs != n_in + kernel.n_attrs() || (kernel.n_in < 0 && n_in < 1)) {
     if (kernel.n_in < 0) fail(ErrorKind::Value, kernel.name, ": expected at least one array; got none");
-    fail(ErrorKind::Value, kernel.name, ": expected ", kernel.n_in, " inputs and ", kernel.n_attrs, " attributes; got ",
-         nargs, " arguments");
+    fail(ErrorKind::Value, kernel.name, ": expected ", kernel.n_in, " inputs and ", kernel.n_attrs(),
+         " attributes; got ", nargs, " arguments");
   }
   if (PyObject* taken = overridden(p, args, n_in); taken || PyErr_Occurred()) return taken;
 
   Arguments a;
   convert_arguments(a, kernel, args, static_cast<std::size_t>(n_in));
-  std::vector<Attr> attrs;  // most ops have none
-  attrs.reserve(static_cast<std::size_t>(kernel.n_attrs));
-  for (int i = 0; i < kernel.n_attrs; ++i) attrs.push_back(parse_attr(kernel.name, args[n_in + i]));
+  const std::vector<Attr> attrs = parse_attributes(kernel, args + n_in);
 
   ThreadState& state = thread_state();
   const auto value = [&](TensorObject* t) { return state.watcher ? state.watcher->value(t) : t; };
@@ -225,8 +225,8 @@ PyObject* bind_checked(PrimitiveObject* p, PyObject* const* args, Py_ssize_t nar
   run(call);
 
   const auto attributes_of_call = [&] {
-    py::object attributes = py::reinterpret_steal<py::object>(PyTuple_New(kernel.n_attrs));
-    for (int i = 0; i < kernel.n_attrs; ++i) PyTuple_SET_ITEM(attributes.ptr(), i, Py_NewRef(args[n_in + i]));
+    py::object attributes = py::reinterpret_steal<py::object>(PyTuple_New(kernel.n_attrs()));
+    for (int i = 0; i < kernel.n_attrs(); ++i) PyTuple_SET_ITEM(attributes.ptr(), i, Py_NewRef(args[n_in + i]));
     return attributes;
   };
   if (state.checker && !state.session) check_results(p, constants(in), out, attributes_of_call());
@@ -235,7 +235,7 @@ PyObject* bind_checked(PrimitiveObject* p, PyObject* const* args, Py_ssize_t nar
   if (levels || state.recorder) {
     std::shared_ptr<Record> record = make_record(p, in, out, call.attrs, levels != 0);
     py::object attributes;
-    if (kernel.n_attrs) attributes = attributes_of_call();
+    if (!attrs.empty()) attributes = attributes_of_call();
     eq = make_equation(p, in.size(), attributes.ptr(), levels, out);
     for (std::size_t i = 0; i < in.size(); ++i)
       save(eq->inputs[i], p, i, a.tensors[i], value(a.tensors[i]),
@@ -353,42 +353,6 @@ PyType_Spec spec = {"alice_core._core.PrimitiveBase", sizeof(PrimitiveObject), 0
 ThreadState& thread_state() {
   thread_local ThreadState state;
   return state;
-}
-
-Attr parse_attr(const char* op, PyObject* o) {
-  if (o == Py_None) return Attr();
-  if (PyLong_Check(o)) {  // bool too
-    const long long v = PyLong_AsLongLong(o);
-    if (v == -1 && PyErr_Occurred()) throw py::error_already_set();
-    return Attr(static_cast<std::int64_t>(v));
-  }
-  if (PyFloat_Check(o)) return Attr(PyFloat_AS_DOUBLE(o));
-  if (PyTuple_Check(o) || PyList_Check(o)) {
-    Dims d;
-    const Py_ssize_t n = PySequence_Fast_GET_SIZE(o);
-    for (Py_ssize_t i = 0; i < n; ++i) {
-      py::object entry = py::reinterpret_steal<py::object>(PyNumber_Index(PySequence_Fast_GET_ITEM(o, i)));
-      if (!entry) throw py::error_already_set();
-      const long long v = PyLong_AsLongLong(entry.ptr());
-      if (v == -1 && PyErr_Occurred()) throw py::error_already_set();
-      d.push_back(v);
-    }
-    return Attr(d);
-  }
-  DType dtype;
-  if (parse_dtype(o, &dtype)) return Attr(static_cast<std::int64_t>(dtype));
-  if (PyIndex_Check(o)) {
-    py::object entry = py::reinterpret_steal<py::object>(PyNumber_Index(o));
-    if (!entry) throw py::error_already_set();
-    return parse_attr(op, entry.ptr());
-  }
-  const double real = PyFloat_AsDouble(o);
-  if (real == -1.0 && PyErr_Occurred()) {
-    PyErr_Clear();
-    fail(ErrorKind::DType, op, ": expected a number, a tuple of ints, a dtype or None as attribute; got ",
-         Py_TYPE(o)->tp_name);
-  }
-  return Attr(real);
 }
 
 PrimitiveObject* operator_primitive(int slot) { return operators[slot]; }

@@ -85,11 +85,14 @@ void update(const std::string& name, py::sequence inputs, py::sequence attribute
     targets.push_back(checked_tensor(h, "update"));
     out.push_back(targets.back()->array);
   }
-  std::vector<Attr> attrs;
-  for (py::handle h : attributes) attrs.push_back(parse_attr(kernel->name, h.ptr()));
+  const py::tuple given(attributes);
+  const std::vector<Attr> attrs = parse_attributes(*kernel, given.ptr());
 
   Call inferred{*kernel, in, results, attrs};
-  kernel->infer(inferred);
+  infer(inferred);
+  for (const Array& result : results)
+    if (!kernel->run[static_cast<int>(Device::Cpu)] || !result.is_abstract())
+      fail(ErrorKind::Value, "update: ", kernel->name, " looks at its operand and computes nothing that could be kept");
   for (std::size_t i = 0; i < out.size(); ++i) check_target(kernel->name, targets[i], results[i]);
   Call call{*kernel, in, out, attrs};
   const bool checked = state.checker && !state.session;
@@ -98,8 +101,8 @@ void update(const std::string& name, py::sequence inputs, py::sequence attribute
     mark_changed(out);  // for what the traced function saved
   else
     run(call);
-  if (checked) check_results(update_primitive(kernel), before, out, py::tuple(attributes));
-  if (state.recorder) record(*kernel, sources, py::tuple(attributes), targets, make_update_record(call));
+  if (checked) check_results(update_primitive(kernel), before, out, given);
+  if (state.recorder) record(*kernel, sources, given, targets, make_update_record(call));
 }
 
 }  // namespace alice

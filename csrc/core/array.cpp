@@ -4,30 +4,33 @@
 
 namespace alice {
 
-std::int64_t checked_numel(const Dims& shape) {
-  // Leaves room for 8-byte elements, so that byte sizes and offsets cannot overflow either. Zero-size
-  // dimensions do not hide an absurd neighbour: strides are products of all of them.
+bool is_addressable(const Dims& shape) {
   constexpr std::int64_t limit = std::numeric_limits<std::int64_t>::max() / 16;
   std::int64_t product = 1;
-  bool empty = false;
   for (std::int64_t d : shape) {
-    if (d < 0) fail(ErrorKind::Shape, "shape: dimensions must not be negative; got ", shape);
-    if (d == 0) {
-      empty = true;
-      continue;
-    }
-    if (product > limit / d) fail(ErrorKind::Shape, "shape: too many elements to address; got ", shape);
-    product *= d;
+    if (d == 0) continue;
+    if (d < 0 || __builtin_mul_overflow(product, d, &product) || product > limit) return false;
   }
-  return empty ? 0 : product;
+  return true;
+}
+
+std::int64_t checked_numel(const Dims& shape) {
+  if (!is_addressable(shape)) {
+    for (std::int64_t d : shape)
+      if (d < 0) fail(ErrorKind::Shape, "shape: dimensions must not be negative; got ", shape);
+    fail(ErrorKind::Shape, "shape: too many elements to address; got ", shape);
+  }
+  std::int64_t product = 1;
+  for (std::int64_t d : shape) product *= d;
+  return product;
 }
 
 Dims contiguous_strides(const Dims& shape) {
   Dims strides = shape;
-  std::int64_t step = 1;
+  std::uint64_t step = 1;  // wraps for shapes that nobody has checked yet, whose strides nobody uses
   for (int i = shape.size() - 1; i >= 0; --i) {
-    strides[i] = step;
-    step *= shape[i] > 0 ? shape[i] : 1;
+    strides[i] = static_cast<std::int64_t>(step);
+    step *= shape[i] > 0 ? static_cast<std::uint64_t>(shape[i]) : 1;
   }
   return strides;
 }

@@ -14,6 +14,9 @@ inline constexpr int kDeviceCount = 1;  // devices that hold memory, hence have 
 
 constexpr const char* name(Device d) { return d == Device::Cpu ? "cpu" : "abstract"; }
 
+// Can every element, up to 8 bytes long, be addressed? Axes of size 0 do not hide an absurd neighbour: strides are
+// products of the others.
+bool is_addressable(const Dims& shape);
 std::int64_t checked_numel(const Dims& shape);  // Error if a dimension is negative or the byte size overflows
 Dims contiguous_strides(const Dims& shape);
 

@@ -10,9 +10,11 @@ Registry& Registry::instance() {
   return registry;
 }
 
-void Registry::add(const Kernel& kernel) {
+const Kernel& Registry::add(const Kernel& kernel) {
   if (find(kernel.name)) fail(ErrorKind::Value, "registry: kernel ", kernel.name, " is registered twice");
   kernels_.push_back(new Kernel(kernel));  // lives as long as the process
+  if (kernel.copies) copy_ = kernels_.back();
+  return *kernels_.back();
 }
 
 const Kernel* Registry::find(std::string_view name) const {
@@ -28,18 +30,60 @@ Loop Registry::both(Loop first, Loop second, int operand) const {
 
 const Kernel* Registry::both(const Kernel& first, const Kernel& second) const {
   for (const KernelPair& p : kernel_pairs_)
-    if (p.first == first.name && p.second == second.name) return find(p.both);
+    if (p.first == &first && p.second == &second) return p.both;
   return nullptr;
 }
 
-void evaluate(Call& call) {
-  call.kernel.infer(call);
+namespace {
+
+[[gnu::noinline, noreturn]] void refuse_counts(const Call& call) {
+  const Kernel& k = call.kernel;
+  const auto number = [](int n) { return n < 0 ? std::string("any number of") : std::to_string(n); };
+  fail(ErrorKind::Value, k.name, ": takes ", number(k.n_in), " arrays and ", k.n_attrs(), " attributes and gives ",
+       number(k.n_out), " results; got ", call.in.size(), ", ", call.attrs.size(), " and ", call.out.size());
+}
+
+[[gnu::noinline, noreturn]] void refuse_result(const Call& call, const Dims& shape) {
+  const bool negative = std::any_of(shape.begin(), shape.end(), [](std::int64_t d) { return d < 0; });
+  fail(ErrorKind::Shape, call.kernel.name,
+       negative ? ": dimensions must not be negative; got "
+                : ": the result has too many elements to address; got shape ",
+       shape);
+}
+
+}  // namespace
+
+void infer(Call& call) {
+  const Kernel& kernel = call.kernel;
+  const auto count = [](std::size_t n, int wanted) { return wanted < 0 || n == static_cast<std::size_t>(wanted); };
+  if (!count(call.in.size(), kernel.n_in) || (kernel.n_in < 0 && call.in.empty()) ||
+      !count(call.out.size(), kernel.n_out) || !count(call.attrs.size(), kernel.n_attrs()) || !kernel.infer)
+    refuse_counts(call);
+  for (std::size_t i = 0; i < call.attrs.size(); ++i) {
+    const AttrSpec& spec = kernel.attributes[i];
+    if (!spec.takes(call.attrs[i].kind()))
+      fail(ErrorKind::DType, kernel.name, ": ", spec.name, " must be ", describe(spec.kinds), "; got ", call.attrs[i]);
+  }
+  kernel.infer(call);
+  for (const Array& out : call.out)
+    if (!is_addressable(out.shape())) refuse_result(call, out.shape());
+}
+
+bool has_work(const Call& call) {
   for (const Array& a : call.in)
-    if (a.is_abstract()) return;
-  auto run = call.kernel.run[static_cast<int>(Device::Cpu)];
-  if (!run || (!call.out.empty() && !call.out[0].is_abstract())) return;  // views: nothing to compute
+    if (a.is_abstract()) return false;
+  return call.kernel.run[static_cast<int>(Device::Cpu)] && (call.out.empty() || call.out[0].is_abstract());
+}
+
+void compute(Call& call) {
+  if (!has_work(call)) return;
   for (Array& o : call.out) o = Array::empty(o.shape(), o.dtype());
-  run(call);
+  call.kernel.run[static_cast<int>(Device::Cpu)](call);
+}
+
+void evaluate(Call& call) {
+  infer(call);
+  compute(call);
 }
 
 Work work_of(const Call& call) {
@@ -52,11 +96,7 @@ Work work_of(const Call& call) {
   };
   for (const Array& a : call.in) count(a);
   for (const Array& a : call.out) count(a);
-  // A product makes 2 k operations for each of its results; everything else is taken as one for each element.
-  const std::string_view name = call.kernel.name;
-  const bool product = name == "matmul" || name == "vecmat";
-  work.flops = product ? 2.0 * static_cast<double>(call.out[0].numel()) * static_cast<double>(call.in[0].shape().back())
-                       : elements;
+  work.flops = call.kernel.flops ? call.kernel.flops(call) : elements;
   return work;
 }
 

@@ -4,7 +4,9 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -12,28 +14,64 @@
 
 namespace alice {
 
-// Static parameters of a call: axes, flags, slopes, target shapes. Never differentiated.
+// What an attribute may be: of a value one of these, of a declaration any set of them.
+enum class AttrKind : std::uint8_t { None = 1, Integer = 2, Real = 4, Flag = 8, Dims = 16, DType = 32 };
+constexpr AttrKind operator|(AttrKind a, AttrKind b) {
+  return static_cast<AttrKind>(static_cast<std::uint8_t>(a) | static_cast<std::uint8_t>(b));
+}
+constexpr bool has(AttrKind set, AttrKind kind) {
+  return (static_cast<std::uint8_t>(set) & static_cast<std::uint8_t>(kind)) != 0;
+}
+std::string describe(AttrKind set);  // for messages: "an int, a tuple of ints or None"
+
+inline constexpr AttrKind kAxes = AttrKind::Integer | AttrKind::Dims;
+inline constexpr AttrKind kOptionalAxes = kAxes | AttrKind::None;
+
+// Static parameters of a call: axes, flags, slopes, target shapes. Never differentiated. What is read as something that
+// it is not throws.
 class Attr {
  public:
-  enum class Kind : std::uint8_t { None, Int, Real, Dims };
   Attr() = default;
-  Attr(std::int64_t v) : kind_(Kind::Int), int_(v), real_(static_cast<double>(v)) {}
-  Attr(double v) : kind_(Kind::Real), real_(v) {}
-  Attr(const Dims& v) : kind_(Kind::Dims), dims_(v) {}
+  explicit Attr(std::int64_t v) : kind_(AttrKind::Integer), int_(v) {}
+  explicit Attr(double v) : kind_(AttrKind::Real), real_(v) {}
+  explicit Attr(bool v) : kind_(AttrKind::Flag), int_(v) {}
+  explicit Attr(DType v) : kind_(AttrKind::DType), int_(static_cast<std::int64_t>(v)) {}
+  explicit Attr(const Dims& v) : kind_(AttrKind::Dims), dims_(v) {}
 
   bool operator==(const Attr& other) const = default;
-  Kind kind() const { return kind_; }
-  bool is_none() const { return kind_ == Kind::None; }
-  std::int64_t integer() const { return int_; }
-  bool flag() const { return int_ != 0; }
-  double real() const { return real_; }  // an Int reads as a Real too
-  const Dims& dims() const { return dims_; }
+  AttrKind kind() const { return kind_; }
+  bool is(AttrKind kind) const { return kind_ == kind; }
+  bool is_none() const { return is(AttrKind::None); }
+  std::int64_t integer() const { return expect(AttrKind::Integer).int_; }
+  bool flag() const { return expect(AttrKind::Flag).int_ != 0; }
+  alice::DType dtype() const { return static_cast<alice::DType>(expect(AttrKind::DType).int_); }
+  double real() const {  // of an integer too
+    return is(AttrKind::Integer) ? static_cast<double>(int_) : expect(AttrKind::Real).real_;
+  }
+  const Dims& dims() const { return expect(AttrKind::Dims).dims_; }
+
+  friend std::ostream& operator<<(std::ostream& os, const Attr& a);  // as Python writes it
 
  private:
-  Kind kind_ = Kind::None;
+  const Attr& expect(AttrKind kind) const {
+    if (kind_ != kind) refuse(kind);
+    return *this;
+  }
+  [[noreturn]] void refuse(AttrKind kind) const;
+
+  AttrKind kind_ = AttrKind::None;
   std::int64_t int_ = 0;
   double real_ = 0;
   Dims dims_;
+};
+
+// How a kernel declares an attribute. Integers are taken for reals, nothing else for what it is not.
+struct AttrSpec {
+  const char* name;
+  AttrKind kinds;
+  bool takes(AttrKind kind) const {
+    return has(kinds, kind) || (kind == AttrKind::Integer && has(kinds, AttrKind::Real));
+  }
 };
 
 struct Kernel;
@@ -100,39 +138,50 @@ class Prepared {
 
 struct Kernel {
   const char* name;
-  int n_in;   // -1: any number, at least one
-  int n_out;  // -1: as many as the caller has room for
-  int n_attrs;
-  Inputs inputs;
-  // Checks shapes, dtypes and attributes, and describes the results: out[i] = Array::abstract(shape, dtype).
+  int n_in;       // -1: any number, at least one
+  int n_out = 1;  // -1: as many as the caller has room for
+  std::vector<AttrSpec> attributes = {};
+  Inputs inputs = Inputs::AsIs;
+  // Checks shapes and dtypes, and describes the results: out[i] = Array::abstract(shape, dtype). Numbers of operands,
+  // kinds of attributes and sizes of results are checked around it, see infer().
   // Where the result is a view it says so here, and run() is not called (it may be null if that is always so):
   // out[i] = Array::view(in[0], …). Throws alice::Error.
-  void (*infer)(Call&);
+  void (*infer)(Call&) = nullptr;
   // Fills out[], which are contiguous, freshly allocated and alias no input. May throw alice::Error for values
   // that cannot be checked without reading them (labels, indices), before it writes anything.
-  void (*run[kDeviceCount])(const Call&);
-  // Estimated nanoseconds on one thread, to decide whether other Python threads may run meanwhile.
-  double (*cost)(const Call&);
+  void (*run[kDeviceCount])(const Call&) = {};
+  // Estimated nanoseconds on one thread, to decide whether other Python threads may run meanwhile. Of a call whose
+  // results are described.
+  double (*cost)(const Call&) = nullptr;
   const void* impl = nullptr;  // what infer and run share; the family's own business
   // What compiled programs ask for; null where a kernel has nothing better to offer than run(). The arrays of these
   // calls have their final shapes, strides and dtypes; constants have their data, the other inputs may have none.
   Elementwise (*elementwise)(const Call&) = nullptr;
   std::unique_ptr<Prepared> (*prepare)(const Call&) = nullptr;
+
+  // What others want to know about the function, so that nobody asks for its name.
+  double (*flops)(const Call&) = nullptr;  // operations on numbers; null: one for each element of the largest array
+  std::optional<double> neutral = {};      // of two operands, one of this value leaves the other as it is, bit for bit
+  bool copies = false;                     // the one that gives an operand memory of its own
+  bool renames = false;  // hands its operand on, but what follows shall not be found equal to what followed before
+
+  int n_attrs() const { return static_cast<int>(attributes.size()); }
 };
 
 // Two kernels as one, with the bits of the two. The second has the first's attributes and reads something else, then
 // all that the first read, then some of its results. `both` reads the first's inputs, then what else the second reads,
 // and leaves the first's results, then the second's.
 struct KernelPair {
-  std::string_view first, second, both;
+  const Kernel *first, *second, *both;
 };
 
 class Registry {
  public:
   static Registry& instance();
-  void add(const Kernel& kernel);  // a second kernel of one name is a programming error and throws
+  const Kernel& add(const Kernel& kernel);  // a second kernel of one name is a programming error and throws
   const Kernel* find(std::string_view name) const;
   const std::vector<const Kernel*>& all() const { return kernels_; }
+  const Kernel& copy() const { return *copy_; }  // the one that copies
 
   void add(const LoopPair& pair) { loop_pairs_.push_back(pair); }
   Loop both(Loop first, Loop second, int operand) const;  // null if there is no such loop
@@ -143,9 +192,16 @@ class Registry {
   std::vector<LoopPair> loop_pairs_;
   std::vector<KernelPair> kernel_pairs_;
   std::vector<const Kernel*> kernels_;
+  const Kernel* copy_ = nullptr;
 };
 
-// Allocates the outputs and runs: the whole eager call. If any input is abstract, so are the outputs.
+// Describes the results of a call: the one way to a kernel's shape rule. Checks what every kernel leaves to it: the
+// numbers of operands and results, the kinds of the attributes, and that the results can be addressed.
+void infer(Call& call);
+// After infer(): allocates the results and runs, unless they are views or an input is abstract.
+bool has_work(const Call& call);
+void compute(Call& call);
+// The whole eager call. If any input is abstract, so are the outputs.
 void evaluate(Call& call);
 
 // What a call does, for people to read: an estimate.

@@ -1,6 +1,8 @@
 // Checks of axes and extents that the shape and indexing kernels share.
 #pragma once
 
+#include <vector>
+
 #include "../core/kernel.h"
 
 namespace alice {
@@ -21,7 +23,7 @@ inline Dims axis_flags(const char* op, const Attr& axes, int rank) {
     if (flag) fail(ErrorKind::Shape, op, ": axes must differ; got axis ", axis, " twice");
     flag = 1;
   };
-  if (axes.kind() == Attr::Kind::Int) {
+  if (axes.is(AttrKind::Integer)) {
     mark(axes.integer());
   } else {
     for (std::int64_t axis : axes.dims()) mark(axis);
@@ -29,11 +31,11 @@ inline Dims axis_flags(const char* op, const Attr& axes, int rank) {
   return flags;
 }
 
+inline const std::vector<AttrSpec> kReductionAttributes = {{"axis", kOptionalAxes}, {"keepdims", AttrKind::Flag}};
+
 // Of a reduction (x; axes or none, keepdims): the axes that it folds away, as flags, and the shape it leaves.
 inline Dims reduced_axes(const Call& call, int rank) {
   const Attr& axes = call.attrs[0];
-  if (axes.kind() == Attr::Kind::Real)
-    fail(ErrorKind::DType, call.kernel.name, ": axis must be an int, a tuple of ints or None; got ", axes.real());
   return axes.is_none() ? Dims::filled(rank, 1) : axis_flags(call.kernel.name, axes, rank);
 }
 inline Dims reduced_shape(const Dims& shape, const Dims& reduced, bool keepdims) {

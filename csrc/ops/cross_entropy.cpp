@@ -38,7 +38,7 @@ struct Options {
   explicit Options(const Call& call)
       : reduction(call.attrs[0].integer()),
         has_ignored(!call.attrs[1].is_none()),
-        ignored(call.attrs[1].integer()),
+        ignored(has_ignored ? call.attrs[1].integer() : 0),
         smoothing(call.attrs[2].real()),
         batch_axes(call.attrs[3].integer()) {}
   std::int64_t reduction;
@@ -417,13 +417,23 @@ void register_cross_entropy(Registry& registry, const SoftmaxLoops& f32, const S
   loops->by_dtype[static_cast<int>(DType::Float64)] = &f64;
   const auto add = [&]<Direction D>(const char* name, int n_in, int n_out, void (*infer)(Call&)) {
     using Work = CrossEntropy<D>;
-    registry.add(
-        {name, n_in, n_out, 4, Inputs::AsIs, infer, {run_once<Work>}, cost, loops, nullptr, prepare_call<Work>});
+    return &registry.add({.name = name,
+                          .n_in = n_in,
+                          .n_out = n_out,
+                          .attributes = {{"reduction", AttrKind::Integer},
+                                         {"ignore_index", AttrKind::Integer | AttrKind::None},
+                                         {"label_smoothing", AttrKind::Real},
+                                         {"batch_axes", AttrKind::Integer}},
+                          .infer = infer,
+                          .run = {run_once<Work>},
+                          .cost = cost,
+                          .impl = loops,
+                          .prepare = prepare_call<Work>});
   };
-  add.operator()<Direction::Forward>("cross_entropy", 2, 2, infer_forward);
-  add.operator()<Direction::Gradient>("cross_entropy_vjp", 4, 1, infer_gradient);
-  add.operator()<Direction::Both>("cross_entropy_value_and_vjp", 3, 3, infer_both);
-  registry.add(KernelPair{"cross_entropy", "cross_entropy_vjp", "cross_entropy_value_and_vjp"});
+  const Kernel* value = add.operator()<Direction::Forward>("cross_entropy", 2, 2, infer_forward);
+  const Kernel* vjp = add.operator()<Direction::Gradient>("cross_entropy_vjp", 4, 1, infer_gradient);
+  const Kernel* both = add.operator()<Direction::Both>("cross_entropy_value_and_vjp", 3, 3, infer_both);
+  registry.add(KernelPair{value, vjp, both});
 }
 
 }  // namespace alice

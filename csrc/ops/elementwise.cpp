@@ -4,6 +4,8 @@
 // The output is walked in C order, in runs that no operand interrupts. An operand that is not contiguous along a run
 // is gathered into a buffer of at most kTile elements, so that one loop per dtype serves every layout.
 #include <algorithm>
+#include <cmath>
+#include <vector>
 
 #include "../core/broadcast.h"
 #include "../core/thread_pool.h"
@@ -121,10 +123,15 @@ void run_loop(const Call& call, Loop loop, const double* params, double cost) {
   parallel_for(chunks, [&](std::int64_t c) { run_range(job, c * chunk, std::min(n, (c + 1) * chunk)); });
 }
 
-const ElementwiseRow& row_of(const Call& call) { return *static_cast<const ElementwiseRow*>(call.kernel.impl); }
+// A row of the table, with what it names found.
+struct ElementwiseKernel : ElementwiseRow {
+  const Kernel* at_two;  // null for none
+};
+
+const ElementwiseKernel& row_of(const Call& call) { return *static_cast<const ElementwiseKernel*>(call.kernel.impl); }
 
 void elementwise_infer(Call& call) {
-  const ElementwiseRow& row = row_of(call);
+  const ElementwiseKernel& row = row_of(call);
   const DType dtype = call.in.back().dtype();
   for (std::size_t k = 0; k < call.in.size(); ++k) {
     const DType want = row.inputs == Inputs::Where && k == 0 ? DType::Bool : dtype;
@@ -135,16 +142,11 @@ void elementwise_infer(Call& call) {
   if (!row.loops[static_cast<int>(dtype)])
     fail(ErrorKind::DType, row.name, ": expected ", row.inputs == Inputs::Floating ? "a floating dtype" : "numbers",
          "; got ", name(dtype), "; cast with astype");
-  for (const Attr& a : call.attrs)
-    if (a.kind() != Attr::Kind::Int && a.kind() != Attr::Kind::Real)
-      fail(ErrorKind::Value, row.name, ": its parameter must be a number");
-  const Dims shape = broadcast_shape(call);
-  checked_numel(shape);  // a broadcast may be larger than any operand
-  call.out[0] = Array::abstract(shape, row.result == ElementwiseResult::Bool ? DType::Bool : dtype);
+  call.out[0] = Array::abstract(broadcast_shape(call), row.result == ElementwiseResult::Bool ? DType::Bool : dtype);
 }
 
 Elementwise elementwise_loop(const Call& call) {
-  const ElementwiseRow& row = row_of(call);
+  const ElementwiseKernel& row = row_of(call);
   Elementwise e{row.loops[static_cast<int>(call.in.back().dtype())], {}, static_cast<double>(row.cost)};
   for (std::size_t i = 0; i < call.attrs.size(); ++i) e.params[i] = call.attrs[i].real();
   return e;
@@ -161,24 +163,16 @@ bool is_two(const Array& a) {
   return dispatch(a.dtype(), [&](auto tag) { return *a.data<decltype(tag)>() == decltype(tag)(2); });
 }
 
-template <int kOperands>
-Call square_call(const Call& call) {
-  static const Kernel* square = Registry::instance().find(kOperands == 1 ? "square" : "square_vjp");
-  return {*square, call.in.first(kOperands), call.out, {}};
-}
+Call at_two(const Call& call) { return {*row_of(call).at_two, call.in.first(call.in.size() - 1), call.out, {}}; }
 
-template <int kOperands>
-void pow_run(const Call& call) {
-  elementwise_run(is_two(call.in.back()) ? square_call<kOperands>(call) : call);
-}
+void pow_run(const Call& call) { elementwise_run(is_two(call.in.back()) ? at_two(call) : call); }
 
-// Which loop a single exponent asks for can be told only if it is there. The loop of square ignores it.
-template <int kOperands>
+// Which loop a single exponent asks for can be told only if it is there.
 Elementwise pow_loop(const Call& call) {
   const Array& exponent = call.in.back();
   if (exponent.numel() != 1) return elementwise_loop(call);
   if (exponent.is_abstract()) return {};
-  return elementwise_loop(is_two(exponent) ? square_call<kOperands>(call) : call);
+  return elementwise_loop(is_two(exponent) ? at_two(call) : call);
 }
 
 double elementwise_cost(const Call& call) {
@@ -188,16 +182,11 @@ double elementwise_cost(const Call& call) {
 }
 
 // astype(x; dtype)
-void cast_infer(Call& call) {
-  const Attr& target = call.attrs[0];
-  if (target.kind() != Attr::Kind::Int || target.integer() < 0 || target.integer() >= kDTypeCount)
-    fail(ErrorKind::DType, "astype: expected a dtype of this package, such as ac.float32");
-  call.out[0] = Array::abstract(call.in[0].shape(), static_cast<DType>(target.integer()));
-}
+void cast_infer(Call& call) { call.out[0] = Array::abstract(call.in[0].shape(), call.attrs[0].dtype()); }
 
 Elementwise cast_loop(const Call& call) {
   const auto& table = *static_cast<const CastTable*>(call.kernel.impl);
-  return {table.loops[static_cast<int>(call.in[0].dtype())][static_cast<int>(call.attrs[0].integer())], {}, 0.3};
+  return {table.loops[static_cast<int>(call.in[0].dtype())][static_cast<int>(call.attrs[0].dtype())], {}, 0.3};
 }
 
 void cast_run(const Call& call) {
@@ -208,19 +197,37 @@ void cast_run(const Call& call) {
 }  // namespace
 
 void register_elementwise(Registry& registry, Isa isa) {
-  const auto add = [&](ElementwiseTable table) {
-    for (const ElementwiseRow* row = table.rows; row != table.rows + table.count; ++row) {
-      const std::string_view name = row->name;
-      const auto run = name == "pow" ? pow_run<1> : name == "pow_vjp" ? pow_run<2> : elementwise_run;
-      const auto loop = name == "pow" ? pow_loop<1> : name == "pow_vjp" ? pow_loop<2> : elementwise_loop;
-      registry.add(
-          {row->name, row->n_in, 1, row->n_params, row->inputs, elementwise_infer, {run}, elementwise_cost, row, loop});
-    }
+  std::vector<ElementwiseKernel*> at_two;
+  const auto add_row = [&](const ElementwiseRow& row) {
+    auto* kernel = new ElementwiseKernel{{row}, nullptr};  // lives as long as the process
+    const ElementwiseTraits& traits = row.traits;
+    Kernel k{.name = row.name,
+             .n_in = row.n_in,
+             .inputs = row.inputs,
+             .infer = elementwise_infer,
+             .run = {traits.at_two ? pow_run : elementwise_run},
+             .cost = elementwise_cost,
+             .impl = kernel,
+             .elementwise = traits.at_two ? pow_loop : elementwise_loop};
+    for (const char* name : traits.params)
+      if (name) k.attributes.push_back({name, AttrKind::Real});
+    if (!std::isnan(traits.neutral)) k.neutral = traits.neutral;
+    if (traits.at_two) at_two.push_back(kernel);
+    registry.add(k);
   };
+  const auto add = [&](ElementwiseTable table) { std::for_each(table.rows, table.rows + table.count, add_row); };
   const auto add_level = [&](ElementwiseTable (*const(&tables)[5])(), const CastTable& casts, PairTable pairs) {
     for (auto table : tables) add(table());
     for (int i = 0; i < pairs.count; ++i) registry.add(pairs.pairs[i]);
-    registry.add({"astype", 1, 1, 1, Inputs::AsIs, cast_infer, {cast_run}, streaming_cost, &casts, cast_loop});
+    for (ElementwiseKernel* kernel : at_two) kernel->at_two = registry.find(kernel->traits.at_two);
+    registry.add({.name = "astype",
+                  .n_in = 1,
+                  .attributes = {{"dtype", AttrKind::DType}},
+                  .infer = cast_infer,
+                  .run = {cast_run},
+                  .cost = streaming_cost,
+                  .impl = &casts,
+                  .elementwise = cast_loop});
   };
 #define ALICE_ADD_LEVEL(level)                                                                                       \
   add_level({level::arithmetic_table, level::comparison_table, level::transcendental_table, level::derivative_table, \

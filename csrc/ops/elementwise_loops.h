@@ -14,14 +14,22 @@ namespace alice {
 
 enum class ElementwiseResult : std::uint8_t { Same, Bool };  // the dtype of the result: the last operand's, or bool
 
+// What rows have beyond loops.
+struct ElementwiseTraits {
+  const char* params[2] = {};          // names of the real attributes, which the loop gets as they are
+  const char* at_two = nullptr;        // the kernel that gives the bits of this one where the last operand is 2,
+                                       // without that operand
+  double neutral = __builtin_nan("");  // Kernel::neutral; NaN for none
+};
+
 struct ElementwiseRow {
   const char* name;
   int n_in;
-  int n_params;  // real attributes, handed to the loop as they are
   Inputs inputs;
   ElementwiseResult result;
   float cost;               // nanoseconds per element on one thread
   Loop loops[kDTypeCount];  // by the dtype of the last operand; null where the kernel does not take the dtype
+  ElementwiseTraits traits = {};
 };
 
 struct ElementwiseTable {

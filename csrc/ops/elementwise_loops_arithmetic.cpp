@@ -10,7 +10,7 @@ namespace {
 constexpr ElementwiseRow kRows[] = {
     numeric<Add, 2>("add", 0.2f),
     numeric<Subtract, 2>("subtract", 0.2f),
-    numeric<Multiply, 2>("multiply", 0.2f),
+    numeric<Multiply, 2>("multiply", 0.2f, {.neutral = 1}),
     floating<Divide, 2>("divide", 0.3f),
     numeric<FloorDivide, 2>("floor_divide", 5.0f),
     numeric<Remainder, 2>("remainder", 5.0f),
@@ -36,7 +36,6 @@ constexpr ElementwiseRow kRows[] = {
     floating<ClipVjp, 4>("clip_vjp", 0.3f),
     {"where",
      3,
-     0,
      Inputs::Where,
      ElementwiseResult::Same,
      0.25f,

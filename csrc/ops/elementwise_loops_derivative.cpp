@@ -22,7 +22,7 @@ constexpr ElementwiseRow kRows[] = {
     floating<Vjp<AtanhSlope>, 2>("atanh_vjp", 0.8f),
     floating<Vjp<ErfSlope>, 2>("erf_vjp", 1.0f),
     floating<Atan2Vjp, 3>("atan2_vjp", 1.0f),
-    floating<PowVjp, 3>("pow_vjp", 3.0f),
+    floating<PowVjp, 3>("pow_vjp", 3.0f, {.at_two = "square_vjp"}),
     floating<LogAddExpVjp, 3>("logaddexp_vjp", 2.0f),
 };
 

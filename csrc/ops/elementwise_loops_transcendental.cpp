@@ -28,8 +28,8 @@ constexpr ElementwiseRow kRows[] = {
     floating<Atanh, 1>("atanh", 2.0f),
     floating<Erf, 1>("erf", 2.0f),
     floating<Erfc, 1>("erfc", 2.0f),
-    numeric<Pow, 2>("pow", 3.0f),
-    floating<PowLog, 2>("pow_log", 20.0f, 1),
+    numeric<Pow, 2>("pow", 3.0f, {.at_two = "square"}),
+    floating<PowLog, 2>("pow_log", 20.0f, {.params = {"k"}}),
     floating<LogAddExp, 2>("logaddexp", 3.0f),
     floating<XLogY, 2>("xlogy", 1.0f),
 };

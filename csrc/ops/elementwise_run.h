@@ -120,33 +120,32 @@ struct SameLoop<F, N, T, kBool, std::index_sequence<I...>> {
 
 // Rows of kernels whose operands share one dtype, for floating dtypes, for numbers, or for all.
 template <class F, int N>
-constexpr ElementwiseRow floating(const char* name, float cost, int n_params = 0) {
+constexpr ElementwiseRow floating(const char* name, float cost, const ElementwiseTraits& traits = {}) {
   return {
       name,
       N,
-      n_params,
       Inputs::Floating,
       ElementwiseResult::Same,
       cost,
-      {nullptr, nullptr, nullptr, nullptr, SameLoop<F, N, float, false>::value, SameLoop<F, N, double, false>::value}};
+      {nullptr, nullptr, nullptr, nullptr, SameLoop<F, N, float, false>::value, SameLoop<F, N, double, false>::value},
+      traits};
 }
 template <class F, int N>
-constexpr ElementwiseRow numeric(const char* name, float cost) {
+constexpr ElementwiseRow numeric(const char* name, float cost, const ElementwiseTraits& traits = {}) {
   return {name,
           N,
-          0,
           Inputs::Numeric,
           ElementwiseResult::Same,
           cost,
           {nullptr, SameLoop<F, N, std::uint8_t, false>::value, SameLoop<F, N, std::int32_t, false>::value,
            SameLoop<F, N, std::int64_t, false>::value, SameLoop<F, N, float, false>::value,
-           SameLoop<F, N, double, false>::value}};
+           SameLoop<F, N, double, false>::value},
+          traits};
 }
 template <class F, int N>
 constexpr ElementwiseRow predicate(const char* name, float cost) {
   return {name,
           N,
-          0,
           Inputs::Promote,
           ElementwiseResult::Bool,
           cost,

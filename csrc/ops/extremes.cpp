@@ -18,7 +18,7 @@ struct Loops {
   const ExtremeLoops *f32, *f64;
 };
 
-void infer(Call& call) {
+void infer_extreme_vjp(Call& call) {
   const Array &g = call.in[0], &y = call.in[1], &x = call.in[2];
   const Dims shape = reduced_shape(x.shape(), reduced_axes(call, x.rank()), call.attrs[1].flag());
   if (!(g.shape() == shape) || !(y.shape() == shape))
@@ -115,17 +115,15 @@ const ExtremeLoops& loops_for([[maybe_unused]] Isa isa, DType t) {
 
 void register_extremes(Registry& registry, Isa isa) {
   static const Loops loops{&loops_for(isa, DType::Float32), &loops_for(isa, DType::Float64)};
-  registry.add({"extreme_vjp",
-                3,
-                1,
-                2,
-                Inputs::Floating,
-                infer,
-                {run_once<ExtremeVjp>},
-                cost,
-                &loops,
-                nullptr,
-                prepare_call<ExtremeVjp>});
+  registry.add({.name = "extreme_vjp",
+                .n_in = 3,
+                .attributes = kReductionAttributes,
+                .inputs = Inputs::Floating,
+                .infer = infer_extreme_vjp,
+                .run = {run_once<ExtremeVjp>},
+                .cost = cost,
+                .impl = &loops,
+                .prepare = prepare_call<ExtremeVjp>});
 }
 
 }  // namespace alice

@@ -111,7 +111,6 @@ GatherPlan plan_gather(const char* op, const Dims& x, Arrays indices, const Dims
   for (std::int64_t axis : plan.outer) plan.result.push_back(x[static_cast<int>(axis)]);
   for (std::int64_t n : plan.index_shape) plan.result.push_back(n);
   for (std::int64_t axis : plan.inner) plan.result.push_back(x[static_cast<int>(axis)]);
-  checked_numel(plan.result);
   return plan;
 }
 
@@ -305,7 +304,6 @@ int check_along_axis(const char* op, const Dims& x, const Array& index, std::int
 Dims along_axis_shape(const Dims& x, const Array& index, int axis) {
   Dims shape = x;
   shape[axis] = index.dim(axis);
-  checked_numel(shape);
   return shape;
 }
 
@@ -402,13 +400,11 @@ void take_along_axis_vjp_run(const Call& call) {
 // attrs: number of classes, dtype.
 void one_hot_infer(Call& call) {
   require_indices("one_hot", call.in.first(1));
-  const std::int64_t classes = call.attrs[0].integer(), dtype = call.attrs[1].integer();
+  const std::int64_t classes = call.attrs[0].integer();
   if (classes < 1) fail(ErrorKind::Value, "one_hot: num_classes must be at least 1; got ", classes);
-  if (dtype < 0 || dtype >= kDTypeCount) fail(ErrorKind::DType, "one_hot: unknown dtype number ", dtype);
   Dims shape = call.in[0].shape();
   shape.push_back(classes);
-  checked_numel(shape);
-  call.out[0] = Array::abstract(shape, static_cast<DType>(dtype));
+  call.out[0] = Array::abstract(shape, call.attrs[1].dtype());
 }
 
 void one_hot_run(const Call& call) {
@@ -437,15 +433,23 @@ double indexing_cost(const Call& call) {  // the items read or added one by one,
 }  // namespace
 
 void register_indexing(Registry& registry, Isa) {
-  auto add = [&](const char* name, int n_in, int n_attrs, void (*infer)(Call&), void (*run)(const Call&)) {
-    registry.add({name, n_in, 1, n_attrs, Inputs::AsIs, infer, {run}, indexing_cost});
+  const AttrSpec axis{"axis", AttrKind::Integer}, shape{"shape", AttrKind::Dims}, axes{"axes", AttrKind::Dims},
+      out_axis{"out_axis", AttrKind::Integer};
+  const auto add = [&](const char* name, int n_in, std::vector<AttrSpec> attributes, void (*infer)(Call&),
+                       void (*run)(const Call&)) {
+    registry.add({.name = name,
+                  .n_in = n_in,
+                  .attributes = std::move(attributes),
+                  .infer = infer,
+                  .run = {run},
+                  .cost = indexing_cost});
   };
-  add("take", 2, 1, gather_infer, gather_run);
-  add("gather", -1, 2, gather_infer, gather_run);
-  add("gather_vjp", -1, 3, gather_vjp_infer, gather_vjp_run);
-  add("take_along_axis", 2, 1, take_along_axis_infer, take_along_axis_run);
-  add("take_along_axis_vjp", 2, 2, take_along_axis_vjp_infer, take_along_axis_vjp_run);
-  add("one_hot", 1, 2, one_hot_infer, one_hot_run);
+  add("take", 2, {axis}, gather_infer, gather_run);
+  add("gather", -1, {axes, out_axis}, gather_infer, gather_run);
+  add("gather_vjp", -1, {shape, axes, out_axis}, gather_vjp_infer, gather_vjp_run);
+  add("take_along_axis", 2, {axis}, take_along_axis_infer, take_along_axis_run);
+  add("take_along_axis_vjp", 2, {shape, axis}, take_along_axis_vjp_infer, take_along_axis_vjp_run);
+  add("one_hot", 1, {{"num_classes", AttrKind::Integer}, {"dtype", AttrKind::DType}}, one_hot_infer, one_hot_run);
 }
 
 }  // namespace alice

@@ -54,7 +54,7 @@ Shape shape_of(const char* op, const Dims& a, const Dims& b) {
 
 Shape shape_of(const Call& call) { return shape_of(call.kernel.name, call.in[0].shape(), call.in[1].shape()); }
 
-void infer(Call& call) {
+void infer_matmul(Call& call) {
   const Array &a = call.in[0], &b = call.in[1];
   const Shape s = shape_of(call);
   Dims out = s.batch;
@@ -68,7 +68,7 @@ void infer_vecmat(Call& call) {
   if (a.size() < 2 || b.size() < 2)
     fail(ErrorKind::Shape, "vecmat: a and b must have at least two dimensions; got a ", a, ", b ", b,
          "; use matmul for one vector");
-  infer(call);
+  infer_matmul(call);
 }
 
 // The batch dimensions as loops: extents and strides, adjacent ones merged where both operands allow it.
@@ -309,11 +309,13 @@ std::unique_ptr<Prepared> prepare(const Call& call) {
   return std::make_unique<Unprepared>();
 }
 
+double flops(const Call& call) {  // a multiplication and an addition for each factor pair of each result
+  return 2.0 * static_cast<double>(call.out[0].numel()) * static_cast<double>(call.in[0].shape().back());
+}
+
 double cost(const Call& call) {
-  const Array& a = call.in[0];
-  const double flops = 2.0 * static_cast<double>(call.out[0].numel()) * static_cast<double>(a.shape().back());
-  const double per_ns = a.dtype() == DType::Float32 ? 100 : a.dtype() == DType::Float64 ? 50 : 4;
-  return flops / per_ns;
+  const DType t = call.in[0].dtype();
+  return flops(call) / (t == DType::Float32 ? 100 : t == DType::Float64 ? 50 : 4);
 }
 
 const MatmulTable& table_for([[maybe_unused]] Isa isa) {
@@ -332,8 +334,19 @@ void register_matmul(Registry& registry, Isa isa) {
   const bool use_blas = isa == Isa::Baseline;
   static const Level matmul{{table.f32, use_blas}, {table.f64, use_blas}, table, false};
   static const Level vecmat{{table.f32, use_blas}, {table.f64, use_blas}, table, true};
-  registry.add({"matmul", 2, 1, 0, Inputs::Numeric, infer, {run}, cost, &matmul, nullptr, prepare});
-  registry.add({"vecmat", 2, 1, 0, Inputs::Numeric, infer_vecmat, {run}, cost, &vecmat, nullptr, prepare});
+  const auto add = [&](const char* name, void (*infer)(Call&), const Level& level) {
+    registry.add({.name = name,
+                  .n_in = 2,
+                  .inputs = Inputs::Numeric,
+                  .infer = infer,
+                  .run = {run},
+                  .cost = cost,
+                  .impl = &level,
+                  .prepare = prepare,
+                  .flops = flops});
+  };
+  add("matmul", infer_matmul, matmul);
+  add("vecmat", infer_vecmat, vecmat);
 }
 
 }  // namespace alice

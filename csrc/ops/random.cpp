@@ -44,7 +44,6 @@ class Draw final : public Prepared {
 
 void infer_bits(Call& call) {
   check_state(call);
-  checked_numel(call.attrs[0].dims());
   call.out[0] = Array::abstract(call.attrs[0].dims(), DType::Int64);
 }
 
@@ -54,11 +53,10 @@ std::unique_ptr<Prepared> prepare_bits(const Call& call) {
 
 void infer_uniform(Call& call) {
   check_state(call);
-  checked_numel(call.attrs[0].dims());
-  const std::int64_t dtype = call.attrs[1].integer();
-  if (dtype != static_cast<std::int64_t>(DType::Float32) && dtype != static_cast<std::int64_t>(DType::Float64))
-    fail(ErrorKind::DType, call.kernel.name, ": dtype must be float32 or float64; got dtype number ", dtype);
-  call.out[0] = Array::abstract(call.attrs[0].dims(), static_cast<DType>(dtype));
+  const DType dtype = call.attrs[1].dtype();
+  if (dtype != DType::Float32 && dtype != DType::Float64)
+    fail(ErrorKind::DType, call.kernel.name, ": dtype must be float32 or float64; got ", name(dtype));
+  call.out[0] = Array::abstract(call.attrs[0].dims(), dtype);
 }
 
 std::unique_ptr<Prepared> prepare_uniform(const Call& call) {
@@ -96,13 +94,26 @@ void register_random(Registry& registry, [[maybe_unused]] Isa isa) {
   if (isa == Isa::Avx2) loops = &avx2::random_loops();
   if (isa == Isa::Avx512) loops = &avx512::random_loops();
 #endif
-  const auto add = [&](const char* name, void (*infer)(Call&), void (*run)(const Call&),
+  const AttrSpec shape{"shape", AttrKind::Dims};
+  const auto add = [&](const char* name, const AttrSpec& second, void (*infer)(Call&), void (*run)(const Call&),
                        decltype(&prepare_bits) prepare) {
-    registry.add({name, 1, 1, 2, Inputs::AsIs, infer, {run}, draw_cost, loops, nullptr, prepare});
+    registry.add({.name = name,
+                  .n_in = 1,
+                  .attributes = {shape, second},
+                  .infer = infer,
+                  .run = {run},
+                  .cost = draw_cost,
+                  .impl = loops,
+                  .prepare = prepare});
   };
-  add("random_bits", infer_bits, run_draw<prepare_bits>, prepare_bits);
-  add("random_uniform", infer_uniform, run_draw<prepare_uniform>, prepare_uniform);
-  registry.add({"random_advance", 1, 1, 1, Inputs::AsIs, infer_advance, {run_advance}, streaming_cost});
+  add("random_bits", {"first", AttrKind::Integer}, infer_bits, run_draw<prepare_bits>, prepare_bits);
+  add("random_uniform", {"dtype", AttrKind::DType}, infer_uniform, run_draw<prepare_uniform>, prepare_uniform);
+  registry.add({.name = "random_advance",
+                .n_in = 1,
+                .attributes = {{"draws", AttrKind::Integer}},
+                .infer = infer_advance,
+                .run = {run_advance},
+                .cost = streaming_cost});
 }
 
 }  // namespace alice

@@ -274,18 +274,19 @@ class Builder {
     kernel->fast[static_cast<int>(DType::Float64)] = make(double{}, DType::Float64);
     return kernel;
   }
-  void add(const char* name, const ReduceKernel* kernel, Inputs inputs, int attrs = 2) const {
-    registry_.add({name,
-                   1,
-                   1,
-                   attrs,
-                   inputs,
-                   infer_reduce,
-                   {run_once<PreparedReduce>},
-                   streaming_cost,
-                   kernel,
-                   nullptr,
-                   prepare_call<PreparedReduce>});
+  // `parameter`: the name of the number that `finish` gets, if it gets one.
+  void add(const char* name, const ReduceKernel* kernel, Inputs inputs, const char* parameter = nullptr) const {
+    std::vector<AttrSpec> attributes = kReductionAttributes;
+    if (parameter) attributes.push_back({parameter, AttrKind::Real});
+    registry_.add({.name = name,
+                   .n_in = 1,
+                   .attributes = std::move(attributes),
+                   .inputs = inputs,
+                   .infer = infer_reduce,
+                   .run = {run_once<PreparedReduce>},
+                   .cost = streaming_cost,
+                   .impl = kernel,
+                   .prepare = prepare_call<PreparedReduce>});
   }
 
  private:
@@ -345,13 +346,13 @@ void register_reduce(Registry& registry, Isa isa) {
     return build.two(Fold::Sum, F::template center_mean<false>, Fold::Distances, t, F::template spread<false, false>);
   });
   var->safe = build.two(Fold::SafeSum, D::center_mean<true>, Fold::SafeDistances, f64, D::spread<false, true>);
-  build.add("var", var, Inputs::Floating, 3);
+  build.add("var", var, Inputs::Floating, "correction");
   auto* std_dev = build.floating(Result::Same, false, [&](auto tag, DType t) {
     using F = Finish<decltype(tag)>;
     return build.two(Fold::Sum, F::template center_mean<false>, Fold::Distances, t, F::template spread<true, false>);
   });
   std_dev->safe = build.two(Fold::SafeSum, D::center_mean<true>, Fold::SafeDistances, f64, D::spread<true, true>);
-  build.add("std", std_dev, Inputs::Floating, 3);
+  build.add("std", std_dev, Inputs::Floating, "correction");
 
   auto* norm = build.floating(
       Result::Same, false, [&](auto tag, DType t) { return build.one(Fold::Squares, t, Finish<decltype(tag)>::norm); });
@@ -371,17 +372,15 @@ void register_reduce(Registry& registry, Isa isa) {
   for (DType t : {DType::Int32, DType::Int64, DType::Float32, DType::Float64, DType::UInt8})
     (*sum_to)[static_cast<int>(t)] =
         dispatch(t, [&](auto tag) { return build.one(Fold::Sum, t, Finish<decltype(tag)>::sum); });
-  registry.add({"sum_to",
-                1,
-                1,
-                1,
-                Inputs::Numeric,
-                infer_sum_to,
-                {run_once<PreparedSumTo>},
-                streaming_cost,
-                sum_to,
-                nullptr,
-                prepare_call<PreparedSumTo>});
+  registry.add({.name = "sum_to",
+                .n_in = 1,
+                .attributes = {{"shape", AttrKind::Dims}},
+                .inputs = Inputs::Numeric,
+                .infer = infer_sum_to,
+                .run = {run_once<PreparedSumTo>},
+                .cost = streaming_cost,
+                .impl = sum_to,
+                .prepare = prepare_call<PreparedSumTo>});
 
   register_scan(registry);
   register_extremes(registry, isa);

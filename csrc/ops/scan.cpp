@@ -135,8 +135,18 @@ void run_prod_vjp(const Call& call) {
 }  // namespace
 
 void register_scan(Registry& registry) {
-  registry.add({"cumsum", 1, 1, 2, Inputs::AsIs, infer_cumsum, {run_cumsum}, streaming_cost});
-  registry.add({"prod_vjp", 2, 1, 0, Inputs::Floating, infer_prod_vjp, {run_prod_vjp}, streaming_cost});
+  registry.add({.name = "cumsum",
+                .n_in = 1,
+                .attributes = {{"axis", AttrKind::Integer}, {"backwards", AttrKind::Flag}},
+                .infer = infer_cumsum,
+                .run = {run_cumsum},
+                .cost = streaming_cost});
+  registry.add({.name = "prod_vjp",
+                .n_in = 2,
+                .inputs = Inputs::Floating,
+                .infer = infer_prod_vjp,
+                .run = {run_prod_vjp},
+                .cost = streaming_cost});
 }
 
 }  // namespace alice

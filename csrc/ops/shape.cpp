@@ -105,7 +105,6 @@ void permute_dims_infer(Call& call) {
 void broadcast_to_infer(Call& call) {
   const Array& x = call.in[0];
   const Dims& shape = call.attrs[0].dims();
-  checked_numel(shape);
   const int extra = shape.size() - x.rank();
   bool fits = extra >= 0;
   Dims strides = Dims::filled(shape.size(), 0);
@@ -122,7 +121,7 @@ void broadcast_to_infer(Call& call) {
 
 void expand_dims_infer(Call& call) {
   const Array& x = call.in[0];
-  const int added = call.attrs[0].kind() == Attr::Kind::Int ? 1 : call.attrs[0].dims().size();
+  const int added = call.attrs[0].is(AttrKind::Integer) ? 1 : call.attrs[0].dims().size();
   const Dims is_new = axis_flags("expand_dims", call.attrs[0], x.rank() + added);
   Dims shape, strides;
   for (int axis = 0, from = 0; axis < is_new.size(); ++axis) {
@@ -333,8 +332,8 @@ void pad_infer(Call& call) {
     checked_numel({after[axis]});
     shape[axis] += before[axis] + after[axis];
   }
-  checked_numel(shape);
-  const double value = call.attrs[2].real();
+  const Attr& wish = call.attrs[2];
+  const double value = wish.is(AttrKind::Flag) ? wish.flag() : wish.real();
   dispatch(x.dtype(), [&](auto tag) {
     using Limits = std::numeric_limits<decltype(tag)>;
     // The upper bound as max/2+1, doubled: exact in double where max itself is not.
@@ -355,7 +354,9 @@ void pad_run(const Call& call) {
   dispatch(x.dtype(), [&](auto tag) {
     using T = decltype(tag);
     const Attr& wish = call.attrs[2];
-    const T value = wish.kind() == Attr::Kind::Int ? static_cast<T>(wish.integer()) : static_cast<T>(wish.real());
+    const T value = wish.is(AttrKind::Flag)      ? static_cast<T>(wish.flag())
+                    : wish.is(AttrKind::Integer) ? static_cast<T>(wish.integer())
+                                                 : static_cast<T>(wish.real());
     for (int axis = 0; axis < out.rank(); ++axis) {
       const std::int64_t step = out.strides()[axis];
       Dims slab = box;
@@ -377,11 +378,11 @@ void triangle_infer(Call& call) {
   call.out[0] = x.shape_only();
 }
 
-// Copies all, then clears what lies above the diagonal `k` (tril) or below it (triu) in each row.
+// Copies all, then clears what lies above the diagonal `k`, or below it, in each row.
+template <bool kLower>
 void triangle_run(const Call& call) {
   const Array& out = call.out[0];
   strided_copy(out, call.in[0]);
-  const bool lower = std::strcmp(call.kernel.name, "tril") == 0;
   const std::int64_t rows = out.dim(out.rank() - 2), cols = out.dim(out.rank() - 1);
   const std::int64_t k = std::clamp(call.attrs[0].integer(), -rows - 1, cols + 1);
   const std::size_t item = itemsize(out.dtype());
@@ -390,9 +391,9 @@ void triangle_run(const Call& call) {
   parallel_for((total + group - 1) / group, [&](std::int64_t chunk) {
     for (std::int64_t i = chunk * group; i < std::min(total, (chunk + 1) * group); ++i) {
       // Kept: columns up to row + k, or from row + k on.
-      const std::int64_t edge = std::clamp<std::int64_t>(i % rows + k + (lower ? 1 : 0), 0, cols);
+      const std::int64_t edge = std::clamp<std::int64_t>(i % rows + k + (kLower ? 1 : 0), 0, cols);
       std::byte* row = out.bytes() + static_cast<std::size_t>(i * cols) * item;
-      if (lower) {
+      if constexpr (kLower) {
         std::memset(row + static_cast<std::size_t>(edge) * item, 0, static_cast<std::size_t>(cols - edge) * item);
       } else {
         std::memset(row, 0, static_cast<std::size_t>(edge) * item);
@@ -404,31 +405,48 @@ void triangle_run(const Call& call) {
 }  // namespace
 
 void register_shape(Registry& registry, Isa) {
-  auto view = [&](const char* name, int n_attrs, void (*infer)(Call&)) {
-    registry.add({name, 1, 1, n_attrs, Inputs::AsIs, infer, {nullptr}, view_cost});
+  using Attrs = std::vector<AttrSpec>;
+  const auto ints = [](const char* name) { return AttrSpec{name, AttrKind::Dims}; };
+  const auto integer = [](const char* name) { return AttrSpec{name, AttrKind::Integer}; };
+  const auto view = [](const char* name, Attrs attributes, void (*infer)(Call&)) {
+    return Kernel{.name = name, .n_in = 1, .attributes = std::move(attributes), .infer = infer, .cost = view_cost};
   };
-  auto copy = [&](const char* name, int n_in, int n_attrs, Inputs inputs, void (*infer)(Call&),
-                  void (*run)(const Call&)) {
-    registry.add({name, n_in, 1, n_attrs, inputs, infer, {run}, streaming_cost});
+  const auto copy = [](const char* name, Attrs attributes, void (*infer)(Call&), void (*run)(const Call&)) {
+    return Kernel{.name = name,
+                  .n_in = 1,
+                  .attributes = std::move(attributes),
+                  .infer = infer,
+                  .run = {run},
+                  .cost = streaming_cost};
   };
-  view("identity", 0, identity_infer);
-  view("stop_gradient", 0, identity_infer);
-  view("remat", 0, identity_infer);
-  view("permute_dims", 1, permute_dims_infer);
-  view("broadcast_to", 1, broadcast_to_infer);
-  view("expand_dims", 1, expand_dims_infer);
-  view("squeeze", 1, squeeze_infer);
-  view("slice", 4, slice_infer);
-  view("flip", 1, flip_infer);
-  view("diagonal", 3, diagonal_infer);
-  copy("reshape", 1, 1, Inputs::AsIs, reshape_infer, reshape_run);
-  copy("copy", 1, 0, Inputs::AsIs, like_infer, copy_run);
-  copy("slice_vjp", 1, 4, Inputs::AsIs, slice_vjp_infer, slice_vjp_run);
-  copy("diagonal_vjp", 1, 4, Inputs::AsIs, diagonal_vjp_infer, diagonal_vjp_run);
-  copy("concat", -1, 1, Inputs::Promote, concat_infer, concat_run);
-  copy("pad", 1, 3, Inputs::AsIs, pad_infer, pad_run);
-  copy("tril", 1, 1, Inputs::AsIs, triangle_infer, triangle_run);
-  copy("triu", 1, 1, Inputs::AsIs, triangle_infer, triangle_run);
+  const AttrSpec offset = integer("offset"), axis1 = integer("axis1"), axis2 = integer("axis2"), k = integer("k");
+  const AttrSpec starts = ints("starts"), sizes = ints("sizes"), steps = ints("steps"), shape = ints("shape");
+  registry.add(view("identity", {}, identity_infer));
+  registry.add(view("stop_gradient", {}, identity_infer));
+  Kernel remat = view("remat", {}, identity_infer);
+  remat.renames = true;
+  registry.add(remat);
+  registry.add(view("permute_dims", {ints("axes")}, permute_dims_infer));
+  registry.add(view("broadcast_to", {shape}, broadcast_to_infer));
+  registry.add(view("expand_dims", {{"axis", kAxes}}, expand_dims_infer));
+  registry.add(view("squeeze", {{"axis", kOptionalAxes}}, squeeze_infer));
+  registry.add(view("slice", {starts, sizes, steps, shape}, slice_infer));
+  registry.add(view("flip", {{"axis", kAxes}}, flip_infer));
+  registry.add(view("diagonal", {offset, axis1, axis2}, diagonal_infer));
+  registry.add(copy("reshape", {shape}, reshape_infer, reshape_run));
+  Kernel plain = copy("copy", {}, like_infer, copy_run);
+  plain.copies = true;
+  registry.add(plain);
+  registry.add(copy("slice_vjp", {shape, starts, sizes, steps}, slice_vjp_infer, slice_vjp_run));
+  registry.add(copy("diagonal_vjp", {shape, offset, axis1, axis2}, diagonal_vjp_infer, diagonal_vjp_run));
+  Kernel concat = copy("concat", {integer("axis")}, concat_infer, concat_run);
+  concat.n_in = -1;
+  concat.inputs = Inputs::Promote;
+  registry.add(concat);
+  const AttrSpec value{"value", AttrKind::Real | AttrKind::Flag};
+  registry.add(copy("pad", {ints("before"), ints("after"), value}, pad_infer, pad_run));
+  registry.add(copy("tril", {k}, triangle_infer, triangle_run<true>));
+  registry.add(copy("triu", {k}, triangle_infer, triangle_run<false>));
 }
 
 }  // namespace alice

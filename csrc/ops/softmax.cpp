@@ -137,33 +137,28 @@ void register_softmax(Registry& registry, Isa isa) {
     return k;
   };
   const auto add = [&](const char* name, Forward forward, Backward backward) {
-    registry.add({name,
-                  backward ? 2 : 1,
-                  1,
-                  1,
-                  Inputs::Floating,
-                  infer_softmax,
-                  {run_once<Softmax>},
-                  softmax_cost,
-                  kernel(forward, backward),
-                  nullptr,
-                  prepare_call<Softmax>});
+    registry.add({.name = name,
+                  .n_in = backward ? 2 : 1,
+                  .attributes = {{"axis", AttrKind::Integer}},
+                  .inputs = Inputs::Floating,
+                  .infer = infer_softmax,
+                  .run = {run_once<Softmax>},
+                  .cost = softmax_cost,
+                  .impl = kernel(forward, backward),
+                  .prepare = prepare_call<Softmax>});
   };
   add("softmax", &SoftmaxLoops::softmax, nullptr);
   add("log_softmax", &SoftmaxLoops::log_softmax, nullptr);
   add("softmax_vjp", nullptr, &SoftmaxLoops::softmax_vjp);
   add("log_softmax_vjp", nullptr, &SoftmaxLoops::log_softmax_vjp);
-  registry.add({"logsumexp_vjp",
-                2,
-                1,
-                0,
-                Inputs::Floating,
-                infer_logsumexp_vjp,
-                {run_once<LogsumexpVjp>},
-                softmax_cost,
-                kernel(nullptr, nullptr),
-                nullptr,
-                prepare_call<LogsumexpVjp>});
+  registry.add({.name = "logsumexp_vjp",
+                .n_in = 2,
+                .inputs = Inputs::Floating,
+                .infer = infer_logsumexp_vjp,
+                .run = {run_once<LogsumexpVjp>},
+                .cost = softmax_cost,
+                .impl = kernel(nullptr, nullptr),
+                .prepare = prepare_call<LogsumexpVjp>});
   register_cross_entropy(registry, f32, f64);
 }
 

@@ -139,8 +139,15 @@ void register_update(Registry& registry, Isa isa) {
 #else
   static_cast<void>(isa);
 #endif
-  registry.add(
-      {"sgd", -1, -1, 2, Inputs::AsIs, sgd_infer, {run_once<Sgd>}, update_cost, loops, nullptr, prepare_call<Sgd>});
+  registry.add({.name = "sgd",
+                .n_in = -1,
+                .n_out = -1,
+                .attributes = {{"parameters", AttrKind::Integer}, {"has_velocity", AttrKind::Flag}},
+                .infer = sgd_infer,
+                .run = {run_once<Sgd>},
+                .cost = update_cost,
+                .impl = loops,
+                .prepare = prepare_call<Sgd>});
 }
 
 }  // namespace alice

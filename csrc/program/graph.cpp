@@ -1,7 +1,6 @@
 #include "graph.h"
 
 #include <algorithm>
-#include <cstring>
 #include <iterator>
 
 namespace alice::program {
@@ -23,9 +22,9 @@ bool same_layout(const Array& a, const Array& b) {
   return a.bytes() == b.bytes() && a.dtype() == b.dtype() && a.shape() == b.shape() && a.strides() == b.strides();
 }
 
-bool is_one(const Array& a) {
+bool is_number(const Array& a, double number) {
   if (a.numel() != 1) return false;
-  return dispatch(a.dtype(), [&](auto tag) { return *a.data<decltype(tag)>() == decltype(tag)(1); });
+  return dispatch(a.dtype(), [&](auto tag) { return *a.data<decltype(tag)>() == static_cast<decltype(tag)>(number); });
 }
 
 template <class T>
@@ -65,13 +64,13 @@ bool Graph::fold(const Call& call, std::vector<int>* out) {
   return true;
 }
 
-// The operand that a product with one leaves as it is; -1 if there is none, or its memory may change later.
+// The operand that a neutral one leaves as it is; -1 if there is none, or its memory may change later.
 int Graph::unchanged(const Kernel& kernel, const std::vector<int>& in, const Call& call) const {
-  if (std::strcmp(kernel.name, "multiply") != 0) return -1;
+  if (!kernel.neutral) return -1;
   for (int k : {0, 1}) {
     const Value& other = value(in[static_cast<std::size_t>(1 - k)]);
     if (may_change(value(in[static_cast<std::size_t>(k)]))) continue;
-    if (other.source == Source::Constant && is_one(other.array) &&
+    if (other.source == Source::Constant && is_number(other.array, *kernel.neutral) &&
         call.in[static_cast<std::size_t>(k)].shape() == call.out[0].shape())
       return in[static_cast<std::size_t>(k)];
   }
@@ -90,9 +89,11 @@ std::string Graph::key_of(const Kernel& kernel, const std::vector<int>& in, cons
   append(key, changing ? updates_ : -1);
   for (const Attr& a : attrs) {
     append(key, a.kind());
-    if (a.kind() == Attr::Kind::Int) append(key, a.integer());
-    if (a.kind() == Attr::Kind::Real) append(key, a.real());
-    if (a.kind() == Attr::Kind::Dims) {
+    if (a.is(AttrKind::Integer)) append(key, a.integer());
+    if (a.is(AttrKind::Flag)) append(key, a.flag());
+    if (a.is(AttrKind::DType)) append(key, a.dtype());
+    if (a.is(AttrKind::Real)) append(key, a.real());
+    if (a.is(AttrKind::Dims)) {
       append(key, a.dims().size());
       for (std::int64_t d : a.dims()) append(key, d);
     }
@@ -108,11 +109,10 @@ std::vector<int> Graph::add(const Kernel& kernel, std::vector<int> in, std::vect
     constant = constant && value(i).source == Source::Constant;
   }
   Call call{kernel, arrays, outs, attrs};
-  kernel.infer(call);
+  infer(call);
 
   // What is computed again shall not be found equal to what it was before: a view, and never the same one twice.
-  static const Kernel* remat = Registry::instance().find("remat");
-  if (&kernel == remat) {
+  if (kernel.renames) {
     const Value base = value(in[0]);
     return {add_value(base.array, base.source, base.root, base.offset)};
   }
@@ -148,9 +148,8 @@ void Graph::add_update(const Kernel& kernel, std::vector<int> in, std::vector<At
 void Graph::add_result(int value) {
   const Value& v = values_[static_cast<std::size_t>(value)];
   if (v.source != Source::Node || v.view || is_result_[static_cast<std::size_t>(value)]) {
-    static const Kernel* copy = Registry::instance().find("copy");
     const int fresh = add_value(placed_nowhere(v.array.shape(), v.array.dtype()), Source::Node);
-    nodes_.push_back({copy, {value}, {fresh}, {}});
+    nodes_.push_back({&Registry::instance().copy(), {value}, {fresh}, {}});
     value = fresh;
   }
   is_result_[static_cast<std::size_t>(value)] = true;

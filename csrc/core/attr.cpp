@@ -1,0 +1,41 @@
+#include "kernel.h"
+
+namespace alice {
+
+std::string describe(AttrKind set) {
+  const bool real = has(set, AttrKind::Real);
+  std::string text;
+  int left = 0;
+  const auto each = [&](auto&& f) {
+    if (has(set, AttrKind::DType)) f("a dtype such as ac.float32");
+    if (real) f("a number");
+    if (has(set, AttrKind::Integer) && !real) f("an int");
+    if (has(set, AttrKind::Dims)) f("a tuple of ints");
+    if (has(set, AttrKind::Flag)) f("True or False");
+    if (has(set, AttrKind::None)) f("None");
+  };
+  each([&](const char*) { ++left; });
+  each([&](const char* part) {
+    text += part;
+    if (--left) text += left == 1 ? " or " : ", ";
+  });
+  return text;
+}
+
+std::ostream& operator<<(std::ostream& os, const Attr& a) {
+  switch (a.kind_) {
+    case AttrKind::None: return os << "None";
+    case AttrKind::Flag: return os << (a.int_ ? "True" : "False");
+    case AttrKind::Integer: return os << a.int_;
+    case AttrKind::Real: return os << a.real_;
+    case AttrKind::DType: return os << name(a.dtype());
+    case AttrKind::Dims: return os << a.dims_;
+  }
+  return os;
+}
+
+void Attr::refuse(AttrKind kind) const {
+  fail(ErrorKind::Value, "attribute: a kernel reads ", describe(kind), " where it has ", *this);
+}
+
+}  // namespace alice
