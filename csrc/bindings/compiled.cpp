@@ -1,5 +1,6 @@
 // CompiledBase: the call path of a compiled function. Take the arguments apart, find the program of their signature,
 // run it, wrap what it returns: about a microsecond. Tracing, on the first call of a signature, is Python.
+// Hot: every call runs through here.
 #include "compiled.h"
 
 #include <pybind11/stl.h>

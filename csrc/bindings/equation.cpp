@@ -1,4 +1,5 @@
 // Equation: one call of a primitive as reverse mode, the printed trace and the compiler see it.
+// Hot: every call runs through here.
 #include <new>
 
 #include "record.h"

@@ -1,3 +1,4 @@
+// Hot: every call runs through here.
 #include "graph_walk.h"
 
 #include <algorithm>

@@ -20,20 +20,6 @@
 namespace alice {
 namespace {
 
-const Isa isa = detect_isa();
-
-void register_kernels() {
-  Registry& r = Registry::instance();
-  register_elementwise(r, isa);
-  register_matmul(r, isa);
-  register_reduce(r, isa);
-  register_softmax(r, isa);
-  register_shape(r, isa);
-  register_indexing(r, isa);
-  register_update(r, isa);
-  register_random(r, isa);
-}
-
 // Before CPython 3.12 a Python subclass does not inherit the fast calling convention by itself.
 void use_vectorcall(py::type type) {
   reinterpret_cast<PyTypeObject*>(type.ptr())->tp_flags |= Py_TPFLAGS_HAVE_VECTORCALL;
@@ -53,7 +39,7 @@ py::dict memory_stats() {
 py::dict build_config() {
   py::dict d;
   d["version"] = ALICE_VERSION;
-  d["isa"] = name(isa);
+  d["isa"] = name(current_isa());
   d["blas"] = blas::config();
   d["compiler"] = ALICE_COMPILER;
   d["cuda"] = py::none();

@@ -1,6 +1,7 @@
 // PrimitiveBase: a kernel that can be called with Tensors. bind() is the one way from Python to native work:
 //   arguments → Tensors of the dtypes the kernel takes → infer, allocate, run → result, and an equation if
 //   anybody differentiates or records.
+// Hot: every call runs through here.
 #include "checkpoint.h"
 #include "forward.h"
 #include "locked.h"

@@ -1,4 +1,5 @@
 // TensorBase: the part of a Tensor that must be quick. Everything a reader would call an API is in tensor.py.
+// Hot: every call runs through here.
 #include <new>
 
 #include "locked.h"

@@ -13,7 +13,43 @@
 namespace alice {
 
 enum class Isa { Baseline, Avx2, Avx512 };
-Isa detect_isa();  // the best level of this CPU, lowered by the variable ALICE_ISA=baseline|avx2|avx512
+inline constexpr int kIsaCount = 3;
+
+// The best level of this CPU, lowered by the variable ALICE_ISA=baseline|avx2|avx512; decided once.
+Isa current_isa();
 const char* name(Isa);
+
+// One function of every level, all of one signature. A call goes to that of the current level.
+template <class Function>
+struct ByLevel {
+  Function* levels[kIsaCount];
+
+  template <class... Args>
+  decltype(auto) operator()(Args... args) const {
+    return levels[static_cast<int>(current_isa())](args...);
+  }
+};
+
+// In namespace alice, ALICE_BY_LEVEL(const FoldTable&, fold_table, ()) declares baseline::fold_table() and its kin, and
+// a ByLevel of their name.
+#if defined(__x86_64__)
+#define ALICE_BY_LEVEL(Result, name, parameters) \
+  namespace baseline {                           \
+  Result name parameters;                        \
+  }                                              \
+  namespace avx2 {                               \
+  Result name parameters;                        \
+  }                                              \
+  namespace avx512 {                             \
+  Result name parameters;                        \
+  }                                              \
+  inline constexpr ByLevel<Result parameters> name{{baseline::name, avx2::name, avx512::name}};
+#else
+#define ALICE_BY_LEVEL(Result, name, parameters) \
+  namespace baseline {                           \
+  Result name parameters;                        \
+  }                                              \
+  inline constexpr ByLevel<Result parameters> name{{baseline::name}};
+#endif
 
 }  // namespace alice

@@ -196,7 +196,7 @@ void cast_run(const Call& call) {
 
 }  // namespace
 
-void register_elementwise(Registry& registry, Isa isa) {
+void register_elementwise(Registry& registry) {
   std::vector<ElementwiseKernel*> at_two;
   const auto add_row = [&](const ElementwiseRow& row) {
     auto* kernel = new ElementwiseKernel{{row}, nullptr};  // lives as long as the process
@@ -215,31 +215,20 @@ void register_elementwise(Registry& registry, Isa isa) {
     if (traits.at_two) at_two.push_back(kernel);
     registry.add(k);
   };
-  const auto add = [&](ElementwiseTable table) { std::for_each(table.rows, table.rows + table.count, add_row); };
-  const auto add_level = [&](ElementwiseTable (*const(&tables)[5])(), const CastTable& casts, PairTable pairs) {
-    for (auto table : tables) add(table());
-    for (int i = 0; i < pairs.count; ++i) registry.add(pairs.pairs[i]);
-    for (ElementwiseKernel* kernel : at_two) kernel->at_two = registry.find(kernel->traits.at_two);
-    registry.add({.name = "astype",
-                  .n_in = 1,
-                  .attributes = {{"dtype", AttrKind::DType}},
-                  .infer = cast_infer,
-                  .run = {cast_run},
-                  .cost = streaming_cost,
-                  .impl = &casts,
-                  .elementwise = cast_loop});
-  };
-#define ALICE_ADD_LEVEL(level)                                                                                       \
-  add_level({level::arithmetic_table, level::comparison_table, level::transcendental_table, level::derivative_table, \
-             level::activation_table},                                                                               \
-            level::cast_table(), level::arithmetic_pairs())
-#if defined(__x86_64__)
-  if (isa == Isa::Avx512) return ALICE_ADD_LEVEL(avx512);
-  if (isa == Isa::Avx2) return ALICE_ADD_LEVEL(avx2);
-#endif
-  ALICE_ADD_LEVEL(baseline);
-#undef ALICE_ADD_LEVEL
-  (void)isa;
+  for (const ElementwiseTable& table :
+       {arithmetic_table(), comparison_table(), transcendental_table(), derivative_table(), activation_table()})
+    std::for_each(table.rows, table.rows + table.count, add_row);
+  const PairTable pairs = arithmetic_pairs();
+  for (int i = 0; i < pairs.count; ++i) registry.add(pairs.pairs[i]);
+  for (ElementwiseKernel* kernel : at_two) kernel->at_two = registry.find(kernel->traits.at_two);
+  registry.add({.name = "astype",
+                .n_in = 1,
+                .attributes = {{"dtype", AttrKind::DType}},
+                .infer = cast_infer,
+                .run = {cast_run},
+                .cost = streaming_cost,
+                .impl = &cast_table(),
+                .elementwise = cast_loop});
 }
 
 }  // namespace alice

@@ -48,21 +48,12 @@ struct CastTable {
   Loop loops[kDTypeCount][kDTypeCount];
 };
 
-#define ALICE_DECLARE_ELEMENTWISE(level)   \
-  namespace level {                        \
-  ElementwiseTable arithmetic_table();     \
-  PairTable arithmetic_pairs();            \
-  ElementwiseTable comparison_table();     \
-  ElementwiseTable transcendental_table(); \
-  ElementwiseTable derivative_table();     \
-  ElementwiseTable activation_table();     \
-  const CastTable& cast_table();           \
-  }
-ALICE_DECLARE_ELEMENTWISE(baseline)
-#if defined(__x86_64__)
-ALICE_DECLARE_ELEMENTWISE(avx2)
-ALICE_DECLARE_ELEMENTWISE(avx512)
-#endif
-#undef ALICE_DECLARE_ELEMENTWISE
+ALICE_BY_LEVEL(ElementwiseTable, arithmetic_table, ())
+ALICE_BY_LEVEL(PairTable, arithmetic_pairs, ())
+ALICE_BY_LEVEL(ElementwiseTable, comparison_table, ())
+ALICE_BY_LEVEL(ElementwiseTable, transcendental_table, ())
+ALICE_BY_LEVEL(ElementwiseTable, derivative_table, ())
+ALICE_BY_LEVEL(ElementwiseTable, activation_table, ())
+ALICE_BY_LEVEL(const CastTable&, cast_table, ())
 
 }  // namespace alice

@@ -103,18 +103,10 @@ class ExtremeVjp final : public Prepared {
 
 double cost(const Call& call) { return 0.3 * static_cast<double>(call.in[2].numel()); }
 
-const ExtremeLoops& loops_for([[maybe_unused]] Isa isa, DType t) {
-#if defined(__x86_64__)
-  if (isa == Isa::Avx512) return avx512::extreme_loops(t);
-  if (isa == Isa::Avx2) return avx2::extreme_loops(t);
-#endif
-  return baseline::extreme_loops(t);
-}
-
 }  // namespace
 
-void register_extremes(Registry& registry, Isa isa) {
-  static const Loops loops{&loops_for(isa, DType::Float32), &loops_for(isa, DType::Float64)};
+void register_extremes(Registry& registry) {
+  static const Loops loops{&extreme_loops(DType::Float32), &extreme_loops(DType::Float64)};
   registry.add({.name = "extreme_vjp",
                 .n_in = 3,
                 .attributes = kReductionAttributes,

@@ -1,11 +1,10 @@
 // The gradient of max and min.
 #pragma once
 
-#include "../core/isa.h"
 #include "../core/kernel.h"
 
 namespace alice {
 
-void register_extremes(Registry&, Isa);
+void register_extremes(Registry&);
 
 }  // namespace alice

@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "../core/dtype.h"
+#include "../core/isa.h"
 
 namespace alice {
 
@@ -19,10 +20,6 @@ struct ExtremeLoops {
 };
 inline constexpr std::int64_t kExtremeColumns = 512;
 
-// clang-format off
-namespace baseline { const ExtremeLoops& extreme_loops(DType); }
-namespace avx2 { const ExtremeLoops& extreme_loops(DType); }
-namespace avx512 { const ExtremeLoops& extreme_loops(DType); }
-// clang-format on
+ALICE_BY_LEVEL(const ExtremeLoops&, extreme_loops, (DType))
 
 }  // namespace alice

@@ -432,7 +432,7 @@ double indexing_cost(const Call& call) {  // the items read or added one by one,
 
 }  // namespace
 
-void register_indexing(Registry& registry, Isa) {
+void register_indexing(Registry& registry) {
   const AttrSpec axis{"axis", AttrKind::Integer}, shape{"shape", AttrKind::Dims}, axes{"axes", AttrKind::Dims},
       out_axis{"out_axis", AttrKind::Integer};
   const auto add = [&](const char* name, int n_in, std::vector<AttrSpec> attributes, void (*infer)(Call&),

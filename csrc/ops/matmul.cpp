@@ -318,20 +318,12 @@ double cost(const Call& call) {
   return flops(call) / (t == DType::Float32 ? 100 : t == DType::Float64 ? 50 : 4);
 }
 
-const MatmulTable& table_for([[maybe_unused]] Isa isa) {
-#if defined(__x86_64__)
-  if (isa == Isa::Avx512) return avx512::matmul_table();
-  if (isa == Isa::Avx2) return avx2::matmul_table();
-#endif
-  return baseline::matmul_table();
-}
-
 }  // namespace
 
-void register_matmul(Registry& registry, Isa isa) {
+void register_matmul(Registry& registry) {
   blas::initialize();
-  static const MatmulTable& table = table_for(isa);
-  const bool use_blas = isa == Isa::Baseline;
+  static const MatmulTable& table = matmul_table();
+  const bool use_blas = current_isa() == Isa::Baseline;
   static const Level matmul{{table.f32, use_blas}, {table.f64, use_blas}, table, false};
   static const Level vecmat{{table.f32, use_blas}, {table.f64, use_blas}, table, true};
   const auto add = [&](const char* name, void (*infer)(Call&), const Level& level) {

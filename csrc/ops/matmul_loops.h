@@ -8,6 +8,8 @@
 
 #include <cstdint>
 
+#include "../core/isa.h"
+
 namespace alice {
 
 // `items` blocks of products: C[m, n] = A[m, k] B[k, n], or C += A B. C's rows are contiguous.
@@ -79,16 +81,6 @@ template <class T>
 inline constexpr std::int64_t kDepth = sizeof(T) == 4 ? 512 : 320;  // longest chain of a product
 inline constexpr std::int64_t kGemvDepth = 4096;                    // longest block of a matrix-vector product or dot
 
-namespace baseline {
-const MatmulTable& matmul_table();
-}
-#if defined(__x86_64__)
-namespace avx2 {
-const MatmulTable& matmul_table();
-}
-namespace avx512 {
-const MatmulTable& matmul_table();
-}
-#endif
+ALICE_BY_LEVEL(const MatmulTable&, matmul_table, ())
 
 }  // namespace alice

@@ -88,12 +88,8 @@ void run_advance(const Call& call) {
 
 }  // namespace
 
-void register_random(Registry& registry, [[maybe_unused]] Isa isa) {
-  const RandomLoops* loops = &baseline::random_loops();
-#if defined(__x86_64__)
-  if (isa == Isa::Avx2) loops = &avx2::random_loops();
-  if (isa == Isa::Avx512) loops = &avx512::random_loops();
-#endif
+void register_random(Registry& registry) {
+  const RandomLoops* loops = &random_loops();
   const AttrSpec shape{"shape", AttrKind::Dims};
   const auto add = [&](const char* name, const AttrSpec& second, void (*infer)(Call&), void (*run)(const Call&),
                        decltype(&prepare_bits) prepare) {

@@ -4,6 +4,8 @@
 
 #include <cstdint>
 
+#include "../core/isa.h"
+
 namespace alice {
 
 // Where a stream of numbers is: what the four counter words and the two key words are made of. Block b of the stream
@@ -25,10 +27,6 @@ struct RandomLoops {
   RandomLoop uniform_double;  // float64 in [0, 1): multiples of 2^-53, from two words
 };
 
-// clang-format off
-namespace baseline { const RandomLoops& random_loops(); }
-namespace avx2 { const RandomLoops& random_loops(); }
-namespace avx512 { const RandomLoops& random_loops(); }
-// clang-format on
+ALICE_BY_LEVEL(const RandomLoops&, random_loops, ())
 
 }  // namespace alice

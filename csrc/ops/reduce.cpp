@@ -233,17 +233,9 @@ class PreparedSumTo final : public Prepared {
 using CenterFn = decltype(Reduction::center);
 using FinishFn = decltype(Reduction::finish);
 
-const FoldTable& table_for([[maybe_unused]] Isa isa) {
-#if defined(__x86_64__)
-  if (isa == Isa::Avx512) return avx512::fold_table();
-  if (isa == Isa::Avx2) return avx2::fold_table();
-#endif
-  return baseline::fold_table();
-}
-
 class Builder {
  public:
-  Builder(Registry& registry, Isa isa) : registry_(registry), table_(table_for(isa)) {}
+  explicit Builder(Registry& registry) : registry_(registry), table_(fold_table()) {}
 
   const FoldLoops* loops(Fold fold, DType dtype) const {
     for (const FoldTable* table : {&table_, &baseline::fold_table()}) {
@@ -296,8 +288,8 @@ class Builder {
 
 }  // namespace
 
-void register_reduce(Registry& registry, Isa isa) {
-  const Builder build(registry, isa);
+void register_reduce(Registry& registry) {
+  const Builder build(registry);
   using D = Finish<double>;
   constexpr DType f64 = DType::Float64;
 
@@ -383,7 +375,7 @@ void register_reduce(Registry& registry, Isa isa) {
                 .prepare = prepare_call<PreparedSumTo>});
 
   register_scan(registry);
-  register_extremes(registry, isa);
+  register_extremes(registry);
 }
 
 }  // namespace alice

@@ -8,6 +8,7 @@
 #include <cstdint>
 
 #include "../core/dtype.h"
+#include "../core/isa.h"
 
 namespace alice {
 
@@ -61,10 +62,6 @@ struct FoldTable {
   FoldLoops loops[kFoldCount][kDTypeCount];
 };
 
-// clang-format off
-namespace baseline { const FoldTable& fold_table(); }
-namespace avx2 { const FoldTable& fold_table(); }
-namespace avx512 { const FoldTable& fold_table(); }
-// clang-format on
+ALICE_BY_LEVEL(const FoldTable&, fold_table, ())
 
 }  // namespace alice

@@ -1,18 +1,19 @@
-// Every family of kernels, entered into the registry once, at import, at the CPU's best level.
+// Every family of kernels, entered into the registry at the current instruction-set level.
 #pragma once
 
-#include "../core/isa.h"
 #include "../core/kernel.h"
 
 namespace alice {
 
-void register_elementwise(Registry&, Isa);
-void register_matmul(Registry&, Isa);
-void register_reduce(Registry&, Isa);
-void register_softmax(Registry&, Isa);
-void register_shape(Registry&, Isa);
-void register_indexing(Registry&, Isa);
-void register_update(Registry&, Isa);
-void register_random(Registry&, Isa);
+void register_kernels();  // all of them; further calls do nothing
+
+void register_elementwise(Registry&);
+void register_matmul(Registry&);
+void register_reduce(Registry&);
+void register_softmax(Registry&);
+void register_shape(Registry&);
+void register_indexing(Registry&);
+void register_update(Registry&);
+void register_random(Registry&);
 
 }  // namespace alice

@@ -1,5 +1,6 @@
 // cumsum: running sums along one axis, forwards or backwards (its own adjoint, turned round).
 // prod_vjp: along the last axis, the product of all items but one, which stays right where items are zero.
+// Hot: every element runs through here.
 #include "scan.h"
 
 #include <algorithm>

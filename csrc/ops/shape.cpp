@@ -404,7 +404,7 @@ void triangle_run(const Call& call) {
 
 }  // namespace
 
-void register_shape(Registry& registry, Isa) {
+void register_shape(Registry& registry) {
   using Attrs = std::vector<AttrSpec>;
   const auto ints = [](const char* name) { return AttrSpec{name, AttrKind::Dims}; };
   const auto integer = [](const char* name) { return AttrSpec{name, AttrKind::Integer}; };

@@ -118,18 +118,10 @@ class LogsumexpVjp final : public Prepared {
 
 double softmax_cost(const Call& call) { return 0.75 * static_cast<double>(call.out[0].numel()); }
 
-const SoftmaxLoops& loops_for([[maybe_unused]] Isa isa, DType t) {
-#if defined(__x86_64__)
-  if (isa == Isa::Avx512) return avx512::softmax_loops(t);
-  if (isa == Isa::Avx2) return avx2::softmax_loops(t);
-#endif
-  return baseline::softmax_loops(t);
-}
-
 }  // namespace
 
-void register_softmax(Registry& registry, Isa isa) {
-  const SoftmaxLoops &f32 = loops_for(isa, DType::Float32), &f64 = loops_for(isa, DType::Float64);
+void register_softmax(Registry& registry) {
+  const SoftmaxLoops &f32 = softmax_loops(DType::Float32), &f64 = softmax_loops(DType::Float64);
   const auto kernel = [&](Forward forward, Backward backward) {
     auto* k = new SoftmaxKernel{{}, forward, backward};
     k->loops[static_cast<int>(DType::Float32)] = &f32;

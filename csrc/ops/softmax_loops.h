@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "../core/dtype.h"
+#include "../core/isa.h"
 
 namespace alice {
 
@@ -37,10 +38,6 @@ struct SoftmaxLoops {
   void (*sum)(std::int64_t n, const double* x, double* high, double* low);
 };
 
-// clang-format off
-namespace baseline { const SoftmaxLoops& softmax_loops(DType); }
-namespace avx2 { const SoftmaxLoops& softmax_loops(DType); }
-namespace avx512 { const SoftmaxLoops& softmax_loops(DType); }
-// clang-format on
+ALICE_BY_LEVEL(const SoftmaxLoops&, softmax_loops, (DType))
 
 }  // namespace alice

@@ -131,14 +131,8 @@ double update_cost(const Call& call) {
 
 }  // namespace
 
-void register_update(Registry& registry, Isa isa) {
-  const UpdateLoops* loops = &baseline::update_loops();
-#if defined(__x86_64__)
-  if (isa == Isa::Avx2) loops = &avx2::update_loops();
-  if (isa == Isa::Avx512) loops = &avx512::update_loops();
-#else
-  static_cast<void>(isa);
-#endif
+void register_update(Registry& registry) {
+  const UpdateLoops* loops = &update_loops();
   registry.add({.name = "sgd",
                 .n_in = -1,
                 .n_out = -1,

@@ -3,6 +3,8 @@
 
 #include <cstdint>
 
+#include "../core/isa.h"
+
 namespace alice {
 
 struct SgdHyper {
@@ -19,16 +21,6 @@ struct UpdateLoops {
   SgdLoop sgd_momentum[2];  // with a velocity
 };
 
-namespace baseline {
-const UpdateLoops& update_loops();
-}
-#if defined(__x86_64__)
-namespace avx2 {
-const UpdateLoops& update_loops();
-}
-namespace avx512 {
-const UpdateLoops& update_loops();
-}
-#endif
+ALICE_BY_LEVEL(const UpdateLoops&, update_loops, ())
 
 }  // namespace alice

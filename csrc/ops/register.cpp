@@ -1,0 +1,20 @@
+#include "register.h"
+
+namespace alice {
+
+void register_kernels() {
+  [[maybe_unused]] static const bool once = [] {
+    Registry& r = Registry::instance();
+    register_elementwise(r);
+    register_matmul(r);
+    register_reduce(r);
+    register_softmax(r);
+    register_shape(r);
+    register_indexing(r);
+    register_update(r);
+    register_random(r);
+    return true;
+  }();
+}
+
+}  // namespace alice
