@@ -10,6 +10,7 @@
 
 #include "cache.h"
 #include "describe.h"
+#include "gil.h"
 #include "spare.h"
 
 namespace alice {
@@ -51,7 +52,10 @@ PyMethodDef forget_method = {"forget", forget, METH_O, nullptr};
 // Traces the function in Python: self._trace(args, kwargs, inputs) gives (program, structure, outputs).
 Traced trace(CompiledObject* self, const Arguments& arguments) {
   const py::tuple stand_ins = arguments.stand_ins();
-  const py::tuple made = py::handle(reinterpret_cast<PyObject*>(self)).attr("_trace")(*stand_ins);
+  const py::object run = py::handle(reinterpret_cast<PyObject*>(self)).attr("_trace");
+  const auto made =
+      py::reinterpret_steal<py::tuple>(into_python([&] { return PyObject_CallObject(run.ptr(), stand_ins.ptr()); }));
+  if (!made) throw py::error_already_set();
   Traced traced;
   traced.made = made[0].cast<std::shared_ptr<CompiledProgram>>();
   traced.structure = made[1];
@@ -90,7 +94,9 @@ bool traced(const ThreadState& state) { return state.session || state.recorder |
 
 PyObject* call(CompiledObject* self, PyObject* const* args, std::size_t nargsf, PyObject* names) {
   const Py_ssize_t n = PyVectorcall_NARGS(nargsf);
-  const auto as_it_is = [&] { return PyObject_Vectorcall(self->function, args, static_cast<std::size_t>(n), names); };
+  const auto as_it_is = [&] {
+    return into_python([&] { return PyObject_Vectorcall(self->function, args, static_cast<std::size_t>(n), names); });
+  };
   if (traced(thread_state())) return as_it_is();
   const Spare<Arguments> arguments;
   read(self, *arguments, args, n, names);

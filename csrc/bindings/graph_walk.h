@@ -5,6 +5,7 @@
 #include <functional>
 
 #include "engine.h"
+#include "gil.h"
 
 namespace alice {
 
@@ -29,7 +30,7 @@ inline EquationObject* as_equation(PyObject* o) {
 
 // A derivative rule, which is Python.
 inline py::object call(PyObject* rule, const std::vector<PyObject*>& args) {
-  PyObject* result = PyObject_Vectorcall(rule, args.data(), args.size(), nullptr);
+  PyObject* result = into_python([&] { return PyObject_Vectorcall(rule, args.data(), args.size(), nullptr); });
   if (!result) throw py::error_already_set();
   return py::reinterpret_steal<py::object>(result);
 }

@@ -5,7 +5,9 @@
 #pragma once
 
 #include "../core/locks.h"
+#include "../core/running.h"
 #include "engine.h"
+#include "gil.h"
 
 namespace alice {
 
@@ -23,11 +25,12 @@ void run_locked(const Locking& how, Ask&& ask, Work&& work) {
   Locks locks;
   ask(locks);
   if (!locks.try_lock()) {
-    py::gil_scoped_release others;
+    const Unlocked others;
     locks.lock();
   }
   if (!is_long) return work();
-  py::gil_scoped_release others;
+  const Unlocked others;
+  const Running running;
   struct End {
     Locks* locks;
     ~End() {

@@ -5,12 +5,14 @@
 
 #include "../core/allocator.h"
 #include "../core/isa.h"
+#include "../core/running.h"
 #include "../core/thread_pool.h"
 #include "../ops/blas.h"
 #include "../ops/register.h"
 #include "checkpoint.h"
 #include "compiled.h"
 #include "forward.h"
+#include "gil.h"
 #include "joint.h"
 #include "record.h"
 #include "reverse.h"
@@ -68,6 +70,7 @@ PYBIND11_MODULE(_core, m) {
   using namespace alice;
   m.doc() = "Native part of alice_core. Private: use the names of alice_core.";
   register_kernels();
+  Py_AtExit(hold_off_running);  // what still runs then must not outlive static objects
   add_errors(m);
   add_equation_type(m);
   add_tensor_type(m);
@@ -130,6 +133,13 @@ PYBIND11_MODULE(_core, m) {
   m.def("reset_peak_memory", &allocator::reset_peak);
   m.def("trim_memory", &allocator::trim);
   m.def("num_threads", &num_threads);
-  m.def("set_num_threads", &set_num_threads, py::arg("n"));
+  m.def(
+      "set_num_threads",
+      [](int n) {
+        Unlocked unlocked;  // the pool may be at work
+        set_num_threads(n);
+      },
+      py::arg("n"));
+  m.def("_fail_allocation_after", &allocator::fail_after, py::arg("allocations"));
   m.def("build_config", &build_config);
 }

@@ -4,6 +4,7 @@
 // Hot: every call runs through here.
 #include "checkpoint.h"
 #include "forward.h"
+#include "gil.h"
 #include "locked.h"
 #include "record.h"
 
@@ -173,7 +174,8 @@ PyObject* overridden(PrimitiveObject* p, PyObject* const* args, Py_ssize_t nargs
     if (!PyObject_HasAttr(reinterpret_cast<PyObject*>(type), hook)) continue;
     py::tuple all(nargs);
     for (Py_ssize_t k = 0; k < nargs; ++k) PyTuple_SET_ITEM(all.ptr(), k, Py_NewRef(args[k]));
-    return PyObject_CallMethodObjArgs(args[i], hook, reinterpret_cast<PyObject*>(p), all.ptr(), nullptr);
+    return into_python(
+        [&] { return PyObject_CallMethodObjArgs(args[i], hook, reinterpret_cast<PyObject*>(p), all.ptr(), nullptr); });
   }
   return nullptr;
 }

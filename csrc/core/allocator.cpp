@@ -7,6 +7,8 @@
 #include <mutex>
 #include <new>
 
+#include "fork.h"
+
 namespace alice::allocator {
 namespace {
 
@@ -15,6 +17,7 @@ constexpr std::size_t kMapped = std::size_t{1} << 20;  // from here on blocks ar
 constexpr std::size_t kHugePage = std::size_t{1} << 21;
 constexpr int kStepsPerDoubling = 8;  // at most 1/8 of a block is wasted
 constexpr int kClasses = 64 * kStepsPerDoubling;
+constexpr std::size_t kLargest = std::size_t{1} << 62;  // leaves room for what is added to a size
 
 // Sizes 64, 128, …, 512, then eight steps in each doubling.
 int size_class(std::size_t bytes) {
@@ -41,11 +44,14 @@ struct State {
   std::mutex mutex;
   FreeBlock* free[kClasses] = {};
   MemoryStats stats{};
+  std::int64_t until_failure = -1;  // allocations that succeed before one fails; negative: all do
 };
 State& state() {
   static State* s = new State;
   return *s;
 }
+
+[[maybe_unused]] const bool survives_fork = (fork::cover(state().mutex), true);
 
 std::size_t mapped_bytes(std::size_t bytes) { return (bytes + kHugePage - 1) / kHugePage * kHugePage; }
 
@@ -86,11 +92,12 @@ void trim_locked(State& s) {
 }  // namespace
 
 void* allocate(std::size_t bytes) {
+  if (bytes > kLargest) throw std::bad_alloc();
   const int c = size_class(bytes);
-  if (c >= kClasses) throw std::bad_alloc();
   const std::size_t size = class_bytes(c);
   State& s = state();
   std::lock_guard lock(s.mutex);
+  if (s.until_failure >= 0 && s.until_failure-- == 0) throw std::bad_alloc();
   void* block = s.free[c];
   if (block) {
     s.free[c] = s.free[c]->next;
@@ -137,6 +144,12 @@ void reset_peak() {
   State& s = state();
   std::lock_guard lock(s.mutex);
   s.stats.peak_bytes = s.stats.live_bytes;
+}
+
+void fail_after(std::int64_t allocations) {
+  State& s = state();
+  std::lock_guard lock(s.mutex);
+  s.until_failure = allocations;
 }
 
 }  // namespace alice::allocator

@@ -21,6 +21,8 @@ void release(void* block, std::size_t bytes);
 void trim();  // gives every cached block back to the operating system
 MemoryStats stats();
 void reset_peak();
+// For tests: so many allocations succeed, and the next one throws. Negative: none does.
+void fail_after(std::int64_t allocations);
 }  // namespace allocator
 
 }  // namespace alice

@@ -1,13 +1,13 @@
 #include "locks.h"
 
-#include <pthread.h>
-
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
 #include <functional>
 #include <mutex>
 #include <new>
+
+#include "fork.h"
 
 namespace alice {
 namespace {
@@ -51,13 +51,7 @@ struct LockTable {
   std::atomic<int> held{0}, changing{0};
 
   static LockTable& instance() {
-    static LockTable* table = [] {
-      auto* made = new LockTable;
-      // In the child there is none of the threads that hold locks or wait.
-      pthread_atfork([] { instance().mutex.lock(); }, [] { instance().mutex.unlock(); },
-                     [] { new (&instance()) LockTable; });
-      return made;
-    }();
+    static LockTable* table = new LockTable;
     return *table;
   }
 
@@ -87,6 +81,10 @@ struct LockTable {
     if (l.is_changing()) changing.fetch_add(1, std::memory_order_relaxed);
   }
 };
+
+// In the child there is none of the threads that hold locks or wait.
+[[maybe_unused]] const bool survives_fork =
+    (fork::cover(LockTable::instance().mutex), fork::in_child([] { new (&LockTable::instance()) LockTable; }), true);
 
 bool Locks::changes(const Storage* s) const {
   return (access_ && contains(access_->changes, s)) || std::find(changes_.begin(), changes_.end(), s) != changes_.end();

@@ -1,5 +1,6 @@
 #include "storage.h"
 
+#include <limits>
 #include <new>
 
 #include "allocator.h"
@@ -14,6 +15,7 @@ static_assert(sizeof(Storage) <= kHeader);
 std::atomic<std::uint64_t> Storage::clock{0};
 
 Storage* Storage::allocate(std::size_t bytes) {
+  if (bytes > std::numeric_limits<std::size_t>::max() - kHeader) throw std::bad_alloc();
   auto* block = static_cast<std::byte*>(allocator::allocate(kHeader + bytes));
   auto* s = new (block) Storage;
   s->data = block + kHeader;

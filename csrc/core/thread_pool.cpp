@@ -10,12 +10,16 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstdlib>
+#include <exception>
 #include <fstream>
 #include <mutex>
 #include <new>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
+
+#include "fork.h"
 
 namespace alice {
 namespace {
@@ -52,6 +56,7 @@ using Clock = std::chrono::steady_clock;
 // A woken thread takes some 50 microseconds to run on a virtual CPU that was idle: threads look this long for what
 // they wait for before they sleep.
 constexpr auto kPatience = std::chrono::microseconds(200);
+constexpr int kRoundsBetweenTries = 1000;  // to start threads, where the system refused
 
 void relax() {
 #if defined(__x86_64__)
@@ -75,10 +80,10 @@ bool spin_for(Ready&& ready) {
 }
 
 // One round of work. Workers take chunk numbers from `next`; the owner takes chunks too, and then waits until no
-// worker computes one.
+// worker computes one. What the first body throws that does ends the round, and is thrown on by the owner.
 class Pool {
  public:
-  int size() const { return size_; }
+  int size() const { return size_.load(std::memory_order_relaxed); }
 
   void resize(int n) {
     std::lock_guard owner(owner_);
@@ -88,12 +93,13 @@ class Pool {
 
   void run(std::int64_t chunks, void (*body)(void*, std::int64_t), void* context) {
     std::unique_lock owner(owner_, std::try_to_lock);
-    if (size_ == 1 || inside_ || !owner) {
+    if (size() == 1 || inside_ || !owner) {
       for (std::int64_t c = 0; c < chunks; ++c) body(context, c);
       return;
     }
     start_workers();
     inside_ = true;
+    failure_ = nullptr;
     {
       std::lock_guard lock(mutex_);
       body_ = body;
@@ -118,6 +124,7 @@ class Pool {
       idle_.wait(lock, idle);
     }
     inside_ = false;
+    if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));
   }
 
   // The child of a fork has no workers: forget the parent's threads, keep its settings.
@@ -127,24 +134,44 @@ class Pool {
     new (&wake_) std::condition_variable;
     new (&idle_) std::condition_variable;
     new (&workers_) std::vector<std::thread>;  // the parent's handles are not ours to join
+    new (&failure_) std::exception_ptr;
     inside_ = false;
     active_ = 0;
-    open_ = false;
+    open_ = stop_ = false;
+    rounds_to_wait_ = 0;
+    avoided_cpu_ = -1;
   }
 
  private:
-  void work() {
-    for (;;) {
-      const std::int64_t c = next_.fetch_add(1, std::memory_order_relaxed);
-      if (c >= chunks_) return;
-      body_(context_, c);
+  // Takes chunks until none is left; of a round that failed none is.
+  void work() noexcept {
+    const std::int64_t chunks = chunks_;
+    try {
+      for (;;) {
+        const std::int64_t c = next_.fetch_add(1, std::memory_order_relaxed);
+        if (c >= chunks) return;
+        body_(context_, c);
+      }
+    } catch (...) {
+      next_.store(chunks, std::memory_order_relaxed);
+      std::lock_guard lock(mutex_);
+      if (!failure_) failure_ = std::current_exception();
     }
   }
 
+  // If the system gives no more threads, those there are do the work, and it is asked again after a while.
   void start_workers() {
-    while (static_cast<int>(workers_.size()) < size_ - 1) {
-      workers_.emplace_back([this] { loop(); });
-      avoided_cpu_ = -1;
+    if (static_cast<int>(workers_.size()) >= size() - 1) return;
+    if (rounds_to_wait_ > 0) {
+      --rounds_to_wait_;
+      return;
+    }
+    avoided_cpu_ = -1;
+    try {
+      workers_.reserve(static_cast<std::size_t>(size() - 1));
+      while (static_cast<int>(workers_.size()) < size() - 1) workers_.emplace_back([this] { loop(); });
+    } catch (const std::exception&) {  // std::system_error, std::bad_alloc
+      rounds_to_wait_ = kRoundsBetweenTries;
     }
   }
 
@@ -179,6 +206,7 @@ class Pool {
     for (std::thread& t : workers_) t.join();
     workers_.clear();
     stop_ = false;
+    rounds_to_wait_ = 0;
   }
 
   void loop() {
@@ -207,11 +235,12 @@ class Pool {
     }
   }
 
-  int size_ = initial_threads();
+  std::atomic<int> size_{initial_threads()};
   std::mutex owner_;  // held by the thread whose work the pool does
   std::mutex mutex_;  // guards the fields below, some of which are watched without it
   std::condition_variable wake_, idle_;
   std::vector<std::thread> workers_;
+  int rounds_to_wait_ = 0;  // before the system is asked for more threads
   int avoided_cpu_ = -1;
   std::atomic<std::uint64_t> round_{0};
   std::int64_t chunks_ = 0;
@@ -221,6 +250,7 @@ class Pool {
   std::atomic<std::int64_t> next_{0};
   void (*body_)(void*, std::int64_t) = nullptr;
   void* context_ = nullptr;
+  std::exception_ptr failure_;  // of this round: the first
   static thread_local bool inside_;
 };
 
@@ -228,13 +258,11 @@ thread_local bool Pool::inside_ = false;
 
 // Leaked on purpose: workers may still sleep in it when static objects are destroyed.
 Pool& pool() {
-  static Pool* p = [] {
-    auto* made = new Pool;
-    pthread_atfork(nullptr, nullptr, [] { pool().after_fork_in_child(); });
-    return made;
-  }();
+  static Pool* p = new Pool;
   return *p;
 }
+
+[[maybe_unused]] const bool survives_fork = (fork::in_child([] { pool().after_fork_in_child(); }), true);
 
 }  // namespace
 

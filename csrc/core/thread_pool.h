@@ -15,7 +15,8 @@ void run_chunks(std::int64_t chunks, void (*body)(void* context, std::int64_t ch
 }
 
 // Calls body(chunk) for every chunk in [0, chunks), on the caller's thread too, and returns when all are done.
-// The body must not throw. Nested calls, and calls while another thread uses the pool, run on the caller alone.
+// If bodies throw, chunks that nobody has begun are left out, and the first exception comes out. Nested calls, and
+// calls while another thread uses the pool, run on the caller alone.
 template <class Body>
 void parallel_for(std::int64_t chunks, Body&& body) {
   if (chunks <= 1) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "scratch.h"
 #include "thread_pool.h"
 
 namespace alice {
@@ -130,13 +131,13 @@ std::int64_t Tiles::limit(std::int64_t n, std::int64_t at) const {
 }
 
 void Tiles::run_range(std::byte* const* memory, std::int64_t begin, std::int64_t end) const {
-  alignas(64) std::byte scratch[kScratch];
+  const Scratch<std::byte> scratch(buffers_ * tile_ * item_);
   std::byte* at[kMaxValues];
   const int count = static_cast<int>(values_.size());
   bool rows = false;
   for (int i = 0; i < count; ++i) {
     const Value& v = values_[static_cast<std::size_t>(i)];
-    std::byte* buffer = scratch + v.buffer * tile_ * item_;
+    std::byte* buffer = scratch.data() + v.buffer * tile_ * item_;
     switch (v.reading) {
       case Reading::Moving: at[i] = memory[i] + begin * v.item; break;
       case Reading::Rows: rows = true; break;

@@ -14,8 +14,8 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <vector>
 
+#include "../core/scratch.h"
 #include "../core/thread_pool.h"
 #include "indices.h"
 #include "prepared.h"
@@ -26,7 +26,6 @@ namespace {
 constexpr std::int64_t kChunk = 1 << 15;  // items per chunk of parallel work
 constexpr std::int64_t kChunks = 256;     // at most, so that little is left to add up
 constexpr std::int64_t kRows = 64;        // rows whose scratch lies on the stack
-constexpr std::int64_t kFewLabels = 512;  // that lie on the stack as well
 
 enum Reduce : std::int64_t { None, Sum, Mean };
 
@@ -240,19 +239,6 @@ struct Pair {
   double total() const { return std::isfinite(high) ? high + low : high; }
 };
 
-// `n` zeros: on the stack, as long as there are no more than kFew.
-template <class T, std::int64_t kFew>
-struct Scratch {
-  explicit Scratch(std::int64_t n) {
-    if (n <= kFew) return;
-    many.resize(static_cast<std::size_t>(n));
-    data = many.data();
-  }
-  T few[kFew] = {};
-  std::vector<T> many;
-  T* data = few;
-};
-
 enum class Direction { Forward, Gradient, Both };
 
 // One pass over the logits. Both directions in one give the bits of one after the other.
@@ -283,21 +269,21 @@ class CrossEntropy final : public Prepared {
     T* stats = kForward ? call.out[1].data<T>() : stats_.of(call.in[kStats], buffers[3]).template data<T>();
     const std::int64_t classes = p_.classes;
     const bool each = p_.options.reduction == None, mean = p_.options.reduction == Mean;
-    Scratch<std::int64_t, 1> kept(p_.examples);
+    const Scratch<std::int64_t> kept(p_.examples);
+    std::fill_n(kept.data(), p_.examples, 0);
     // Read before they are checked, and never again.
-    std::int64_t few_labels[kFewLabels];
-    const std::int64_t n_labels = p_.probabilities ? 0 : p_.examples * p_.rows;
-    const Array many_labels = n_labels > kFewLabels ? Array::empty({n_labels}, DType::Int64) : Array();
-    std::int64_t* labels = n_labels > kFewLabels ? many_labels.data<std::int64_t>() : few_labels;
-    p_.take_rows(targets, kept.data, labels);
-    Scratch<Pair, kForward ? 16 : 1> sums(kForward && !each ? p_.examples * p_.sums : 0);
+    const Scratch<std::int64_t> labels(p_.probabilities ? 0 : p_.examples * p_.rows);
+    p_.take_rows(targets, kept.data(), labels.data());
+    const std::int64_t n_sums = kForward && !each ? p_.examples * p_.sums : 0;
+    const Scratch<Pair> sums(n_sums);
+    std::fill_n(sums.data(), n_sums, Pair{});
 
     p_.for_rows([&](std::int64_t first, std::int64_t rows, std::int64_t sum) {
       if (rows < 1) return;  // never; or the compiler warns of descriptions of no row
       const T* x = logits.data<T>() + first * classes;
       const T* q = p_.probabilities ? targets.data<T>() + first * classes : nullptr;
       T* row_stats = stats + 2 * first;
-      const std::int64_t* label = labels + first;
+      const std::int64_t* label = labels.data() + first;
       double log_sum[kRows];
       if constexpr (kGradient) {
         SoftmaxLoops::Row row[kRows];
@@ -305,7 +291,7 @@ class CrossEntropy final : public Prepared {
         const std::int64_t step = each || q || p_.several;  // 0: the rows share what flows into them
         for (std::int64_t i = 0; i < (step ? rows : 1); ++i) {
           const std::int64_t example = each ? 0 : (first + i) / p_.rows;
-          const double share = mean ? 1.0 / static_cast<double>(std::max<std::int64_t>(kept.data[example], 1)) : 1.0;
+          const double share = mean ? 1.0 / static_cast<double>(std::max<std::int64_t>(kept[example], 1)) : 1.0;
           flow[i] = share * static_cast<double>(g[each ? first + i : example]);
         }
         describe_rows(step ? rows : 1, x, q, flow, row);
@@ -329,7 +315,7 @@ class CrossEntropy final : public Prepared {
           for (std::int64_t i = 0; i < rows; i += n) {
             Pair part;
             p_.loops.sum(n, losses + i, &part.high, &part.low);
-            sums.data[sum++].add(part);
+            sums[sum++].add(part);
           }
         }
       }
@@ -338,10 +324,10 @@ class CrossEntropy final : public Prepared {
     if constexpr (kForward) {
       if (each) return;
       for (std::int64_t e = 0; e < p_.examples; ++e) {
-        Pair* parts = sums.data + e * p_.sums;
+        Pair* parts = sums.data() + e * p_.sums;
         for (std::int64_t i = 1; i < p_.sums; ++i) parts[0].add(parts[i]);
         double total = parts[0].total();
-        if (mean && kept.data[e] > 0) total /= static_cast<double>(kept.data[e]);
+        if (mean && kept[e] > 0) total /= static_cast<double>(kept[e]);
         call.out[0].data<T>()[e] = static_cast<T>(total);
       }
     }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "../core/broadcast.h"
+#include "../core/scratch.h"
 #include "../core/thread_pool.h"
 #include "elementwise_loops.h"
 #include "register.h"
@@ -59,7 +60,7 @@ struct Job {
 
 // Results [begin, end) of the output, in runs that no operand interrupts.
 void run_range(const Job& job, std::int64_t begin, std::int64_t end) {
-  alignas(64) std::byte buffers[kMaxOperands][kTile * 8];
+  const Scratch<std::byte[kTile * 8]> buffers(job.n_in);
   const void* in[kMaxOperands];
   bool gathers = false;
   for (int k = 0; k < job.n_in; ++k) {

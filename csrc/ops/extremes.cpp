@@ -2,8 +2,8 @@
 #include "extremes.h"
 
 #include <numeric>
-#include <vector>
 
+#include "../core/scratch.h"
 #include "axes.h"
 #include "extremes_loops.h"
 #include "prepared.h"
@@ -70,15 +70,14 @@ class ExtremeVjp final : public Prepared {
       return;
     }
     const std::int64_t parts = (n_ + kRowChunk - 1) / kRowChunk;
-    std::vector<std::int64_t> ties(static_cast<std::size_t>(parts));
+    const Scratch<std::int64_t> ties(parts);
     for (std::int64_t row = 0; row < kept_; ++row, g += size_, y += size_, x += n_ * size_, dx += n_ * size_) {
       const auto give = [&](std::int64_t all) {
         parallel_for(parts, [&](std::int64_t part) {
           const std::int64_t first = part * kRowChunk, at = first * size_;
-          ties[static_cast<std::size_t>(part)] =
-              loops_.part(std::min(kRowChunk, n_ - first), g, all, y, x + at, dx + at);
+          ties[part] = loops_.part(std::min(kRowChunk, n_ - first), g, all, y, x + at, dx + at);
         });
-        return std::accumulate(ties.begin(), ties.end(), std::int64_t{0});
+        return std::accumulate(ties.data(), ties.data() + parts, std::int64_t{0});
       };
       if (const std::int64_t all = give(1); all > 1) give(all);
     }

@@ -1,7 +1,6 @@
 #include "matmul_driver.h"
 
 #include <algorithm>
-#include <memory>
 
 #include "../core/allocator.h"
 #include "../core/thread_pool.h"
@@ -249,13 +248,14 @@ void Products<T>::by_blas(const GemmPlan<T>& plan, const T* a_data, const T* b_d
   Matrix<T> a = plan.a.at(a_data), b = plan.b.at(b_data);
   // What BLAS cannot read in place (negative, zero or no unit stride) is copied. So is what lies transposed: OpenBLAS
   // would round some columns in another way.
-  std::unique_ptr<T[]> copies[2];
-  const auto readable = [](Matrix<T> x, int64_t rows, int64_t cols, std::unique_ptr<T[]>& copy) -> Matrix<T> {
+  Array copies[2];
+  const auto readable = [](Matrix<T> x, int64_t rows, int64_t cols, Array& copy) -> Matrix<T> {
     if (x.col == 1 && blas::acceptable(rows, cols, x.row, x.col)) return x;
-    copy.reset(new T[static_cast<std::size_t>(rows * cols)]);
+    copy = Array::empty({rows, cols}, sizeof(T) == 4 ? DType::Float32 : DType::Float64);
+    T* to = copy.data<T>();
     for (int64_t i = 0; i < rows; ++i)
-      for (int64_t j = 0; j < cols; ++j) copy[static_cast<std::size_t>(i * cols + j)] = x.data[i * x.row + j * x.col];
-    return {copy.get(), cols, 1};
+      for (int64_t j = 0; j < cols; ++j) to[i * cols + j] = x.data[i * x.row + j * x.col];
+    return {to, cols, 1};
   };
   a = readable(a, m, k, copies[0]);
   b = readable(b, k, n, copies[1]);
@@ -386,13 +386,13 @@ void Products<T>::dot(int64_t k, const T* x, int64_t x_step, const T* w, int64_t
     return;
   }
   // Blocks are added in double precision, in order: float32 loses nothing however long the vectors are.
-  std::unique_ptr<T[]> sums(new T[static_cast<std::size_t>(blocks)]);
+  T* sums = scratch<T>(2, blocks);  // one() uses the others
   parallel_for(ceil_div(blocks, kPerChunk), [&](int64_t chunk) {
     const int64_t last = std::min(blocks, (chunk + 1) * kPerChunk);
-    for (int64_t b = chunk * kPerChunk; b < last; ++b) sums[static_cast<std::size_t>(b)] = one(b);
+    for (int64_t b = chunk * kPerChunk; b < last; ++b) sums[b] = one(b);
   });
   double total = 0;
-  for (int64_t b = 0; b < blocks; ++b) total += static_cast<double>(sums[static_cast<std::size_t>(b)]);
+  for (int64_t b = 0; b < blocks; ++b) total += static_cast<double>(sums[b]);
   *y = static_cast<T>(total);
 }
 

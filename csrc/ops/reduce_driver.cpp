@@ -1,5 +1,6 @@
 #include "reduce_driver.h"
 
+#include "../core/scratch.h"
 #include "../core/thread_pool.h"
 #include "strided_copy.h"
 
@@ -23,8 +24,8 @@ class Reducer::Pass {
     if (source_.data) {
       fold(t, begin, end, [&](const Block& block) { loop(t, block, source_.data + block.offset * itemsize_); });
     } else {
-      alignas(64) std::byte buffer[kReduceSegment * 8];
-      fold(t, begin, end, [&](const Block& block) { fold_fed(t, block, buffer); });
+      const Scratch<std::byte> buffer(kReduceSegment * 8);
+      fold(t, begin, end, [&](const Block& block) { fold_fed(t, block, buffer.data()); });
     }
   }
 
@@ -184,18 +185,19 @@ void Reducer::fold_tiles(const Source& source, const Array& out) const {
   const std::int64_t out_size = static_cast<std::int64_t>(itemsize(out.dtype()));
   const Pass first(*this, source, *r.first), second(*this, source, r.second ? *r.second : *r.first);
   parallel_for(plan_.chunks, [&](std::int64_t chunk) {
-    alignas(64) std::byte a[kReduceTile * 8], b[kReduceTile * 8], later_a[kReduceTile * 8], later_b[kReduceTile * 8];
-    alignas(64) double c[kReduceTile];
-    ReduceTile t{0, 0, 0, a, b, c};
+    const Scratch<std::byte[kReduceTile * 8]> states(4);
+    const Scratch<double> c(kReduceTile);
+    std::byte *const a = states[0], *const b = states[1], *const later_a = states[2], *const later_b = states[3];
+    ReduceTile t{0, 0, 0, a, b, c.data()};
     const std::int64_t begin = chunk * plan_.tiles_per_chunk;
     for (std::int64_t i = begin; i < std::min(plan_.tiles, begin + plan_.tiles_per_chunk); ++i) {
       plan_.locate(i, t);
       first.accumulate_all(t, later_a, later_b);
       if (r.second) {
-        r.center(t.count, a, b, plan_.items, c);
+        r.center(t.count, a, b, plan_.items, c.data());
         second.accumulate_all(t, later_a, later_b);
       }
-      r.finish(t.count, a, b, c, plan_.items, parameter_, out.bytes() + t.first * out_size);
+      r.finish(t.count, a, b, c.data(), plan_.items, parameter_, out.bytes() + t.first * out_size);
     }
   });
 }

@@ -15,7 +15,7 @@
 
 namespace alice {
 
-inline constexpr std::int64_t kReduceTile = 512;       // results whose states are alive at once, on the stack
+inline constexpr std::int64_t kReduceTile = 512;       // results whose states are alive at once
 inline constexpr std::int64_t kReduceSegment = 4096;   // items of a row, or of narrow columns, folded at once
 inline constexpr std::int64_t kReduceChunk = 1 << 16;  // items per chunk of parallel work
 inline constexpr std::int64_t kReduceParts = 32;       // into which the items of few results are divided, at most
