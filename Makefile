@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 BUILD_REQUIRES = $(shell sed -n 's/^requires = \[\(.*\)\]$$/\1/p' pyproject.toml | tr ',' ' ') cmake ninja
 # Folders are among the sources, so that a file that was added or removed counts as a change too.
 SOURCES := CMakeLists.txt pyproject.toml $(shell find csrc python -name __pycache__ -prune -o -print)
-CXX_FILES = $(shell find csrc -name '*.h' -o -name '*.cpp' -o -name '*.cu')
+CXX_FILES = $(shell find csrc tests/native -name '*.h' -o -name '*.cpp' -o -name '*.cu')
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:

@@ -37,9 +37,8 @@ constexpr int kFloat = 4, kDouble = 5;  // columns of a row's loops
 constexpr std::int64_t kTile = 512;
 
 const ElementwiseRow* find_row(const std::string& name) {
-  for (const ElementwiseTable& table :
-       {ALICE_ISA::arithmetic_table(), ALICE_ISA::transcendental_table(), ALICE_ISA::derivative_table(),
-        ALICE_ISA::activation_table()})
+  for (const ElementwiseTable& table : {ALICE_ISA::arithmetic_table(), ALICE_ISA::transcendental_table(),
+                                        ALICE_ISA::derivative_table(), ALICE_ISA::activation_table()})
     for (int i = 0; i < table.count; ++i)
       if (name == table.rows[i].name) return &table.rows[i];
   std::fprintf(stderr, "no kernel is called %s\n", name.c_str());

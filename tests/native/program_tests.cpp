@@ -26,7 +26,7 @@ program::Graph layer(std::int64_t n, std::int64_t k, std::int64_t m) {
   const int y = graph.add(kernel("relu"), {graph.add(kernel("add"), {product, b}, {})[0]}, {})[0];
   const int squares = graph.add(kernel("multiply"), {y, y}, {})[0];
   graph.add_result(y);
-  graph.add_result(graph.add(kernel("sum"), {squares}, {Attr(), Attr(std::int64_t{0})})[0]);
+  graph.add_result(graph.add(kernel("sum"), {squares}, {Attr(), Attr(false)})[0]);
   return graph;
 }
 
