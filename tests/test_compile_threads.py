@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -206,3 +207,43 @@ def test_training_allocates_its_result_and_gradients_at_most() -> None:
 def test_numbers_allocate_nothing() -> None:
     g = ac.compile(lambda x, k: ac.sum(x * k + k))
     assert allocations(lambda: g(X, 0.5)) == 100
+
+
+# -- memory that is not there ------------------------------------------------------------------------------------------
+
+
+def large_values(x: ac.Tensor, n: int, count: int) -> ac.Tensor:
+    """So many values of n float64 elements that live at the same time."""
+    values = [ac.cumsum(ac.broadcast_to(x * float(i), (n,))) for i in range(1, count + 1)]
+    shortest = values[0]
+    for v in values[1:]:
+        shortest = ac.minimum(shortest, ac.cumsum(v))
+    return ac.sum(shortest)
+
+
+@pytest.mark.parametrize(("n", "count"), [(2**58, 1), (2**58, 8), (2**58, 16), (2**56, 4), (2**55, 9)])
+def test_sizes_that_cannot_be_added_up(n: int, count: int) -> None:
+    """2^64 bytes are not 0 bytes."""
+    f = ac.compile(lambda x: large_values(x, n, count))
+    with pytest.raises(ac.ShapeError, match="too large to address"):
+        f.program(ac.tensor(1.0, dtype=ac.float64))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc and a limit of the address space")
+def test_a_program_whose_arena_is_not_to_be_had_runs_when_it_is() -> None:
+    import resource
+
+    n = 2**25
+    f = ac.compile(lambda x: large_values(x, n, 1))
+    x = ac.tensor(1.0, dtype=ac.float64)
+    assert f.program(x).arena_bytes >= 8 * n
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    with open("/proc/self/statm") as statm:
+        used = int(statm.read().split()[0]) * resource.getpagesize()
+    try:
+        resource.setrlimit(resource.RLIMIT_AS, (used + 4 * n, before[1]))
+        with pytest.raises(MemoryError):
+            f(x)
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
+    assert f(x).item() == n * (n + 1) / 2

@@ -17,18 +17,17 @@ struct Locking {
   bool until_resumed = false;  // hold the locks until this thread has the GIL again: what was read is not yet old then
 };
 
-// `ask(locks)` says what the work reads and changes; it is called only if that matters.
+namespace detail {
+
 template <class Ask, class Work>
-void run_locked(const Locking& how, Ask&& ask, Work&& work) {
-  const bool is_long = how.nanoseconds > kReleaseLockNanoseconds;
-  if (!is_long && !(how.changes ? Locks::any_held() : Locks::any_changing())) return work();
+[[gnu::noinline]] void run_with_locks(const Locking& how, Ask& ask, Work& work) {
   Locks locks;
   ask(locks);
   if (!locks.try_lock()) {
     const Unlocked others;
     locks.lock();
   }
-  if (!is_long) return work();
+  if (how.nanoseconds <= kReleaseLockNanoseconds) return work();
   const Unlocked others;
   const Running running;
   struct End {
@@ -37,6 +36,18 @@ void run_locked(const Locking& how, Ask&& ask, Work&& work) {
       if (locks) locks->unlock();
     }
   } end{how.until_resumed ? nullptr : &locks};
+  work();
+}
+
+}  // namespace detail
+
+// `ask(locks)` says what the work reads and changes; it is called only if that matters.
+template <class Ask, class Work>
+void run_locked(const Locking& how, Ask&& ask, Work&& work) {
+  const bool needed =
+      how.nanoseconds > kReleaseLockNanoseconds || (how.changes ? Locks::any_held() : Locks::any_changing());
+  if (needed) [[unlikely]]
+    return detail::run_with_locks(how, ask, work);
   work();
 }
 

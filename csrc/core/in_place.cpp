@@ -13,29 +13,46 @@ bool same_layout(const Array& a, const Array& b) {
   return a.bytes() == b.bytes() && a.dtype() == b.dtype() && a.shape() == b.shape() && a.strides() == b.strides();
 }
 
-// Results that overlap each other, seldom more than one, and the inputs that lie in them.
+// Results that overlap each other, seldom more than one, and how many inputs lie in them.
 struct Region {
   Extent extent;
   const Array* only;  // the one result; null if there are more
-  std::vector<std::size_t> inputs = {};
+  std::size_t inputs = 0;
+  const Array* input = nullptr;  // one of them
+
+  // Kernels read an element before they write it.
+  bool is_safe() const { return inputs == 0 || (inputs == 1 && only && same_layout(*input, *only)); }
 };
 
 std::vector<Region> regions_of(std::span<const Array> out) {
-  std::vector<Region> all, merged;
+  std::vector<Region> regions;
+  regions.reserve(out.size());
   for (const Array& a : out)
-    if (const Extent e = extent_of(a); !e.empty()) all.push_back({e, &a});
-  std::sort(all.begin(), all.end(),
-            [](const Region& a, const Region& b) { return before(a.extent.begin, b.extent.begin); });
-  for (Region& r : all) {
-    if (merged.empty() || !before(r.extent.begin, merged.back().extent.end)) {
-      merged.push_back(std::move(r));
+    if (const Extent e = extent_of(a); !e.empty()) regions.push_back({e, &a});
+  const auto first = [](const Region& a, const Region& b) { return before(a.extent.begin, b.extent.begin); };
+  if (!std::is_sorted(regions.begin(), regions.end(), first)) std::sort(regions.begin(), regions.end(), first);
+  std::size_t n = 0;  // so many are apart from each other
+  for (const Region& r : regions) {
+    if (n == 0 || !before(r.extent.begin, regions[n - 1].extent.end)) {
+      regions[n++] = r;
       continue;
     }
-    Region& last = merged.back();
+    Region& last = regions[n - 1];
     last.extent.end = std::max(last.extent.end, r.extent.end, before);
     last.only = nullptr;
   }
-  return merged;
+  regions.resize(n);
+  return regions;
+}
+
+// Calls visit(region) for the regions that an input lies in.
+template <class Visit>
+void visit_regions(std::vector<Region>& regions, const Array& input, Visit&& visit) {
+  const Extent e = extent_of(input);
+  if (e.empty()) return;
+  auto region = std::partition_point(regions.begin(), regions.end(),
+                                     [&](const Region& r) { return !before(e.begin, r.extent.end); });
+  for (; region != regions.end() && before(region->extent.begin, e.end); ++region) visit(*region);
 }
 
 }  // namespace
@@ -53,20 +70,18 @@ Extent extent_of(const Array& a) {
 
 std::vector<std::size_t> read_before(std::span<const Array> in, std::span<const Array> out) {
   std::vector<Region> regions = regions_of(out);
-  for (std::size_t i = 0; i < in.size(); ++i) {
-    const Extent e = extent_of(in[i]);
-    if (e.empty()) continue;
-    auto region = std::partition_point(regions.begin(), regions.end(),
-                                       [&](const Region& r) { return !before(e.begin, r.extent.end); });
-    for (; region != regions.end() && before(region->extent.begin, e.end); ++region) region->inputs.push_back(i);
-  }
+  for (const Array& a : in)
+    visit_regions(regions, a, [&](Region& r) {
+      ++r.inputs;
+      r.input = &a;
+    });
   std::vector<std::size_t> found;
-  for (const Region& r : regions) {
-    if (r.inputs.size() == 1 && r.only && same_layout(in[r.inputs[0]], *r.only)) continue;
-    found.insert(found.end(), r.inputs.begin(), r.inputs.end());
+  if (std::all_of(regions.begin(), regions.end(), [](const Region& r) { return r.is_safe(); })) return found;
+  for (std::size_t i = 0; i < in.size(); ++i) {
+    bool safe = true;
+    visit_regions(regions, in[i], [&](const Region& r) { safe = safe && r.is_safe(); });
+    if (!safe) found.push_back(i);
   }
-  std::sort(found.begin(), found.end());
-  found.erase(std::unique(found.begin(), found.end()), found.end());
   return found;
 }
 

@@ -1,7 +1,6 @@
 #include "locks.h"
 
 #include <algorithm>
-#include <atomic>
 #include <condition_variable>
 #include <functional>
 #include <mutex>
@@ -44,15 +43,20 @@ void Access::finish() {
 
 // Leaked on purpose: threads may still hold locks when static objects are destroyed.
 struct LockTable {
-  std::mutex mutex;  // guards all but the two counts, which are looked at without it
+  std::mutex mutex;  // guards all the rest, and changes of the two counts of Locks
   std::condition_variable released;
   Locks *first = nullptr, *last = nullptr;
   int waiting = 0;
-  std::atomic<int> held{0}, changing{0};
 
   static LockTable& instance() {
     static LockTable* table = new LockTable;
     return *table;
+  }
+
+  // In the child of a fork there is none of the threads that hold locks or wait.
+  static void restart() {
+    new (&instance()) LockTable;
+    Locks::all_held = Locks::changing_held = 0;
   }
 
   void append(Locks& l) {
@@ -77,14 +81,13 @@ struct LockTable {
   }
 
   void grant(const Locks& l) {
-    held.fetch_add(1, std::memory_order_relaxed);
-    if (l.is_changing()) changing.fetch_add(1, std::memory_order_relaxed);
+    Locks::all_held.fetch_add(1, std::memory_order_relaxed);
+    if (l.is_changing()) Locks::changing_held.fetch_add(1, std::memory_order_relaxed);
   }
 };
 
-// In the child there is none of the threads that hold locks or wait.
 [[maybe_unused]] const bool survives_fork =
-    (fork::cover(LockTable::instance().mutex), fork::in_child([] { new (&LockTable::instance()) LockTable; }), true);
+    (fork::cover(LockTable::instance().mutex), fork::in_child(LockTable::restart), true);
 
 bool Locks::changes(const Storage* s) const {
   return (access_ && contains(access_->changes, s)) || std::find(changes_.begin(), changes_.end(), s) != changes_.end();
@@ -137,14 +140,11 @@ void Locks::unlock() {
   {
     std::lock_guard guard(table.mutex);
     table.remove(*this);
-    if (is_changing()) table.changing.fetch_sub(1, std::memory_order_release);
-    table.held.fetch_sub(1, std::memory_order_release);
+    if (is_changing()) changing_held.fetch_sub(1, std::memory_order_release);
+    all_held.fetch_sub(1, std::memory_order_release);
     waited_for = table.waiting > 0;
   }
   if (waited_for) table.released.notify_all();
 }
-
-bool Locks::any_held() { return LockTable::instance().held.load(std::memory_order_acquire) != 0; }
-bool Locks::any_changing() { return LockTable::instance().changing.load(std::memory_order_acquire) != 0; }
 
 }  // namespace alice

@@ -2,6 +2,7 @@
 // a storage waits until nobody reads or changes it, and the other way round; work on other memory is never waited for.
 #pragma once
 
+#include <atomic>
 #include <vector>
 
 #include "storage.h"
@@ -38,8 +39,8 @@ class Locks {
 
   // Does anybody hold locks, or locks to change something? With "no", whoever makes sure that nobody takes any
   // meanwhile needs none either.
-  static bool any_held();
-  static bool any_changing();
+  static bool any_held() { return all_held.load(std::memory_order_acquire) != 0; }
+  static bool any_changing() { return changing_held.load(std::memory_order_acquire) != 0; }
 
  private:
   friend struct LockTable;
@@ -49,6 +50,7 @@ class Locks {
   bool changes_what(const Locks& other) const;
   bool conflicts(const Locks& other) const;
 
+  static inline std::atomic<int> all_held{0}, changing_held{0};
   const Access* access_ = nullptr;
   std::vector<const Storage*> reads_, changes_;
   Locks *before_ = nullptr, *behind_ = nullptr;  // requests, in the order in which they were made

@@ -155,7 +155,8 @@ class Tensor(_core.TensorBase):
     def numpy(self, *, writable: bool = False) -> npt.NDArray[Any]:
         """The elements as a NumPy array on the same memory, read-only unless ``writable=True``.
 
-        Writing through a writable view is not seen by the trace: never do it between an op and its gradient.
+        Writing through a writable view is not seen by the trace: never do it between an op and its gradient. If another
+        thread may change this Tensor, take the view of a copy, ``ac.tensor(x).numpy()``: a view shows half a change.
 
         Raises
         ------
@@ -303,7 +304,8 @@ class Tensor(_core.TensorBase):
     def assign_(self, value: TensorLike) -> Tensor:
         """Overwrite the elements in place with ``value``, broadcast and cast to this shape and dtype.
 
-        Gradients of ops that saved the old elements raise from then on instead of being silently wrong.
+        Gradients of ops that saved the old elements raise from then on instead of being silently wrong. Other threads'
+        ops and compiled functions see all of the change or nothing of it. ``value`` may lie in the same memory.
 
         Raises
         ------
