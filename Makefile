@@ -21,7 +21,7 @@ help:
 	@echo "make demo    train a network on handwritten digits; pictures go to runs/"
 	@echo "make test    run all tests"
 	@echo "make lint    check with ruff, mypy and clang-format"
-	@echo "make format  let ruff and clang-format rewrite the code"
+	@echo "make format  let ruff and clang-format rewrite the code, and renew the table of ops in README.md"
 	@echo "make bench   measure beside other packages, which go to bench/.venv (large); make bench-quick for a part"
 	@echo "make clean   remove what was built, $(VENV) included; runs/ stays"
 
@@ -41,6 +41,7 @@ format: $(VENV)/installed-lint
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
 	$(BIN)/clang-format -i $(CXX_FILES)
+	$(BIN)/python tools/optable.py
 
 bench:
 	$(MAKE) VENV=bench/.venv bench-rows

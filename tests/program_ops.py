@@ -1,5 +1,6 @@
 """One template per public op: how a random program (``random_programs.py``) may call it.
 
+Functions of one array and reductions get theirs from their rows in ``tests/cases``; the others are written here.
 A template gets the :class:`Maker` that writes the program, chooses operands from what the program has so far (or asks
 for new arguments), and returns an expression. It need not be certain that the call is valid: the maker evaluates the
 expression and drops what raises. Names of operands tell what they are: ``x3`` a Tensor argument, ``n3`` a NumPy array,
@@ -8,15 +9,17 @@ expression and drops what raises. Names of operands tell what they are: ``x3`` a
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from inspect import signature
 from typing import TYPE_CHECKING
+
+import alice_core as ac
+from op_cases import all_cases
+from program_rows import NUMPY_UFUNCS, Template, derived, reduction
 
 if TYPE_CHECKING:
     from random_programs import Maker
 
 __all__ = ["ELEMENTWISE", "EXCLUDED", "TEMPLATES"]
-
-Template = Callable[["Maker"], str]
 
 #: Public functions that no program calls, each with the reason.
 EXCLUDED = {
@@ -24,11 +27,6 @@ EXCLUDED = {
     "empty": "its elements have no particular value",
 }
 
-_FLOAT_UNARY = (
-    "exp expm1 exp2 log log1p log2 log10 sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh erf erfc sqrt "
-    "rsqrt reciprocal relu relu6 selu sigmoid log_sigmoid softplus silu isnan isinf isfinite"
-)
-_NUMERIC_UNARY = "abs negative sign square floor ceil round trunc"
 _OPERATORS = {
     "add": "+",
     "subtract": "-",
@@ -44,19 +42,6 @@ _OPERATORS = {
     "greater": ">",
     "greater_equal": ">=",
 }
-_NUMPY_UFUNCS = {"exp", "tanh", "log1p", "sqrt", "negative", "square", "floor", "add", "multiply", "maximum", "less"}
-
-
-def _unary(name: str, kinds: str) -> Template:
-    def template(g: Maker) -> str:
-        x = g.operand(kinds)
-        if name in _NUMPY_UFUNCS and g.is_tensor(x) and g.chance(0.1):
-            return f"np.{name}({x})"
-        if name == "negative" and g.is_tensor(x) and g.chance(0.5):
-            return f"-{x}"
-        return f"ac.{name}({x})"
-
-    return template
 
 
 def _with_number(name: str, option: str, *numbers: float) -> Template:
@@ -73,7 +58,7 @@ def _binary(name: str, kinds: str) -> Template:
         operator = _OPERATORS.get(name)
         if operator and not g.is_numpy(x, y) and g.chance(0.5):
             return f"({x} {operator} {y})"
-        if name in _NUMPY_UFUNCS and not g.is_numpy(x, y) and g.chance(0.05):
+        if name in NUMPY_UFUNCS and not g.is_numpy(x, y) and g.chance(0.05):
             return f"np.{name}({x}, {y})"
         return f"ac.{name}({x}, {y})"
 
@@ -92,32 +77,6 @@ def _same_shape(name: str, *options: str) -> Template:
 
 
 # -- reductions --------------------------------------------------------------------------------------------------------
-
-
-def _axes(g: Maker, x: str, several: bool = True) -> str:
-    n = len(g.shape(x))
-    if n == 0 or g.chance(0.25):
-        return "None"
-    if several and n > 1 and g.chance(0.3):
-        chosen = g.subset(range(n))
-        if chosen:
-            return f"({', '.join(str(a - n if g.chance(0.3) else a) for a in chosen)},)"
-    return str(g.below(2 * n) - n)
-
-
-def _reduction(name: str, kinds: str, several: bool = True) -> Template:
-    def template(g: Maker) -> str:
-        x = g.operand(kinds)
-        options = f"axis={_axes(g, x, several)}" + (", keepdims=True" if g.chance(0.4) else "")
-        if name in ("var", "std") and g.chance(0.4):
-            options += ", correction=1"
-        if name == "sum" and g.chance(0.1):
-            options += ", dtype=ac.float64"
-        elif name not in ("norm", "vector_norm", "logsumexp") and g.is_tensor(x) and g.chance(0.3):
-            return f"{x}.{name}({options})"
-        return f"ac.{name}({x}, {options})"
-
-    return template
 
 
 def _along(name: str, options: tuple[str, ...] = ()) -> Template:
@@ -407,10 +366,7 @@ def _like(name: str, *rest: str) -> Template:
     return lambda g: f"ac.{name}({', '.join([g.operand('fiub'), *(g.pick((r, '3')) for r in rest)])})"
 
 
-TEMPLATES: dict[str, Template] = {
-    **{name: _unary(name, "f") for name in _FLOAT_UNARY.split()},
-    **{name: _unary(name, "fi") for name in _NUMERIC_UNARY.split()},
-    "logical_not": _unary("logical_not", "fib"),
+_WRITTEN: dict[str, Template] = {
     "leaky_relu": _with_number("leaky_relu", "negative_slope", 0.25, 2.0, 0),
     "elu": _with_number("elu", "alpha", 0.5, 1.7),
     "gelu": lambda g: f"ac.gelu({g.operand('f')}" + (', approximate="tanh")' if g.chance(0.5) else ")"),
@@ -420,10 +376,7 @@ TEMPLATES: dict[str, Template] = {
     **{name: _binary(name, "f") for name in ("divide", "atan2", "logaddexp", "xlogy")},
     **{name: _binary(name, "fiu") for name in ("equal", "not_equal", "less", "less_equal", "greater", "greater_equal")},
     **{name: _binary(name, "fib") for name in ("logical_and", "logical_or", "logical_xor")},
-    **{name: _reduction(name, "fi") for name in ("sum", "prod", "max", "min")},
-    **{name: _reduction(name, "f") for name in ("mean", "var", "std", "norm", "vector_norm", "logsumexp")},
-    **{name: _reduction(name, "fib") for name in ("any", "all")},
-    **{name: _reduction(name, "fi", several=False) for name in ("argmax", "argmin")},
+    "logsumexp": reduction("logsumexp", "f"),
     "cumsum": _cumsum,
     "sum_to": _sum_to,
     "softmax": _softmax,
@@ -491,8 +444,17 @@ TEMPLATES: dict[str, Template] = {
     "full_like": _like("full_like", "2"),
 }
 
+
+_DERIVED = {
+    case.name: template
+    for case in all_cases()
+    if case.name not in _WRITTEN and case.name not in EXCLUDED and (template := derived(case))
+}
+TEMPLATES = _DERIVED | _WRITTEN
+
 #: What programs fuse.
 ELEMENTWISE = (
-    *f"{_FLOAT_UNARY} {_NUMERIC_UNARY} leaky_relu elu gelu prelu maximum minimum where clip".split(),
+    *(name for name in _DERIVED if not {"axis", "keepdims"} & set(signature(getattr(ac, name)).parameters)),
+    *["leaky_relu", "elu", "gelu", "prelu", "maximum", "minimum", "where", "clip"],
     *_OPERATORS,
 )

@@ -78,7 +78,8 @@ def test_assign_from_views_of_the_target(seed: int) -> None:
 
         x = p if way == "argument and view inside" else outside
         g = ac.compile(f) if compiled else f
-        return [*bits(g(x)), *bits(g(x)), *bits(p, q)]
+        once = way in ("captured", "argument", "two")  # a view of p has lost its value then
+        return [*bits(*(g(x) for _ in range(1 if once else 2))), *bits(p, q)]
 
     assert run(compiled=True) == run(compiled=False)
 
@@ -92,10 +93,7 @@ def test_steps_whose_gradient_is_a_view_of_the_parameter(momentum: float, way: s
     def run(compiled: bool) -> list[bytes]:
         p, q = memory(seed).requires_grad_(), memory(seed + 1).requires_grad_()
         opt = ac.optim.SGD([p, q], 0.1, momentum=momentum, weight_decay=0.01)
-        with ac.no_grad():
-            first, second = view(p).detach(), view(q).detach()
-        if way == "the other parameter":
-            first, second = second, first
+        first = second = ac.zeros((N, N))
 
         def f(x: ac.Tensor, y: ac.Tensor) -> None:
             if way == "argument":
@@ -106,6 +104,10 @@ def test_steps_whose_gradient_is_a_view_of_the_parameter(momentum: float, way: s
 
         g = ac.compile(f) if compiled else f
         for _ in range(3):
+            with ac.no_grad():
+                first, second = view(p).detach(), view(q).detach()
+            if way == "the other parameter":
+                first, second = second, first
             p.grad, q.grad = first, second
             g(first, second)
         return bits(p, q)

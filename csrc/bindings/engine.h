@@ -38,6 +38,8 @@ struct TensorObject {
   bool weak;                 // stands for a Python number of a traced call: takes the dtype of the Tensors beside it
   std::uint8_t width;        // of a weak integer: bytes of the narrowest dtype that holds it; 0 if not known
   std::uint8_t from_trace;   // made in so many nested sessions
+  bool view;                 // another Tensor showed the memory before this one
+  std::uint32_t version;     // of the memory then
   PyObject* origin;          // of a leaf made while recording, or of a value computed again: the Equation or leaf that
                              // a program takes the value from; or null
   std::uint8_t origin_from;  // in so many nested sessions it got the origin
@@ -134,6 +136,14 @@ inline TensorObject* result_at(py::handle result, std::size_t i) {
                                                : result.ptr());
 }
 
+// Tensors are values, and only the one that a memory belongs to can be changed in place. Others that show it, its
+// views, then have lost their values.
+inline bool is_stale(const TensorObject* t) { return t->view && t->array.storage()->version() != t->version; }
+[[noreturn]] void refuse_stale(const TensorObject* t, const char* op);
+inline void check_current(const TensorObject* t, const char* op) {
+  if (is_stale(t)) refuse_stale(t, op);
+}
+
 PyObject* make_tensor(Array array, EquationObject* producer = nullptr, int index = 0, std::uint32_t levels = 0);
 
 // Another handle on the same value. New reference.
@@ -217,7 +227,8 @@ std::vector<Attr> parse_attributes(const Kernel& kernel, PyObject* const* args);
 std::vector<Attr> parse_attributes(const Kernel& kernel, PyObject* tuple);  // of an equation; null for none
 py::dict kernel_signature(const std::string& name);  // numbers of operands and results (-1: any), attributes and kinds
 
-// Throws a TraceError if the elements may not be read: there are none, or they would become constants of a program.
+// Throws if the elements may not be read: there are none, or they would become constants of a program (TraceError), or
+// they have changed.
 void check_readable(const TensorObject* t, const char* op);
 
 // Python exceptions (errors.cpp). Both leave a Python error set.

@@ -36,6 +36,7 @@ py::tuple join(py::object primitive, py::sequence values, py::sequence residuals
   levels &= state.active;
 
   std::vector<Array> out;
+  for (TensorObject* t : inputs) check_current(t, "joint");
   for (std::size_t i = 0; i < n_values; ++i)
     out.push_back(state.session ? inputs[i]->array.hidden() : inputs[i]->array);
   EquationObject* eq = nullptr;

@@ -86,6 +86,7 @@ class Lowering {
   }
 
   int add_result(TensorObject* t) {
+    check_current(t, "compile");
     graph_.add_result(value_of(root_of(t), t->index));
     return static_cast<int>(graph_.results().size()) - 1;
   }

@@ -219,6 +219,7 @@ PyObject* bind_checked(PrimitiveObject* p, PyObject* const* args, Py_ssize_t nar
   in.reserve(static_cast<std::size_t>(n_in));
   for (TensorObject* t : a.tensors) {
     levels |= t->levels;
+    check_current(value(t), kernel.name);
     in.push_back(state.session ? value(t)->array.hidden() : value(t)->array);
   }
   levels = p->differentiable ? levels & state.active : 0;

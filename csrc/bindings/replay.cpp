@@ -79,7 +79,7 @@ bool may_overwrite(const TensorObject* leaf, const program::Binding& b) {
   if (!leaf->grad || b.reads >= 0 || Py_REFCNT(leaf->grad) != 1) return false;
   const TensorObject* g = as_tensor(leaf->grad);
   const Array& a = g->array;
-  return !g->producer && !g->levels && !g->weakrefs && !g->grad && a.storage() &&
+  return !g->producer && !g->levels && !g->weakrefs && !g->grad && !g->view && a.storage() &&
          a.storage()->references.load(std::memory_order_relaxed) == 1 && !a.storage()->release &&
          a.storage()->writable && a.is_contiguous() && a.dtype() == b.result_dtype;
 }
@@ -123,6 +123,7 @@ void bind_gradients(const CompiledProgram& made, const Arguments& arguments, Ope
     const auto number = static_cast<std::size_t>(touched.number);
     TensorObject* leaf = touched.is_argument ? arguments.tensor(number) : as_tensor(made.outside[number].ptr());
     if (b.reads >= 0) {
+      check_current(as_tensor(leaf->grad), "grad");
       const Array& gradient = as_tensor(leaf->grad)->array;
       read_locked(gradient, [&] { operands.held.push_back(as_contiguous(gradient)); });
       operands.inputs[static_cast<std::size_t>(b.reads)] = operands.held.back().bytes();
@@ -160,6 +161,8 @@ void run(const CompiledProgram& made, const Arguments& arguments, const Operands
 }  // namespace
 
 bool Traced::holds(const Arguments& arguments) const {
+  for (const py::object& t : made->outside)
+    if (is_stale(as_tensor(t.ptr()))) return false;
   return made->contract.holds(argument_of(arguments), outside_of(*made));
 }
 

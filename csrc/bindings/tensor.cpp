@@ -2,6 +2,7 @@
 // Hot: every call runs through here.
 #include <new>
 
+#include "../ops/strided_copy.h"
 #include "locked.h"
 #include "session.h"
 
@@ -17,6 +18,17 @@ bool is_readable(const TensorObject* t) {
   return !t->array.is_abstract() && (!is_outside(t) || thread_state().session->reads_outside);
 }
 
+// The memory counts the Tensors that show it.
+void join_memory(TensorObject* t) {
+  Storage* s = t->array.storage().get();
+  if (!s) return;
+  t->view = s->values++ > 0;
+  t->version = s->version();
+}
+void leave_memory(TensorObject* t) {
+  if (Storage* s = t->array.storage().get()) --s->values;
+}
+
 void tensor_dealloc(PyObject* o) {
   TensorObject* t = self_of(o);
   if (t->weakrefs) PyObject_ClearWeakRefs(o);
@@ -24,6 +36,7 @@ void tensor_dealloc(PyObject* o) {
   Py_CLEAR(t->origin);
   Py_CLEAR(t->grad);
   Py_CLEAR(t->tangents);
+  leave_memory(t);
   t->array.~Array();
   PyTypeObject* type = Py_TYPE(o);
   type->tp_free(o);
@@ -112,10 +125,29 @@ int set_grad(PyObject* o, PyObject* value, void*) {
   return 0;
 }
 
+// A parameter will be changed in place: it gets memory of its own, where it shares that of another Tensor.
+void own_memory(TensorObject* t) {
+  if (!t->view || t->array.is_abstract()) return;
+  check_current(t, "requires_grad_");
+  if (t->array.storage()->values > 1) {
+    Array own = Array::empty(t->array.shape(), t->array.dtype());
+    read_locked(t->array, [&] { strided_copy(own, t->array); });
+    leave_memory(t);
+    t->array = std::move(own);
+    join_memory(t);
+  }
+  t->view = false;
+}
+
 PyObject* set_requires_grad(PyObject* o, PyObject* arg) {
   const int on = PyObject_IsTrue(arg);
   if (on < 0) return nullptr;
   TensorObject* t = self_of(o);
+  try {
+    if (on) own_memory(t);
+  } catch (...) {
+    return translate_current_exception();
+  }
   t->requires_grad = on != 0;
   t->levels = on ? t->levels | 1u : t->levels & ~1u;
   Py_RETURN_NONE;
@@ -124,6 +156,7 @@ PyObject* set_requires_grad(PyObject* o, PyObject* arg) {
 // The same array in other contexts. While somebody records, a leaf knows whose value it has.
 PyObject* derived(TensorObject* t, EquationObject* producer, std::uint32_t levels) {
   PyObject* out = make_tensor(t->array, producer, producer ? t->index : 0, levels);
+  if (t->view) self_of(out)->version = t->version;
   self_of(out)->weak = t->weak;
   self_of(out)->width = t->width;
   self_of(out)->from_trace = t->from_trace;
@@ -379,6 +412,7 @@ PyObject* make_tensor(Array array, EquationObject* producer, int index, std::uin
   if (!o) throw py::error_already_set();
   TensorObject* t = self_of(o);
   new (&t->array) Array(std::move(array));
+  join_memory(t);
   t->producer = producer;
   Py_XINCREF(producer);
   t->index = index;
@@ -405,6 +439,14 @@ void check_readable(const TensorObject* t, const char* op) {
          name(t->array.dtype()),
          ", would become a constant of the compiled program; use ac.where to choose by value, or keep the call "
          "outside of the compiled function");
+  check_current(t, op);
+}
+
+void refuse_stale(const TensorObject* t, const char* op) {
+  fail(
+      ErrorKind::Value, op, ": a view, shape ", t->array.shape(), ", ", name(t->array.dtype()),
+      ", of a Tensor that was changed in place since has lost its value; take the view again after the change, or copy "
+      "it before with ac.tensor(x)");
 }
 
 void add_tensor_type(py::module_& m) {

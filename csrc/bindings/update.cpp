@@ -9,7 +9,7 @@
 namespace alice {
 namespace {
 
-void check_target(const char* op, const TensorObject* t, const Array& result) {
+void check_target(const char* op, TensorObject* t, const Array& result) {
   const Array& out = t->array;
   if (!(result.shape() == out.shape()) || result.dtype() != out.dtype())
     fail(ErrorKind::Shape, op, ": the result has shape ", result.shape(), " and dtype ", name(result.dtype()),
@@ -24,6 +24,10 @@ void check_target(const char* op, const TensorObject* t, const Array& result) {
          " for shape ", out.shape(), "; make the parameter with ac.tensor(x)");
   if (!out.storage()->writable)
     fail(ErrorKind::Value, op, ": the Tensor shares read-only memory; make the parameter with ac.tensor(x)");
+  if (t->view && out.storage()->values > 1)
+    fail(ErrorKind::Value, op, ": the Tensor, shape ", out.shape(),
+         ", is a view of another one, which would change as well; make the parameter with ac.tensor(x)");
+  t->view = false;  // what it was a view of is gone
 }
 
 void mark_changed(std::span<const Array> targets) {
@@ -79,6 +83,7 @@ void update(const std::string& name, py::sequence inputs, py::sequence attribute
     sources.push_back(checked_tensor(h, "update"));
     if (state.watcher) sources.back() = state.watcher->value(sources.back());
     if (!state.session) check_readable(sources.back(), kernel->name);
+    check_current(sources.back(), kernel->name);
     in.push_back(state.session ? sources.back()->array.hidden() : sources.back()->array);
   }
   for (py::handle h : outputs) {

@@ -33,35 +33,39 @@ void copy_row(std::int64_t item, const std::byte* from, std::int64_t step, std::
 
 void splat(std::int64_t item, const std::byte* from, std::int64_t n, std::byte* to) { copy_row(item, from, 0, n, to); }
 
+bool broadcast_into(Dims& shape, const Dims& other) {
+  if (other == shape) return true;
+  const bool longer = other.size() > shape.size();
+  Dims together = longer ? other : shape;
+  const Dims& shorter = longer ? shape : other;
+  for (int i = 1; i <= shorter.size(); ++i) {
+    std::int64_t& a = together[together.size() - i];
+    const std::int64_t b = shorter[shorter.size() - i];
+    if (a == b || b == 1) continue;
+    if (a != 1) return false;
+    a = b;
+  }
+  shape = together;
+  return true;
+}
+
+Array broadcast_view(const Array& x, const Dims& shape) {
+  Dims strides = shape;
+  for (int axis = 0; axis < shape.size(); ++axis) strides[axis] = broadcast_step(x, shape, axis);
+  return Array::view(x, shape, strides, 0);
+}
+
 Operand::Operand(const Array& x, const Dims& result) : item_(static_cast<std::int64_t>(itemsize(x.dtype()))) {
   std::int64_t size = 1;
   for (int axis = 0; axis < result.size(); ++axis) {
-    if (result[axis] == 1) continue;
     size *= result[axis];
-    const int own = axis - (result.size() - x.rank());
-    const std::int64_t step = own < 0 || x.dim(own) == 1 ? 0 : x.strides()[own];
-    const int last = shape_.size() - 1;
-    if (last >= 0 && strides_[last] == step * result[axis]) {
-      shape_[last] *= result[axis];
-      strides_[last] = step;
-    } else {
-      shape_.push_back(result[axis]);
-      strides_.push_back(step);
-    }
+    walk_.add(result[axis], {broadcast_step(x, result, axis)});
   }
-  single_ = shape_.empty() || (shape_.size() == 1 && strides_[0] == 0);
-  contiguous_ = shape_.size() == 1 && strides_[0] == 1;
-  period_ = single_ ? 1 : strides_[0] == 0 ? size / std::max<std::int64_t>(shape_[0], 1) : size;
-  row_ = !shape_.empty() && strides_.back() == 1 ? shape_.back() : 1;
-}
-
-std::int64_t Operand::offset(std::int64_t at) const {
-  std::int64_t offset = 0;
-  for (int axis = shape_.size() - 1; axis >= 0; --axis) {
-    offset += at % shape_[axis] * strides_[axis];
-    at /= shape_[axis];
-  }
-  return offset;
+  const int rank = walk_.rank();
+  single_ = rank == 0 || (rank == 1 && walk_.step(0) == 0);
+  contiguous_ = rank == 1 && walk_.step(0) == 1;
+  period_ = single_ ? 1 : walk_.step(0) == 0 ? size / std::max<std::int64_t>(walk_.extent(0), 1) : size;
+  row_ = rank > 0 && walk_.row_step() == 1 ? walk_.row() : 1;
 }
 
 void Operand::gather(const std::byte* data, std::int64_t begin, std::int64_t n, std::byte* to) const {
@@ -75,28 +79,14 @@ void Operand::gather(const std::byte* data, std::int64_t begin, std::int64_t n, 
     }
     return;
   }
-  const int last = shape_.size() - 1;
-  std::int64_t index[kMaxRank], offset = 0, rest = begin;
-  for (int axis = last; axis >= 0; --axis) {
-    index[axis] = rest % shape_[axis];
-    rest /= shape_[axis];
-    offset += index[axis] * strides_[axis];
-  }
-  while (n > 0) {
-    const std::int64_t run = std::min(n, shape_[last] - index[last]);
-    copy_row(item_, data + offset * item_, strides_[last] * item_, run, to);
+  const std::int64_t length = walk_.row(), step = walk_.row_step();
+  std::int64_t within = begin % length;
+  for (Walk<1>::Cursor row(walk_, walk_.rank() - 1, begin / length); n > 0; row.next()) {
+    const std::int64_t run = std::min(n, length - within);
+    copy_row(item_, data + (row.offset() + within * step) * item_, step * item_, run, to);
     to += run * item_;
     n -= run;
-    offset += run * strides_[last];
-    index[last] += run;
-    for (int axis = last; axis >= 0 && index[axis] == shape_[axis]; --axis) {
-      offset -= shape_[axis] * strides_[axis];
-      index[axis] = 0;
-      if (axis > 0) {
-        offset += strides_[axis - 1];
-        ++index[axis - 1];
-      }
-    }
+    within = 0;
   }
 }
 

@@ -1,12 +1,26 @@
-// How one operand of a broadcast operation is read: in the row-major order of the result, a run of elements at a time.
+// Broadcasting: which shape several have together, and how an operand is read in that shape.
 #pragma once
 
 #include <cstddef>
 
-#include "array.h"
+#include "walk.h"
 
 namespace alice {
 
+// Makes `shape` what it is together with another; false if the two do not fit: extents are equal, or one of them is 1,
+// aligned at the last axis.
+bool broadcast_into(Dims& shape, const Dims& other);
+
+// How far `x`, which broadcasts to `shape`, steps along one of its axes: 0 where one element serves them all. The last
+// `behind` axes of x take no part.
+inline std::int64_t broadcast_step(const Array& x, const Dims& shape, int axis, int behind = 0) {
+  const int own = axis - (shape.size() - (x.rank() - behind));
+  return own < 0 || x.dim(own) != shape[axis] ? 0 : x.strides()[own];
+}
+
+Array broadcast_view(const Array& x, const Dims& shape);
+
+// How one operand is read: in the row-major order of the result, a run of elements at a time.
 class Operand {
  public:
   Operand() = default;
@@ -22,12 +36,12 @@ class Operand {
   std::int64_t row() const { return row_; }
 
   // Where element `at` lies, from the operand's first.
-  std::int64_t offset(std::int64_t at) const;
+  std::int64_t offset(std::int64_t at) const { return walk_.at(at)[0]; }
   // Copies elements [begin, begin + n) one after another.
   void gather(const std::byte* data, std::int64_t begin, std::int64_t n, std::byte* to) const;
 
  private:
-  Dims shape_, strides_;  // axes of extent 1 dropped, and neighbours merged where the operand steps through both as one
+  Walk<1> walk_;
   std::int64_t item_ = 0, period_ = 1, row_ = 1;
   bool contiguous_ = false, single_ = true;
 };

@@ -11,6 +11,7 @@ namespace alice {
 struct Storage {
   std::atomic<std::int32_t> references{1};
   bool writable = true;
+  std::int32_t values = 0;  // how many values show it: more than one if there are views
   std::byte* data = nullptr;
   std::size_t bytes = 0;
   void (*release)(void* context) = nullptr;  // null: the block belongs to our allocator

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
+#include "chunks.h"
 #include "scratch.h"
-#include "thread_pool.h"
 
 namespace alice {
 namespace {
@@ -17,8 +17,6 @@ constexpr std::int64_t kTileStep = 16;
 constexpr std::int64_t kLongRow = 64;  // shorter rows are gathered: a loop call should have something to do
 constexpr std::int64_t kNear = 4 * 1024 * 1024;
 constexpr int kMaxValues = 192;
-constexpr double kChunkNanoseconds = 25000;
-constexpr std::int64_t kChunkElements = 32768;  // 128 KiB of float32: whole pages, and enough to hide the pool
 
 }  // namespace
 
@@ -179,9 +177,9 @@ void Tiles::run_piece(std::byte* const* memory, std::int64_t begin, std::int64_t
 
 void Tiles::run(std::byte* const* memory) const {
   if (size_ == 0) return;
-  const std::int64_t wanted = std::max(kChunkElements, static_cast<std::int64_t>(kChunkNanoseconds / cost_));
-  const std::int64_t chunk = (wanted + tile_ - 1) / tile_ * tile_, chunks = (size_ + chunk - 1) / chunk;
-  parallel_for(chunks, [&](std::int64_t c) { run_range(memory, c * chunk, std::min(size_, (c + 1) * chunk)); });
+  const std::int64_t wanted = std::max(kChunkItems, static_cast<std::int64_t>(kChunkNanoseconds / cost_));
+  parallel_chunks(size_, (wanted + tile_ - 1) / tile_ * tile_,
+                  [&](std::int64_t begin, std::int64_t end) { run_range(memory, begin, end); });
 }
 
 }  // namespace alice

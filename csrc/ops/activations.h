@@ -144,4 +144,34 @@ ALICE_SLOPE(GeluSlope, gelu_slope<AcrossZero<P>>(x))
 ALICE_ELEMENTARY(GeluTanh, gelu_tanh)
 ALICE_SLOPE(GeluTanhSlope, gelu_tanh_slope<AcrossZero<P>>(x))
 
+// The kernels: for which dtypes, the functor, how many operands it has, the kernel's name, how many nanoseconds an
+// element costs, and its traits if it has any. elementwise_loops_activation.cpp makes the loops.
+// clang-format off
+#define ALICE_ACTIVATION_KERNELS(row) \
+  row(floating, Relu, 1, "relu", 0.15f) \
+  row(floating, ReluVjp, 2, "relu_vjp", 0.2f) \
+  row(floating, Relu6, 1, "relu6", 0.15f) \
+  row(floating, Relu6Vjp, 2, "relu6_vjp", 0.2f) \
+  row(floating, LeakyRelu, 1, "leaky_relu", 0.15f, {.params = {"negative_slope"}}) \
+  row(floating, LeakyReluVjp, 2, "leaky_relu_vjp", 0.2f, {.params = {"negative_slope"}}) \
+  row(floating, Prelu, 2, "prelu", 0.2f) \
+  row(floating, PreluVjp, 3, "prelu_vjp", 0.3f) \
+  row(floating, PreluSlopeVjp, 2, "prelu_slope_vjp", 0.2f) \
+  row(floating, Elu, 1, "elu", 1.0f, {.params = {"alpha"}}) \
+  row(floating, EluVjp, 2, "elu_vjp", 1.0f, {.params = {"alpha"}}) \
+  row(floating, Selu, 1, "selu", 1.0f) \
+  row(floating, Vjp<SeluSlope>, 2, "selu_vjp", 1.0f) \
+  row(floating, Sigmoid, 1, "sigmoid", 0.4f) \
+  row(floating, SigmoidVjp, 2, "sigmoid_vjp", 1.0f) \
+  row(floating, Softplus, 1, "softplus", 1.5f) \
+  row(floating, SoftplusVjp, 2, "softplus_vjp", 1.0f) \
+  row(floating, LogSigmoid, 1, "log_sigmoid", 1.5f) \
+  row(floating, Silu, 1, "silu", 1.0f) \
+  row(floating, Vjp<SiluSlope>, 2, "silu_vjp", 1.2f) \
+  row(floating, Gelu, 1, "gelu", 1.5f) \
+  row(floating, Vjp<GeluSlope>, 2, "gelu_vjp", 1.8f) \
+  row(floating, GeluTanh, 1, "gelu_tanh", 1.2f) \
+  row(floating, Vjp<GeluTanhSlope>, 2, "gelu_tanh_vjp", 1.8f)
+// clang-format on
+
 }  // namespace alice::ALICE_ISA

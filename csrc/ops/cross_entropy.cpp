@@ -15,16 +15,16 @@
 #include <cmath>
 #include <limits>
 
+#include "../core/chunks.h"
 #include "../core/scratch.h"
-#include "../core/thread_pool.h"
 #include "indices.h"
+#include "math_bits.h"
 #include "prepared.h"
 
 namespace alice {
 namespace {
 
-constexpr std::int64_t kChunk = 1 << 15;  // items per chunk of parallel work
-constexpr std::int64_t kChunks = 256;     // at most, so that little is left to add up
+constexpr std::int64_t kChunks = 256;     // of parallel work, at most, so that little is left to add up
 constexpr std::int64_t kRows = 64;        // rows whose scratch lies on the stack
 
 enum Reduce : std::int64_t { None, Sum, Mean };
@@ -82,12 +82,13 @@ struct Plan {
         take(dispatch_index(targets_in.dtype(), [](auto tag) { return &take_labels<decltype(tag)>; })) {
     for (int i = 0; i + 1 < logits_in.rank(); ++i) (i < options.batch_axes ? examples : rows) *= logits_in.dim(i);
     const std::int64_t some_classes = std::max<std::int64_t>(1, classes);
-    group = std::clamp<std::int64_t>(kChunk / some_classes, 1, kRows);
+    group = std::clamp<std::int64_t>(kChunkItems / some_classes, 1, kRows);
     several = examples > 1 && rows > 0 && rows <= group;
     if (several) group = group / rows * rows;
     stretch = several ? examples * rows : rows;
     const std::int64_t groups = (stretch + group - 1) / group;
-    groups_per_chunk = std::max({std::int64_t{1}, kChunk / (group * some_classes), (groups + kChunks - 1) / kChunks});
+    groups_per_chunk =
+        std::max({std::int64_t{1}, kChunkItems / (group * some_classes), (groups + kChunks - 1) / kChunks});
     chunks = (groups + groups_per_chunk - 1) / groups_per_chunk;
     sums = several ? 1 : std::max<std::int64_t>(1, chunks);
   }
@@ -232,9 +233,9 @@ void infer_both(Call& call) {
 struct Pair {
   double high = 0, low = 0;
   void add(const Pair& other) {
-    const double sum = high + other.high, part = sum - high;
-    low += ((high - (sum - part)) + (other.high - part)) + other.low;
-    high = sum;
+    const ALICE_ISA::Pair sum = ALICE_ISA::two_sum(high, other.high);
+    low += sum.lo + other.low;
+    high = sum.hi;
   }
   double total() const { return std::isfinite(high) ? high + low : high; }
 };

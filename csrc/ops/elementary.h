@@ -11,6 +11,36 @@
 
 namespace alice::ALICE_ISA {
 
+template <class Slope>
+struct Vjp {
+  template <class T>
+  ALICE_HD T operator()(T g, T x) const {
+    const double d = Slope::template at<Precision<T>>(static_cast<double>(x));
+    return g == T{0} ? T{0} : static_cast<T>(static_cast<double>(g) * d);
+  }
+};
+// The same where float32 has an own slope, of x and of a bound (see Exp), which keeps to 2 ULP with fma only. The slope
+// is a float32 before it meets g, so that the kernel is strong_mul(g, slope) to the bit, as it is in float64.
+#define ALICE_VJP_FLOAT(Name, Slope, float_slope, bound)                                                      \
+  struct Name : Vjp<Slope> {                                                                                  \
+    float far = bound;                                                                                        \
+    using Vjp<Slope>::operator();                                                                             \
+    ALICE_HD float operator()(float g, float x) const {                                                       \
+      const float d = ALICE_HAS_FMA                                                                           \
+                          ? float_slope(x, far)                                                               \
+                          : static_cast<float>(Slope::template at<Precision<float>>(static_cast<double>(x))); \
+      return g == 0.0f ? 0.0f : g * d;                                                                        \
+    }                                                                                                         \
+  };
+
+#define ALICE_SLOPE(Name, expression)     \
+  struct Name {                           \
+    template <class P>                    \
+    ALICE_HD static double at(double x) { \
+      return expression;                  \
+    }                                     \
+  };
+
 // Makes a functor of float and double of a template <class Precision> double function.
 #define ALICE_ELEMENTARY(Name, function)                                     \
   struct Name {                                                              \
@@ -32,6 +62,48 @@ namespace alice::ALICE_ISA {
     ALICE_HD double operator()(double x) const { return function<Full>(x); } \
   };
 
+// 1 − x² and x² + 1, x² − 1 in one rounding
+template <class P>
+ALICE_HD double one_minus_square(double x) {
+  if constexpr (!P::kPairs) return 1.0 - x * x;
+  const Pair xx = two_prod(x, x), d = two_sum(1.0, -xx.hi);
+  return d.hi + (d.lo - xx.lo);
+}
+template <class P>
+ALICE_HD double square_plus(double x, double one) {
+  if constexpr (!P::kPairs) return x * x + one;
+  const Pair xx = two_prod(x, x), d = two_sum(xx.hi, one);
+  return d.hi + (d.lo + xx.lo);
+}
+
+inline constexpr double kFar = 0x1p30;  // from here on x² ± 1 is x² to the last bit
+
+// --- Roots and powers whose functions are in elementwise.h ----------------------------------------------------
+
+template <class P>
+ALICE_HD double rsqrt_slope(double x) {
+  const double h = -0.5 / x, s = std::sqrt(x), plain = h / s;
+  if constexpr (!P::kPairs) return plain;
+  // Three roundings too many for float64: carry what h and s lost, where nothing over- or underflows.
+  const Pair ss = two_prod(s, s), hx = two_prod(h, x);
+  const Pair above = {h, ((-0.5 - hx.hi) - hx.lo) / x}, below = {s, ((x - ss.hi) - ss.lo) / (s + s)};
+  const double corrected = quotient<P>(above, below);
+  return x > 1e-200 && x < 1e200 ? corrected : plain;
+}
+ALICE_SLOPE(SqrtSlope, 0.5 / (std::sqrt(x) + 0.0))  // + 0: the slope at −0 is +∞ too
+ALICE_SLOPE(RsqrtSlope, rsqrt_slope<P>(x))
+ALICE_SLOPE(ReciprocalSlope, (-1.0 / x) / x)
+
+// g · 2x
+struct SquareVjp {
+  template <class T>
+  ALICE_HD T operator()(T g, T x) const {
+    return g == T{0} ? T{0} : g * (x + x);
+  }
+};
+
+// --- Elementary functions, each with its slope ----------------------------------------------------------------
+
 // Bounds are members, so that the loop can hide that they are constants (run_blocks in elementwise_run.h).
 struct Exp {
   float low = -104.0f, high = 89.0f;
@@ -45,25 +117,36 @@ struct Tanh {
   }
   ALICE_HD double operator()(double x) const { return tanh<Full>(x); }
 };
+ALICE_SLOPE(TanhSlope, sigmoid_slope<P>(x + x, 2.0))
+ALICE_VJP_FLOAT(TanhVjp, TanhSlope, tanh_slope, 112.0f)
 struct Erf {
   float far = 4.0f, one = 1.0f;
   ALICE_HD float operator()(float x) const { return erf(x, far, one); }
   ALICE_HD double operator()(double x) const { return erf<Full>(x); }
 };
+ALICE_SLOPE(ErfSlope, erf_slope<P>(x))
 ALICE_ELEMENTARY_FLOAT(Log, log)
 ALICE_ELEMENTARY(Expm1, expm1)
 ALICE_ELEMENTARY(Exp2, exp2)
+ALICE_SLOPE(Exp2Slope, exp2_slope<P>(x))
 ALICE_ELEMENTARY(Log1p, log1p)
 ALICE_ELEMENTARY_LIBM(Log2, kLog2E* log<Short>, std::log2)
+ALICE_SLOPE(Log2Slope, kLog2E / x)
 ALICE_ELEMENTARY_LIBM(Log10, kLog10E* log<Short>, std::log10)
+ALICE_SLOPE(Log10Slope, kLog10E / x)
 ALICE_ELEMENTARY(Sinh, sinh)
 ALICE_ELEMENTARY(Cosh, cosh)
 ALICE_ELEMENTARY(Acosh, acosh)
+ALICE_SLOPE(AcoshSlope, x > kFar ? 1.0 / x : x < 1.0 ? kNaN : 1.0 / std::sqrt(square_plus<P>(x, -1.0)))
 ALICE_ELEMENTARY_LIBM(Asinh, asinh_short, std::asinh)
+ALICE_SLOPE(AsinhSlope, absolute(x) > kFar ? 1.0 / absolute(x) : 1.0 / std::sqrt(square_plus<P>(x, 1.0)))
 ALICE_ELEMENTARY_LIBM(Atanh, atanh_short, std::atanh)
+ALICE_SLOPE(AtanhSlope, absolute(x) > 1.0 ? kNaN : 1.0 / one_minus_square<P>(x))
 ALICE_ELEMENTARY_LIBM(Asin, asin_short, std::asin)
+ALICE_SLOPE(AsinSlope, 1.0 / std::sqrt(one_minus_square<P>(x)))
 ALICE_ELEMENTARY_LIBM(Acos, acos_short, std::acos)
 ALICE_ELEMENTARY_LIBM(Atan, atan_short, std::atan)
+ALICE_SLOPE(AtanSlope, absolute(x) > kFar ? (1.0 / x) / x : 1.0 / square_plus<P>(x, 1.0))
 ALICE_ELEMENTARY(Erfc, erfc)
 
 // A function with a range where the vectorised form does not hold: the loop then calls `beyond` for those elements.
@@ -85,10 +168,49 @@ ALICE_ELEMENTARY(Erfc, erfc)
 ALICE_ELEMENTARY_TURN(Sin, sin)
 ALICE_ELEMENTARY_TURN(Cos, cos)
 ALICE_ELEMENTARY_TURN(Tan, tan)
+ALICE_SLOPE(TanSlope, tan_slope<P>(near_turn<P>(x)))
+
+// With a range, as its function has.
+template <class Slope>
+struct TurnVjp : Vjp<Slope> {
+  template <class T>
+  ALICE_HD static bool in_range(T, T x) {
+    return absolute(x) <= static_cast<T>(kTrigLimit<Precision<T>>);
+  }
+  template <class T>
+  ALICE_HD static T beyond(T g, T x) {
+    return g == T{0} ? T{0}
+                     : static_cast<T>(static_cast<double>(g) * tan_slope<Full>(far_turn(static_cast<double>(x))));
+  }
+};
 
 struct Atan2 {
   ALICE_HD float operator()(float y, float x) const { return static_cast<float>(atan2_short(y, x)); }
   ALICE_HD double operator()(double y, double x) const { return std::atan2(y, x); }
+};
+
+// x/(x² + y²), by a power of two of its own so that no square over- or underflows.
+template <class P>
+ALICE_HD double inverse_radius(double x, double y) {
+  if constexpr (!P::kPairs) {
+    const double rr = x * x + y * y;
+    return rr == 0.0 || rr == kInf ? 0.0 : x / rr;
+  }
+  const double ax = absolute(x), ay = absolute(y), m = ax > ay ? ax : ay;
+  const double s = from_bits((std::uint64_t{0x7fe} << 52) - (to_bits(m) & (std::uint64_t{0x7ff} << 52)));
+  const double u = x * s, v = y * s;
+  const Pair uu = two_prod(u, u), vv = two_prod(v, v), rr = two_sum(uu.hi, vv.hi);
+  const double r = u / (rr.hi + (rr.lo + (uu.lo + vv.lo))) * s;
+  return x != x || y != y ? kNaN : m == 0.0 || m == kInf ? 0.0 : r;
+}
+
+// g x/(x² + y²): the gradient of atan2(y, x) by y; by x it is the negative with the two exchanged. 0 at the origin.
+struct Atan2Vjp {
+  template <class T>
+  ALICE_HD T operator()(T g, T y, T x) const {
+    const double d = inverse_radius<Precision<T>>(static_cast<double>(x), static_cast<double>(y));
+    return g == T{0} ? T{0} : static_cast<T>(static_cast<double>(g) * d);
+  }
 };
 
 // xʸ in double arithmetic for float32 operands.
@@ -121,14 +243,6 @@ struct Pow {
       base = static_cast<U>(base * base);
     }
     return static_cast<T>(r);
-  }
-};
-
-// g · 2x
-struct SquareVjp {
-  template <class T>
-  ALICE_HD T operator()(T g, T x) const {
-    return g == T{0} ? T{0} : g * (x + x);
   }
 };
 
@@ -198,115 +312,57 @@ struct XLogY {
   }
 };
 
-// --- Slopes and gradient kernels ------------------------------------------------------------------------------
+// The kernels: for which dtypes, the functor, how many operands it has, the kernel's name, how many nanoseconds an
+// element costs, and its traits if it has any. elementwise_loops_{transcendental,derivative}.cpp
+// makes the loops.
+// clang-format off
+#define ALICE_ELEMENTARY_KERNELS(row) \
+  row(floating, Exp, 1, "exp", 0.3f) \
+  row(floating, Expm1, 1, "expm1", 1.0f) \
+  row(floating, Exp2, 1, "exp2", 1.0f) \
+  row(floating, Log, 1, "log", 0.4f) \
+  row(floating, Log1p, 1, "log1p", 1.2f) \
+  row(floating, Log2, 1, "log2", 1.0f) \
+  row(floating, Log10, 1, "log10", 1.0f) \
+  row(floating, Sin, 1, "sin", 1.0f) \
+  row(floating, Cos, 1, "cos", 1.0f) \
+  row(floating, Tan, 1, "tan", 1.5f) \
+  row(floating, Asin, 1, "asin", 1.5f) \
+  row(floating, Acos, 1, "acos", 1.5f) \
+  row(floating, Atan, 1, "atan", 1.5f) \
+  row(floating, Atan2, 2, "atan2", 2.0f) \
+  row(floating, Sinh, 1, "sinh", 1.5f) \
+  row(floating, Cosh, 1, "cosh", 1.2f) \
+  row(floating, Tanh, 1, "tanh", 0.4f) \
+  row(floating, Asinh, 1, "asinh", 2.0f) \
+  row(floating, Acosh, 1, "acosh", 2.0f) \
+  row(floating, Atanh, 1, "atanh", 2.0f) \
+  row(floating, Erf, 1, "erf", 2.0f) \
+  row(floating, Erfc, 1, "erfc", 2.0f) \
+  row(numeric, Pow, 2, "pow", 3.0f, {.at_two = "square"}) \
+  row(floating, PowLog, 2, "pow_log", 20.0f, {.params = {"k"}}) \
+  row(floating, LogAddExp, 2, "logaddexp", 3.0f) \
+  row(floating, XLogY, 2, "xlogy", 1.0f)
 
-template <class Slope>
-struct Vjp {
-  template <class T>
-  ALICE_HD T operator()(T g, T x) const {
-    const double d = Slope::template at<Precision<T>>(static_cast<double>(x));
-    return g == T{0} ? T{0} : static_cast<T>(static_cast<double>(g) * d);
-  }
-};
-// The same where float32 has an own slope, of x and of a bound (see Exp), which keeps to 2 ULP with fma only. The slope
-// is a float32 before it meets g, so that the kernel is strong_mul(g, slope) to the bit, as it is in float64.
-#define ALICE_VJP_FLOAT(Name, Slope, float_slope, bound)                                                      \
-  struct Name : Vjp<Slope> {                                                                                  \
-    float far = bound;                                                                                        \
-    using Vjp<Slope>::operator();                                                                             \
-    ALICE_HD float operator()(float g, float x) const {                                                       \
-      const float d = ALICE_HAS_FMA                                                                           \
-                          ? float_slope(x, far)                                                               \
-                          : static_cast<float>(Slope::template at<Precision<float>>(static_cast<double>(x))); \
-      return g == 0.0f ? 0.0f : g * d;                                                                        \
-    }                                                                                                         \
-  };
-// With a range, as ALICE_ELEMENTARY_TURN.
-template <class Slope>
-struct TurnVjp : Vjp<Slope> {
-  template <class T>
-  ALICE_HD static bool in_range(T, T x) {
-    return absolute(x) <= static_cast<T>(kTrigLimit<Precision<T>>);
-  }
-  template <class T>
-  ALICE_HD static T beyond(T g, T x) {
-    return g == T{0} ? T{0}
-                     : static_cast<T>(static_cast<double>(g) * tan_slope<Full>(far_turn(static_cast<double>(x))));
-  }
-};
-
-#define ALICE_SLOPE(Name, expression)     \
-  struct Name {                           \
-    template <class P>                    \
-    ALICE_HD static double at(double x) { \
-      return expression;                  \
-    }                                     \
-  };
-
-template <class P>
-ALICE_HD double rsqrt_slope(double x) {
-  const double h = -0.5 / x, s = std::sqrt(x), plain = h / s;
-  if constexpr (!P::kPairs) return plain;
-  // Three roundings too many for float64: carry what h and s lost, where nothing over- or underflows.
-  const Pair ss = two_prod(s, s), hx = two_prod(h, x);
-  const Pair above = {h, ((-0.5 - hx.hi) - hx.lo) / x}, below = {s, ((x - ss.hi) - ss.lo) / (s + s)};
-  const double corrected = quotient<P>(above, below);
-  return x > 1e-200 && x < 1e200 ? corrected : plain;
-}
-
-// 1 − x² and x² + 1, x² − 1 in one rounding
-template <class P>
-ALICE_HD double one_minus_square(double x) {
-  if constexpr (!P::kPairs) return 1.0 - x * x;
-  const Pair xx = two_prod(x, x), d = two_sum(1.0, -xx.hi);
-  return d.hi + (d.lo - xx.lo);
-}
-template <class P>
-ALICE_HD double square_plus(double x, double one) {
-  if constexpr (!P::kPairs) return x * x + one;
-  const Pair xx = two_prod(x, x), d = two_sum(xx.hi, one);
-  return d.hi + (d.lo + xx.lo);
-}
-
-// x/(x² + y²), by a power of two of its own so that no square over- or underflows.
-template <class P>
-ALICE_HD double inverse_radius(double x, double y) {
-  if constexpr (!P::kPairs) {
-    const double rr = x * x + y * y;
-    return rr == 0.0 || rr == kInf ? 0.0 : x / rr;
-  }
-  const double ax = absolute(x), ay = absolute(y), m = ax > ay ? ax : ay;
-  const double s = from_bits((std::uint64_t{0x7fe} << 52) - (to_bits(m) & (std::uint64_t{0x7ff} << 52)));
-  const double u = x * s, v = y * s;
-  const Pair uu = two_prod(u, u), vv = two_prod(v, v), rr = two_sum(uu.hi, vv.hi);
-  const double r = u / (rr.hi + (rr.lo + (uu.lo + vv.lo))) * s;
-  return x != x || y != y ? kNaN : m == 0.0 || m == kInf ? 0.0 : r;
-}
-// g x/(x² + y²): the gradient of atan2(y, x) by y; by x it is the negative with the two exchanged. 0 at the origin.
-struct Atan2Vjp {
-  template <class T>
-  ALICE_HD T operator()(T g, T y, T x) const {
-    const double d = inverse_radius<Precision<T>>(static_cast<double>(x), static_cast<double>(y));
-    return g == T{0} ? T{0} : static_cast<T>(static_cast<double>(g) * d);
-  }
-};
-
-inline constexpr double kFar = 0x1p30;  // from here on x² ± 1 is x² to the last bit
-
-ALICE_SLOPE(SqrtSlope, 0.5 / (std::sqrt(x) + 0.0))  // + 0: the slope at −0 is +∞ too
-ALICE_SLOPE(RsqrtSlope, rsqrt_slope<P>(x))
-ALICE_SLOPE(ReciprocalSlope, (-1.0 / x) / x)
-ALICE_SLOPE(Exp2Slope, exp2_slope<P>(x))
-ALICE_SLOPE(Log2Slope, kLog2E / x)
-ALICE_SLOPE(Log10Slope, kLog10E / x)
-ALICE_SLOPE(TanSlope, tan_slope<P>(near_turn<P>(x)))
-ALICE_SLOPE(AsinSlope, 1.0 / std::sqrt(one_minus_square<P>(x)))
-ALICE_SLOPE(AtanSlope, absolute(x) > kFar ? (1.0 / x) / x : 1.0 / square_plus<P>(x, 1.0))
-ALICE_SLOPE(TanhSlope, sigmoid_slope<P>(x + x, 2.0))
-ALICE_VJP_FLOAT(TanhVjp, TanhSlope, tanh_slope, 112.0f)
-ALICE_SLOPE(AsinhSlope, absolute(x) > kFar ? 1.0 / absolute(x) : 1.0 / std::sqrt(square_plus<P>(x, 1.0)))
-ALICE_SLOPE(AcoshSlope, x > kFar ? 1.0 / x : x < 1.0 ? kNaN : 1.0 / std::sqrt(square_plus<P>(x, -1.0)))
-ALICE_SLOPE(AtanhSlope, absolute(x) > 1.0 ? kNaN : 1.0 / one_minus_square<P>(x))
-ALICE_SLOPE(ErfSlope, erf_slope<P>(x))
+#define ALICE_SLOPE_KERNELS(row) \
+  row(floating, SquareVjp, 2, "square_vjp", 0.2f) \
+  row(floating, Vjp<SqrtSlope>, 2, "sqrt_vjp", 0.8f) \
+  row(floating, Vjp<RsqrtSlope>, 2, "rsqrt_vjp", 1.0f) \
+  row(floating, Vjp<ReciprocalSlope>, 2, "reciprocal_vjp", 0.8f) \
+  row(floating, Vjp<Exp2Slope>, 2, "exp2_vjp", 1.0f) \
+  row(floating, Vjp<Log2Slope>, 2, "log2_vjp", 0.8f) \
+  row(floating, Vjp<Log10Slope>, 2, "log10_vjp", 0.8f) \
+  row(floating, TurnVjp<TanSlope>, 2, "tan_vjp", 1.5f) \
+  row(floating, Vjp<AsinSlope>, 2, "asin_vjp", 0.8f) \
+  row(floating, Vjp<AtanSlope>, 2, "atan_vjp", 0.8f) \
+  row(floating, TanhVjp, 2, "tanh_vjp", 1.0f) \
+  row(floating, Vjp<AsinhSlope>, 2, "asinh_vjp", 0.8f) \
+  row(floating, Vjp<AcoshSlope>, 2, "acosh_vjp", 0.8f) \
+  row(floating, Vjp<AtanhSlope>, 2, "atanh_vjp", 0.8f) \
+  row(floating, Vjp<ErfSlope>, 2, "erf_vjp", 1.0f) \
+  row(floating, Atan2Vjp, 3, "atan2_vjp", 1.0f) \
+  row(floating, PowVjp, 3, "pow_vjp", 3.0f, {.at_two = "square_vjp"}) \
+  row(floating, LogAddExpVjp, 3, "logaddexp_vjp", 2.0f)
+// clang-format on
 
 }  // namespace alice::ALICE_ISA

@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "../core/broadcast.h"
+#include "../core/chunks.h"
 #include "../core/scratch.h"
-#include "../core/thread_pool.h"
 #include "elementwise_loops.h"
 #include "register.h"
 
@@ -20,30 +20,15 @@ constexpr int kMaxOperands = 4;
 constexpr std::int64_t kTile = 512;
 // Shorter innermost axes are gathered several rows at a time: a loop call should have something to do.
 constexpr std::int64_t kShortRow = 64;
-constexpr double kChunkNanoseconds = 25000;
-constexpr std::int64_t kChunkElements = 32768;  // 128 KiB of float32: whole pages, and enough to hide the pool
 
 Dims broadcast_shape(const Call& call) {
   Dims shape = call.in[0].shape();
-  for (std::size_t k = 1; k < call.in.size(); ++k) {
-    const Dims& other = call.in[k].shape();
-    if (other == shape) continue;
-    const Dims &longer = other.size() > shape.size() ? other : shape,
-               &shorter = other.size() > shape.size() ? shape : other;
-    Dims merged = longer;
-    for (int i = 1; i <= shorter.size(); ++i) {
-      std::int64_t& a = merged[longer.size() - i];
-      const std::int64_t b = shorter[shorter.size() - i];
-      if (a == b || b == 1) continue;
-      if (a != 1) {
-        std::ostringstream shapes;
-        for (std::size_t j = 0; j < call.in.size(); ++j) shapes << (j ? ", " : "") << call.in[j].shape();
-        fail(ErrorKind::Shape, call.kernel.name, ": shapes must broadcast (equal or 1, aligned at the last axis); got ",
-             shapes.str(), "; reshape one of them");
-      }
-      a = b;
-    }
-    shape = merged;
+  for (const Array& x : call.in.subspan(1)) {
+    if (broadcast_into(shape, x.shape())) continue;
+    std::ostringstream shapes;
+    for (std::size_t j = 0; j < call.in.size(); ++j) shapes << (j ? ", " : "") << call.in[j].shape();
+    fail(ErrorKind::Shape, call.kernel.name, ": shapes must broadcast (equal or 1, aligned at the last axis); got ",
+         shapes.str(), "; reshape one of them");
   }
   return shape;
 }
@@ -99,15 +84,13 @@ void run_loop(const Call& call, Loop loop, const double* params, double cost) {
   const std::int64_t n = out.numel();
   if (n == 0) return;
   const std::int64_t chunk =
-      std::max(kChunkElements, (static_cast<std::int64_t>(kChunkNanoseconds / cost) + kTile - 1) / kTile * kTile);
-  const std::int64_t chunks = (n + chunk - 1) / chunk;
+      std::max(kChunkItems, (static_cast<std::int64_t>(kChunkNanoseconds / cost) + kTile - 1) / kTile * kTile);
 
   // The usual case, and what small arrays pay for: nothing but contiguous operands.
   bool plain = true;
   for (const Array& a : call.in) plain = plain && a.shape() == out.shape() && a.is_contiguous();
   if (plain) {
-    parallel_for(chunks, [&](std::int64_t c) {
-      const std::int64_t begin = c * chunk, end = std::min(n, begin + chunk);
+    parallel_chunks(n, chunk, [&](std::int64_t begin, std::int64_t end) {
       const void* in[kMaxOperands];
       for (std::size_t k = 0; k < call.in.size(); ++k)
         in[k] = call.in[k].bytes() + begin * static_cast<std::int64_t>(itemsize(call.in[k].dtype()));
@@ -121,7 +104,7 @@ void run_loop(const Call& call, Loop loop, const double* params, double cost) {
     job.data[job.n_in] = a.bytes();
     job.in[job.n_in++] = Operand(a, out.shape());
   }
-  parallel_for(chunks, [&](std::int64_t c) { run_range(job, c * chunk, std::min(n, (c + 1) * chunk)); });
+  parallel_chunks(n, chunk, [&](std::int64_t begin, std::int64_t end) { run_range(job, begin, end); });
 }
 
 // A row of the table, with what it names found.

@@ -154,6 +154,9 @@ constexpr ElementwiseRow predicate(const char* name, float cost) {
            SameLoop<F, N, float, true>::value, SameLoop<F, N, double, true>::value}};
 }
 
+// A row of the lists of kernels that stand beside the functors.
+#define ALICE_KERNEL(kind, functor, operands, ...) kind<functor, operands>(__VA_ARGS__),
+
 template <int N>
 ElementwiseTable table_of(const ElementwiseRow (&rows)[N]) {
   return {rows, N};

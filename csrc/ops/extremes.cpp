@@ -62,20 +62,20 @@ class ExtremeVjp final : public Prepared {
   }
 
   void run_rows(const std::byte* g, const std::byte* y, const std::byte* x, std::byte* dx) const {
-    if (n_ < 2 * kRowChunk) {
+    if (n_ < 2 * kChunkItems) {
       for_rows(kept_, n_, [&](std::int64_t row, std::int64_t rows) {
         const std::int64_t at = row * n_ * size_;
         loops_.rows(rows, n_, g + row * size_, y + row * size_, x + at, dx + at);
       });
       return;
     }
-    const std::int64_t parts = (n_ + kRowChunk - 1) / kRowChunk;
+    const std::int64_t parts = (n_ + kChunkItems - 1) / kChunkItems;
     const Scratch<std::int64_t> ties(parts);
     for (std::int64_t row = 0; row < kept_; ++row, g += size_, y += size_, x += n_ * size_, dx += n_ * size_) {
       const auto give = [&](std::int64_t all) {
         parallel_for(parts, [&](std::int64_t part) {
-          const std::int64_t first = part * kRowChunk, at = first * size_;
-          ties[part] = loops_.part(std::min(kRowChunk, n_ - first), g, all, y, x + at, dx + at);
+          const std::int64_t first = part * kChunkItems, at = first * size_;
+          ties[part] = loops_.part(std::min(kChunkItems, n_ - first), g, all, y, x + at, dx + at);
         });
         return std::accumulate(ties.data(), ties.data() + parts, std::int64_t{0});
       };

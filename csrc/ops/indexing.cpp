@@ -6,7 +6,8 @@
 // indices, on one thread per place: repeated indices give the same bits for any number of threads.
 #include <cstring>
 
-#include "../core/thread_pool.h"
+#include "../core/broadcast.h"
+#include "../core/chunks.h"
 #include "axes.h"
 #include "indices.h"
 #include "register.h"
@@ -14,8 +15,6 @@
 
 namespace alice {
 namespace {
-
-constexpr std::int64_t kChunkItems = 32 * 1024;
 
 using Arrays = std::span<const Array>;
 
@@ -34,17 +33,9 @@ void visit(const Array& a, F&& f) {
     for (std::int64_t i = 0; i < n; ++i) f(i, read_once(data + i));
     return;
   }
-  Dims index = Dims::filled(a.rank(), 0);
-  std::int64_t offset = 0;
-  for (std::int64_t i = 0; i < n; ++i) {
-    f(i, read_once(data + offset));
-    for (int axis = a.rank() - 1; axis >= 0; --axis) {
-      offset += a.strides()[axis];
-      if (++index[axis] < a.dim(axis)) break;
-      offset -= a.dim(axis) * a.strides()[axis];
-      index[axis] = 0;
-    }
-  }
+  const Walk<1> walk = walk_of(a);
+  Walk<1>::Cursor at(walk, walk.rank(), 0);
+  for (std::int64_t i = 0; i < n; ++i, at.next()) f(i, read_once(data + at.offset()));
 }
 
 [[noreturn]] void out_of_range(const char* op, std::int64_t index, int axis, std::int64_t size) {
@@ -64,15 +55,6 @@ Array wrapped_indices(const char* op, const Array& index, int axis, std::int64_t
   return wrapped;
 }
 
-// The array seen as `shape`, whose dimensions equal the array's or stand where it has size 1 or none.
-Array broadcast_view(const Array& a, const Dims& shape) {
-  Dims strides = Dims::filled(shape.size(), 0);
-  const int extra = shape.size() - a.rank();
-  for (int axis = 0; axis < a.rank(); ++axis)
-    if (a.dim(axis) != 1) strides[axis + extra] = a.strides()[axis];
-  return Array::view(a, shape, strides, 0);
-}
-
 // --------------------------------------------------------------------------------------- take, gather
 
 struct GatherPlan {
@@ -90,19 +72,10 @@ GatherPlan plan_gather(const char* op, const Dims& x, Arrays indices, const Dims
          " index arrays");
   const Dims indexed = axis_flags(op, Attr(axes), x.size());
   for (std::int64_t axis : axes) plan.axes.push_back(wrap_axis(op, axis, x.size()));
-  int rank = 0;
-  for (const Array& index : indices) rank = std::max(rank, index.rank());
-  plan.index_shape = Dims::filled(rank, 1);
-  for (const Array& index : indices) {
-    for (int i = 0; i < index.rank(); ++i) {
-      std::int64_t& common = plan.index_shape[rank - index.rank() + i];
-      if (index.dim(i) == 1 || index.dim(i) == common) continue;
-      if (common != 1)
-        fail(ErrorKind::Shape, op, ": index arrays must broadcast together; got shapes ", indices[0].shape(), " and ",
-             index.shape());
-      common = index.dim(i);
-    }
-  }
+  for (const Array& index : indices)
+    if (!broadcast_into(plan.index_shape, index.shape()))
+      fail(ErrorKind::Shape, op, ": index arrays must broadcast together; got shapes ", indices[0].shape(), " and ",
+           index.shape());
   const int others = x.size() - axes.size();
   if (out_axis < 0 || out_axis > others)
     fail(ErrorKind::Shape, op, ": out_axis must be from 0 to ", others, "; got ", out_axis);
@@ -114,25 +87,16 @@ GatherPlan plan_gather(const char* op, const Dims& x, Arrays indices, const Dims
   return plan;
 }
 
-// The offsets of all index combinations over a few axes, in row-major order.
+// The offsets of all items of a few axes, in row-major order.
 Array offset_table(const Dims& axes, const Array& x) {
-  std::int64_t items = 1;
-  for (std::int64_t axis : axes) items *= x.dim(static_cast<int>(axis));
+  Walk<1> walk;
+  for (std::int64_t axis : axes) walk.add(x.dim(static_cast<int>(axis)), {x.strides()[static_cast<int>(axis)]});
+  const std::int64_t items = walk.size(), n = walk.row(), step = walk.row_step();
   Array table = Array::empty({items}, DType::Int64);
   auto* out = table.data<std::int64_t>();
-  if (items == 0) return table;
-  // Grows axis by axis: each item of the table so far becomes a run of dim(axis) items.
-  out[0] = 0;
-  std::int64_t filled = 1;
-  for (std::int64_t listed : axes) {
-    const auto axis = static_cast<int>(listed);
-    const std::int64_t n = x.dim(axis), step = x.strides()[axis];
-    for (std::int64_t i = filled - 1; i >= 0; --i) {
-      const std::int64_t base = out[i];
-      for (std::int64_t j = n - 1; j >= 0; --j) out[i * n + j] = base + j * step;
-    }
-    filled *= n;
-  }
+  Walk<1>::Cursor row(walk, std::max(walk.rank() - 1, 0), 0);
+  for (std::int64_t i = 0; i < items; i += n, row.next())
+    for (std::int64_t j = 0; j < n; ++j) out[i + j] = row.offset() + j * step;
   return table;
 }
 
@@ -176,10 +140,9 @@ void gather_items(const Offsets& at, const T* x, T* out) {
   const auto* inner = at.inner.data<std::int64_t>();
   const std::int64_t n = at.n_inner, rows = at.n_outer * at.n_index;
   if (rows == 0 || n == 0) return;
-  const std::int64_t group = std::max<std::int64_t>(1, kChunkItems / n);
-  parallel_for((rows + group - 1) / group, [&](std::int64_t chunk) {
-    std::int64_t o = chunk * group / at.n_index, k = chunk * group % at.n_index;
-    for (std::int64_t row = chunk * group; row < std::min(rows, (chunk + 1) * group); ++row) {
+  parallel_chunks(rows, rows_per_chunk(n), [&](std::int64_t begin, std::int64_t end) {
+    std::int64_t o = begin / at.n_index, k = begin % at.n_index;
+    for (std::int64_t row = begin; row < end; ++row) {
       const T* src = x + outer[o] + index[k];
       T* dst = out + row * n;
       if (n == 1) {
@@ -223,8 +186,7 @@ void scatter_all(const Offsets& at, const T* g, T* out) {
   const std::int64_t n = by_outer ? at.n_outer : at.n_inner;
   std::int64_t block = (n + wish - 1) / wish;
   if (!by_outer) block = (block + 15) / 16 * 16;  // whole cache lines
-  parallel_for((n + block - 1) / block, [&](std::int64_t chunk) {
-    const std::int64_t begin = chunk * block, end = std::min(n, begin + block);
+  parallel_chunks(n, block, [&](std::int64_t begin, std::int64_t end) {
     if (by_outer) {
       scatter_items(at, g, out, begin, end, 0, at.n_inner);
     } else {
@@ -315,26 +277,26 @@ void take_along_axis_infer(Call& call) {
 
 // Calls f(i, x_row, index, step, n) for rows of the result along its last axis, i being the row's first item: item j
 // of the row pairs with x[x_row + j * step + index[j] * stride of axis].
-struct RowWalk {
-  const Array& x;      // whose items are chosen
-  const Array& index;  // broadcast to the result's shape
-  int axis;
+class RowWalk {
+ public:
+  // Of `x` items are chosen along `axis`; `index` is broadcast to the result's shape.
+  RowWalk(const Array& x, const Array& index, int axis)
+      : index_(index), n_(index.shape().back()), step_(index.rank() - 1 == axis ? 0 : x.strides().back()) {
+    for (int d = 0; d < index.rank() - 1; ++d)
+      walk_.add(index.dim(d), {d == axis ? 0 : x.strides()[d], index.strides()[d]});
+  }
 
   template <class F>
   void rows(std::int64_t begin, std::int64_t end, F&& f) const {
-    const int last = index.rank() - 1;
-    const std::int64_t n = index.dim(last), step = last == axis ? 0 : x.strides()[last];
-    for (std::int64_t row = begin; row < end; ++row) {
-      std::int64_t rest = row, x_row = 0, index_row = 0;
-      for (int d = last - 1; d >= 0; --d) {
-        const std::int64_t i = rest % index.dim(d);
-        rest /= index.dim(d);
-        if (d != axis) x_row += i * x.strides()[d];
-        index_row += i * index.strides()[d];
-      }
-      f(row * n, x_row, index.data<std::int64_t>() + index_row, step, n);
-    }
+    Walk<2>::Cursor at(walk_, walk_.rank(), begin);
+    for (std::int64_t row = begin; row < end; ++row, at.next())
+      f(row * n_, at.offset(0), index_.data<std::int64_t>() + at.offset(1), step_, n_);
   }
+
+ private:
+  const Array& index_;
+  Walk<2> walk_;
+  std::int64_t n_, step_;
 };
 
 void take_along_axis_run(const Call& call) {
@@ -342,14 +304,13 @@ void take_along_axis_run(const Call& call) {
   const int axis = wrap_axis("take_along_axis", call.attrs[0].integer(), x.rank());
   const Array index = broadcast_view(wrapped_indices("take_along_axis", call.in[1], axis, x.dim(axis)), out.shape());
   if (out.numel() == 0) return;
-  const RowWalk walk{x, index, axis};
+  const RowWalk walk(x, index, axis);
   const std::int64_t rows = out.numel() / index.dim(index.rank() - 1);
-  const std::int64_t group = std::max<std::int64_t>(1, kChunkItems / index.dim(index.rank() - 1));
   const std::int64_t index_step = index.strides()[index.rank() - 1], pick = x.strides()[axis];
   dispatch(x.dtype(), [&](auto tag) {
     using T = decltype(tag);
-    parallel_for((rows + group - 1) / group, [&](std::int64_t chunk) {
-      walk.rows(chunk * group, std::min(rows, (chunk + 1) * group),
+    parallel_chunks(rows, rows_per_chunk(index.shape().back()), [&](std::int64_t begin, std::int64_t end) {
+      walk.rows(begin, end,
                 [&](std::int64_t i, std::int64_t x_row, const std::int64_t* at, std::int64_t step, std::int64_t n) {
                   const T* src = x.data<T>() + x_row;
                   for (std::int64_t j = 0; j < n; ++j) out.data<T>()[i + j] = src[j * step + at[j * index_step] * pick];
@@ -375,18 +336,16 @@ void take_along_axis_vjp_run(const Call& call) {
       broadcast_view(wrapped_indices("take_along_axis_vjp", call.in[1], axis, out.dim(axis)), g.shape());
   zero_fill(out);
   if (g.numel() == 0) return;
-  const RowWalk walk{out, index, axis};
+  const RowWalk walk(out, index, axis);
   const int last = index.rank() - 1;
   const std::int64_t rows = g.numel() / index.dim(last);
   // The rows of one first index share no place with those of another, unless the first axis is the chosen one.
   const std::int64_t blocks = axis == 0 || last == 0 ? 1 : index.dim(0), block_rows = rows / blocks;
-  const std::int64_t group =
-      std::max<std::int64_t>(1, kChunkItems / std::max<std::int64_t>(1, block_rows * index.dim(last)));
   const std::int64_t index_step = index.strides()[last], pick = out.strides()[axis];
   dispatch_floating(g.dtype(), [&](auto tag) {
     using T = decltype(tag);
-    parallel_for((blocks + group - 1) / group, [&](std::int64_t chunk) {
-      walk.rows(chunk * group * block_rows, std::min(blocks, (chunk + 1) * group) * block_rows,
+    parallel_chunks(blocks, rows_per_chunk(block_rows * index.dim(last)), [&](std::int64_t begin, std::int64_t end) {
+      walk.rows(begin * block_rows, end * block_rows,
                 [&](std::int64_t i, std::int64_t x_row, const std::int64_t* at, std::int64_t step, std::int64_t n) {
                   T* dst = out.data<T>() + x_row;
                   for (std::int64_t j = 0; j < n; ++j) dst[j * step + at[j * index_step] * pick] += g.data<T>()[i + j];

@@ -90,8 +90,7 @@ ALICE_HD SinCos sin_cos(const Turn& t) {
   }
 }
 
-// Bitwise, because the quarter is an integer and -0x1.555555545df66p-3, 0x1.11110deefc97ap-7, -0x1.a013a750d964ep-13,
-// 0x1.6dbdf28b1e676p-19E2 cannot compare those.
+// Bitwise, because the quarter is an integer of 64 bits and SSE2 cannot compare those.
 ALICE_HD double choose(std::uint64_t odd_mask, double odd, double even) {
   return from_bits((to_bits(odd) & odd_mask) | (to_bits(even) & ~odd_mask));
 }

@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <memory>
 
-#include "../core/error.h"
-#include "../core/thread_pool.h"
+#include "../core/broadcast.h"
+#include "../core/chunks.h"
 #include "blas.h"
 #include "matmul_driver.h"
 #include "register.h"
@@ -39,16 +39,17 @@ Shape shape_of(const char* op, const Dims& a, const Dims& b) {
          b);
   if (a.size() > 1) s.m = a[a.size() - 2];
   if (b.size() > 1) s.n = b.back();
-  const int a_batch = std::max(a.size() - 2, 0), b_batch = std::max(b.size() - 2, 0);
-  const int rank = std::max(a_batch, b_batch);
-  for (int i = 0; i < rank; ++i) {
-    const int ia = i - (rank - a_batch), ib = i - (rank - b_batch);
-    const int64_t da = ia < 0 ? 1 : a[ia], db = ib < 0 ? 1 : b[ib];
-    if (da != db && da != 1 && db != 1)
-      fail(ErrorKind::Shape, op, ": batch dimensions must be equal or 1; got a ", a, ", b ", b);
-    s.batch.push_back(da == 1 ? db : da);
-    if (db != 1) s.b_shared = false;
-  }
+  const auto batch_of = [](const Dims& shape) {
+    Dims batch;
+    for (int i = 0; i + 2 < shape.size(); ++i) batch.push_back(shape[i]);
+    return batch;
+  };
+  s.batch = batch_of(a);
+  if (b.size() <= 2) return s;
+  const Dims of_b = batch_of(b);
+  if (!broadcast_into(s.batch, of_b))
+    fail(ErrorKind::Shape, op, ": batch dimensions must be equal or 1; got a ", a, ", b ", b);
+  s.b_shared = std::all_of(of_b.begin(), of_b.end(), [](int64_t d) { return d == 1; });
   return s;
 }
 
@@ -71,55 +72,16 @@ void infer_vecmat(Call& call) {
   infer_matmul(call);
 }
 
-// The batch dimensions as loops: extents and strides, adjacent ones merged where both operands allow it.
-struct Batches {
-  int rank = 0;
-  int64_t extent[kMaxRank], a_step[kMaxRank], b_step[kMaxRank];
-
-  Batches(const Shape& s, const Array& a, const Array& b) {
-    const int size = s.batch.size();
-    for (int i = 0; i < size; ++i) {
-      const int64_t e = s.batch[i];
-      if (e == 1) continue;
-      const int64_t sa = step(a, i - size), sb = step(b, i - size);
-      if (rank > 0 && a_step[rank - 1] == e * sa && b_step[rank - 1] == e * sb) {
-        extent[rank - 1] *= e;
-        a_step[rank - 1] = sa;
-        b_step[rank - 1] = sb;
-      } else {
-        append(e, sa, sb);
-      }
-    }
-  }
-
-  void append(int64_t e, int64_t sa, int64_t sb) {
-    extent[rank] = e;
-    a_step[rank] = sa;
-    b_step[rank++] = sb;
-  }
-
-  // Where batch number `item` begins.
-  void offsets(int64_t item, int64_t& a, int64_t& b) const {
-    a = b = 0;
-    for (int i = rank - 1; i > 0; --i) {
-      const int64_t at = item % extent[i];
-      item /= extent[i];
-      a += at * a_step[i];
-      b += at * b_step[i];
-    }
-    if (rank > 0) {
-      a += item * a_step[0];
-      b += item * b_step[0];
-    }
-  }
-
- private:
-  // Stride over the batch dimension `from_end` (-1: the last one), 0 where the operand is broadcast.
-  static int64_t step(const Array& x, int from_end) {
-    const int i = x.rank() - 2 + from_end;
-    return i < 0 || x.dim(i) == 1 ? 0 : x.strides()[i];
-  }
-};
+// The batch dimensions of both operands.
+using Batches = Walk<2>;
+enum { kA, kB };
+Batches batches_of(const Shape& s, const Array& a, const Array& b) {
+  Batches batches;
+  for (int i = 0; i < s.batch.size(); ++i)
+    batches.add(s.batch[i], {broadcast_step(a, s.batch, i, std::min(a.rank(), 2)),
+                             broadcast_step(b, s.batch, i, std::min(b.rank(), 2))});
+  return batches;
+}
 
 template <class T>
 Matrix<T> left(const Array& a) {
@@ -152,9 +114,9 @@ template <class T>
 class Product {
  public:
   Product(const Products<T>& products, bool vecmat, const Shape& s, const Array& a, const Array& b)
-      : products_(products), m_(s.m), n_(s.n), k_(s.k), a_(left<T>(a)), b_(right<T>(b)), batches_(s, a, b) {
+      : products_(products), m_(s.m), n_(s.n), k_(s.k), a_(left<T>(a)), b_(right<T>(b)), batches_(batches_of(s, a, b)) {
     // With one b for all, the batch is only more rows: C's follow each other, and A's do where its strides say so.
-    const bool more_rows = s.b_shared && batches_.rank > 0, vector = m_ <= 1 && !more_rows;
+    const bool more_rows = s.b_shared && batches_.rank() > 0, vector = m_ <= 1 && !more_rows;
     if (vecmat)
       kind_ = n_ > 1 ? Kind::Rows : Kind::Dot;
     else if (n_ > 1)
@@ -162,21 +124,21 @@ class Product {
     else
       kind_ = vector ? Kind::Dot : Kind::Column;
     if (vecmat && kind_ == Kind::Dot) {
-      batches_.append(m_, a_.row, 0);
+      batches_.push(m_, {a_.row, 0});
       m_ = 1;
     }
     // A matrix in a batch keeps the bits that it has alone, even where they depend on how many rows there are.
     const bool merge = kind_ == Kind::Matrix ? m_ == 1 || products.rows_are_independent() : kind_ != Kind::Dot;
     upright_ = b.rank() > 1;
-    while (merge && s.b_shared && batches_.rank > 0) {
-      const int last = batches_.rank - 1;
-      if (m_ != 1 && batches_.a_step[last] != m_ * a_.row) break;
-      if (m_ == 1) a_.row = batches_.a_step[last];
-      m_ *= batches_.extent[last];
-      --batches_.rank;
+    while (merge && s.b_shared && batches_.rank() > 0) {
+      const int last = batches_.rank() - 1;
+      if (m_ != 1 && batches_.step(last, kA) != m_ * a_.row) break;
+      if (m_ == 1) a_.row = batches_.step(last, kA);
+      m_ *= batches_.extent(last);
+      batches_.pop();
     }
     if (m_ == 0 || n_ == 0) items_ = 0;
-    for (int i = 0; i < batches_.rank; ++i) items_ *= batches_.extent[i];
+    for (int i = 0; i < batches_.rank(); ++i) items_ *= batches_.extent(i);
     plan_ = products.plan(m_, kind_ == Kind::Matrix ? n_ : 0, k_, a_, b_);
     one_matrix_ = items_ == 1 && kind_ != Kind::Dot && (upright_ || a.rank() <= 2);
   }
@@ -191,15 +153,14 @@ class Product {
     }
     const double multiplies = static_cast<double>(m_) * static_cast<double>(n_) * static_cast<double>(k_);
     const bool again = kind_ == Kind::Matrix || kind_ == Kind::Rows;  // elements are read more than once
-    const double chunk = static_cast<double>(again ? kChunkMultiplies : kChunkElements);
+    const double chunk = static_cast<double>(again ? kChunkMultiplies : kLightChunkItems);
     for_items(items_, multiplies / chunk, [&](int64_t first, int64_t last) {
       // Runs of items at equal steps go down in one call.
-      const bool even = batches_.rank == 1;
-      const int64_t a_step = even ? batches_.a_step[0] : 0, b_step = even ? batches_.b_step[0] : 0;
+      const bool even = batches_.rank() == 1;
+      const int64_t a_step = even ? batches_.step(0, kA) : 0, b_step = even ? batches_.step(0, kB) : 0;
       const int64_t run = even ? last - first : 1;
       for (int64_t i = first; i < last; i += run) {
-        int64_t a_at, b_at;
-        batches_.offsets(i, a_at, b_at);
+        const auto [a_at, b_at] = batches_.at(i);
         T* ci = c + i * m_ * n_;
         if (kind_ == Kind::Matrix) {
           products_.gemm_batch(plan_, run, a + a_at, a_step, b + b_at, b_step, ci);
@@ -255,12 +216,11 @@ class PreparedProduct : public Prepared {
 template <class T>
 void multiply(IntegerGemm<T> gemm, const Shape& s, const Array& a_in, const Array& b_in, T* c) {
   const Matrix<T> a = left<T>(a_in).at(a_in.data<T>()), b = right<T>(b_in).at(b_in.data<T>());
-  const Batches batches(s, a_in, b_in);
+  const Batches batches = batches_of(s, a_in, b_in);
   const double row_work = static_cast<double>(s.n) * static_cast<double>(s.k);
-  for_items(s.batches() * s.m, row_work / static_cast<double>(kChunkElements), [&](int64_t first, int64_t last) {
+  for_items(s.batches() * s.m, row_work / static_cast<double>(kLightChunkItems), [&](int64_t first, int64_t last) {
     for (int64_t row = first; row < last; ++row) {
-      int64_t a_at, b_at;
-      batches.offsets(row / s.m, a_at, b_at);
+      const auto [a_at, b_at] = batches.at(row / s.m);
       gemm(1, s.n, s.k, a.data + a_at + row % s.m * a.row, a.row, a.col, b.data + b_at, b.row, b.col, c + row * s.n);
     }
   });

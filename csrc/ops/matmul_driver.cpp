@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "../core/allocator.h"
-#include "../core/thread_pool.h"
+#include "../core/chunks.h"
 #include "blas.h"
 
 namespace alice {
@@ -228,7 +228,7 @@ void Products<T>::blocked(const GemmPlan<T>& plan, const T* a_data, const T* b_d
 // Packs x[m, k] in panels of `height` rows, each panel column by column, the last one padded.
 template <class T>
 Matrix<T> Products<T>::pack_panels(T* out, int64_t m, int64_t k, int64_t height, Matrix<T> x) const {
-  const int64_t panels = ceil_div(m, height), per_chunk = std::max<int64_t>(1, kChunkElements / (height * k));
+  const int64_t panels = ceil_div(m, height), per_chunk = std::max<int64_t>(1, kLightChunkItems / (height * k));
   // Contiguous along m: a few columns of x at a time through all panels of the chunk, so that memory is read in
   // long runs. Otherwise panel by panel.
   const int64_t step = x.row == 1 ? kPackStep : k;
@@ -281,7 +281,7 @@ void Products<T>::gemv(int64_t m, int64_t k, Matrix<T> a, const T* x, int64_t x_
   constexpr int64_t kCopyRows = 4;
   // Where the columns are contiguous, memory is read along m: long stretches of it.
   const int64_t least = a.col == 1 || copy ? 16 : 512;
-  const int64_t per_chunk = std::max(least, kChunkElements / std::max<int64_t>(k, 1) / least * least);
+  const int64_t per_chunk = std::max(least, kLightChunkItems / std::max<int64_t>(k, 1) / least * least);
   parallel_for(k == 0 ? 0 : ceil_div(m, per_chunk), [&](int64_t chunk) {
     const int64_t i0 = chunk * per_chunk, i1 = std::min(m, i0 + per_chunk);
     T* x_copy = x_step == 1 ? nullptr : scratch<T>(0, kGemvDepth);
@@ -355,7 +355,7 @@ template <class T>
 Matrix<T> Products<T>::pack_lines(int slot, int64_t lines, int64_t k, Matrix<T> x) const {
   const int64_t step = line_step<T>(k);
   T* out = scratch<T>(slot, lines * step);
-  const int64_t per_chunk = std::max(kLine<T>, kChunkElements / k);
+  const int64_t per_chunk = std::max(kLine<T>, kLightChunkItems / k);
   parallel_for(ceil_div(lines, per_chunk), [&](int64_t chunk) {
     const int64_t first = chunk * per_chunk, count = std::min(per_chunk, lines - first);
     const Matrix<T> from = x.from(first, 0);
@@ -369,7 +369,7 @@ Matrix<T> Products<T>::pack_lines(int slot, int64_t lines, int64_t k, Matrix<T> 
 template <class T>
 void Products<T>::dot(int64_t k, const T* x, int64_t x_step, const T* w, int64_t w_step, T* y) const {
   const int64_t blocks = ceil_div(k, kGemvDepth);
-  constexpr int64_t kPerChunk = kChunkElements / kGemvDepth;
+  constexpr int64_t kPerChunk = kLightChunkItems / kGemvDepth;
   const auto one = [&](int64_t block) {
     const int64_t k0 = block * kGemvDepth, nk = std::min(kGemvDepth, k - k0);
     const auto contiguous = [&](const T* p, int64_t step, int slot) {

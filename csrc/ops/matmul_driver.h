@@ -22,7 +22,6 @@ struct Matrix {
 
 // Work that one thread should do before another is worth waking: about 25 microseconds.
 inline constexpr std::int64_t kChunkMultiplies = std::int64_t{1} << 21;  // of a product, in cache
-inline constexpr std::int64_t kChunkElements = std::int64_t{1} << 16;    // of a matrix that is read once
 
 // C[m, n] = A[m, k] B[k, n] for fixed extents and strides: what is decided before the data is there.
 template <class T>

@@ -1,14 +1,12 @@
 // Random numbers from a state that is a Tensor: int64 [key, draw]. The numbers of a draw are a pure function of it,
 // and random_advance makes the state of the next draw, so that a program that replays both moves on every time.
-#include "../core/thread_pool.h"
+#include "../core/chunks.h"
 #include "prepared.h"
 #include "random_loops.h"
 #include "register.h"
 
 namespace alice {
 namespace {
-
-constexpr std::int64_t kChunk = 1 << 15;  // items per chunk of parallel work, a multiple of every group
 
 const RandomLoops& impl(const Call& call) { return *static_cast<const RandomLoops*>(call.kernel.impl); }
 
@@ -30,9 +28,9 @@ class Draw final : public Prepared {
     const Array& out = call.out[0];
     const PhiloxStream stream{static_cast<std::uint64_t>(state[0]), static_cast<std::uint64_t>(state[step_]), first_};
     const std::int64_t n = out.numel(), size = static_cast<std::int64_t>(itemsize(out.dtype()));
-    parallel_for((n + kChunk - 1) / kChunk, [&](std::int64_t chunk) {
-      const std::int64_t begin = chunk * kChunk;
-      loop_(stream, begin, std::min(kChunk, n - begin), out.bytes() + begin * size);
+    // Chunks begin where groups of the generator do.
+    parallel_chunks(n, kChunkItems, [&](std::int64_t begin, std::int64_t end) {
+      loop_(stream, begin, end - begin, out.bytes() + begin * size);
     });
   }
 

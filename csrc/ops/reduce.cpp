@@ -3,6 +3,7 @@
 #include <cmath>
 #include <limits>
 
+#include "../core/broadcast.h"
 #include "axes.h"
 #include "extremes.h"
 #include "prepared.h"
@@ -190,14 +191,12 @@ class PreparedReduce final : public Prepared {
 
 // The axes along which `shape` would be broadcast to x's shape.
 Dims broadcast_axes(const Array& x, const Dims& shape) {
-  const int lead = x.rank() - shape.size();
+  Dims together = shape;
+  if (!broadcast_into(together, x.shape()) || !(together == x.shape()))
+    fail(ErrorKind::Shape, "sum_to: shape must broadcast to that of x; got x ", x.shape(), ", shape ", shape);
   Dims reduced = Dims::filled(x.rank(), 1);
-  bool ok = lead >= 0;
-  for (int i = 0; ok && i < shape.size(); ++i) {
-    reduced[lead + i] = shape[i] != x.dim(lead + i);
-    ok = shape[i] == x.dim(lead + i) || shape[i] == 1;
-  }
-  if (!ok) fail(ErrorKind::Shape, "sum_to: shape must broadcast to that of x; got x ", x.shape(), ", shape ", shape);
+  const int lead = x.rank() - shape.size();
+  for (int i = 0; i < shape.size(); ++i) reduced[lead + i] = shape[i] != x.dim(lead + i);
   return reduced;
 }
 

@@ -60,13 +60,13 @@ class Reducer::Pass {
   void fold(const ReduceTile& t, std::int64_t begin, std::int64_t end, Body body) const {
     if (!plan_.by_rows) {
       for_units(begin, end, [&](std::int64_t offset, std::int64_t n, std::int64_t item) {
-        body(Block{t.base + offset, plan_.rows.step(), 0, t.count, item, n});
+        body(Block{t.base + offset, plan_.row_axes.row_step(), 0, t.count, item, n});
       });
     } else if (plan_.units == 1) {
       if (begin < end) fold_short_rows(t, body);
     } else {
       for (std::int64_t i = 0; i < t.count; ++i) {
-        const std::int64_t base = plan_.kept.offset(t.first + i);
+        const std::int64_t base = plan_.kept.at(t.first + i)[0];
         for_units(begin, end, [&](std::int64_t offset, std::int64_t n, std::int64_t item) {
           body(Block{base + offset, 0, i, 1, item, n});
         });
@@ -77,10 +77,11 @@ class Reducer::Pass {
   // Several results per call, as many as lie evenly apart.
   template <class Body>
   void fold_short_rows(const ReduceTile& t, Body body) const {
-    const AxisGroup& kept = plan_.kept;
+    const Walk<1>& kept = plan_.kept;
     for (std::int64_t i = 0; i < t.count;) {
-      const std::int64_t n = kept.linear() ? t.count : std::min(t.count - i, kept.run() - (t.first + i) % kept.run());
-      body(Block{kept.offset(t.first + i), kept.step(), i, n, 0, plan_.rows.size});
+      const std::int64_t n =
+          kept.rank() <= 1 ? t.count : std::min(t.count - i, kept.row() - (t.first + i) % kept.row());
+      body(Block{kept.at(t.first + i)[0], kept.row_step(), i, n, 0, plan_.rows});
       i += n;
     }
   }
@@ -89,13 +90,13 @@ class Reducer::Pass {
   template <class Body>
   void for_units(std::int64_t begin, std::int64_t end, Body body) const {
     if (plan_.units == 1) {
-      if (begin < end) body(std::int64_t{0}, plan_.rows.size, std::int64_t{0});
+      if (begin < end) body(std::int64_t{0}, plan_.rows, std::int64_t{0});
       return;
     }
     for (std::int64_t u = begin; u < end; ++u) {
       const std::int64_t outer = u / plan_.segments, row = u % plan_.segments * plan_.segment;
-      body(plan_.outer.offset(outer) + row * plan_.rows.step(), std::min(plan_.segment, plan_.rows.size - row),
-           outer * plan_.rows.size + row);
+      body(plan_.outer_axes.at(outer)[0] + row * plan_.row_axes.row_step(), std::min(plan_.segment, plan_.rows - row),
+           outer * plan_.rows + row);
     }
   }
 
@@ -132,7 +133,7 @@ class Reducer::Pass {
     }
     const std::int64_t rows = kReduceSegment / block.count;
     const std::int64_t most = plan_.narrow() ? rows : rows / kFoldUnroll * kFoldUnroll;
-    const bool whole = block.count == plan_.columns.size;
+    const bool whole = block.count == plan_.columns;
     piece.stride = block.count;
     for (std::int64_t k = 0; k < block.n; k += most) {
       const std::int64_t offset = block.offset + k * block.stride;

@@ -10,45 +10,15 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "../core/array.h"
+#include "../core/chunks.h"
+#include "../core/walk.h"
 #include "reduce_loops.h"
 
 namespace alice {
 
-inline constexpr std::int64_t kReduceTile = 512;       // results whose states are alive at once
-inline constexpr std::int64_t kReduceSegment = 4096;   // items of a row, or of narrow columns, folded at once
-inline constexpr std::int64_t kReduceChunk = 1 << 16;  // items per chunk of parallel work
-inline constexpr std::int64_t kReduceParts = 32;       // into which the items of few results are divided, at most
-
-// Axes walked in row-major order; neighbours that step as one axis are merged.
-struct AxisGroup {
-  std::int64_t size = 1;
-  Dims extents, strides;
-
-  void add(std::int64_t extent, std::int64_t stride) {
-    size *= extent;
-    const int last = extents.size() - 1;
-    if (last >= 0 && strides[last] == stride * extent) {
-      extents[last] *= extent;
-      strides[last] = stride;
-    } else {
-      extents.push_back(extent);
-      strides.push_back(stride);
-    }
-  }
-  bool linear() const { return extents.size() <= 1; }
-  std::int64_t step() const { return extents.empty() ? 1 : strides.back(); }  // of the last axis
-  std::int64_t run() const { return extents.empty() ? 1 : extents.back(); }   // its extent
-  std::int64_t offset(std::int64_t index) const {
-    if (linear()) return index * step();
-    std::int64_t at = 0;
-    for (int i = extents.size() - 1; i >= 0; --i) {
-      at += index % extents[i] * strides[i];
-      index /= extents[i];
-    }
-    return at;
-  }
-};
+inline constexpr std::int64_t kReduceTile = 512;      // results whose states are alive at once, on the stack
+inline constexpr std::int64_t kReduceSegment = 4096;  // items of a row, or of narrow columns, folded at once
+inline constexpr std::int64_t kReduceParts = 32;      // into which the items of few results are divided, at most
 
 // Neighbouring results: the states, and the numbers that a second fold reads. They lie in one row of columns.
 struct ReduceTile {
@@ -60,9 +30,10 @@ struct ReduceTile {
 };
 
 struct ReducePlan {
-  AxisGroup kept, outer, rows, columns;
-  std::int64_t results = 1, items = 1;  // items per result
-  bool by_rows;                         // there is one column
+  Walk<1> kept, outer_axes, row_axes, column_axes;
+  std::int64_t outer = 1, rows = 1, columns = 1;  // how many there are
+  std::int64_t results = 1, items = 1;            // items per result
+  bool by_rows;                                   // there is one column
 
   // The items of a result are cut into units: segments of `segment` rows.
   std::int64_t segment, segments, units;
@@ -85,51 +56,52 @@ struct ReducePlan {
     while (rows_begin > 0 && reduced[axes[rows_begin - 1]]) --rows_begin;
     for (int k = 0; k < n; ++k) {
       const int i = axes[k];
-      AxisGroup& group = k >= columns_begin ? columns : k >= rows_begin ? rows : reduced[i] ? outer : kept;
-      group.add(shape[i], strides[i]);
+      Walk<1>& group = k >= columns_begin ? column_axes : k >= rows_begin ? row_axes : reduced[i] ? outer_axes : kept;
+      group.add(shape[i], {strides[i]});
     }
-    by_rows = columns.size == 1;
+    outer = outer_axes.size(), rows = row_axes.size(), columns = column_axes.size();
+    by_rows = columns == 1;
     if (results > 0) divide();
   }
 
   // Whether the loops can read the inner block where it lies.
   bool readable() const {
     if (items == 0) return true;
-    if (!rows.linear() || !columns.linear()) return false;
-    if (by_rows) return rows.size == 1 || rows.step() == 1;
-    return columns.step() == 1 && (!narrow() || rows.size == 1 || rows.step() == columns.size);
+    if (row_axes.rank() > 1 || column_axes.rank() > 1) return false;
+    if (by_rows) return rows == 1 || row_axes.row_step() == 1;
+    return column_axes.row_step() == 1 && (!narrow() || rows == 1 || row_axes.row_step() == columns);
   }
-  bool narrow() const { return columns.size < kNarrow; }
+  bool narrow() const { return columns < kNarrow; }
 
   void locate(std::int64_t tile, ReduceTile& t) const {
     const std::int64_t row = tile / tiles_per_row, column = tile % tiles_per_row * step;
     t.first = row * width + column;
     t.count = std::min(step, width - column);
-    t.base = by_rows ? 0 : kept.offset(row) + column;
+    t.base = by_rows ? 0 : kept.at(row)[0] + column;
   }
 
  private:
   void divide() {
     const std::int64_t total = results * items, some_items = std::max<std::int64_t>(items, 1);
     segment = by_rows    ? kReduceSegment
-              : narrow() ? kReduceSegment / columns.size
-                         : std::max<std::int64_t>(kNarrow, kReduceChunk / columns.size);
-    segments = (rows.size + segment - 1) / segment;
-    units = items == 0 ? 0 : outer.size * segments;
+              : narrow() ? kReduceSegment / columns
+                         : std::max<std::int64_t>(kNarrow, kLightChunkItems / columns);
+    segments = (rows + segment - 1) / segment;
+    units = items == 0 ? 0 : outer * segments;
 
-    width = by_rows ? results : columns.size;
-    step = by_rows ? std::clamp<std::int64_t>(kReduceChunk / some_items, 1, kReduceTile) : kReduceTile;
+    width = by_rows ? results : columns;
+    step = by_rows ? std::clamp<std::int64_t>(kLightChunkItems / some_items, 1, kReduceTile) : kReduceTile;
     tiles_per_row = (width + step - 1) / step;
     tiles = results / width * tiles_per_row;
 
     parts = chunks = 1;
     tiles_per_chunk = tiles;
-    if (2 * total < kReduceChunk) return;
-    const std::int64_t own = columns.size * items, own_tiles = by_rows ? 1 : tiles_per_row;  // of one row of columns
-    if (own_tiles < kReduceParts / 2 && own >= 2 * kReduceChunk)
-      parts = std::max<std::int64_t>(1, std::min({units, own / kReduceChunk, kReduceParts / own_tiles}));
+    if (2 * total < kLightChunkItems) return;
+    const std::int64_t own = columns * items, own_tiles = by_rows ? 1 : tiles_per_row;  // of one row of columns
+    if (own_tiles < kReduceParts / 2 && own >= 2 * kLightChunkItems)
+      parts = std::max<std::int64_t>(1, std::min({units, own / kLightChunkItems, kReduceParts / own_tiles}));
     parts_apart = parts > 1 && tiles < kReduceParts / 2;
-    const std::int64_t group = std::max<std::int64_t>(1, tiles * kReduceChunk / total);
+    const std::int64_t group = std::max<std::int64_t>(1, tiles * kLightChunkItems / total);
     chunks = (tiles + group - 1) / group;
     tiles_per_chunk = (tiles + chunks - 1) / chunks;
   }

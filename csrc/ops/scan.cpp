@@ -6,16 +6,16 @@
 #include <algorithm>
 #include <cmath>
 
-#include "../core/thread_pool.h"
+#include "../core/chunks.h"
 #include "axes.h"
+#include "math_bits.h"
 #include "strided_copy.h"
 
 namespace alice {
 namespace {
 
-constexpr std::int64_t kTile = 256;       // neighbouring lines walked side by side
-constexpr std::int64_t kContiguous = 8;   // lines that are contiguous themselves
-constexpr std::int64_t kChunk = 1 << 16;  // items per chunk of parallel work
+constexpr std::int64_t kTile = 256;      // neighbouring lines walked side by side
+constexpr std::int64_t kContiguous = 8;  // lines that are contiguous themselves
 
 // Running sums of `count` lines at once, which begin `line` apart; items of a line lie `step` apart (negative to walk
 // backwards). Side by side, because every addition waits for the one before it in its line.
@@ -31,10 +31,10 @@ template <class T, class Out>
   for (std::int64_t k = 0; k < n; ++k, x += step, y += step) {
     for (std::int64_t i = 0; i < count; ++i) {
       if constexpr (std::is_same_v<T, double>) {
-        const double term = x[i * line], sum = high[i] + term, part = sum - high[i];
-        low[i] += (high[i] - (sum - part)) + (term - part);
-        high[i] = sum;
-        y[i * line] = std::isfinite(sum) ? sum + low[i] : sum;
+        const ALICE_ISA::Pair sum = ALICE_ISA::two_sum(high[i], x[i * line]);
+        low[i] += sum.lo;
+        high[i] = sum.hi;
+        y[i * line] = std::isfinite(sum.hi) ? sum.hi + low[i] : sum.hi;
       } else if constexpr (std::is_floating_point_v<T>) {
         high[i] += x[i * line];
         y[i * line] = static_cast<Out>(high[i]);
@@ -71,15 +71,15 @@ void run_cumsum(const Call& call) {
   const bool contiguous = lines.inner == 1;
   const std::int64_t across = contiguous ? lines.outer : lines.inner, width = contiguous ? kContiguous : kTile;
   const std::int64_t tiles = (across + width - 1) / width, total = contiguous ? tiles : lines.outer * tiles;
-  const std::int64_t group = std::max<std::int64_t>(1, kChunk / (lines.n * std::min(across, width)));
+  const std::int64_t group = rows_per_chunk(lines.n * std::min(across, width), kLightChunkItems);
   const std::int64_t start = backwards ? (lines.n - 1) * lines.inner : 0, step = backwards ? -lines.inner : lines.inner;
   dispatch(x.dtype(), [&](auto tag) {
     using T = decltype(tag);
     using Out = std::conditional_t<std::is_floating_point_v<T>, T, std::int64_t>;
     const T* from = x.data<T>() + start;
     Out* to = out.data<Out>() + start;
-    parallel_for((total + group - 1) / group, [&](std::int64_t chunk) {
-      for (std::int64_t i = chunk * group; i < std::min(total, (chunk + 1) * group); ++i) {
+    parallel_chunks(total, group, [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t i = begin; i < end; ++i) {
         const std::int64_t first = i % tiles * width, count = std::min(width, across - first);
         const std::int64_t at = contiguous ? first * lines.n : i / tiles * lines.n * lines.inner + first;
         if (!contiguous) {
@@ -121,7 +121,7 @@ void run_prod_vjp(const Call& call) {
   const Array g = as_contiguous(call.in[0]), x = as_contiguous(call.in[1]);
   const std::int64_t n = x.shape().back(), lines = g.numel();
   if (x.numel() == 0) return;
-  const std::int64_t group = std::max<std::int64_t>(1, kChunk / n), chunks = (lines + group - 1) / group;
+  const std::int64_t group = rows_per_chunk(n, kLightChunkItems), chunks = (lines + group - 1) / group;
   const Array scratch = Array::empty({chunks, n}, DType::Float64);
   dispatch_floating(x.dtype(), [&](auto tag) {
     using T = decltype(tag);

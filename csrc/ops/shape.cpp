@@ -4,7 +4,8 @@
 #include <cstring>
 #include <limits>
 
-#include "../core/thread_pool.h"
+#include "../core/broadcast.h"
+#include "../core/chunks.h"
 #include "axes.h"
 #include "register.h"
 #include "strided_copy.h"
@@ -105,18 +106,11 @@ void permute_dims_infer(Call& call) {
 void broadcast_to_infer(Call& call) {
   const Array& x = call.in[0];
   const Dims& shape = call.attrs[0].dims();
-  const int extra = shape.size() - x.rank();
-  bool fits = extra >= 0;
-  Dims strides = Dims::filled(shape.size(), 0);
-  for (int axis = 0; fits && axis < x.rank(); ++axis) {
-    const bool same = x.dim(axis) == shape[axis + extra];
-    fits = same || x.dim(axis) == 1;
-    if (same) strides[axis + extra] = x.strides()[axis];
-  }
-  if (!fits)
+  Dims together = x.shape();
+  if (!broadcast_into(together, shape) || !(together == shape))
     fail(ErrorKind::Shape, "broadcast_to: trailing dimensions must be equal, or 1 in the input; got ", x.shape(),
          " for ", shape);
-  call.out[0] = Array::view(x, shape, strides, 0);
+  call.out[0] = broadcast_view(x, shape);
 }
 
 void expand_dims_infer(Call& call) {
@@ -387,9 +381,8 @@ void triangle_run(const Call& call) {
   const std::int64_t k = std::clamp(call.attrs[0].integer(), -rows - 1, cols + 1);
   const std::size_t item = itemsize(out.dtype());
   const std::int64_t total = out.numel() == 0 ? 0 : out.numel() / cols;
-  const std::int64_t group = std::max<std::int64_t>(1, (std::int64_t{1} << 16) / std::max<std::int64_t>(1, cols));
-  parallel_for((total + group - 1) / group, [&](std::int64_t chunk) {
-    for (std::int64_t i = chunk * group; i < std::min(total, (chunk + 1) * group); ++i) {
+  parallel_chunks(total, rows_per_chunk(cols, kLightChunkItems), [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i) {
       // Kept: columns up to row + k, or from row + k on.
       const std::int64_t edge = std::clamp<std::int64_t>(i % rows + k + (kLower ? 1 : 0), 0, cols);
       std::byte* row = out.bytes() + static_cast<std::size_t>(i * cols) * item;

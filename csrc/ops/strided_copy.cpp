@@ -5,82 +5,31 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "../core/thread_pool.h"
+#include "../core/chunks.h"
+#include "../core/walk.h"
 
 namespace alice {
 namespace {
 
-// Below this a copy takes less time than waking a thread.
-constexpr std::int64_t kChunkBytes = 256 * 1024;
+// Of a copy: what is written, and what is read.
+using Box = Walk<2>;
+enum { kTo, kFrom };
 
-// A copy with its axes sorted by the stride of the destination, axes of size 1 dropped, and neighbours merged
-// where both sides step through them as through one axis.
-struct Box {
-  Dims shape, src, dst;
-};
-
+// The axes sorted by the stride of the destination.
 Box simplify(const Array& dst, const Array& src) {
-  Box sorted;
+  int order[kMaxRank], n = 0;
+  const auto step = [&](int axis) { return std::abs(dst.strides()[axis]); };
   for (int axis = 0; axis < dst.rank(); ++axis) {
     if (dst.dim(axis) == 1) continue;
     // Insertion sort; stable, so a contiguous destination keeps its order.
-    int at = sorted.shape.size();
-    sorted.shape.push_back(0), sorted.src.push_back(0), sorted.dst.push_back(0);
-    const std::int64_t step = std::abs(dst.strides()[axis]);
-    for (; at > 0 && std::abs(sorted.dst[at - 1]) < step; --at) {
-      sorted.shape[at] = sorted.shape[at - 1];
-      sorted.src[at] = sorted.src[at - 1];
-      sorted.dst[at] = sorted.dst[at - 1];
-    }
-    sorted.shape[at] = dst.dim(axis);
-    sorted.src[at] = src.strides()[axis];
-    sorted.dst[at] = dst.strides()[axis];
+    int at = n++;
+    for (; at > 0 && step(order[at - 1]) < step(axis); --at) order[at] = order[at - 1];
+    order[at] = axis;
   }
   Box box;
-  for (int axis = 0; axis < sorted.shape.size(); ++axis) {
-    const std::int64_t n = sorted.shape[axis];
-    const int last = box.shape.size() - 1;
-    if (last >= 0 && box.src[last] == sorted.src[axis] * n && box.dst[last] == sorted.dst[axis] * n) {
-      box.shape[last] *= n;
-      box.src[last] = sorted.src[axis];
-      box.dst[last] = sorted.dst[axis];
-    } else {
-      box.shape.push_back(n), box.src.push_back(sorted.src[axis]), box.dst.push_back(sorted.dst[axis]);
-    }
-  }
+  for (int i = 0; i < n; ++i) box.add(dst.dim(order[i]), {dst.strides()[order[i]], src.strides()[order[i]]});
   return box;
 }
-
-// Walks the rows of a box: the offsets of both sides at row `row`, then of the rows after it.
-class Rows {
- public:
-  Rows(const Dims& shape, const Dims& src, const Dims& dst, std::int64_t row)
-      : shape_(shape), src_steps_(src), dst_steps_(dst), index_(Dims::filled(shape.size(), 0)) {
-    for (int axis = shape.size() - 1; axis >= 0 && row > 0; --axis) {
-      index_[axis] = row % shape[axis];
-      row /= shape[axis];
-      src_ += index_[axis] * src[axis];
-      dst_ += index_[axis] * dst[axis];
-    }
-  }
-  std::int64_t src() const { return src_; }
-  std::int64_t dst() const { return dst_; }
-  void next() {
-    for (int axis = shape_.size() - 1; axis >= 0; --axis) {
-      src_ += src_steps_[axis];
-      dst_ += dst_steps_[axis];
-      if (++index_[axis] < shape_[axis]) return;
-      src_ -= shape_[axis] * src_steps_[axis];
-      dst_ -= shape_[axis] * dst_steps_[axis];
-      index_[axis] = 0;
-    }
-  }
-
- private:
-  const Dims &shape_, &src_steps_, &dst_steps_;
-  Dims index_;
-  std::int64_t src_ = 0, dst_ = 0;
-};
 
 template <class T>
 void copy_row(std::int64_t n, const T* src, std::int64_t src_step, T* dst, std::int64_t dst_step) {
@@ -131,64 +80,55 @@ void transpose_tile(std::int64_t rows, std::int64_t cols, const T* src, std::int
 template <class T>
 void copy_transposed(const Box& box, int row_axis, const T* src, T* dst) {
   constexpr std::int64_t kTile = 32;
-  const int col_axis = box.shape.size() - 1;
-  const std::int64_t rows = box.shape[row_axis], cols = box.shape[col_axis];
-  Dims shape, src_steps, dst_steps;  // all axes but the two
-  std::int64_t boxes = 1;
-  for (int axis = 0; axis < col_axis; ++axis) {
-    if (axis == row_axis) continue;
-    shape.push_back(box.shape[axis]), src_steps.push_back(box.src[axis]), dst_steps.push_back(box.dst[axis]);
-    boxes *= box.shape[axis];
-  }
+  const int col_axis = box.rank() - 1;
+  const std::int64_t rows = box.extent(row_axis), cols = box.extent(col_axis);
+  Box others;  // all axes but the two
+  for (int axis = 0; axis < col_axis; ++axis)
+    if (axis != row_axis) others.add(box.extent(axis), {box.step(axis, kTo), box.step(axis, kFrom)});
   const std::int64_t strips = (rows + kTile - 1) / kTile;  // of one transposed matrix
   const std::int64_t strip_bytes = std::min(rows, kTile) * cols * static_cast<std::int64_t>(sizeof(T));
-  const std::int64_t group = std::max<std::int64_t>(1, kChunkBytes / strip_bytes);
-  const std::int64_t total = boxes * strips;
-  parallel_for((total + group - 1) / group, [&](std::int64_t chunk) {
-    for (std::int64_t i = chunk * group; i < std::min(total, (chunk + 1) * group); ++i) {
-      const Rows at(shape, src_steps, dst_steps, i / strips);
-      const std::int64_t r = i % strips * kTile, height = std::min(kTile, rows - r);
-      const T* from = src + at.src() + r;
-      T* to = dst + at.dst() + r * box.dst[row_axis];
-      for (std::int64_t c = 0; c < cols; c += kTile)
-        transpose_tile(height, std::min(kTile, cols - c), from + c * box.src[col_axis], box.src[col_axis], to + c,
-                       box.dst[row_axis]);
-    }
-  });
+  const std::int64_t dst_step = box.step(row_axis, kTo), src_step = box.step(col_axis, kFrom);
+  parallel_chunks(
+      others.size() * strips, rows_per_chunk(strip_bytes, kChunkBytes), [&](std::int64_t begin, std::int64_t end) {
+        for (std::int64_t i = begin; i < end; ++i) {
+          const auto at = others.at(i / strips);
+          const std::int64_t r = i % strips * kTile, height = std::min(kTile, rows - r);
+          const T* from = src + at[kFrom] + r;
+          T* to = dst + at[kTo] + r * dst_step;
+          for (std::int64_t c = 0; c < cols; c += kTile)
+            transpose_tile(height, std::min(kTile, cols - c), from + c * src_step, src_step, to + c, dst_step);
+        }
+      });
 }
 
 template <class T>
 void copy_box(const Box& box, const T* src, T* dst) {
-  const int inner = box.shape.size() - 1;
+  const int inner = box.rank() - 1;
   if (inner < 0) {
     *dst = *src;
     return;
   }
-  if (box.dst[inner] == 1 && box.src[inner] != 1 && box.src[inner] != 0) {
+  const std::int64_t n = box.extent(inner), src_step = box.step(inner, kFrom), dst_step = box.step(inner, kTo);
+  if (dst_step == 1 && src_step != 1 && src_step != 0) {
     for (int axis = inner - 1; axis >= 0; --axis)
-      if (box.src[axis] == 1) return copy_transposed(box, axis, src, dst);
+      if (box.step(axis, kFrom) == 1) return copy_transposed(box, axis, src, dst);
   }
-  const std::int64_t n = box.shape[inner], src_step = box.src[inner], dst_step = box.dst[inner];
-  Dims shape = box.shape;
-  shape.pop_back();
-  std::int64_t rows = 1;
-  for (std::int64_t d : shape) rows *= d;
+  const std::int64_t rows = box.size() / n;
   // Long rows are cut into segments, short rows are grouped.
   constexpr std::int64_t chunk_items = kChunkBytes / static_cast<std::int64_t>(sizeof(T));
   const std::int64_t segments = (n + chunk_items - 1) / chunk_items;
-  const std::int64_t group = std::max<std::int64_t>(1, chunk_items / n);
   if (segments > 1) {
     parallel_for(rows * segments, [&](std::int64_t chunk) {
-      const Rows at(shape, box.src, box.dst, chunk / segments);
+      const Box::Cursor at(box, inner, chunk / segments);
       const std::int64_t begin = chunk % segments * chunk_items;
-      copy_row(std::min(chunk_items, n - begin), src + at.src() + begin * src_step, src_step,
-               dst + at.dst() + begin * dst_step, dst_step);
+      copy_row(std::min(chunk_items, n - begin), src + at.offset(kFrom) + begin * src_step, src_step,
+               dst + at.offset(kTo) + begin * dst_step, dst_step);
     });
   } else {
-    parallel_for((rows + group - 1) / group, [&](std::int64_t chunk) {
-      Rows at(shape, box.src, box.dst, chunk * group);
-      for (std::int64_t row = chunk * group; row < std::min(rows, (chunk + 1) * group); ++row, at.next())
-        copy_row(n, src + at.src(), src_step, dst + at.dst(), dst_step);
+    parallel_chunks(rows, rows_per_chunk(n, chunk_items), [&](std::int64_t begin, std::int64_t end) {
+      Box::Cursor at(box, inner, begin);
+      for (std::int64_t row = begin; row < end; ++row, at.next())
+        copy_row(n, src + at.offset(kFrom), src_step, dst + at.offset(kTo), dst_step);
     });
   }
 }
@@ -212,9 +152,8 @@ void strided_fill(const Array& dst, const void* value) {
 
 void zero_fill(const Array& dst) {
   const std::int64_t bytes = dst.numel() * static_cast<std::int64_t>(itemsize(dst.dtype()));
-  parallel_for((bytes + kChunkBytes - 1) / kChunkBytes, [&](std::int64_t chunk) {
-    const std::int64_t begin = chunk * kChunkBytes;
-    std::memset(dst.bytes() + begin, 0, static_cast<std::size_t>(std::min(kChunkBytes, bytes - begin)));
+  parallel_chunks(bytes, kChunkBytes, [&](std::int64_t begin, std::int64_t end) {
+    std::memset(dst.bytes() + begin, 0, static_cast<std::size_t>(end - begin));
   });
 }
 

@@ -2,15 +2,13 @@
 // outputs; then they change in place.
 #include <vector>
 
-#include "../core/thread_pool.h"
+#include "../core/chunks.h"
 #include "prepared.h"
 #include "register.h"
 #include "update_loops.h"
 
 namespace alice {
 namespace {
-
-constexpr std::int64_t kChunkItems = 32 * 1024;
 
 // Inputs hyper (float64: lr, momentum, nesterov, weight_decay), n parameters, n gradients, and n velocities if there
 // is momentum. Outputs n parameters, then the n velocities. Attrs: n, has_velocity.
@@ -100,10 +98,9 @@ class Sgd final : public Prepared {
 
   static void update(const Item& item, const SgdHyper& hyper, const Array& p, const Array& g, const Array& v,
                      const Array& p_out, const Array& v_out) {
-    parallel_for((item.n + kChunkItems - 1) / kChunkItems, [&](std::int64_t chunk) {
-      const std::int64_t begin = chunk * kChunkItems;
+    parallel_chunks(item.n, kChunkItems, [&](std::int64_t begin, std::int64_t end) {
       const auto at = [&](const Array& a) { return a.bytes() ? a.bytes() + begin * item.size : nullptr; };
-      item.loop(std::min(kChunkItems, item.n - begin), at(p), at(g), at(v), at(p_out), at(v_out), hyper);
+      item.loop(end - begin, at(p), at(g), at(v), at(p_out), at(v_out), hyper);
     });
   }
 

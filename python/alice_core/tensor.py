@@ -209,6 +209,8 @@ class Tensor(_core.TensorBase):
             body = np.array2string(self.numpy(), separator=", ", prefix="Tensor(")
         except TraceError:  # while a function is being compiled
             return f"Tensor(from outside, shape={self.shape}, dtype={self.dtype.name})"
+        except ValueError:
+            return f"Tensor(view of what has changed, shape={self.shape}, dtype={self.dtype.name})"
         grad = ", requires_grad=True" if self.requires_grad else ""
         return f"Tensor({body}, dtype={self.dtype.name}{grad})"
 
@@ -264,6 +266,8 @@ class Tensor(_core.TensorBase):
     def requires_grad_(self, on: bool = True) -> Tensor:
         """Mark this leaf so that :meth:`backward` fills its ``.grad``; returns it.
 
+        A view of another Tensor gets memory of its own, so that it can be changed in place.
+
         Raises
         ------
         DTypeError
@@ -304,13 +308,30 @@ class Tensor(_core.TensorBase):
     def assign_(self, value: TensorLike) -> Tensor:
         """Overwrite the elements in place with ``value``, broadcast and cast to this shape and dtype.
 
-        Gradients of ops that saved the old elements raise from then on instead of being silently wrong. Other threads'
-        ops and compiled functions see all of the change or nothing of it. ``value`` may lie in the same memory.
+        Tensors are values, so no other one changes with this one. Gradients of ops that saved the old elements raise
+        from then on instead of being silently wrong, and so do views of this Tensor (``x.T``, ``x.reshape(...)``,
+        ``x[1:]``, ``x.detach()``) when they are used. Other threads' ops and compiled functions see all of the change
+        or nothing of it. ``value`` may lie in the same memory.
 
         Raises
         ------
         GradientError
             If this Tensor is the result of a recorded op.
+        ValueError
+            If it is a view of another Tensor, or not contiguous, or in read-only memory.
+
+        Examples
+        --------
+        >>> import alice_core as ac
+        >>> p = ac.zeros((2, 2))
+        >>> p.assign_([1.0, 2.0])
+        Tensor([[1., 2.],
+                [1., 2.]], dtype=float32)
+        >>> p.reshape(4).assign_(0.0)
+        Traceback (most recent call last):
+        ...
+        ValueError: copy: the Tensor, shape (4,), is a view of another one, which would change as well; make the \
+parameter with ac.tensor(x)
         """
         if self._producer is not None:
             raise GradientError(
