@@ -63,9 +63,7 @@ class Lowering {
       for (std::size_t i = 0; i < in.size(); ++i) values_[result_of(eq, i)] = in[i];
       return;
     }
-    std::vector<Attr> attrs;
-    for (Py_ssize_t i = 0; eq->attributes && i < PyTuple_GET_SIZE(eq->attributes); ++i)
-      attrs.push_back(parse_attr(eq->primitive->kernel->name, PyTuple_GET_ITEM(eq->attributes, i)));
+    std::vector<Attr> attrs = parse_attributes(*eq->primitive->kernel, eq->attributes);
     if (!eq->changed.empty()) {
       std::vector<int> targets;
       for (PyObject* t : eq->changed) {

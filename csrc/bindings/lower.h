@@ -12,9 +12,9 @@ namespace alice {
 
 struct CompiledProgram {
   program::Contract contract;
-  std::vector<py::object> outside;            // the Tensors of contract.outside
+  std::vector<py::object> outside;                // the Tensors of contract.outside
   std::unique_ptr<program::CpuExecutor> program;  // null: the function must run as it is
-  std::vector<py::object> changed;            // those that it changes in place
+  std::vector<py::object> changed;                // those that it changes in place
 };
 
 // Without a program if somebody differentiates through the function: it depends on a Tensor from outside that is being
