@@ -3,7 +3,8 @@
 // Hot: every call runs through here.
 #include <string>
 
-#include "engine.h"
+#include "convert.h"
+#include "primitive.h"
 
 namespace alice {
 namespace {

@@ -11,6 +11,7 @@
 #include "cache.h"
 #include "describe.h"
 #include "gil.h"
+#include "slot.h"
 #include "spare.h"
 
 namespace alice {
@@ -27,9 +28,7 @@ struct CompiledObject {
 CompiledObject* self_of(PyObject* o) { return reinterpret_cast<CompiledObject*>(o); }
 
 py::tuple positional(PyObject* const* args, Py_ssize_t n) {
-  py::tuple out(n);
-  for (Py_ssize_t i = 0; i < n; ++i) PyTuple_SET_ITEM(out.ptr(), i, Py_NewRef(args[i]));
-  return out;
+  return tuple_of(static_cast<std::size_t>(n), [&](std::size_t i) { return borrowed(args[i]); });
 }
 
 py::dict keywords(PyObject* const* args, Py_ssize_t n, PyObject* names) {
@@ -39,23 +38,16 @@ py::dict keywords(PyObject* const* args, Py_ssize_t n, PyObject* names) {
 }
 
 // An object of some signature is gone. `self` refers weakly to the compiled function.
-PyObject* forget(PyObject* self, PyObject*) {
-  PyObject* o = PyWeakref_GET_OBJECT(self);
-  if (o != Py_None) {
-    const py::object alive = py::reinterpret_borrow<py::object>(o);
-    self_of(o)->cache.drop_dead();
-  }
-  Py_RETURN_NONE;
+void forget(PyObject* self, PyObject*) {
+  const py::object alive = borrowed(PyWeakref_GET_OBJECT(self));
+  if (!alive.is_none()) self_of(alive.ptr())->cache.drop_dead();
 }
-PyMethodDef forget_method = {"forget", forget, METH_O, nullptr};
 
 // Traces the function in Python: self._trace(args, kwargs, inputs) gives (program, structure, outputs).
 Traced trace(CompiledObject* self, const Arguments& arguments) {
   const py::tuple stand_ins = arguments.stand_ins();
   const py::object run = py::handle(reinterpret_cast<PyObject*>(self)).attr("_trace");
-  const auto made =
-      py::reinterpret_steal<py::tuple>(into_python([&] { return PyObject_CallObject(run.ptr(), stand_ins.ptr()); }));
-  if (!made) throw py::error_already_set();
+  const py::tuple made = owned(into_python([&] { return PyObject_CallObject(run.ptr(), stand_ins.ptr()); }));
   Traced traced;
   traced.made = made[0].cast<std::shared_ptr<CompiledProgram>>();
   traced.structure = made[1];
@@ -69,11 +61,8 @@ Traced trace(CompiledObject* self, const Arguments& arguments) {
 std::shared_ptr<const Cache::Entry> entry_for(CompiledObject* self, const Arguments& arguments) {
   if (std::shared_ptr<const Cache::Entry> entry = self->cache.find(arguments)) return entry;
   Traced traced = trace(self, arguments);
-  const auto weak_self =
-      py::reinterpret_steal<py::object>(PyWeakref_NewRef(reinterpret_cast<PyObject*>(self), nullptr));
-  if (!weak_self) throw py::error_already_set();
-  const auto callback = py::reinterpret_steal<py::object>(PyCFunction_New(&forget_method, weak_self.ptr()));
-  if (!callback) throw py::error_already_set();
+  const py::object weak_self = owned(PyWeakref_NewRef(reinterpret_cast<PyObject*>(self), nullptr));
+  const py::object callback = function_of<forget>("forget", weak_self);
   std::shared_ptr<const Cache::Entry> entry = self->cache.add(arguments, std::move(traced), callback);
   return entry->traced.holds(arguments) ? entry : nullptr;
 }
@@ -106,147 +95,115 @@ PyObject* call(CompiledObject* self, PyObject* const* args, std::size_t nargsf, 
   return replay(entry->traced, *arguments, self->profile);
 }
 
-PyObject* compiled_call(PyObject* o, PyObject* const* args, std::size_t nargsf, PyObject* names) {
+py::object compiled_call(PyObject* o, PyObject* const* args, std::size_t nargsf, PyObject* names) {
   CompiledObject* self = self_of(o);
-  try {
-    if (self->check && !traced(thread_state())) {
-      const Py_ssize_t n = PyVectorcall_NARGS(nargsf);
-      return py::object(py::handle(o).attr("_call_checked")(positional(args, n), keywords(args, n, names)))
-          .release()
-          .ptr();
-    }
-    return call(self, args, nargsf, names);
-  } catch (...) {
-    return translate_current_exception();
+  if (self->check && !traced(thread_state())) {
+    const Py_ssize_t n = PyVectorcall_NARGS(nargsf);
+    return py::handle(o).attr("_call_checked")(positional(args, n), keywords(args, n, names));
   }
+  return owned(call(self, args, nargsf, names));
 }
 
 // ---- the type -----------------------------------------------------------------------------------------------
 
-PyObject* compiled_new(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
+py::object make(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
   static const char* names[] = {"function", "cache_size", "profile", "check", nullptr};
   PyObject* function;
   Py_ssize_t cache_size;
   int profile, check;
   if (!PyArg_ParseTupleAndKeywords(args, kwargs, "Onpp", const_cast<char**>(names), &function, &cache_size, &profile,
                                    &check))
-    return nullptr;
-  PyObject* o = type->tp_alloc(type, 0);
-  if (!o) return nullptr;
-  CompiledObject* self = self_of(o);
-  self->vectorcall = compiled_call;
+    throw py::error_already_set();
+  py::object o = owned(type->tp_alloc(type, 0));
+  CompiledObject* self = self_of(o.ptr());
+  new (&self->cache) Cache(static_cast<std::size_t>(std::max<Py_ssize_t>(cache_size, 1)));
+  self->vectorcall = vectorcall<compiled_call>();
   self->function = Py_NewRef(function);
   self->profile = profile;
   self->check = check;
-  new (&self->cache) Cache(static_cast<std::size_t>(std::max<Py_ssize_t>(cache_size, 1)));
   return o;
 }
 
-int compiled_traverse(PyObject* o, visitproc visit, void* arg) {
-  Py_VISIT(Py_TYPE(o));
-  Py_VISIT(self_of(o)->function);
-  return self_of(o)->cache.traverse(visit, arg);
+int traverse(CompiledObject* self, visitproc visit, void* arg) noexcept {
+  Py_VISIT(Py_TYPE(self));
+  Py_VISIT(self->function);
+  return self->cache.traverse(visit, arg);
 }
 
-int compiled_clear(PyObject* o) {
-  Py_CLEAR(self_of(o)->function);
-  self_of(o)->cache.clear();
+// What is left is a compiled None.
+int clear(CompiledObject* self) noexcept {
+  Py_XSETREF(self->function, Py_NewRef(Py_None));
+  self->cache.clear();
   return 0;
 }
 
-void compiled_dealloc(PyObject* o) {
-  PyObject_GC_UnTrack(o);
-  Py_CLEAR(self_of(o)->function);
-  self_of(o)->cache.~Cache();
-  PyTypeObject* type = Py_TYPE(o);
-  type->tp_free(o);
+void dealloc(CompiledObject* self) noexcept {
+  PyObject_GC_UnTrack(self);
+  Py_CLEAR(self->function);
+  std::destroy_at(&self->cache);
+  PyTypeObject* type = Py_TYPE(self);
+  type->tp_free(self);
   Py_DECREF(type);
 }
 
 // As a method: bound to its object, which is then an argument like the others.
-PyObject* compiled_bind(PyObject* o, PyObject* instance, PyObject*) {
-  return !instance || instance == Py_None ? Py_NewRef(o) : PyMethod_New(o, instance);
+py::object bound(PyObject* o, PyObject* instance, PyObject*) {
+  return !instance || instance == Py_None ? borrowed(o) : owned(PyMethod_New(o, instance));
 }
 
-PyObject* cache_clear(PyObject* o, PyObject*) {
-  self_of(o)->cache.clear();
-  Py_RETURN_NONE;
-}
+py::object get_function(CompiledObject* self) { return borrowed(self->function); }
 
-PyObject* cache_counts(PyObject* o, PyObject*) {
-  const Cache& cache = self_of(o)->cache;
-  return Py_BuildValue("KKnn", cache.hits(), cache.misses(), static_cast<Py_ssize_t>(cache.room()),
-                       static_cast<Py_ssize_t>(cache.size()));
+void cache_clear(CompiledObject* self) { self->cache.clear(); }
+
+py::object cache_counts(CompiledObject* self) {
+  const Cache& cache = self->cache;
+  return py::make_tuple(cache.hits(), cache.misses(), cache.room(), cache.size());
 }
 
 // The program that a call with these arguments would run, traced now if need be, with the Tensors that it changes and
 // those whose gradients it leaves; None if the function would run as it is.
-PyObject* program_for(PyObject* o, PyObject* const* args, Py_ssize_t n, PyObject* names) {
-  try {
-    Arguments arguments;
-    read(self_of(o), arguments, args, n, names);
-    if (arguments.runs_as_it_is()) Py_RETURN_NONE;
-    const std::shared_ptr<const Cache::Entry> entry = entry_for(self_of(o), arguments);
-    if (!entry || entry->traced.runs_as_it_is() || entry->traced.is_split(arguments)) Py_RETURN_NONE;
-    const std::shared_ptr<CompiledProgram> made = entry->traced.made;
-    py::list changed, leaves;
-    for (const py::object& t : made->changed) changed.append(t);
-    for (const auto& touched : made->contract.touched) {
-      const auto number = static_cast<std::size_t>(touched.number);
-      py::handle leaf = touched.is_argument ? py::handle(reinterpret_cast<PyObject*>(arguments.tensor(number)))
-                                            : py::handle(made->outside[number]);
-      if (leaf && made->contract.binding(touched).replaces) leaves.append(leaf);
-    }
-    return py::make_tuple(made, changed, leaves).release().ptr();
-  } catch (...) {
-    return translate_current_exception();
+py::object program_for(CompiledObject* self, PyObject* const* args, Py_ssize_t n, PyObject* names) {
+  Arguments arguments;
+  read(self, arguments, args, n, names);
+  if (arguments.runs_as_it_is()) return py::none();
+  const std::shared_ptr<const Cache::Entry> entry = entry_for(self, arguments);
+  if (!entry || entry->traced.runs_as_it_is() || entry->traced.is_split(arguments)) return py::none();
+  const std::shared_ptr<CompiledProgram> made = entry->traced.made;
+  py::list changed, leaves;
+  for (const py::object& t : made->changed) changed.append(t);
+  for (const auto& touched : made->contract.touched) {
+    const auto number = static_cast<std::size_t>(touched.number);
+    py::handle leaf =
+        touched.is_argument ? py::handle(as_object(arguments.tensor(number))) : py::handle(made->outside[number]);
+    if (leaf && made->contract.binding(touched).replaces) leaves.append(leaf);
   }
+  return py::make_tuple(made, changed, leaves);
 }
 
 // The call without the comparison of check=True.
-PyObject* call_unchecked(PyObject* o, PyObject* const* args, Py_ssize_t n, PyObject* names) {
-  try {
-    return call(self_of(o), args, static_cast<std::size_t>(n), names);
-  } catch (...) {
-    return translate_current_exception();
-  }
+py::object call_unchecked(CompiledObject* self, PyObject* const* args, Py_ssize_t n, PyObject* names) {
+  return owned(call(self, args, static_cast<std::size_t>(n), names));
 }
-
-template <class F>
-PyCFunction as_method(F f) {
-  return reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(f));
-}
-
-PyMethodDef methods[] = {
-    {"cache_clear", cache_clear, METH_NOARGS, "Forget all programs, and the counts of hits and misses."},
-    {"_cache_counts", cache_counts, METH_NOARGS, nullptr},
-    {"_program", as_method(program_for), METH_FASTCALL | METH_KEYWORDS, nullptr},
-    {"_call", as_method(call_unchecked), METH_FASTCALL | METH_KEYWORDS, nullptr},
-    {nullptr, nullptr, 0, nullptr}};
-PyMemberDef members[] = {{"_function", T_OBJECT, offsetof(CompiledObject, function), READONLY, nullptr},
-                         {"__vectorcalloffset__", T_PYSSIZET, offsetof(CompiledObject, vectorcall), READONLY, nullptr},
-                         {nullptr, 0, 0, 0, nullptr}};
-PyType_Slot slots[] = {{Py_tp_new, reinterpret_cast<void*>(compiled_new)},
-                       {Py_tp_dealloc, reinterpret_cast<void*>(compiled_dealloc)},
-                       {Py_tp_traverse, reinterpret_cast<void*>(compiled_traverse)},
-                       {Py_tp_clear, reinterpret_cast<void*>(compiled_clear)},
-                       {Py_tp_call, reinterpret_cast<void*>(PyVectorcall_Call)},
-                       {Py_tp_descr_get, reinterpret_cast<void*>(compiled_bind)},
-                       {Py_tp_methods, methods},
-                       {Py_tp_members, members},
-                       {Py_tp_doc, const_cast<char*>("Native call path of alice_core.CompiledFunction.")},
-                       {0, nullptr}};
-PyType_Spec spec = {"alice_core._core.CompiledBase", sizeof(CompiledObject), 0,
-                    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_HAVE_GC, slots};
 
 }  // namespace
 
 void add_compiled(py::module_& m) {
-  PyObject* type = PyType_FromSpec(&spec);
-  if (!type) throw py::error_already_set();
-  m.add_object("CompiledBase", type);
+  TypeMaker<CompiledObject>("CompiledBase", "Native call path of alice_core.CompiledFunction.",
+                            Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_HAVE_GC)
+      .slot<Py_tp_new, make>()
+      .slot<Py_tp_dealloc, dealloc>()
+      .slot<Py_tp_traverse, traverse>()
+      .slot<Py_tp_clear, clear>()
+      .slot<Py_tp_descr_get, bound>()
+      .vectorcall_at(offsetof(CompiledObject, vectorcall))
+      .getter<get_function>("_function", nullptr)
+      .method<cache_clear>("cache_clear", "Forget all programs, and the counts of hits and misses.")
+      .method<cache_counts>("_cache_counts")
+      .method<program_for>("_program")
+      .method<call_unchecked>("_call")
+      .add_to(m);
 
-  py::class_<CompiledProgram, std::shared_ptr<CompiledProgram>>(m, "Program")
+  py::class_<CompiledProgram, std::shared_ptr<CompiledProgram>>(m, "Program", py::is_final(), complete_when_made())
       .def("describe", [](const CompiledProgram& p) { return describe(*p.program); })
       .def_property_readonly("arena_bytes", [](const CompiledProgram& p) { return p.program->plan().arena_bytes(); })
       .def_property_readonly("cost", [](const CompiledProgram& p) { return p.program->plan().cost(); });
@@ -254,8 +211,8 @@ void add_compiled(py::module_& m) {
       "lower",
       [](py::object session, const std::vector<py::object>& inputs, const std::vector<py::object>& outputs) {
         std::vector<TensorObject*> in, out;
-        for (const py::object& t : inputs) in.push_back(as_tensor(t.ptr()));
-        for (const py::object& t : outputs) out.push_back(as_tensor(t.ptr()));
+        for (const py::object& t : inputs) in.push_back(checked_tensor(t, "lower"));
+        for (const py::object& t : outputs) out.push_back(checked_tensor(t, "lower"));
         return lower(session_of(session), in, out);
       },
       py::arg("session"), py::arg("inputs"), py::arg("outputs"));

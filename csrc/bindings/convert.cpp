@@ -1,11 +1,10 @@
-// NumPy arrays, scalars and dtypes to ours and back.
+#include "convert.h"
+
 #include <pybind11/numpy.h>
 
 #include <cmath>
 #include <cstring>
 #include <limits>
-
-#include "engine.h"
 
 namespace alice {
 namespace {
@@ -98,11 +97,9 @@ Array array_from_numpy(py::handle handle, bool copy) {
   return out;
 }
 
-py::object numpy_from_tensor(TensorObject* tensor, bool writable) {
+py::object numpy_from_tensor(const TensorObject* tensor, bool writable, const char* op) {
+  check_readable(tensor, op);
   const Array& a = tensor->array;
-  if (a.is_abstract())
-    fail(ErrorKind::Trace, "numpy: this Tensor is abstract, it has a shape ", a.shape(), " and a dtype ",
-         name(a.dtype()), " but no values; keep the call outside of the traced function");
   const auto item = static_cast<py::ssize_t>(itemsize(a.dtype()));
   std::vector<py::ssize_t> shape, strides;
   for (int i = 0; i < a.rank(); ++i) {

@@ -1,8 +1,11 @@
-// Equation: one call of a primitive as reverse mode, the printed trace and the compiler see it.
 // Hot: every call runs through here.
+#include "equation.h"
+
 #include <new>
 
+#include "primitive.h"
 #include "record.h"
+#include "slot.h"
 
 namespace alice {
 
@@ -10,47 +13,82 @@ PyTypeObject* equation_type = nullptr;
 
 namespace {
 
-EquationObject* self_of(PyObject* o) { return reinterpret_cast<EquationObject*>(o); }
+// ---- life -----------------------------------------------------------------------------------------------------------
 
-// A chain of a million equations must not free itself by recursion: what an equation held is put on a list,
-// and the outermost deallocation works the list off. (All under the interpreter lock of one thread.)
-void equation_dealloc(PyObject* o) {
-  struct Drain {
-    std::vector<PyObject*> pending;
-    bool running = false;
-  };
-  thread_local Drain drain;
-  auto& [pending, draining] = drain;
-  auto* eq = self_of(o);
-  for (Saved& s : eq->inputs) {
-    if (s.source) pending.push_back(s.source);
-    if (s.tangents) pending.push_back(s.tangents);
-    if (s.origin) pending.push_back(s.origin);
-    if (s.again) pending.push_back(s.again);
+int traverse(EquationObject* eq, visitproc visit, void* arg) noexcept {
+  Py_VISIT(Py_TYPE(eq));
+  Py_VISIT(eq->primitive);
+  Py_VISIT(eq->attributes);
+  for (const Saved& s : eq->inputs) {
+    Py_VISIT(s.source);
+    Py_VISIT(s.tangents);
+    Py_VISIT(s.origin);
+    Py_VISIT(s.again);
   }
-  if (eq->segment) pending.push_back(eq->segment);
-  for (PyObject* t : eq->changed) pending.push_back(t);
-  for (PyObject* t : eq->output_tangents)
-    if (t) pending.push_back(t);
-  Py_XDECREF(eq->attributes);
-  Py_XDECREF(eq->primitive);
+  Py_VISIT(eq->segment);
+  for (PyObject* t : eq->changed) Py_VISIT(t);
+  for (PyObject* t : eq->output_tangents) Py_VISIT(t);
+  if (eq->record.use_count() == 1) return eq->record->traverse(visit, arg);  // else somebody else has it, too
+  return 0;
+}
+
+// What is left is an equation of constants whose saved values are gone. The primitive stays: everybody asks it for its
+// name, and it has a clear of its own.
+int clear(EquationObject* eq) noexcept {
+  eq->released = true;
+  for (Saved& s : eq->inputs) {
+    s.tracked = false;
+    Py_CLEAR(s.source);
+    Py_CLEAR(s.tangents);
+    Py_CLEAR(s.origin);
+    Py_CLEAR(s.again);
+  }
+  Py_CLEAR(eq->attributes);
+  Py_CLEAR(eq->segment);
+  for (PyObject* t : std::exchange(eq->changed, {})) Py_DECREF(t);
+  for (PyObject* t : std::exchange(eq->output_tangents, {})) Py_XDECREF(t);
+  eq->record.reset();
+  return 0;
+}
+
+void destroy(EquationObject* eq) noexcept {
+  clear(eq);
+  Py_DECREF(as_object(eq->primitive));
   std::destroy(eq->inputs.begin(), eq->inputs.end());
   std::destroy(eq->outputs.begin(), eq->outputs.end());
-  eq->changed.~vector();
-  eq->output_tangents.~vector();
-  eq->record.~shared_ptr();
-  PyTypeObject* type = Py_TYPE(o);
-  type->tp_free(o);
+  std::destroy_at(&eq->changed);
+  std::destroy_at(&eq->output_tangents);
+  std::destroy_at(&eq->record);
+  PyTypeObject* type = Py_TYPE(eq);
+  PyObject_GC_Del(eq);
   Py_DECREF(type);
-  if (draining) return;
-  draining = true;
-  while (!pending.empty()) {
-    PyObject* next = pending.back();
-    pending.pop_back();
-    Py_DECREF(next);
-  }
-  draining = false;
 }
+
+// A chain of a million equations must not free itself by recursion: an equation that dies while another one is being
+// freed waits in a list. The list goes through the equations themselves (their marks are of no use any more), so
+// freeing memory needs none.
+struct Dying {
+  EquationObject* first;
+  bool busy;
+};
+thread_local Dying dying{};
+
+void dealloc(EquationObject* eq) noexcept {
+  PyObject_GC_UnTrack(eq);
+  if (dying.busy) {
+    eq->mark = reinterpret_cast<std::uintptr_t>(std::exchange(dying.first, eq));
+    return;
+  }
+  dying.busy = true;
+  destroy(eq);
+  while (EquationObject* next = dying.first) {
+    dying.first = reinterpret_cast<EquationObject*>(static_cast<std::uintptr_t>(next->mark));
+    destroy(next);
+  }
+  dying.busy = false;
+}
+
+// ---- what Python sees -----------------------------------------------------------------------------------------------
 
 void check_version(const EquationObject* eq, const Array& a, std::uint32_t version, const char* role, std::size_t i) {
   if (a.storage() && a.storage()->version() != version)
@@ -67,132 +105,70 @@ void check_alive(const EquationObject* eq) {
          "or compute the loss again");
 }
 
-PyObject* get_inputs(PyObject* o, void*) {
-  try {
-    return saved_inputs(self_of(o), self_of(o)).release().ptr();
-  } catch (...) {
-    return translate_current_exception();
-  }
-}
-
-PyObject* get_outputs(PyObject* o, void*) {
-  try {
-    return saved_outputs(self_of(o), self_of(o)).release().ptr();
-  } catch (...) {
-    return translate_current_exception();
-  }
-}
+py::object get_inputs(EquationObject* eq) { return saved_inputs(eq, eq); }
+py::object get_outputs(EquationObject* eq) { return saved_outputs(eq, eq); }
 
 // Names for the printed trace.
-PyObject* get_variables(PyObject* o, void*) {
-  auto* eq = self_of(o);
-  PyObject* out = PyTuple_New(static_cast<Py_ssize_t>(eq->inputs.size()));
-  if (!out) return nullptr;
-  for (std::size_t i = 0; i < eq->inputs.size(); ++i) {
+py::object get_variables(EquationObject* eq) {
+  return tuple_of(eq->inputs.size(), [&](std::size_t i) {
     const Saved& s = eq->inputs[i];
-    PyTuple_SET_ITEM(out, static_cast<Py_ssize_t>(i),
-                     s.source ? value_key(root_of(s), root_index(s)) : Py_NewRef(Py_None));
-  }
-  return out;
+    return s.source ? owned(value_key(root_of(s), root_index(s))) : py::none();
+  });
 }
 
-PyObject* get_is_muted(PyObject* o, void*) { return PyBool_FromLong(self_of(o)->muted); }
+bool get_is_muted(EquationObject* eq) { return eq->muted; }
 
 // Names for the results.
-PyObject* get_results(PyObject* o, void*) {
-  const auto n = static_cast<Py_ssize_t>(self_of(o)->outputs.size());
-  PyObject* out = PyTuple_New(n);
-  for (Py_ssize_t i = 0; out && i < n; ++i) PyTuple_SET_ITEM(out, i, value_key(o, static_cast<int>(i)));
-  return out;
+py::object get_results(EquationObject* eq) {
+  return tuple_of(eq->outputs.size(),
+                  [&](std::size_t i) { return owned(value_key(as_object(eq), static_cast<int>(i))); });
 }
 
 // Handles on the values of the inputs, whether their data was saved or not.
-PyObject* get_operands(PyObject* o, void*) {
-  auto* eq = self_of(o);
-  PyObject* out = PyTuple_New(static_cast<Py_ssize_t>(eq->inputs.size()));
-  for (std::size_t i = 0; out && i < eq->inputs.size(); ++i) {
+py::object get_operands(EquationObject* eq) {
+  return tuple_of(eq->inputs.size(), [&](std::size_t i) {
     const Saved& s = eq->inputs[i];
-    PyTuple_SET_ITEM(out, static_cast<Py_ssize_t>(i),
-                     value_handle(root_of(s), root_index(s), s.array, s.levels, eq->from_trace));
-  }
-  return out;
+    return owned(value_handle(root_of(s), root_index(s), s.array, s.levels, eq->from_trace));
+  });
 }
 
 // The Tensors that an in-place update has written to.
-PyObject* get_changed(PyObject* o, void*) {
-  const std::vector<PyObject*>& changed = self_of(o)->changed;
-  PyObject* out = PyTuple_New(static_cast<Py_ssize_t>(changed.size()));
-  for (std::size_t i = 0; out && i < changed.size(); ++i)
-    PyTuple_SET_ITEM(out, static_cast<Py_ssize_t>(i), Py_NewRef(changed[i]));
-  return out;
+py::object get_changed(EquationObject* eq) {
+  return tuple_of(eq->changed.size(), [&](std::size_t i) { return borrowed(eq->changed[i]); });
 }
 
-PyObject* get_primitive(PyObject* o, void*) { return Py_NewRef(reinterpret_cast<PyObject*>(self_of(o)->primitive)); }
-PyObject* get_sequence(PyObject* o, void*) { return PyLong_FromUnsignedLongLong(self_of(o)->sequence); }
-PyObject* get_attributes(PyObject* o, void*) {
-  PyObject* a = self_of(o)->attributes;
-  return a ? Py_NewRef(a) : PyTuple_New(0);
-}
-
-PyObject* get_record(PyObject* o, void*) { return py::cast(self_of(o)->record).release().ptr(); }
+py::object get_primitive(EquationObject* eq) { return borrowed(as_object(eq->primitive)); }
+std::uint64_t get_sequence(EquationObject* eq) { return eq->sequence; }
+py::object get_attributes(EquationObject* eq) { return eq->attributes ? borrowed(eq->attributes) : py::tuple(); }
+py::object get_record(EquationObject* eq) { return py::cast(eq->record); }
 
 // Where the inputs come from.
-PyObject* get_sources(PyObject* o, void*) {
-  auto* eq = self_of(o);
-  PyObject* out = PyTuple_New(static_cast<Py_ssize_t>(eq->inputs.size()));
-  for (std::size_t i = 0; out && i < eq->inputs.size(); ++i) {
+py::object get_sources(EquationObject* eq) {
+  return tuple_of(eq->inputs.size(), [&](std::size_t i) {
     PyObject* source = eq->inputs[i].source;
-    PyTuple_SET_ITEM(out, static_cast<Py_ssize_t>(i), Py_NewRef(source ? source : Py_None));
-  }
-  return out;
+    return borrowed(source ? source : Py_None);
+  });
 }
 
 // Bytes that this equation alone keeps from being freed cannot be known; these are the bytes it holds on to.
-PyObject* get_saved_bytes(PyObject* o, void*) {
+std::size_t get_saved_bytes(EquationObject* eq) {
   std::size_t bytes = 0;
-  for (const Saved& s : self_of(o)->inputs)
-    if (!s.array.is_abstract()) bytes += static_cast<std::size_t>(s.array.numel()) * itemsize(s.array.dtype());
-  for (const Output& r : self_of(o)->outputs)
-    if (!r.array.is_abstract()) bytes += static_cast<std::size_t>(r.array.numel()) * itemsize(r.array.dtype());
-  return PyLong_FromSize_t(bytes);
+  const auto add = [&](const Array& a) {
+    if (!a.is_abstract()) bytes += static_cast<std::size_t>(a.numel()) * itemsize(a.dtype());
+  };
+  for (const Saved& s : eq->inputs) add(s.array);
+  for (const Output& r : eq->outputs) add(r.array);
+  return bytes;
 }
-
-PyGetSetDef getset[] = {
-    {"primitive", get_primitive, nullptr, "The primitive that was called.", nullptr},
-    {"attributes", get_attributes, nullptr, "The static arguments of the call.", nullptr},
-    {"sequence", get_sequence, nullptr, "Equations are numbered in the order of their execution.", nullptr},
-    {"inputs", get_inputs, nullptr, "The inputs as Tensors; abstract where no rule reads the data.", nullptr},
-    {"outputs", get_outputs, nullptr, "The results as Tensors; abstract where no rule reads the data.", nullptr},
-    {"results", get_results, nullptr, "Keys of the results.", nullptr},
-    {"is_muted", get_is_muted, nullptr, "True if it ran inside no_grad().", nullptr},
-    {"operands", get_operands, nullptr, "Handles on the values of the inputs, for who runs the equation again.",
-     nullptr},
-    {"changed", get_changed, nullptr, "The Tensors that this equation changed in place; usually none.", nullptr},
-    {"variables", get_variables, nullptr, "Keys of the inputs, None for anonymous constants.", nullptr},
-    {"sources", get_sources, nullptr, "Per input its Equation, its leaf Tensor, or None for a constant.", nullptr},
-    {"record", get_record, nullptr, "What was written down for readers, None if nobody recorded or debugged.", nullptr},
-    {"saved_bytes", get_saved_bytes, nullptr, "Bytes of the values kept for the gradient rules.", nullptr},
-    {nullptr, nullptr, nullptr, nullptr, nullptr}};
-
-PyType_Slot slots[] = {{Py_tp_dealloc, reinterpret_cast<void*>(equation_dealloc)},
-                       {Py_tp_getset, getset},
-                       {Py_tp_doc, const_cast<char*>("One recorded call of a primitive.")},
-                       {0, nullptr}};
-PyType_Spec spec = {"alice_core._core.Equation", sizeof(EquationObject), 0,
-                    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION, slots};
-
-}  // namespace
-
-namespace {
 
 // While somebody records, a value that was computed again names the equation that did it. What was only read again,
 // through `remat`, is itself.
 void set_origin(PyObject* tensor, PyObject* origin, const EquationObject* itself) {
-  while (origin && Py_TYPE(origin) == equation_type && self_of(origin)->primitive == operator_primitive(kRemat))
-    origin = root_of(self_of(origin)->inputs[0]);
-  if (!origin || Py_TYPE(origin) != equation_type || origin == reinterpret_cast<const PyObject*>(itself) ||
-      !thread_state().recorder)
-    return;
+  while (EquationObject* eq = as_equation(origin)) {
+    if (eq->primitive != operator_primitive(kRemat)) break;
+    origin = root_of(eq->inputs[0]);
+  }
+  if (!as_equation(origin) || origin == as_object(itself) || !thread_state().recorder) return;
   Py_XSETREF(as_tensor(tensor)->origin, Py_NewRef(origin));
   as_tensor(tensor)->origin_from = thread_state().tracing;
 }
@@ -201,43 +177,37 @@ void set_origin(PyObject* tensor, PyObject* origin, const EquationObject* itself
 
 py::tuple saved_inputs(EquationObject* eq, const EquationObject* data) {
   check_alive(eq);
-  py::tuple out(eq->inputs.size());
-  for (std::size_t i = 0; i < eq->inputs.size(); ++i) {
+  return tuple_of(eq->inputs.size(), [&](std::size_t i) -> py::object {
     const Saved &s = eq->inputs[i], &d = data->inputs[i];
-    const bool produced = s.source && Py_TYPE(s.source) == equation_type;
+    EquationObject* producer = as_equation(s.source);
     // A leaf whose data the rules may read is handed out itself; so is one that has none, or its value would be lost.
-    const bool read = (eq->primitive->saved_inputs >> (i < 63 ? i : 63)) & 1;
-    const bool itself = s.source && !produced && (read || as_tensor(s.source)->array.is_abstract());
-    if (itself && data != eq)
-      check_version(eq, as_tensor(s.source)->array, s.version, "input", i);
-    else
-      check_version(eq, d.array, d.version, "input", i);
-    PyObject* t =
-        itself ? Py_NewRef(s.source) : make_tensor(d.array, produced ? self_of(s.source) : nullptr, s.index, s.levels);
-    if (!itself) {
-      as_tensor(t)->tangents = d.tangents ? Py_NewRef(d.tangents) : nullptr;
-      as_tensor(t)->from_trace = data->from_trace;
+    if (s.source && !producer && (reads_input(eq->primitive, i) || as_tensor(s.source)->array.is_abstract())) {
+      if (data != eq)
+        check_version(eq, as_tensor(s.source)->array, s.version, "input", i);
+      else
+        check_version(eq, d.array, d.version, "input", i);
+      return borrowed(s.source);
     }
-    if (produced) set_origin(t, root_of(d), self_of(s.source));
-    PyTuple_SET_ITEM(out.ptr(), static_cast<Py_ssize_t>(i), t);
-  }
-  return out;
+    check_version(eq, d.array, d.version, "input", i);
+    py::object t = owned(make_tensor(d.array, producer, s.index, s.levels));
+    as_tensor(t.ptr())->tangents = Py_XNewRef(d.tangents);
+    as_tensor(t.ptr())->from_trace = data->from_trace;
+    if (producer) set_origin(t.ptr(), root_of(d), producer);
+    return t;
+  });
 }
 
 py::tuple saved_outputs(EquationObject* eq, const EquationObject* data) {
   check_alive(eq);
-  py::tuple out(eq->outputs.size());
-  for (std::size_t i = 0; i < eq->outputs.size(); ++i) {
+  return tuple_of(eq->outputs.size(), [&](std::size_t i) {
     const Output& r = data->outputs[i];
     check_version(eq, r.array, r.version, "result", i);
-    PyObject* t = make_tensor(r.array, eq, static_cast<int>(i), eq->levels);
-    if (!data->output_tangents.empty() && data->output_tangents[i])
-      as_tensor(t)->tangents = Py_NewRef(data->output_tangents[i]);
-    as_tensor(t)->from_trace = data->from_trace;
-    set_origin(t, reinterpret_cast<PyObject*>(const_cast<EquationObject*>(data)), eq);
-    PyTuple_SET_ITEM(out.ptr(), static_cast<Py_ssize_t>(i), t);
-  }
-  return out;
+    py::object t = owned(make_tensor(r.array, eq, static_cast<int>(i), eq->levels));
+    if (!data->output_tangents.empty()) as_tensor(t.ptr())->tangents = Py_XNewRef(data->output_tangents[i]);
+    as_tensor(t.ptr())->from_trace = data->from_trace;
+    set_origin(t.ptr(), as_object(data), eq);
+    return t;
+  });
 }
 
 void drop_saved(EquationObject* eq) {
@@ -268,15 +238,13 @@ std::uint64_t equations_made() { return counter; }
 EquationObject* make_equation(PrimitiveObject* primitive, std::size_t inputs, PyObject* attributes,
                               std::uint32_t levels, std::span<const Array> outputs) {
   static_assert(sizeof(EquationObject) % alignof(Saved) == 0 && sizeof(Saved) % alignof(Output) == 0);
-  auto* memory = static_cast<std::byte*>(
-      PyObject_Malloc(sizeof(EquationObject) + inputs * sizeof(Saved) + outputs.size() * sizeof(Output)));
-  if (!memory) throw std::bad_alloc();
-  auto* eq = reinterpret_cast<EquationObject*>(memory);
-  PyObject_Init(reinterpret_cast<PyObject*>(eq), equation_type);
+  const std::size_t behind = inputs * sizeof(Saved) + outputs.size() * sizeof(Output);
+  auto* eq = PyObject_GC_NewVar(EquationObject, equation_type, static_cast<Py_ssize_t>(behind));
+  if (!eq) throw py::error_already_set();
+  py::object held = py::reinterpret_steal<py::object>(as_object(eq));  // something may throw
   eq->primitive = primitive;
-  Py_INCREF(primitive);
-  eq->attributes = attributes;
-  Py_XINCREF(attributes);
+  Py_INCREF(as_object(primitive));
+  eq->attributes = Py_XNewRef(attributes);
   eq->sequence = counter++;
   eq->mark = 0;
   eq->levels = levels;
@@ -285,43 +253,65 @@ EquationObject* make_equation(PrimitiveObject* primitive, std::size_t inputs, Py
   eq->muted = !(thread_state().active & 1u);
   eq->segment = nullptr;
   eq->place = 0;
-  new (&eq->inputs) std::span(reinterpret_cast<Saved*>(memory + sizeof(EquationObject)), inputs);
+  new (&eq->inputs) std::span(reinterpret_cast<Saved*>(eq + 1), inputs);
   new (&eq->outputs) std::span(reinterpret_cast<Output*>(eq->inputs.data() + inputs), outputs.size());
   new (&eq->changed) std::vector<PyObject*>();
   new (&eq->output_tangents) std::vector<PyObject*>();
   new (&eq->record) std::shared_ptr<Record>();
   std::uninitialized_value_construct(eq->inputs.begin(), eq->inputs.end());
+  std::uninitialized_value_construct(eq->outputs.begin(), eq->outputs.end());
   for (std::size_t i = 0; i < outputs.size(); ++i) {
     const Array& a = outputs[i];
-    new (&eq->outputs[i])
-        Output{primitive->saves_output ? a : a.shape_only(), a.storage() ? a.storage()->version() : 0};
+    eq->outputs[i].array = primitive->saves_output ? a : a.shape_only();
+    eq->outputs[i].version = a.storage() ? a.storage()->version() : 0;
   }
+  PyObject_GC_Track(eq);
+  held.release();
   return eq;
 }
 
 PyObject* value_handle(PyObject* root, int index, const Array& array, std::uint32_t levels, std::uint8_t tracing) {
-  while (root && Py_TYPE(root) != equation_type) {
+  while (root && !is_equation(root)) {
     PyObject* origin = as_tensor(root)->origin;
     if (!origin || as_tensor(root)->origin_from < tracing) return Py_NewRef(root);
     index = as_tensor(root)->index;
     root = origin;
   }
-  return make_tensor(array, reinterpret_cast<EquationObject*>(root), index, levels);
+  return make_tensor(array, as_equation(root), index, levels);
 }
 
 PyObject* value_key(PyObject* source, int index) {
-  if (Py_TYPE(source) != equation_type) {
+  while (!is_equation(source)) {
     PyObject* origin = as_tensor(source)->origin;
-    return origin ? value_key(origin, as_tensor(source)->index) : PyLong_FromVoidPtr(source);
+    if (!origin) return PyLong_FromVoidPtr(source);
+    index = as_tensor(source)->index;
+    source = origin;
   }
-  if (self_of(source)->outputs.size() == 1) return Py_NewRef(source);
+  if (as_equation(source)->outputs.size() == 1) return Py_NewRef(source);
   return Py_BuildValue("(Oi)", source, index);
 }
 
 void add_equation_type(py::module_& m) {
-  equation_type = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&spec));
-  if (!equation_type) throw py::error_already_set();
-  m.add_object("Equation", reinterpret_cast<PyObject*>(equation_type));
+  equation_type =
+      TypeMaker<EquationObject>("Equation", "One recorded call of a primitive.",
+                                Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION, 1)
+          .slot<Py_tp_dealloc, dealloc>()
+          .slot<Py_tp_traverse, traverse>()
+          .slot<Py_tp_clear, clear>()
+          .getter<get_primitive>("primitive", "The primitive that was called.")
+          .getter<get_attributes>("attributes", "The static arguments of the call.")
+          .getter<get_sequence>("sequence", "Equations are numbered in the order of their execution.")
+          .getter<get_inputs>("inputs", "The inputs as Tensors; abstract where no rule reads the data.")
+          .getter<get_outputs>("outputs", "The results as Tensors; abstract where no rule reads the data.")
+          .getter<get_results>("results", "Keys of the results.")
+          .getter<get_is_muted>("is_muted", "True if it ran inside no_grad().")
+          .getter<get_operands>("operands", "Handles on the values of the inputs, for who runs the equation again.")
+          .getter<get_changed>("changed", "The Tensors that this equation changed in place; usually none.")
+          .getter<get_variables>("variables", "Keys of the inputs, None for anonymous constants.")
+          .getter<get_sources>("sources", "Per input its Equation, its leaf Tensor, or None for a constant.")
+          .getter<get_record>("record", "What was written down for readers, None if nobody recorded or debugged.")
+          .getter<get_saved_bytes>("saved_bytes", "Bytes of the values kept for the gradient rules.")
+          .add_to(m);
 }
 
 }  // namespace alice

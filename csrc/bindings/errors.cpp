@@ -1,11 +1,11 @@
-// C++ errors become the exception classes of alice_core/errors.py.
-#include <new>
+#include "errors.h"
 
-#include "engine.h"
+#include <new>
 
 namespace alice {
 namespace {
 
+// The classes of alice_core/errors.py.
 PyObject* exception_class(ErrorKind kind) {
   static PyObject* classes[7] = {};
   static const char* const names[7] = {"ShapeError", "DTypeError", "DeviceError", "GradientError",
@@ -19,6 +19,24 @@ PyObject* exception_class(ErrorKind kind) {
   return cls;
 }
 
+void translate() {
+  try {
+    throw;
+  } catch (const Error& e) {
+    raise_python(e.kind(), e.what());
+  } catch (py::error_already_set& e) {
+    e.restore();
+  } catch (const py::builtin_exception& e) {
+    e.set_error();
+  } catch (const std::bad_alloc&) {
+    PyErr_NoMemory();
+  } catch (const std::exception& e) {
+    PyErr_SetString(PyExc_RuntimeError, e.what());
+  } catch (...) {
+    PyErr_SetString(PyExc_SystemError, "alice_core: an exception of unknown type");
+  }
+}
+
 }  // namespace
 
 PyObject* raise_python(ErrorKind kind, const std::string& message) {
@@ -26,17 +44,13 @@ PyObject* raise_python(ErrorKind kind, const std::string& message) {
   return nullptr;
 }
 
-PyObject* translate_current_exception() {
+PyObject* translate_current_exception() noexcept {
   try {
-    throw;
-  } catch (const Error& e) {
-    return raise_python(e.kind(), e.what());
-  } catch (py::error_already_set& e) {
+    translate();
+  } catch (py::error_already_set& e) {  // the error cannot even be named: this one stands for it
     e.restore();
-  } catch (const std::bad_alloc&) {
+  } catch (...) {
     PyErr_NoMemory();
-  } catch (const std::exception& e) {
-    PyErr_SetString(PyExc_RuntimeError, e.what());
   }
   return nullptr;
 }

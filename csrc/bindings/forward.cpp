@@ -2,8 +2,8 @@
 
 #include <unordered_map>
 
-#include "checkpoint.h"
 #include "graph_walk.h"
+#include "repeats.h"
 
 namespace alice {
 namespace {
@@ -21,17 +21,15 @@ PyObject* with_tangent(PyObject* tangents, std::uint64_t context, PyObject* tang
   std::vector<py::object> items;
   for (Py_ssize_t i = 0; tangents && i < PyTuple_GET_SIZE(tangents); i += 2) {
     if (PyLong_AsUnsignedLongLong(PyTuple_GET_ITEM(tangents, i)) == context) continue;
-    items.push_back(py::reinterpret_borrow<py::object>(PyTuple_GET_ITEM(tangents, i)));
-    items.push_back(py::reinterpret_borrow<py::object>(PyTuple_GET_ITEM(tangents, i + 1)));
+    items.push_back(borrowed(PyTuple_GET_ITEM(tangents, i)));
+    items.push_back(borrowed(PyTuple_GET_ITEM(tangents, i + 1)));
   }
   if (tangent) {
     items.push_back(py::int_(context));
-    items.push_back(py::reinterpret_borrow<py::object>(tangent));
+    items.push_back(borrowed(tangent));
   }
   if (items.empty()) return nullptr;
-  py::tuple out(items.size());
-  for (std::size_t i = 0; i < items.size(); ++i) out[i] = std::move(items[i]);
-  return out.release().ptr();
+  return tuple_of(items.size(), [&](std::size_t i) { return std::move(items[i]); }).release().ptr();
 }
 
 void set_tangent(TensorObject* t, std::uint64_t context, PyObject* tangent) {
@@ -57,13 +55,11 @@ void add(Tangents& sums, const PrimitiveObject* p, py::handle contribution) {
     if (!is_tensor(t.ptr()))
       fail(ErrorKind::Gradient, p->kernel->name, ": the JVP rule must return Tensors; got ", Py_TYPE(t.ptr())->tp_name);
     if (!sum) {
-      sum = py::reinterpret_borrow<py::object>(t);
+      sum = borrowed(t.ptr());
       return;
     }
     PyObject* args[] = {sum.ptr(), t.ptr()};
-    PyObject* total = bind(operator_primitive(kAdd), args, 2);
-    if (!total) throw py::error_already_set();
-    sum = py::reinterpret_steal<py::object>(total);
+    sum = bind(operator_primitive(kAdd), args, 2);
   };
   if (sums.size() == 1) return add_one(sums[0], contribution);
   if (contribution.is_none()) return;
@@ -90,26 +86,24 @@ void check(const PrimitiveObject* p, const Tangents& tangents, const py::object&
 
 Tangents push(PrimitiveObject* p, const Arguments& a, std::size_t results) {
   Tangents sums(results);
-  if (p->jvp_rules && p->jvp_rules != Py_None) {
+  const Rules rules = Rules::jvp(p, a.inputs.size());
+  if (rules.each) {
     std::vector<PyObject*> args{nullptr, a.ans.ptr()};
     args.insert(args.end(), a.inputs.begin(), a.inputs.end());
     args.insert(args.end(), a.attributes, a.attributes + a.n_attributes);
     for (std::size_t i = 0; i < a.inputs.size(); ++i) {
-      PyObject* rule = PyTuple_GET_ITEM(p->jvp_rules, static_cast<Py_ssize_t>(i));
-      if (!a.tangents[i] || rule == Py_None) continue;
+      const py::handle rule = PyTuple_GET_ITEM(rules.each.ptr(), static_cast<Py_ssize_t>(i));
+      if (!a.tangents[i] || rule.is_none()) continue;
       args[0] = a.tangents[i];
       add(sums, p, call(rule, args));
     }
-  } else if (p->jvp_joint && p->jvp_joint != Py_None) {
+  } else if (rules.joint) {
     py::list tangents;
-    py::tuple inputs(a.inputs.size());
-    for (std::size_t i = 0; i < a.inputs.size(); ++i) {
-      tangents.append(py::handle(a.tangents[i] ? a.tangents[i] : Py_None));
-      PyTuple_SET_ITEM(inputs.ptr(), static_cast<Py_ssize_t>(i), Py_NewRef(a.inputs[i]));
-    }
+    for (PyObject* t : a.tangents) tangents.append(py::handle(t ? t : Py_None));
+    const py::tuple inputs = tuple_of(a.inputs.size(), [&](std::size_t i) { return borrowed(a.inputs[i]); });
     std::vector<PyObject*> args{tangents.ptr(), a.ans.ptr(), inputs.ptr()};
     args.insert(args.end(), a.attributes, a.attributes + a.n_attributes);
-    add(sums, p, call(p->jvp_joint, args));
+    add(sums, p, call(rules.joint, args));
   } else {
     fail(ErrorKind::Gradient, p->kernel->name,
          ": no JVP rule is defined; use reverse mode (ac.grad, ac.vjp), or "
@@ -145,7 +139,7 @@ bool has_tangent(const TensorObject* t, const ForwardContext& context) {
 
 void part_equations(ForwardContext& context) {
   for (const py::object& o : context.equations)
-    for (PyObject*& tangents : reinterpret_cast<EquationObject*>(o.ptr())->output_tangents)
+    for (PyObject*& tangents : as_equation(o.ptr())->output_tangents)
       if (tangents) Py_XSETREF(tangents, with_tangent(tangents, context.id, nullptr));
   context.equations.clear();
 }
@@ -155,9 +149,8 @@ void carry_tangents(PrimitiveObject* p, const std::vector<TensorObject*>& inputs
   ThreadState& state = thread_state();
   const std::size_t results =
       PyTuple_Check(result.ptr()) ? static_cast<std::size_t>(PyTuple_GET_SIZE(result.ptr())) : 1;
-  Arguments a{
-      {}, {}, attributes, static_cast<std::size_t>(p->kernel->n_attrs()), py::reinterpret_borrow<py::object>(result)};
-  for (TensorObject* t : inputs) a.inputs.push_back(reinterpret_cast<PyObject*>(t));
+  Arguments a{{}, {}, attributes, static_cast<std::size_t>(p->kernel->n_attrs()), borrowed(result.ptr())};
+  for (TensorObject* t : inputs) a.inputs.push_back(as_object(t));
   a.tangents.resize(inputs.size());
   bool saved = false;
   for (std::size_t depth = 0; depth < state.forward.size(); ++depth) {
@@ -172,14 +165,13 @@ void carry_tangents(PrimitiveObject* p, const std::vector<TensorObject*>& inputs
       if (pushed[i]) set_tangent(result_at(result, i), context.id, pushed[i].ptr());
     if (eq && (eq->levels & ~context.active)) {
       saved = true;
-      if (eq->levels & context.active)
-        context.equations.push_back(py::reinterpret_borrow<py::object>(reinterpret_cast<PyObject*>(eq)));
+      if (eq->levels & context.active) context.equations.push_back(borrowed(as_object(eq)));
     }
   }
   if (!saved) return;
   for (std::size_t i = 0; i < results; ++i) {
-    PyObject* tangents = result_at(result, i)->tangents;
-    eq->output_tangents.push_back(tangents ? Py_NewRef(tangents) : nullptr);
+    eq->output_tangents.push_back(nullptr);
+    eq->output_tangents.back() = Py_XNewRef(result_at(result, i)->tangents);
   }
 }
 
@@ -194,6 +186,7 @@ std::uint64_t push_forward() {
 
 void pop_forward() {
   ThreadState& state = thread_state();
+  if (state.forward.empty()) fail(ErrorKind::Value, "pop_forward: no forward context is open on this thread");
   const std::shared_ptr<ForwardContext> context = std::move(state.forward.back());
   state.forward.pop_back();
   part_equations(*context);
@@ -201,8 +194,8 @@ void pop_forward() {
 
 py::object without_tangent(py::handle tensor, std::uint64_t context) {
   TensorObject* t = checked_tensor(tensor, "forward");
-  if (!tangent_in(t->tangents, context)) return py::reinterpret_borrow<py::object>(tensor);
-  py::object out = py::reinterpret_steal<py::object>(same_value(t));
+  if (!tangent_in(t->tangents, context)) return borrowed(tensor.ptr());
+  py::object out = owned(same_value(t));
   set_tangent(as_tensor(out.ptr()), context, nullptr);
   return out;
 }
@@ -210,12 +203,16 @@ py::object without_tangent(py::handle tensor, std::uint64_t context) {
 // ---- along a graph that is there already ----------------------------------------------------------------------------
 
 // The tangents of `outputs` from those of `inputs`, along the graph between them: a list with a Tensor or None each.
-py::list push_along(py::sequence outputs, py::sequence inputs, py::sequence tangents) {
+py::list push_along(py::sequence outputs_given, py::sequence inputs_given, py::sequence tangents_given) {
+  const py::tuple outputs(outputs_given), inputs(inputs_given), tangents(tangents_given);  // hold the graph
+  if (inputs.size() != tangents.size())
+    fail(ErrorKind::Value, "forward: expected one tangent per input; got ", tangents.size(), " for ", inputs.size());
   std::vector<TensorObject*> ends;
   for (py::handle h : outputs) ends.push_back(checked_tensor(h, "forward"));
   std::unordered_map<Value, py::object, ValueHash> known;
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     const Value v = value_of(checked_tensor(py::object(inputs[i]), "forward"));
+    checked_tensor(py::object(tangents[i]), "forward");
     known.emplace(v, py::object(tangents[i]));
   }
   const std::vector<EquationObject*> order = equations_before(ends, Walk());
@@ -244,13 +241,12 @@ py::list push_along(py::sequence outputs, py::sequence inputs, py::sequence tang
     }
     if (!any) continue;
     const py::object twin = repeats.twin(eq);
-    const auto* data = reinterpret_cast<EquationObject*>(twin.ptr());
+    const EquationObject* data = as_equation(twin.ptr());
     const py::tuple saved = saved_inputs(eq, data), results = saved_outputs(eq, data);
     repeats.pass(eq);
     for (py::handle x : saved) a.inputs.push_back(x.ptr());
     std::vector<PyObject*> attributes;
-    for (Py_ssize_t i = 0; eq->attributes && i < PyTuple_GET_SIZE(eq->attributes); ++i)
-      attributes.push_back(PyTuple_GET_ITEM(eq->attributes, i));
+    append_attributes(attributes, eq);
     a.attributes = attributes.data();
     a.n_attributes = attributes.size();
     a.ans = results.size() == 1 ? py::object(results[0]) : py::object(results);
@@ -275,8 +271,8 @@ void add_forward(py::module_& m) {
   m.def(
       "with_tangent",
       [](py::handle tensor, std::uint64_t context, py::handle tangent) {
-        py::object out = py::reinterpret_steal<py::object>(same_value(checked_tensor(tensor, "forward")));
-        set_tangent(as_tensor(out.ptr()), context, checked_tensor(tangent, "forward") ? tangent.ptr() : nullptr);
+        py::object out = owned(same_value(checked_tensor(tensor, "forward")));
+        set_tangent(as_tensor(out.ptr()), context, as_object(checked_tensor(tangent, "forward")));
         return out;
       },
       py::arg("tensor"), py::arg("context"), py::arg("tangent"));
@@ -285,7 +281,7 @@ void add_forward(py::module_& m) {
       "tangent",
       [](py::handle tensor, std::uint64_t context) {
         PyObject* t = tangent_in(checked_tensor(tensor, "forward")->tangents, context);
-        return t ? py::reinterpret_borrow<py::object>(t) : py::none();
+        return t ? borrowed(t) : py::none();
       },
       py::arg("tensor"), py::arg("context"));
   m.def("push_along", &push_along, py::arg("outputs"), py::arg("inputs"), py::arg("tangents"));

@@ -23,16 +23,15 @@ struct ValueHash {
 inline Value value_of(TensorObject* t) { return t->producer ? Value{t->producer, t->index} : Value{t, 0}; }
 inline Value value_of(const Saved& s) { return {s.source, s.index}; }
 
-// Null if it is none.
-inline EquationObject* as_equation(PyObject* o) {
-  return o && Py_TYPE(o) == equation_type ? reinterpret_cast<EquationObject*>(o) : nullptr;
+// A derivative rule, which is Python. The caller owns it.
+inline py::object call(py::handle rule, const std::vector<PyObject*>& args) {
+  return owned(into_python([&] { return PyObject_Vectorcall(rule.ptr(), args.data(), args.size(), nullptr); }));
 }
 
-// A derivative rule, which is Python.
-inline py::object call(PyObject* rule, const std::vector<PyObject*>& args) {
-  PyObject* result = into_python([&] { return PyObject_Vectorcall(rule, args.data(), args.size(), nullptr); });
-  if (!result) throw py::error_already_set();
-  return py::reinterpret_steal<py::object>(result);
+// The static arguments of an equation, behind what a rule has got already.
+inline void append_attributes(std::vector<PyObject*>& args, const EquationObject* eq) {
+  for (Py_ssize_t i = 0; eq->attributes && i < PyTuple_GET_SIZE(eq->attributes); ++i)
+    args.push_back(PyTuple_GET_ITEM(eq->attributes, i));
 }
 
 // Marks equations: those that a walk came to, and of these the ones that it keeps. What another walk has marked since,

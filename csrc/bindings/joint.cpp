@@ -1,36 +1,35 @@
 #include "joint.h"
 
-#include "checkpoint.h"
 #include "forward.h"
 #include "record.h"
 #include "session.h"
+#include "slot.h"
+#include "watcher.h"
 
 namespace alice {
 namespace {
 
 // A primitive without a kernel in the registry, for one call. Its rules are set in Python.
 py::object make_joint(py::type type, const std::string& name) {
-  auto* python_type = reinterpret_cast<PyTypeObject*>(type.ptr());
-  PyObject* o = python_type->tp_alloc(python_type, 0);
-  if (!o) throw py::error_already_set();
-  auto* p = reinterpret_cast<PrimitiveObject*>(o);
-  p->vectorcall = nullptr;
-  p->kernel = &joint_kernel();
-  p->name = PyUnicode_InternFromString(name.c_str());
-  p->saved_inputs = ~std::uint64_t{0};
-  p->differentiable = true;
-  return py::reinterpret_steal<py::object>(o);
+  py::object joint = make_primitive(type, joint_kernel(), name);
+  as_primitive(joint.ptr())->saved_inputs = ~std::uint64_t{0};
+  as_primitive(joint.ptr())->differentiable = true;
+  return joint;
 }
 
 // The values as results of the joint of `values`, `residuals` (what the rules read) and `arguments`, which alone are
 // differentiated.
-py::tuple join(py::object primitive, py::sequence values, py::sequence residuals, py::sequence arguments) {
-  auto* p = reinterpret_cast<PrimitiveObject*>(primitive.ptr());
+py::tuple join(py::object primitive, py::sequence values_given, py::sequence residuals_given,
+               py::sequence arguments_given) {
+  const py::tuple values(values_given), residuals(residuals_given), arguments(arguments_given);
+  PrimitiveObject* p = as_primitive(primitive.ptr());
+  if (!is_primitive(primitive) || p->kernel != &joint_kernel())
+    throw py::type_error("join: expected a joint; make one with make_joint");
   ThreadState& state = thread_state();
   std::vector<TensorObject*> inputs;
-  for (const py::sequence& part : {values, residuals, arguments})
+  for (const py::tuple& part : {values, residuals, arguments})
     for (py::handle h : part) inputs.push_back(checked_tensor(h, "joint"));
-  const std::size_t n_values = py::len(values), n_fixed = n_values + py::len(residuals);
+  const std::size_t n_values = values.size(), n_fixed = n_values + residuals.size();
   std::uint32_t levels = 0;
   for (std::size_t i = n_fixed; i < inputs.size(); ++i) levels |= inputs[i]->levels;
   levels &= state.active;
@@ -40,8 +39,10 @@ py::tuple join(py::object primitive, py::sequence values, py::sequence residuals
   for (std::size_t i = 0; i < n_values; ++i)
     out.push_back(state.session ? inputs[i]->array.hidden() : inputs[i]->array);
   EquationObject* eq = nullptr;
+  py::object held;
   if (levels || state.recorder) {
     eq = make_equation(p, inputs.size(), nullptr, levels, out);
+    held = owned(as_object(eq));
     for (std::size_t i = 0; i < inputs.size(); ++i) {
       TensorObject* t = inputs[i];
       const bool is_value = i < n_values, is_residual = !is_value && i < n_fixed;
@@ -52,16 +53,13 @@ py::tuple join(py::object primitive, py::sequence values, py::sequence residuals
       s.tracked = i >= n_fixed && (t->levels & state.active);
       s.index = t->index;
       s.source = is_value && !state.recorder ? nullptr : Py_NewRef(operand_source(t));
-      if (!state.forward.empty()) s.tangents = t->tangents ? Py_NewRef(t->tangents) : nullptr;
+      if (!state.forward.empty()) s.tangents = Py_XNewRef(t->tangents);
     }
     eq->record = make_joint_record(inputs, out, n_fixed);
+    if (state.recorder && PyList_Append(state.recorder.ptr(), held.ptr()) < 0) throw py::error_already_set();
   }
-  const py::object held = py::reinterpret_steal<py::object>(reinterpret_cast<PyObject*>(eq));
-  if (eq && state.recorder && PyList_Append(state.recorder, held.ptr()) < 0) throw py::error_already_set();
-  py::tuple results(n_values);
-  for (std::size_t i = 0; i < n_values; ++i)
-    PyTuple_SET_ITEM(results.ptr(), static_cast<Py_ssize_t>(i),
-                     make_tensor(std::move(out[i]), eq, static_cast<int>(i), levels));
+  const py::tuple results = tuple_of(
+      n_values, [&](std::size_t i) { return owned(make_tensor(std::move(out[i]), eq, static_cast<int>(i), levels)); });
   if (!state.forward.empty())
     carry_tangents(p, inputs, nullptr, eq, n_values == 1 ? py::object(results[0]) : py::object(results));
   if (levels && state.watcher) state.watcher->note_all(eq, results);
@@ -69,7 +67,8 @@ py::tuple join(py::object primitive, py::sequence values, py::sequence residuals
 }
 
 // Will anybody ask for the rules of a function of these arguments?
-bool is_followed(py::sequence arguments) {
+bool is_followed(py::sequence arguments_given) {
+  const py::tuple arguments(arguments_given);
   const ThreadState& state = thread_state();
   if (state.session && state.session->isolated) return true;
   for (py::handle h : arguments) {
@@ -85,15 +84,18 @@ bool is_followed(py::sequence arguments) {
 // gets its derivatives from the rules. The others may differentiate the rules themselves.
 class Hidden {
  public:
-  explicit Hidden(py::sequence arguments) : arguments_(std::move(arguments)) {}
+  explicit Hidden(py::sequence arguments) : arguments_(arguments) {
+    for (py::handle h : arguments_) checked_tensor(h, "joint");
+  }
   void enter() {
+    scope_.enter("Hidden");
     ThreadState& state = thread_state();
     active_ = state.active;
     forward_ = state.forward;
     std::uint32_t levels = 0;
     std::size_t depth = 0;  // of the innermost forward context that follows them, counted from 1
     for (py::handle h : arguments_) {
-      const TensorObject* t = checked_tensor(h, "joint");
+      const TensorObject* t = as_tensor(h.ptr());
       levels |= t->levels & state.active;
       for (std::size_t d = depth; d < forward_.size(); ++d)
         if (has_tangent(t, *forward_[d])) depth = d + 1;
@@ -105,12 +107,14 @@ class Hidden {
       state.active &= ~innermost;
   }
   void exit(const py::args&) {
+    scope_.exit("Hidden");
     thread_state().active = active_;
     thread_state().forward = std::move(forward_);
   }
 
  private:
-  py::sequence arguments_;
+  py::tuple arguments_;
+  Scope scope_;
   std::uint32_t active_ = 0;
   std::vector<std::shared_ptr<ForwardContext>> forward_;
 };
@@ -126,7 +130,7 @@ void add_joint(py::module_& m) {
   m.def("make_joint", &make_joint, py::arg("type"), py::arg("name"));
   m.def("is_followed", &is_followed, py::arg("arguments"));
   m.def("is_isolated", [] { return thread_state().session && thread_state().session->isolated; });
-  py::class_<Hidden>(m, "Hidden")
+  py::class_<Hidden>(m, "Hidden", py::is_final(), complete_when_made())
       .def(py::init<py::sequence>(), py::arg("arguments"))
       .def("__enter__", &Hidden::enter)
       .def("__exit__", &Hidden::exit);

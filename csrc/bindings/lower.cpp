@@ -36,12 +36,14 @@ class Lowering {
   }
 
   // Only what the results, updates and gradients need: gradient rules may leave equations behind that nobody reads.
-  void add_needed(const py::list& equations, const std::vector<TensorObject*>& results) {
+  void add_needed(const py::list& given, const std::vector<TensorObject*>& results) {
+    const py::tuple equations(given);  // reading attributes may run Python, which may change the list
     std::set<std::pair<PyObject*, int>> needed;
     for (TensorObject* t : results) needed.insert(named(root_of(t), t->index));
     std::vector<const EquationObject*> kept;
-    for (Py_ssize_t k = PyList_GET_SIZE(equations.ptr()) - 1; k >= 0; --k) {
-      const auto* eq = reinterpret_cast<const EquationObject*>(PyList_GET_ITEM(equations.ptr(), k));
+    for (Py_ssize_t k = PyTuple_GET_SIZE(equations.ptr()) - 1; k >= 0; --k) {
+      const EquationObject* eq = as_equation(PyTuple_GET_ITEM(equations.ptr(), k));
+      if (!eq) throw py::type_error("lower: the session's list has something else than Equations");
       bool wanted = !eq->changed.empty();
       for (std::size_t i = 0; i < eq->outputs.size(); ++i) wanted = wanted || needed.count(result_of(eq, i));
       if (!wanted) continue;

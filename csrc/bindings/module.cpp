@@ -24,7 +24,30 @@ namespace {
 
 // Before CPython 3.12 a Python subclass does not inherit the fast calling convention by itself.
 void use_vectorcall(py::type type) {
-  reinterpret_cast<PyTypeObject*>(type.ptr())->tp_flags |= Py_TPFLAGS_HAVE_VECTORCALL;
+  auto* t = reinterpret_cast<PyTypeObject*>(type.ptr());
+  if (!(t->tp_flags & Py_TPFLAGS_HEAPTYPE) || !t->tp_base || !(t->tp_base->tp_flags & Py_TPFLAGS_HAVE_VECTORCALL))
+    throw py::type_error("use_vectorcall: expected a direct subclass of PrimitiveBase or CompiledBase");
+  t->tp_flags |= Py_TPFLAGS_HAVE_VECTORCALL;
+}
+
+// Python names the types of what native calls return, once.
+void setup(py::type tensor, py::type primitive) {
+  static bool done = false;
+  auto* type = reinterpret_cast<PyTypeObject*>(tensor.ptr());
+  if (done) throw py::type_error("setup: was called before");
+  if (type->tp_base != tensor_type || type->tp_basicsize != tensor_type->tp_basicsize)
+    throw py::type_error("setup: expected a subclass of TensorBase without attributes of its own");
+  use_vectorcall(primitive);
+  tensor_type = reinterpret_cast<PyTypeObject*>(tensor.release().ptr());
+  done = true;
+}
+
+py::object set_recorder(py::object list) {
+  if (!list.is_none() && !PyList_Check(list.ptr())) throw py::type_error("set_recorder: expected a list or None");
+  py::object& mine = thread_state().recorder;
+  py::object previous = mine ? std::move(mine) : py::none();
+  mine = list.is_none() ? py::object() : std::move(list);
+  return previous;
 }
 
 py::dict memory_stats() {
@@ -59,6 +82,7 @@ std::uint32_t push_level() {
 }
 void pop_level(std::uint32_t active) {
   ThreadState& s = thread_state();
+  if (s.depth == 0) fail(ErrorKind::Value, "pop_level: no differentiation context is open on this thread");
   --s.depth;
   s.active = active;
 }
@@ -80,21 +104,13 @@ PYBIND11_MODULE(_core, m) {
   add_compiled(m);
   add_forward(m);
   add_joint(m);
-  add_checkpoint(m);
+  add_segment(m);
+  add_kept_memory(m);
 
-  m.def(
-      "setup",
-      [](py::type tensor, py::type primitive) {
-        tensor_type = reinterpret_cast<PyTypeObject*>(tensor.inc_ref().ptr());
-        use_vectorcall(primitive);
-      },
-      py::arg("tensor"), py::arg("primitive"));
+  m.def("setup", &setup, py::arg("tensor"), py::arg("primitive"));
   m.def("use_vectorcall", &use_vectorcall, py::arg("type"));
   m.def(
-      "tensor",
-      [](py::array array, bool copy) {
-        return py::reinterpret_steal<py::object>(make_tensor(array_from_numpy(array, copy)));
-      },
+      "tensor", [](py::array array, bool copy) { return owned(make_tensor(array_from_numpy(array, copy))); },
       py::arg("array"), py::arg("copy"));
   m.def(
       "abstract",
@@ -105,7 +121,7 @@ PYBIND11_MODULE(_core, m) {
         Dims d;
         for (std::int64_t n : shape) d.push_back(n);
         checked_numel(d);
-        return py::reinterpret_steal<py::object>(make_tensor(Array::abstract(d, t)));
+        return owned(make_tensor(Array::abstract(d, t)));
       },
       py::arg("shape"), py::arg("dtype"));
   m.def("update", &update, py::arg("kernel"), py::arg("inputs"), py::arg("attributes"), py::arg("outputs"));
@@ -120,15 +136,7 @@ PYBIND11_MODULE(_core, m) {
   m.def("pop_level", &pop_level, py::arg("active"));
   m.def("get_active", [] { return thread_state().active; });
   m.def("set_active", [](std::uint32_t active) { thread_state().active = active; }, py::arg("active"));
-  m.def(
-      "set_recorder",
-      [](py::object list) {
-        ThreadState& s = thread_state();
-        py::object previous = s.recorder ? py::reinterpret_steal<py::object>(s.recorder) : py::none();
-        s.recorder = list.is_none() ? nullptr : list.inc_ref().ptr();
-        return previous;
-      },
-      py::arg("list"));
+  m.def("set_recorder", &set_recorder, py::arg("list"));
   m.def("memory_stats", &memory_stats);
   m.def("reset_peak_memory", &allocator::reset_peak);
   m.def("trim_memory", &allocator::trim);

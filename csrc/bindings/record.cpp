@@ -4,6 +4,8 @@
 
 #include <string>
 
+#include "slot.h"
+
 namespace alice {
 namespace {
 
@@ -39,10 +41,10 @@ py::object location(const ThreadState& state) {
 
 py::object rule_of(const ThreadState& state) {
   auto* eq = reinterpret_cast<PyObject*>(state.rule_of);
-  return eq ? py::reinterpret_borrow<py::object>(eq) : py::none();
+  return eq ? borrowed(eq) : py::none();
 }
 
-py::object constant(const Array& a) { return py::reinterpret_steal<py::object>(make_tensor(a)); }
+py::object constant(const Array& a) { return owned(make_tensor(a)); }
 
 enum class Result { Computed, View, Same };
 
@@ -89,18 +91,14 @@ std::shared_ptr<Record> described(const Call& call, Result result) {
 }  // namespace
 
 py::tuple constants(std::span<const Array> arrays) {
-  py::tuple all(arrays.size());
-  for (std::size_t i = 0; i < arrays.size(); ++i) all[i] = constant(arrays[i]);
-  return all;
+  return tuple_of(arrays.size(), [&](std::size_t i) { return constant(arrays[i]); });
 }
 
 py::tuple copies(std::span<const Array> arrays) {
-  py::tuple all(arrays.size());
-  for (std::size_t i = 0; i < arrays.size(); ++i) {
+  return tuple_of(arrays.size(), [&](std::size_t i) {
     const py::object original = constant(arrays[i]);
-    all[i] = constant(array_from_numpy(numpy_from_tensor(as_tensor(original.ptr()), false), true));
-  }
-  return all;
+    return constant(array_from_numpy(numpy_from_tensor(as_tensor(original.ptr()), false, "copy"), true));
+  });
 }
 
 std::shared_ptr<Record> make_record(PrimitiveObject* primitive, std::span<const Array> in, std::span<const Array> out,
@@ -112,8 +110,7 @@ std::shared_ptr<Record> make_record(PrimitiveObject* primitive, std::span<const 
   const Call call{*primitive->kernel, in, results, attrs};
   std::shared_ptr<Record> record = described(call, result_of(call));
   record->results = constants(out);
-  for (std::size_t i = 0; i < in.size(); ++i)
-    record->saved[i] = tracked && ((primitive->saved_inputs >> (i < 63 ? i : 63)) & 1);
+  for (std::size_t i = 0; i < in.size(); ++i) record->saved[i] = tracked && reads_input(primitive, i);
   record->saved.resize(in.size() + out.size(), tracked && primitive->saves_output);
   return record;
 }
@@ -140,12 +137,12 @@ std::shared_ptr<Record> make_joint_record(std::span<TensorObject* const> inputs,
 void check_results(PrimitiveObject* primitive, py::tuple operands, std::span<const Array> results,
                    py::tuple attributes) {
   const ThreadState& state = thread_state();
-  py::handle(state.checker)(py::handle(reinterpret_cast<PyObject*>(primitive)), operands, constants(results),
-                            attributes, rule_of(state), location(state));
+  const py::object checker = state.checker;  // it may set another one
+  checker(py::handle(as_object(primitive)), operands, constants(results), attributes, rule_of(state), location(state));
 }
 
 void add_record(py::module_& m) {
-  py::class_<Record, std::shared_ptr<Record>>(m, "Record")
+  py::class_<Record, std::shared_ptr<Record>>(m, "Record", py::is_final(), complete_when_made())
       .def_readonly("where", &Record::where)
       .def_readonly("rule_of", &Record::rule_of)
       .def_readonly("accumulates", &Record::accumulates)
@@ -159,9 +156,11 @@ void add_record(py::module_& m) {
   m.def(
       "set_checker",
       [](py::object checker) {
-        ThreadState& s = thread_state();
-        py::object previous = s.checker ? py::reinterpret_steal<py::object>(s.checker) : py::none();
-        s.checker = checker.is_none() ? nullptr : checker.inc_ref().ptr();
+        if (!checker.is_none() && !PyCallable_Check(checker.ptr()))
+          throw py::type_error("set_checker: expected a function or None");
+        py::object& mine = thread_state().checker;
+        py::object previous = mine ? std::move(mine) : py::none();
+        mine = checker.is_none() ? py::object() : std::move(checker);
         return previous;
       },
       py::arg("checker"));

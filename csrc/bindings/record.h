@@ -18,6 +18,13 @@ struct Record {
   py::tuple operands;           // constants that share the memory of what came in, abstract or not
   py::tuple results;            // and of what came out; none of an update
   std::vector<bool> saved;      // by operand, then by result: kept for the gradient rules
+
+  int traverse(visitproc visit, void* arg) const {  // for the garbage collector
+    for (const py::object* o :
+         {&where, &rule_of, static_cast<const py::object*>(&operands), static_cast<const py::object*>(&results)})
+      Py_VISIT(o->ptr());
+    return 0;
+  }
 };
 
 // Made when the results are there, before the equation is; null if nobody wants to know. `tracked`: reverse mode may

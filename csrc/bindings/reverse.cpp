@@ -6,9 +6,10 @@
 #include <unordered_map>
 #include <unordered_set>
 
-#include "checkpoint.h"
 #include "graph_walk.h"
 #include "record.h"
+#include "repeats.h"
+#include "watcher.h"
 
 namespace alice {
 namespace {
@@ -61,19 +62,19 @@ using Adjoints = std::unordered_map<Value, py::object, ValueHash>;
 void accumulate(Adjoints& adjoints, Value v, py::object contribution) {
   auto [place, fresh] = adjoints.try_emplace(v, contribution);
   if (fresh) return;
+  struct Accumulating {
+    Accumulating() { thread_state().accumulating = true; }
+    ~Accumulating() { thread_state().accumulating = false; }
+  };
+  const Accumulating scope;
   PyObject* args[] = {place->second.ptr(), contribution.ptr()};
-  thread_state().accumulating = true;
-  PyObject* sum = bind(operator_primitive(kAdd), args, 2);
-  thread_state().accumulating = false;
-  if (!sum) throw py::error_already_set();
-  place->second = py::reinterpret_steal<py::object>(sum);
+  place->second = bind(operator_primitive(kAdd), args, 2);
 }
 
 // Zeros of the shape of a result that nothing depends on; one element in memory.
 py::object zeros(const Array& like) {
   Array zero = scalar_array({Scalar::Kind::Real, 0, 0.0}, like.dtype(), "reverse");
-  return py::reinterpret_steal<py::object>(
-      make_tensor(Array::view(zero, like.shape(), Dims::filled(like.rank(), 0), 0)));
+  return owned(make_tensor(Array::view(zero, like.shape(), Dims::filled(like.rank(), 0), 0)));
 }
 
 // The cotangent(s) of an equation's result(s): a Tensor, or a tuple of them. Null if nothing arrived.
@@ -88,15 +89,13 @@ py::object take_cotangents(Adjoints& adjoints, EquationObject* eq, const Targets
     return g;
   };
   if (eq->outputs.size() == 1) return take(0);
-  py::tuple all(eq->outputs.size());
   bool any = false;
-  for (std::size_t i = 0; i < eq->outputs.size(); ++i) {
+  py::object all = tuple_of(eq->outputs.size(), [&](std::size_t i) {
     py::object g = take(static_cast<int>(i));
     any = any || g;
-    if (!g) g = zeros(eq->outputs[i].array);
-    PyTuple_SET_ITEM(all.ptr(), static_cast<Py_ssize_t>(i), g.release().ptr());
-  }
-  return any ? py::object(std::move(all)) : py::object();
+    return g ? g : zeros(eq->outputs[i].array);
+  });
+  return any ? all : py::object();
 }
 
 void add_cotangent(Adjoints& adjoints, const EquationObject* eq, std::size_t i, const Saved& s, py::object cotangent) {
@@ -119,33 +118,29 @@ void pull_back(Adjoints& adjoints, const Paths& paths, const Paths::Step& step, 
   const RuleScope scope(eq);
   PrimitiveObject* p = eq->primitive;
   py::object twin = repeats.twin(eq);
-  const auto* data = reinterpret_cast<EquationObject*>(twin.ptr());
+  const EquationObject* data = as_equation(twin.ptr());
   py::tuple outputs = saved_outputs(eq, data), inputs = saved_inputs(eq, data);
   twin = py::object();
   repeats.pass(eq);
   py::object ans = outputs.size() == 1 ? py::object(outputs[0]) : py::object(outputs);
   const std::size_t n = eq->inputs.size();
-  if (p->vjp_rules && p->vjp_rules != Py_None) {
+  const Rules rules = Rules::vjp(p, n);
+  if (rules.each) {
     std::vector<PyObject*> args{g.ptr(), ans.ptr()};
     for (py::handle x : inputs) args.push_back(x.ptr());
-    if (eq->attributes)
-      for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(eq->attributes); ++i)
-        args.push_back(PyTuple_GET_ITEM(eq->attributes, i));
+    append_attributes(args, eq);
     for (std::size_t i = 0; i < n; ++i) {
-      PyObject* rule = PyTuple_GET_ITEM(p->vjp_rules, static_cast<Py_ssize_t>(i));
-      if (rule != Py_None && paths.inputs[step.first_input + i])
+      const py::handle rule = PyTuple_GET_ITEM(rules.each.ptr(), static_cast<Py_ssize_t>(i));
+      if (!rule.is_none() && paths.inputs[step.first_input + i])
         add_cotangent(adjoints, eq, i, eq->inputs[i], call(rule, args));
     }
     return;
   }
-  if (!p->vjp_joint || p->vjp_joint == Py_None)
+  if (!rules.joint)
     fail(ErrorKind::Gradient, p->kernel->name, ": no VJP rule is defined; use ac.stop_gradient around the call");
   std::vector<PyObject*> args{g.ptr(), ans.ptr(), inputs.ptr()};
-  if (eq->attributes)
-    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(eq->attributes); ++i)
-      args.push_back(PyTuple_GET_ITEM(eq->attributes, i));
-  py::tuple cotangents = py::reinterpret_steal<py::tuple>(PySequence_Tuple(call(p->vjp_joint, args).ptr()));
-  if (!cotangents) throw py::error_already_set();
+  append_attributes(args, eq);
+  const py::tuple cotangents = owned(PySequence_Tuple(call(rules.joint, args).ptr()));
   if (cotangents.size() != n)
     fail(ErrorKind::Gradient, p->kernel->name, ": the VJP rule must return one cotangent per input; expected ", n,
          ", got ", cotangents.size());
@@ -155,7 +150,9 @@ void pull_back(Adjoints& adjoints, const Paths& paths, const Paths::Step& step, 
 
 }  // namespace
 
-py::list reverse(py::sequence outputs, py::sequence cotangents, py::object targets, bool release) {
+py::list reverse(py::sequence outputs_given, py::sequence cotangents_given, py::object targets, bool release) {
+  // The rules are Python and may drop the last reference to what is still to come: these hold the graph.
+  const py::tuple outputs(outputs_given), cotangents(cotangents_given);
   Targets wanted{targets.is_none(), {}};
   if (wanted.to_leaves && thread_state().watcher)
     fail(ErrorKind::Gradient,
@@ -163,26 +160,26 @@ py::list reverse(py::sequence outputs, py::sequence cotangents, py::object targe
          "ac.grad there");
   std::vector<TensorObject*> ends, asked;
   for (py::handle h : outputs) ends.push_back(checked_tensor(h, "reverse"));
-  if (!wanted.to_leaves)
-    for (py::handle h : targets) {
-      asked.push_back(checked_tensor(h, "reverse"));
-      wanted.values.insert(value_of(asked.back()));
-    }
+  for (py::handle h : cotangents) checked_tensor(h, "reverse");
+  if (cotangents.size() != ends.size())
+    fail(ErrorKind::Value, "reverse: expected one cotangent per output; got ", cotangents.size(), " for ", ends.size());
+  const py::tuple held = wanted.to_leaves ? py::tuple() : py::tuple(targets);
+  for (py::handle h : held) {
+    asked.push_back(checked_tensor(h, "reverse"));
+    wanted.values.insert(value_of(asked.back()));
+  }
 
   Adjoints adjoints;
-  std::vector<py::object> alive;  // the rules are Python and may drop the last reference to what is still to come
-  for (std::size_t i = 0; i < ends.size(); ++i) {
-    alive.push_back(py::reinterpret_borrow<py::object>(reinterpret_cast<PyObject*>(ends[i])));
-    accumulate(adjoints, value_of(ends[i]), py::object(cotangents[i]));
-  }
+  for (std::size_t i = 0; i < ends.size(); ++i) accumulate(adjoints, value_of(ends[i]), py::object(cotangents[i]));
   const Paths paths = paths_between(ends, wanted);
   std::vector<TensorObject*> leaves;
+  std::vector<py::object> alive;
   if (wanted.to_leaves) {
     std::unordered_set<TensorObject*> seen;
     auto leaf = [&](TensorObject* t) {
       if (t->requires_grad && seen.insert(t).second) {
         leaves.push_back(t);
-        alive.push_back(py::reinterpret_borrow<py::object>(reinterpret_cast<PyObject*>(t)));
+        alive.push_back(borrowed(as_object(t)));
       }
     };
     for (TensorObject* t : ends)
@@ -205,7 +202,7 @@ py::list reverse(py::sequence outputs, py::sequence cotangents, py::object targe
     auto found = adjoints.find(value_of(t));
     py::object g = found == adjoints.end() ? py::none() : found->second;
     if (wanted.to_leaves)
-      result.append(py::make_tuple(py::reinterpret_borrow<py::object>(reinterpret_cast<PyObject*>(t)), g));
+      result.append(py::make_tuple(borrowed(as_object(t)), g));
     else
       result.append(g);
   }

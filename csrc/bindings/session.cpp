@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "forward.h"
+#include "slot.h"
 
 namespace alice {
 
@@ -31,14 +32,16 @@ namespace {
 class SessionScope {
  public:
   explicit SessionScope(bool isolated) { session_.isolated = isolated; }
-  void enter() {
+  void enter(py::object self) {
+    if (thread_state().tracing == UINT8_MAX) fail(ErrorKind::Trace, "Session: too many sessions within each other");
+    scope_.enter("Session");
+    self_ = std::move(self);
     ThreadState& state = thread_state();
     outer_session_ = state.session;
-    outer_recorder_ = state.recorder;
     outer_watcher_ = state.watcher;
     state.session = &session_;
     ++state.tracing;
-    state.recorder = session_.equations.ptr();
+    outer_recorder_ = std::exchange(state.recorder, session_.equations);
     state.watcher = nullptr;
     if (!session_.isolated) return;
     session_.reads_outside = !outer_session_ || outer_session_->reads_outside;
@@ -47,10 +50,12 @@ class SessionScope {
     outer_forward_.swap(state.forward);
   }
   void exit(const py::args&) {
+    scope_.exit("Session");
+    const py::object self = std::move(self_);
     ThreadState& state = thread_state();
     state.session = outer_session_;
     --state.tracing;
-    state.recorder = outer_recorder_;
+    state.recorder = std::move(outer_recorder_);
     state.watcher = outer_watcher_;
     if (!session_.isolated) return;
     state.active = outer_active_;
@@ -60,10 +65,12 @@ class SessionScope {
 
  private:
   Session session_;
+  Scope scope_;
+  py::object self_;  // while it is entered: the thread refers to the session
   std::uint32_t outer_active_ = 0;
   std::vector<std::shared_ptr<ForwardContext>> outer_forward_;
   Session* outer_session_ = nullptr;
-  PyObject* outer_recorder_ = nullptr;
+  py::object outer_recorder_;
   Watcher* outer_watcher_ = nullptr;
 };
 
@@ -72,7 +79,7 @@ class SessionScope {
 Session& session_of(py::handle scope) { return scope.cast<SessionScope&>().session(); }
 
 void add_session(py::module_& m) {
-  py::class_<SessionScope>(m, "Session")
+  py::class_<SessionScope>(m, "Session", py::is_final(), complete_when_made())
       .def(py::init<bool>(), py::arg("isolated") = false)
       .def_property_readonly("equations", [](SessionScope& s) { return s.session().equations; })
       .def_property_readonly("wrote_gradients",
@@ -83,7 +90,7 @@ void add_session(py::module_& m) {
                              })
       .def("__enter__",
            [](py::object self) {
-             self.cast<SessionScope&>().enter();
+             self.cast<SessionScope&>().enter(self);
              return self;
            })
       .def("__exit__", &SessionScope::exit);

@@ -1,10 +1,14 @@
 // TensorBase: the part of a Tensor that must be quick. Everything a reader would call an API is in tensor.py.
 // Hot: every call runs through here.
-#include <new>
+#include "tensor.h"
 
 #include "../ops/strided_copy.h"
+#include "convert.h"
+#include "equation.h"
 #include "locked.h"
+#include "operators.h"
 #include "session.h"
+#include "slot.h"
 
 namespace alice {
 
@@ -12,11 +16,7 @@ PyTypeObject* tensor_type = nullptr;
 
 namespace {
 
-TensorObject* self_of(PyObject* o) { return reinterpret_cast<TensorObject*>(o); }
-
-bool is_readable(const TensorObject* t) {
-  return !t->array.is_abstract() && (!is_outside(t) || thread_state().session->reads_outside);
-}
+// ---- life -----------------------------------------------------------------------------------------------------------
 
 // The memory counts the Tensors that show it.
 void join_memory(TensorObject* t) {
@@ -29,100 +29,121 @@ void leave_memory(TensorObject* t) {
   if (Storage* s = t->array.storage().get()) --s->values;
 }
 
-void tensor_dealloc(PyObject* o) {
-  TensorObject* t = self_of(o);
-  if (t->weakrefs) PyObject_ClearWeakRefs(o);
+int traverse(TensorObject* t, visitproc visit, void* arg) noexcept {
+  Py_VISIT(Py_TYPE(t));
+  Py_VISIT(t->producer);
+  Py_VISIT(t->origin);
+  Py_VISIT(t->grad);
+  Py_VISIT(t->tangents);
+  return 0;
+}
+
+// What is left is a leaf.
+int clear(TensorObject* t) noexcept {
   Py_CLEAR(t->producer);
   Py_CLEAR(t->origin);
   Py_CLEAR(t->grad);
   Py_CLEAR(t->tangents);
+  return 0;
+}
+
+void dealloc(TensorObject* t) noexcept {
+  PyObject_GC_UnTrack(t);
+  if (t->weakrefs) PyObject_ClearWeakRefs(as_object(t));
+  clear(t);
   leave_memory(t);
-  t->array.~Array();
-  PyTypeObject* type = Py_TYPE(o);
-  type->tp_free(o);
+  std::destroy_at(&t->array);
+  PyTypeObject* type = Py_TYPE(t);
+  type->tp_free(t);
   Py_DECREF(type);
 }
 
-PyObject* dims_tuple(const Dims& d) {
-  PyObject* out = PyTuple_New(d.size());
-  for (int i = 0; out && i < d.size(); ++i) PyTuple_SET_ITEM(out, i, PyLong_FromLongLong(d[i]));
-  return out;
+// The same array in other contexts. While somebody records, a leaf knows whose value it has.
+py::object derived(TensorObject* t, EquationObject* producer, std::uint32_t levels) {
+  py::object made = owned(make_tensor(t->array, producer, producer ? t->index : 0, levels));
+  TensorObject* out = as_tensor(made.ptr());
+  if (t->view) out->version = t->version;
+  out->weak = t->weak;
+  out->width = t->width;
+  out->from_trace = t->from_trace;
+  out->tangents = Py_XNewRef(t->tangents);
+  if (!producer && thread_state().recorder) {
+    out->origin = Py_NewRef(root_of(t));
+    out->origin_from = thread_state().tracing;
+    out->index = t->index;
+  } else if (producer && t->origin) {
+    out->origin = Py_NewRef(t->origin);
+    out->origin_from = t->origin_from;
+  }
+  return made;
 }
 
-PyObject* get_shape(PyObject* o, void*) { return dims_tuple(self_of(o)->array.shape()); }
-PyObject* get_strides(PyObject* o, void*) { return dims_tuple(self_of(o)->array.strides()); }
-PyObject* get_dtype(PyObject* o, void*) { return dtype_object(self_of(o)->array.dtype()).release().ptr(); }
-PyObject* get_ndim(PyObject* o, void*) { return PyLong_FromLong(self_of(o)->array.rank()); }
-PyObject* get_size(PyObject* o, void*) { return PyLong_FromLongLong(self_of(o)->array.numel()); }
-PyObject* get_device(PyObject* o, void*) { return PyUnicode_FromString(name(self_of(o)->array.device())); }
-PyObject* get_is_abstract(PyObject* o, void*) { return PyBool_FromLong(self_of(o)->array.is_abstract()); }
-PyObject* get_is_contiguous(PyObject* o, void*) { return PyBool_FromLong(self_of(o)->array.is_contiguous()); }
-PyObject* get_requires_grad(PyObject* o, void*) { return PyBool_FromLong(self_of(o)->requires_grad); }
-PyObject* get_levels(PyObject* o, void*) { return PyLong_FromUnsignedLong(self_of(o)->levels); }
-PyObject* get_is_tracked(PyObject* o, void*) {
-  return PyBool_FromLong((self_of(o)->levels & thread_state().active) != 0);
-}
-PyObject* get_producer(PyObject* o, void*) {
-  auto* p = reinterpret_cast<PyObject*>(self_of(o)->producer);
-  return Py_NewRef(p ? p : Py_None);
-}
-PyObject* get_key(PyObject* o, void*) { return value_key(root_of(self_of(o)), self_of(o)->index); }
-PyObject* get_root(PyObject* o, void*) {
-  TensorObject* t = self_of(o);
-  return value_handle(root_of(t), t->index, t->array, t->levels, thread_state().tracing);
-}
-PyObject* get_readable(PyObject* o, void*) { return PyBool_FromLong(is_readable(self_of(o))); }
-PyObject* get_weak(PyObject* o, void*) { return PyBool_FromLong(self_of(o)->weak); }
-PyObject* get_version(PyObject* o, void*) {
-  const StorageRef& s = self_of(o)->array.storage();
-  return PyLong_FromUnsignedLong(s ? s->version() : 0);
-}
-// While a function is being compiled its gradients are noted, not stored.
-Session* noting(TensorObject* t) { return t->from_trace ? nullptr : thread_state().session; }
+// ---- what it is -----------------------------------------------------------------------------------------------------
 
-// What is in .grad now is not what a checkpointed function finds there when it runs again.
-bool may_use_grad() {
-  if (!thread_state().watcher) return true;
-  raise_python(
-      ErrorKind::Gradient,
-      "grad: a checkpointed function runs again, so it can neither read nor change .grad; do it outside, or use "
-      "ac.grad inside");
-  return false;
+py::object dims_tuple(const Dims& d) {
+  return tuple_of(static_cast<std::size_t>(d.size()), [&](std::size_t i) { return py::int_(d[static_cast<int>(i)]); });
 }
 
-PyObject* get_grad(PyObject* o, void*) {
-  if (!may_use_grad()) return nullptr;
-  if (Session* session = noting(self_of(o))) return session->gradient_of(self_of(o)).read().release().ptr();
-  PyObject* g = self_of(o)->grad;
-  return Py_NewRef(g ? g : Py_None);
+py::object get_shape(TensorObject* t) { return dims_tuple(t->array.shape()); }
+py::object get_strides(TensorObject* t) { return dims_tuple(t->array.strides()); }
+py::object get_dtype(TensorObject* t) { return dtype_object(t->array.dtype()); }
+int get_ndim(TensorObject* t) { return t->array.rank(); }
+std::int64_t get_size(TensorObject* t) { return t->array.numel(); }
+const char* get_device(TensorObject* t) { return name(t->array.device()); }
+bool get_is_abstract(TensorObject* t) { return t->array.is_abstract(); }
+bool get_is_contiguous(TensorObject* t) { return t->array.is_contiguous(); }
+bool get_weak(TensorObject* t) { return t->weak; }
+std::uint32_t get_version(TensorObject* t) { return t->array.storage() ? t->array.storage()->version() : 0; }
+
+// Elementwise == leaves identity as the only sensible hash.
+Py_hash_t hash(PyObject* o) { return static_cast<Py_hash_t>(reinterpret_cast<std::uintptr_t>(o) >> 4); }
+
+bool shares_memory(TensorObject* t, PyObject* other) {
+  const StorageRef& mine = t->array.storage();
+  return is_tensor(other) && mine && mine.get() == as_tensor(other)->array.storage().get();
 }
-int set_grad(PyObject* o, PyObject* value, void*) {
-  if (!may_use_grad()) return -1;
-  if (!value || value == Py_None) {
-    if (Session* session = noting(self_of(o)))
-      session->gradient_of(self_of(o)).write(py::none());
-    else
-      Py_CLEAR(self_of(o)->grad);
-    return 0;
-  }
-  if (!is_tensor(value)) {
-    PyErr_Format(PyExc_TypeError, "grad: expected a Tensor or None; got %s", Py_TYPE(value)->tp_name);
-    return -1;
-  }
-  if (!(self_of(value)->array.shape() == self_of(o)->array.shape())) {
-    try {
-      fail(ErrorKind::Shape, "grad: expected the shape ", self_of(o)->array.shape(), " of the Tensor; got ",
-           self_of(value)->array.shape());
-    } catch (...) {
-      translate_current_exception();
-    }
-    return -1;
-  }
-  if (Session* session = noting(self_of(o)))
-    session->gradient_of(self_of(o)).write(py::reinterpret_borrow<py::object>(value));
-  else
-    Py_XSETREF(self_of(o)->grad, Py_NewRef(value));
-  return 0;
+
+// ---- what is in it --------------------------------------------------------------------------------------------------
+
+bool is_readable(const TensorObject* t) {
+  return !t->array.is_abstract() && (!is_outside(t) || thread_state().session->reads_outside);
+}
+
+py::object to_numpy(TensorObject* t, PyObject* writable) {
+  const int is_writable = PyObject_IsTrue(writable);
+  if (is_writable < 0) throw py::error_already_set();
+  return numpy_from_tensor(t, is_writable, "numpy");
+}
+
+py::object item(TensorObject* t) {
+  check_readable(t, "item");
+  if (t->array.numel() != 1)
+    fail(ErrorKind::Shape, "item: expected a Tensor with one element; got shape ", t->array.shape(),
+         "; use x.numpy() or reduce it first");
+  py::object number;
+  read_locked(t->array, [&] { number = number_from(t->array); });
+  return number;
+}
+
+// memoryview(x), bytes(x), …: NumPy's array of the same memory serves the request, read-only.
+int get_buffer(TensorObject* t, Py_buffer* view, int flags) {
+  view->obj = nullptr;
+  if (t->levels & thread_state().active)
+    throw py::buffer_error("a Tensor that is being differentiated has no buffer; take ac.stop_gradient(x) first");
+  const int status = PyObject_GetBuffer(numpy_from_tensor(t, false, "memoryview").ptr(), view, flags);
+  if (status < 0) throw py::error_already_set();
+  return status;
+}
+
+// ---- differentiation ------------------------------------------------------------------------------------------------
+
+bool get_requires_grad(TensorObject* t) { return t->requires_grad; }
+std::uint32_t get_levels(TensorObject* t) { return t->levels; }
+bool get_is_tracked(TensorObject* t) { return t->levels & thread_state().active; }
+py::object get_producer(TensorObject* t) { return t->producer ? borrowed(as_object(t->producer)) : py::none(); }
+py::object get_key(TensorObject* t) { return owned(value_key(root_of(t), t->index)); }
+py::object get_root(TensorObject* t) {
+  return owned(value_handle(root_of(t), t->index, t->array, t->levels, thread_state().tracing));
 }
 
 // A parameter will be changed in place: it gets memory of its own, where it shares that of another Tensor.
@@ -139,304 +160,105 @@ void own_memory(TensorObject* t) {
   t->view = false;
 }
 
-PyObject* set_requires_grad(PyObject* o, PyObject* arg) {
+void set_requires_grad(TensorObject* t, PyObject* arg) {
   const int on = PyObject_IsTrue(arg);
-  if (on < 0) return nullptr;
-  TensorObject* t = self_of(o);
-  try {
-    if (on) own_memory(t);
-  } catch (...) {
-    return translate_current_exception();
-  }
-  t->requires_grad = on != 0;
+  if (on < 0) throw py::error_already_set();
+  if (on) own_memory(t);
+  t->requires_grad = on;
   t->levels = on ? t->levels | 1u : t->levels & ~1u;
-  Py_RETURN_NONE;
 }
 
-// The same array in other contexts. While somebody records, a leaf knows whose value it has.
-PyObject* derived(TensorObject* t, EquationObject* producer, std::uint32_t levels) {
-  PyObject* out = make_tensor(t->array, producer, producer ? t->index : 0, levels);
-  if (t->view) self_of(out)->version = t->version;
-  self_of(out)->weak = t->weak;
-  self_of(out)->width = t->width;
-  self_of(out)->from_trace = t->from_trace;
-  self_of(out)->tangents = t->tangents ? Py_NewRef(t->tangents) : nullptr;
-  if (!producer && thread_state().recorder) {
-    self_of(out)->origin = Py_NewRef(root_of(t));
-    self_of(out)->origin_from = thread_state().tracing;
-    self_of(out)->index = t->index;
-  } else if (producer && t->origin) {
-    self_of(out)->origin = Py_NewRef(t->origin);
-    self_of(out)->origin_from = t->origin_from;
-  }
-  return out;
+std::uint32_t levels_from(PyObject* arg) {
+  const unsigned long levels = PyLong_AsUnsignedLong(arg);
+  if (PyErr_Occurred()) throw py::error_already_set();
+  return static_cast<std::uint32_t>(levels);
 }
 
 // A leaf that shares the array: what a differentiation context watches.
-PyObject* leaf(PyObject* o, PyObject* arg) {
-  const unsigned long levels = PyLong_AsUnsignedLong(arg);
-  if (PyErr_Occurred()) return nullptr;
-  return derived(self_of(o), nullptr, static_cast<std::uint32_t>(levels));
-}
+py::object leaf(TensorObject* t, PyObject* arg) { return derived(t, nullptr, levels_from(arg)); }
+
+// The same value, followed by one more differentiation context.
+py::object watch(TensorObject* t, PyObject* arg) { return derived(t, t->producer, t->levels | levels_from(arg)); }
 
 // The same elements as a constant: nothing follows it, and it has no tangent.
-PyObject* constant(PyObject* o, PyObject*) {
-  PyObject* out = derived(self_of(o), nullptr, 0);
-  Py_CLEAR(self_of(out)->tangents);
+py::object constant(TensorObject* t) {
+  py::object out = derived(t, nullptr, 0);
+  Py_CLEAR(as_tensor(out.ptr())->tangents);
   return out;
 }
 
-PyObject* strong(PyObject* o, PyObject*) { return strengthened(self_of(o)); }
+py::object strong(TensorObject* t) { return owned(strengthened(t)); }
 
-// The same value, followed by one more differentiation context.
-PyObject* watch(PyObject* o, PyObject* arg) {
-  const unsigned long level = PyLong_AsUnsignedLong(arg);
-  if (PyErr_Occurred()) return nullptr;
-  TensorObject* t = self_of(o);
-  return derived(t, t->producer, t->levels | static_cast<std::uint32_t>(level));
+// ---- .grad ----------------------------------------------------------------------------------------------------------
+
+// While a function is being compiled its gradients are noted, not stored.
+Session* noting(TensorObject* t) { return t->from_trace ? nullptr : thread_state().session; }
+
+// What is in .grad now is not what a checkpointed function finds there when it runs again.
+void check_may_use_grad() {
+  if (thread_state().watcher)
+    fail(ErrorKind::Gradient,
+         "grad: a checkpointed function runs again, so it can neither read nor change .grad; do it outside, or use "
+         "ac.grad inside");
 }
 
-PyObject* to_numpy(PyObject* o, PyObject* arg) {
-  const int writable = PyObject_IsTrue(arg);
-  if (writable < 0) return nullptr;
-  try {
-    check_readable(self_of(o), "numpy");
-    return numpy_from_tensor(self_of(o), writable != 0).release().ptr();
-  } catch (...) {
-    return translate_current_exception();
+py::object get_grad(TensorObject* t) {
+  check_may_use_grad();
+  if (Session* session = noting(t)) return session->gradient_of(t).read();
+  return borrowed(t->grad ? t->grad : Py_None);
+}
+
+void set_grad(TensorObject* t, PyObject* value) {
+  check_may_use_grad();
+  const bool none = !value || value == Py_None;
+  if (!none) {
+    if (!is_tensor(value))
+      throw py::type_error(std::string("grad: expected a Tensor or None; got ") + Py_TYPE(value)->tp_name);
+    const Array& g = as_tensor(value)->array;
+    if (!(g.shape() == t->array.shape()))
+      fail(ErrorKind::Shape, "grad: expected the shape ", t->array.shape(), " of the Tensor; got ", g.shape());
+    if (g.is_abstract() && !t->array.is_abstract() && !thread_state().session)
+      fail(ErrorKind::Trace, "grad: expected values; got an abstract Tensor, which has the shape ", g.shape(),
+           " and no elements; set the gradient inside of the traced function, or compute its values");
   }
+  if (Session* session = noting(t))
+    session->gradient_of(t).write(none ? py::none() : borrowed(value));
+  else
+    Py_XSETREF(t->grad, none ? nullptr : Py_NewRef(value));
 }
-
-PyObject* item(PyObject* o, PyObject*) {
-  const Array& a = self_of(o)->array;
-  try {
-    check_readable(self_of(o), "item");
-    if (a.numel() != 1)
-      fail(ErrorKind::Shape, "item: expected a Tensor with one element; got shape ", a.shape(),
-           "; use x.numpy() or reduce it first");
-    py::object number;
-    read_locked(a, [&] { number = number_from(a); });
-    return number.release().ptr();
-  } catch (...) {
-    return translate_current_exception();
-  }
-}
-
-PyObject* shares_memory(PyObject* o, PyObject* other) {
-  if (!is_tensor(other)) Py_RETURN_FALSE;
-  const StorageRef& mine = self_of(o)->array.storage();
-  return PyBool_FromLong(mine && mine.get() == self_of(other)->array.storage().get());
-}
-
-// memoryview(x), bytes(x), …: NumPy's array of the same memory serves the request, read-only.
-int get_buffer(PyObject* o, Py_buffer* view, int flags) {
-  view->obj = nullptr;
-  if (self_of(o)->levels & thread_state().active) {
-    PyErr_SetString(PyExc_BufferError,
-                    "a Tensor that is being differentiated has no buffer; take ac.stop_gradient(x) first");
-    return -1;
-  }
-  try {
-    check_readable(self_of(o), "memoryview");
-    return PyObject_GetBuffer(numpy_from_tensor(self_of(o), false).ptr(), view, flags);
-  } catch (...) {
-    translate_current_exception();
-    return -1;
-  }
-}
-
-// Operators: one table row each. The other operand may be anything that bind() takes; for the rest Python
-// asks the other operand's type.
-bool operand(PyObject* o) {
-  return is_tensor(o) || PyFloat_Check(o) || PyLong_Check(o) || is_numpy_array(o) || is_numpy_scalar(o);
-}
-
-bool is_weak(PyObject* o) { return is_tensor(o) && self_of(o)->weak; }
-
-// Arithmetic of the numbers of a traced call gives numbers again, in double precision as Python's do.
-PyObject* number_arithmetic(int slot, PyObject* const* args, int n) {
-  const auto number = [](PyObject* o) -> py::object {
-    if (is_weak(o)) return py::reinterpret_steal<py::object>(strengthened(self_of(o)));
-    const Scalar s = parse_scalar(o);
-    const DType dtype = s.kind == Scalar::Kind::Real  ? DType::Float64
-                        : s.kind == Scalar::Kind::Int ? DType::Int64
-                                                      : DType::Bool;
-    return py::reinterpret_steal<py::object>(make_tensor(scalar_array(s, dtype, "number")));
-  };
-  try {
-    py::object strong[2];
-    PyObject* all[2] = {};
-    bool real = slot == kDivide;
-    for (int i = 0; i < n; ++i) {
-      strong[i] = number(args[i]);
-      real = real || is_floating(self_of(strong[i].ptr())->array.dtype());
-    }
-    for (int i = 0; i < n; ++i) {
-      if (real && slot != kInvert) {
-        PyObject* cast[] = {strong[i].ptr(), dtype_object(DType::Float64).ptr()};
-        strong[i] = py::reinterpret_steal<py::object>(bind(operator_primitive(kAstype), cast, 2));
-        if (!strong[i]) throw py::error_already_set();
-      }
-      all[i] = strong[i].ptr();
-    }
-    PyObject* result = bind(operator_primitive(slot), all, n);
-    if (result) self_of(result)->weak = true;
-    return result;
-  } catch (...) {
-    return translate_current_exception();
-  }
-}
-
-template <int Slot>
-PyObject* binary(PyObject* a, PyObject* b) {
-  if (!operand(a) || !operand(b)) Py_RETURN_NOTIMPLEMENTED;
-  PyObject* args[] = {a, b};
-  if ((is_weak(a) || is_weak(b)) && (is_weak(a) || parse_scalar(a).kind != Scalar::Kind::None) &&
-      (is_weak(b) || parse_scalar(b).kind != Scalar::Kind::None))
-    return number_arithmetic(Slot, args, 2);
-  return bind(operator_primitive(Slot), args, 2);
-}
-template <int Slot>
-PyObject* unary(PyObject* a) {
-  return is_weak(a) ? number_arithmetic(Slot, &a, 1) : bind(operator_primitive(Slot), &a, 1);
-}
-
-// &, |, ^ and ~ mean the logical ops, which is what they are on bools; on integers NumPy's work on bits.
-bool is_bool(PyObject* o) {
-  if (is_tensor(o)) return self_of(o)->array.dtype() == DType::Bool;
-  if (PyBool_Check(o)) return true;
-  const py::object dtype = py::getattr(py::handle(o), "dtype", py::none());  // NumPy's arrays and scalars
-  return dtype.equal(dtype_object(DType::Bool));
-}
-template <int Slot>
-PyObject* logical(PyObject* a, PyObject* b) {
-  if (!operand(a) || (b && !operand(b))) Py_RETURN_NOTIMPLEMENTED;
-  PyObject* args[] = {a, b};
-  for (PyObject* o : args)
-    if (o && !is_bool(o))
-      return raise_python(ErrorKind::DType, std::string(operator_primitive(Slot)->kernel->name) +
-                                                ": the operators &, |, ^ and ~ expect bool; compare first (x != 0), or "
-                                                "use ac.logical_and and its kin on numbers");
-  return bind(operator_primitive(Slot), args, b ? 2 : 1);
-}
-PyObject* invert(PyObject* a) { return logical<kInvert>(a, nullptr); }
-
-PyObject* itself(PyObject* a) { return Py_NewRef(a); }
-PyObject* power(PyObject* a, PyObject* b, PyObject* modulus) {
-  if (modulus != Py_None) Py_RETURN_NOTIMPLEMENTED;
-  return binary<kPower>(a, b);
-}
-PyObject* compare(PyObject* a, PyObject* b, int op) {
-  switch (op) {
-    case Py_EQ: return binary<kEqual>(a, b);
-    case Py_NE: return binary<kNotEqual>(a, b);
-    case Py_LT: return binary<kLess>(a, b);
-    case Py_LE: return binary<kLessEqual>(a, b);
-    case Py_GT: return binary<kGreater>(a, b);
-    default: return binary<kGreaterEqual>(a, b);
-  }
-}
-// Elementwise == leaves identity as the only sensible hash.
-Py_hash_t hash(PyObject* o) { return static_cast<Py_hash_t>(reinterpret_cast<std::uintptr_t>(o) >> 4); }
-
-PyGetSetDef getset[] = {
-    {"shape", get_shape, nullptr, "Extents, a tuple of ints.", nullptr},
-    {"strides", get_strides, nullptr, "Steps between neighbours along each axis, in elements.", nullptr},
-    {"dtype", get_dtype, nullptr, "Element type, a NumPy dtype.", nullptr},
-    {"ndim", get_ndim, nullptr, "Number of axes.", nullptr},
-    {"size", get_size, nullptr, "Number of elements.", nullptr},
-    {"device", get_device, nullptr, "Where the data is: 'cpu', or 'abstract' for a shape and dtype without data.",
-     nullptr},
-    {"is_abstract", get_is_abstract, nullptr, "True if there is a shape and a dtype but no data.", nullptr},
-    {"is_contiguous", get_is_contiguous, nullptr, "True if the elements lie in C order without gaps.", nullptr},
-    {"requires_grad", get_requires_grad, nullptr, "True for a leaf whose .grad backward() fills.", nullptr},
-    {"is_tracked", get_is_tracked, nullptr, "True if an op on this Tensor would be recorded for differentiation.",
-     nullptr},
-    {"grad", get_grad, set_grad, "The gradient that backward() accumulated, a Tensor of the same shape, or None.",
-     nullptr},
-    {"_levels", get_levels, nullptr, "Bit set of the differentiation contexts this value depends on.", nullptr},
-    {"_producer", get_producer, nullptr, "The Equation that made this value, or None.", nullptr},
-    {"_key", get_key, nullptr, "Names this value in a trace.", nullptr},
-    {"_root", get_root, nullptr, "A handle on the same value that the contexts outside of a trace follow.", nullptr},
-    {"_weak", get_weak, nullptr, "True if this stands for a Python number of a traced call.", nullptr},
-    {"_readable", get_readable, nullptr, "Whether the elements may be read here: not while they are only being traced.",
-     nullptr},
-    {"_version", get_version, nullptr, "Number of in-place changes of the memory.", nullptr},
-    {nullptr, nullptr, nullptr, nullptr, nullptr}};
-
-PyMethodDef methods[] = {
-    {"_set_requires_grad", set_requires_grad, METH_O, nullptr},
-    {"_leaf", leaf, METH_O, "A leaf of the given levels on the same memory."},
-    {"_constant", constant, METH_NOARGS, "The same elements as a constant of all differentiation."},
-    {"_strong", strong, METH_NOARGS, "A number of a traced call as a Tensor like any other."},
-    {"_watch", watch, METH_O, "The same value, followed by one more differentiation context."},
-    {"_numpy", to_numpy, METH_O, "A NumPy view; the argument says whether it may be written to."},
-    {"item", item, METH_NOARGS, "The only element as a Python bool, int or float."},
-    {"_shares_memory", shares_memory, METH_O, nullptr},
-    {nullptr, nullptr, 0, nullptr}};
-
-PyMemberDef members[] = {{"__weaklistoffset__", T_PYSSIZET, offsetof(TensorObject, weakrefs), READONLY, nullptr},
-                         {nullptr, 0, 0, 0, nullptr}};
-
-PyType_Slot slots[] = {{Py_tp_dealloc, reinterpret_cast<void*>(tensor_dealloc)},
-                       {Py_tp_getset, getset},
-                       {Py_tp_methods, methods},
-                       {Py_tp_members, members},
-                       {Py_tp_richcompare, reinterpret_cast<void*>(compare)},
-                       {Py_tp_hash, reinterpret_cast<void*>(hash)},
-                       {Py_nb_add, reinterpret_cast<void*>(binary<kAdd>)},
-                       {Py_nb_subtract, reinterpret_cast<void*>(binary<kSubtract>)},
-                       {Py_nb_multiply, reinterpret_cast<void*>(binary<kMultiply>)},
-                       {Py_nb_true_divide, reinterpret_cast<void*>(binary<kDivide>)},
-                       {Py_nb_floor_divide, reinterpret_cast<void*>(binary<kFloorDivide>)},
-                       {Py_nb_remainder, reinterpret_cast<void*>(binary<kRemainder>)},
-                       {Py_nb_power, reinterpret_cast<void*>(power)},
-                       {Py_nb_matrix_multiply, reinterpret_cast<void*>(binary<kMatmul>)},
-                       {Py_nb_positive, reinterpret_cast<void*>(itself)},
-                       {Py_nb_negative, reinterpret_cast<void*>(unary<kNegative>)},
-                       {Py_nb_absolute, reinterpret_cast<void*>(unary<kAbs>)},
-                       {Py_nb_and, reinterpret_cast<void*>(logical<kAnd>)},
-                       {Py_nb_or, reinterpret_cast<void*>(logical<kOr>)},
-                       {Py_nb_xor, reinterpret_cast<void*>(logical<kXor>)},
-                       {Py_nb_invert, reinterpret_cast<void*>(invert)},
-                       {Py_bf_getbuffer, reinterpret_cast<void*>(get_buffer)},
-                       {Py_tp_doc, const_cast<char*>("Native part of alice_core.Tensor.")},
-                       {0, nullptr}};
-PyType_Spec spec = {"alice_core._core.TensorBase", sizeof(TensorObject), 0,
-                    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_DISALLOW_INSTANTIATION, slots};
 
 }  // namespace
 
 PyObject* make_tensor(Array array, EquationObject* producer, int index, std::uint32_t levels) {
   PyObject* o = tensor_type->tp_alloc(tensor_type, 0);
   if (!o) throw py::error_already_set();
-  TensorObject* t = self_of(o);
+  TensorObject* t = as_tensor(o);
   new (&t->array) Array(std::move(array));
   join_memory(t);
   t->producer = producer;
-  Py_XINCREF(producer);
+  Py_XINCREF(as_object(producer));
   t->index = index;
   t->levels = levels;
   t->from_trace = thread_state().tracing;
   return o;
 }
 
-PyObject* same_value(TensorObject* t) { return derived(t, t->producer, t->levels); }
+PyObject* same_value(TensorObject* t) { return derived(t, t->producer, t->levels).release().ptr(); }
 
 PyObject* strengthened(TensorObject* t) {
   PyObject* strong = same_value(t);
-  self_of(strong)->weak = false;
+  as_tensor(strong)->weak = false;
   return strong;
 }
 
 void check_readable(const TensorObject* t, const char* op) {
-  if (t->array.is_abstract())
-    fail(ErrorKind::Trace, op, ": this Tensor is abstract, it has a shape ", t->array.shape(), " and a dtype ",
-         name(t->array.dtype()),
+  const Array& a = t->array;
+  if (a.is_abstract())
+    fail(ErrorKind::Trace, op, ": this Tensor is abstract, it has a shape ", a.shape(), " and a dtype ",
+         name(a.dtype()),
          " but no value; use ac.where to choose by value, or keep the call outside of the traced function");
   if (!is_readable(t))
-    fail(ErrorKind::Trace, op, ": the value of a Tensor from outside, shape ", t->array.shape(), ", dtype ",
-         name(t->array.dtype()),
+    fail(ErrorKind::Trace, op, ": the value of a Tensor from outside, shape ", a.shape(), ", dtype ", name(a.dtype()),
          ", would become a constant of the compiled program; use ac.where to choose by value, or keep the call "
          "outside of the compiled function");
   check_current(t, op);
@@ -450,10 +272,44 @@ void refuse_stale(const TensorObject* t, const char* op) {
 }
 
 void add_tensor_type(py::module_& m) {
-  PyObject* type = PyType_FromSpec(&spec);
-  if (!type) throw py::error_already_set();
-  tensor_type = reinterpret_cast<PyTypeObject*>(type);  // until Python names its subclass
-  m.add_object("TensorBase", type);
+  TypeMaker<TensorObject> type(
+      "TensorBase", "Native part of alice_core.Tensor.",
+      Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_DISALLOW_INSTANTIATION);
+  type.slot<Py_tp_dealloc, dealloc>()
+      .slot<Py_tp_traverse, traverse>()
+      .slot<Py_tp_clear, clear>()
+      .slot<Py_tp_hash, hash>()
+      .slot<Py_bf_getbuffer, get_buffer>()
+      .weakrefs_at(offsetof(TensorObject, weakrefs))
+      .getter<get_shape>("shape", "Extents, a tuple of ints.")
+      .getter<get_strides>("strides", "Steps between neighbours along each axis, in elements.")
+      .getter<get_dtype>("dtype", "Element type, a NumPy dtype.")
+      .getter<get_ndim>("ndim", "Number of axes.")
+      .getter<get_size>("size", "Number of elements.")
+      .getter<get_device>("device", "Where the data is: 'cpu', or 'abstract' for a shape and dtype without data.")
+      .getter<get_is_abstract>("is_abstract", "True if there is a shape and a dtype but no data.")
+      .getter<get_is_contiguous>("is_contiguous", "True if the elements lie in C order without gaps.")
+      .getter<get_requires_grad>("requires_grad", "True for a leaf whose .grad backward() fills.")
+      .getter<get_is_tracked>("is_tracked", "True if an op on this Tensor would be recorded for differentiation.")
+      .property<get_grad, set_grad>("grad",
+                                    "The gradient that backward() accumulated, a Tensor of the same shape, or None.")
+      .getter<get_levels>("_levels", "Bit set of the differentiation contexts this value depends on.")
+      .getter<get_producer>("_producer", "The Equation that made this value, or None.")
+      .getter<get_key>("_key", "Names this value in a trace.")
+      .getter<get_root>("_root", "A handle on the same value that the contexts outside of a trace follow.")
+      .getter<get_weak>("_weak", "True if this stands for a Python number of a traced call.")
+      .getter<is_readable>("_readable", "Whether the elements may be read here: not while they are only being traced.")
+      .getter<get_version>("_version", "Number of in-place changes of the memory.")
+      .method<set_requires_grad>("_set_requires_grad")
+      .method<leaf>("_leaf", "A leaf of the given levels on the same memory.")
+      .method<constant>("_constant", "The same elements as a constant of all differentiation.")
+      .method<strong>("_strong", "A number of a traced call as a Tensor like any other.")
+      .method<watch>("_watch", "The same value, followed by one more differentiation context.")
+      .method<to_numpy>("_numpy", "A NumPy view; the argument says whether it may be written to.")
+      .method<item>("item", "The only element as a Python bool, int or float.")
+      .method<shares_memory>("_shares_memory");
+  add_operators(type);
+  tensor_type = type.add_to(m);  // until Python names its subclass
 }
 
 }  // namespace alice

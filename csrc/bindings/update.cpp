@@ -1,10 +1,10 @@
 #include "update.h"
 
 #include "../core/in_place.h"
-#include "checkpoint.h"
 #include "locked.h"
 #include "record.h"
 #include "session.h"
+#include "watcher.h"
 
 namespace alice {
 namespace {
@@ -53,6 +53,7 @@ void record(const Kernel& kernel, const std::vector<TensorObject*>& inputs, cons
   std::vector<Array> results;
   for (TensorObject* t : targets) results.push_back(t->array.shape_only());
   EquationObject* eq = make_equation(update_primitive(&kernel), inputs.size(), attributes.ptr(), 0, results);
+  const py::object held = owned(as_object(eq));
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     TensorObject* t = inputs[i];
     Saved& s = eq->inputs[i];
@@ -65,20 +66,27 @@ void record(const Kernel& kernel, const std::vector<TensorObject*>& inputs, cons
     s.index = t->index;
   }
   eq->record = std::move(note);
-  const py::object held = py::reinterpret_steal<py::object>(reinterpret_cast<PyObject*>(eq));
   for (TensorObject* t : targets) eq->changed.push_back(Py_NewRef(reinterpret_cast<PyObject*>(t)));
-  if (PyList_Append(thread_state().recorder, held.ptr()) < 0) throw py::error_already_set();
+  if (PyList_Append(thread_state().recorder.ptr(), held.ptr()) < 0) throw py::error_already_set();
 }
 
 }  // namespace
 
-void update(const std::string& name, py::sequence inputs, py::sequence attributes, py::sequence outputs) {
+void update(const std::string& name, py::sequence inputs_given, py::sequence attributes_given,
+            py::sequence outputs_given) {
+  const py::tuple inputs(inputs_given), attributes(attributes_given), outputs(outputs_given);
   const Kernel* kernel = Registry::instance().find(name);
   if (!kernel) throw py::value_error("update: there is no kernel of the name " + name);
+  if (!kernel->run[static_cast<int>(Device::Cpu)])
+    throw py::value_error("update: the kernel " + name + " gives views and writes nothing");
+  if ((kernel->n_in >= 0 && inputs.size() != static_cast<std::size_t>(kernel->n_in)) || inputs.empty() ||
+      (kernel->n_out >= 0 && outputs.size() != static_cast<std::size_t>(kernel->n_out)) || outputs.empty())
+    fail(ErrorKind::Value, "update: ", name, " takes ", kernel->n_in, " inputs and ", kernel->n_out,
+         " outputs (-1: any number); got ", inputs.size(), " and ", outputs.size());
   const ThreadState& state = thread_state();
   if (state.watcher && state.watcher->update(*kernel, inputs, attributes, outputs)) return;
   std::vector<TensorObject*> sources, targets;
-  std::vector<Array> in, out, results(py::len(outputs));
+  std::vector<Array> in, out, results(outputs.size());
   for (py::handle h : inputs) {
     sources.push_back(checked_tensor(h, "update"));
     if (state.watcher) sources.back() = state.watcher->value(sources.back());
@@ -90,13 +98,12 @@ void update(const std::string& name, py::sequence inputs, py::sequence attribute
     targets.push_back(checked_tensor(h, "update"));
     out.push_back(targets.back()->array);
   }
-  const py::tuple given(attributes);
-  const std::vector<Attr> attrs = parse_attributes(*kernel, given.ptr());
+  const std::vector<Attr> attrs = parse_attributes(*kernel, attributes.ptr());
 
   Call inferred{*kernel, in, results, attrs};
   infer(inferred);
   for (const Array& result : results)
-    if (!kernel->run[static_cast<int>(Device::Cpu)] || !result.is_abstract())
+    if (!result.is_abstract())
       fail(ErrorKind::Value, "update: ", kernel->name, " looks at its operand and computes nothing that could be kept");
   for (std::size_t i = 0; i < out.size(); ++i) check_target(kernel->name, targets[i], results[i]);
   Call call{*kernel, in, out, attrs};
@@ -106,8 +113,8 @@ void update(const std::string& name, py::sequence inputs, py::sequence attribute
     mark_changed(out);  // for what the traced function saved
   else
     run(call);
-  if (checked) check_results(update_primitive(kernel), before, out, given);
-  if (state.recorder) record(*kernel, sources, given, targets, make_update_record(call));
+  if (checked) check_results(update_primitive(kernel), before, out, attributes);
+  if (state.recorder) record(*kernel, sources, attributes, targets, make_update_record(call));
 }
 
 }  // namespace alice

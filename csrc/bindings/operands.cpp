@@ -1,0 +1,129 @@
+// Hot: every call runs through here.
+#include "operands.h"
+
+#include "primitive.h"
+
+namespace alice {
+namespace {
+
+[[noreturn]] void bad_argument(const char* op, Py_ssize_t i, PyObject* o) {
+  fail(ErrorKind::DType, op, ": argument ", i, " must be a Tensor, a NumPy array or a number; got ",
+       Py_TYPE(o)->tp_name, "; convert it with ac.tensor(…)");
+}
+
+DType scalar_dtype(const Scalar& s) {
+  switch (s.kind) {
+    case Scalar::Kind::Bool: return DType::Bool;
+    case Scalar::Kind::Int: return DType::Int64;
+    default: return DType::Float32;
+  }
+}
+
+// The dtype that a weak scalar asks for beside tensors of dtype `common`: its kind counts, its width does not.
+DType with_scalar(DType common, const Scalar& s) {
+  if (s.kind == Scalar::Kind::Real && !is_floating(common)) return DType::Float32;
+  if (s.kind == Scalar::Kind::Int && common == DType::Bool) return DType::Int64;
+  return common;
+}
+
+// Brings the arguments from `first` on to one dtype and returns it.
+DType promote_arguments(const Operands& a, std::size_t first, Inputs mode) {
+  bool any = false;
+  DType common = DType::Bool;
+  for (std::size_t i = first; i < a.tensors.size(); ++i)
+    if (a.tensors[i]) {
+      common = any ? promote(common, a.tensors[i]->array.dtype()) : a.tensors[i]->array.dtype();
+      any = true;
+    }
+  for (std::size_t i = first; i < a.tensors.size(); ++i)
+    if (!a.tensors[i]) common = any ? with_scalar(common, a.scalars[i]) : promote(common, scalar_dtype(a.scalars[i]));
+  if (mode == Inputs::Numeric && common == DType::Bool) return DType::Int32;
+  if (mode == Inputs::Floating && !is_floating(common)) return DType::Float32;
+  return common;
+}
+
+// Kind of the number that a weak Tensor stands for.
+Scalar weak_scalar(const TensorObject* t) {
+  const DType dtype = t->array.dtype();
+  return {dtype == DType::Bool    ? Scalar::Kind::Bool
+          : dtype == DType::Int64 ? Scalar::Kind::Int
+                                  : Scalar::Kind::Real,
+          0, 0.0};
+}
+
+void cast_argument(Operands& a, std::size_t i, DType dtype, const char* op) {
+  if (!a.tensors[i] && !a.weak.empty() && a.weak[i]) {
+    if (!is_floating(dtype) && a.weak[i]->width > itemsize(dtype))
+      fail(ErrorKind::DType, op, ": the Python number does not fit ", name(dtype),
+           "; convert the tensor with x.astype(ac.float32) first");
+    a.converted.push_back(owned(strengthened(a.weak[i])));
+    a.tensors[i] = as_tensor(a.converted.back().ptr());
+    a.weak[i] = nullptr;
+    return cast_argument(a, i, dtype, op);
+  }
+  if (!a.tensors[i]) {
+    a.converted.push_back(owned(make_tensor(scalar_array(a.scalars[i], dtype, op))));
+  } else if (a.tensors[i]->array.dtype() != dtype) {
+    PyObject* args[] = {as_object(a.tensors[i]), dtype_object(dtype).ptr()};
+    a.converted.push_back(bind(operator_primitive(kAstype), args, 2));
+  } else {
+    return;
+  }
+  a.tensors[i] = as_tensor(a.converted.back().ptr());
+}
+
+}  // namespace
+
+void convert(Operands& a, const Kernel& kernel, PyObject* const* args, std::size_t n) {
+  a.tensors.resize(n);
+  bool plain = true;  // all Tensors of one dtype, the usual case
+  for (std::size_t i = 0; i < n; ++i) {
+    PyObject* o = args[i];
+    if (is_tensor(o) && as_tensor(o)->weak) {
+      a.scalars.resize(n);
+      a.weak.resize(n);
+      a.scalars[i] = weak_scalar(as_tensor(o));
+      a.weak[i] = as_tensor(o);
+      plain = false;
+      continue;
+    }
+    if (is_tensor(o)) {
+      a.tensors[i] = as_tensor(o);
+      plain = plain && a.tensors[i]->array.dtype() == a.tensors[0]->array.dtype();
+      continue;
+    }
+    if (is_numpy_array(o)) {
+      a.converted.push_back(owned(make_tensor(array_from_numpy(o, true))));
+      a.tensors[i] = as_tensor(a.converted.back().ptr());
+      plain = plain && a.tensors[0] && a.tensors[i]->array.dtype() == a.tensors[0]->array.dtype();
+      continue;
+    }
+    a.scalars.resize(n);
+    a.scalars[i] = parse_scalar(o);
+    if (a.scalars[i].kind == Scalar::Kind::None) bad_argument(kernel.name, static_cast<Py_ssize_t>(i), o);
+    plain = false;
+  }
+  const DType first = plain ? a.tensors[0]->array.dtype() : DType::Bool;
+  switch (kernel.inputs) {
+    case Inputs::AsIs:
+      if (plain) return;
+      for (std::size_t i = 0; i < n; ++i)
+        if (!a.tensors[i]) cast_argument(a, i, scalar_dtype(a.scalars[i]), kernel.name);
+      return;
+    case Inputs::Where: {
+      cast_argument(a, 0, DType::Bool, kernel.name);
+      const DType dtype = promote_arguments(a, 1, Inputs::Promote);
+      for (std::size_t i = 1; i < n; ++i) cast_argument(a, i, dtype, kernel.name);
+      return;
+    }
+    default: {
+      if (plain && (is_floating(first) || kernel.inputs == Inputs::Promote ||
+                    (kernel.inputs == Inputs::Numeric && first != DType::Bool)))
+        return;
+      const DType dtype = promote_arguments(a, 0, kernel.inputs);
+      for (std::size_t i = 0; i < n; ++i) cast_argument(a, i, dtype, kernel.name);
+    }
+  }
+}
+
+}  // namespace alice

@@ -1,0 +1,20 @@
+// The arguments of a primitive as Tensors of the dtypes that its kernel takes.
+#pragma once
+
+#include <vector>
+
+#include "../core/kernel.h"
+#include "convert.h"
+
+namespace alice {
+
+struct Operands {
+  std::vector<py::object> converted;   // owns the Tensors that conversion makes, up to the end of the call
+  std::vector<TensorObject*> tensors;  // null while an argument is still a weakly typed scalar
+  std::vector<Scalar> scalars;
+  std::vector<TensorObject*> weak;  // the scalars that are numbers of a traced call, else null; empty if there is none
+};
+
+void convert(Operands& a, const Kernel& kernel, PyObject* const* args, std::size_t n);
+
+}  // namespace alice

@@ -1,0 +1,121 @@
+// Hot: every call runs through here.
+#include "operators.h"
+
+#include "convert.h"
+#include "primitive.h"
+
+namespace alice {
+namespace {
+
+// The other operand may be anything that bind() takes; for the rest Python asks the other operand's type.
+bool operand(PyObject* o) {
+  return is_tensor(o) || PyFloat_Check(o) || PyLong_Check(o) || is_numpy_array(o) || is_numpy_scalar(o);
+}
+
+py::object not_implemented() { return borrowed(Py_NotImplemented); }
+
+bool is_weak(PyObject* o) { return is_tensor(o) && as_tensor(o)->weak; }
+
+// One of the numbers of a traced call as a Tensor.
+py::object number(PyObject* o) {
+  if (is_weak(o)) return owned(strengthened(as_tensor(o)));
+  const Scalar s = parse_scalar(o);
+  const DType dtype = s.kind == Scalar::Kind::Real  ? DType::Float64
+                      : s.kind == Scalar::Kind::Int ? DType::Int64
+                                                    : DType::Bool;
+  return owned(make_tensor(scalar_array(s, dtype, "number")));
+}
+
+// Arithmetic of the numbers of a traced call gives numbers again, in double precision as Python's do.
+py::object number_arithmetic(int slot, PyObject* const* args, int n) {
+  py::object strong[2];
+  PyObject* all[2] = {};
+  bool real = slot == kDivide;
+  for (int i = 0; i < n; ++i) {
+    strong[i] = number(args[i]);
+    real = real || is_floating(as_tensor(strong[i].ptr())->array.dtype());
+  }
+  for (int i = 0; i < n; ++i) {
+    if (real && slot != kInvert) {
+      PyObject* cast[] = {strong[i].ptr(), dtype_object(DType::Float64).ptr()};
+      strong[i] = bind(operator_primitive(kAstype), cast, 2);
+    }
+    all[i] = strong[i].ptr();
+  }
+  py::object result = bind(operator_primitive(slot), all, n);
+  as_tensor(result.ptr())->weak = true;
+  return result;
+}
+
+template <int Slot>
+py::object binary(PyObject* a, PyObject* b) {
+  if (!operand(a) || !operand(b)) return not_implemented();
+  PyObject* args[] = {a, b};
+  if ((is_weak(a) || is_weak(b)) && (is_weak(a) || parse_scalar(a).kind != Scalar::Kind::None) &&
+      (is_weak(b) || parse_scalar(b).kind != Scalar::Kind::None))
+    return number_arithmetic(Slot, args, 2);
+  return bind(operator_primitive(Slot), args, 2);
+}
+template <int Slot>
+py::object unary(PyObject* a) {
+  return is_weak(a) ? number_arithmetic(Slot, &a, 1) : bind(operator_primitive(Slot), &a, 1);
+}
+
+// &, |, ^ and ~ mean the logical ops, which is what they are on bools; on integers NumPy's work on bits.
+bool is_bool(PyObject* o) {
+  if (is_tensor(o)) return as_tensor(o)->array.dtype() == DType::Bool;
+  if (PyLong_Check(o) || PyFloat_Check(o)) return PyBool_Check(o);
+  return py::object(py::handle(o).attr("dtype")).equal(dtype_object(DType::Bool));  // of NumPy's arrays and scalars
+}
+template <int Slot>
+py::object logical(PyObject* a, PyObject* b) {
+  if (!operand(a) || (b && !operand(b))) return not_implemented();
+  PyObject* args[] = {a, b};
+  for (PyObject* o : args)
+    if (o && !is_bool(o))
+      fail(ErrorKind::DType, operator_primitive(Slot)->kernel->name,
+           ": the operators &, |, ^ and ~ expect bool; compare first (x != 0), or use ac.logical_and and its kin on "
+           "numbers");
+  return bind(operator_primitive(Slot), args, b ? 2 : 1);
+}
+py::object invert(PyObject* a) { return logical<kInvert>(a, nullptr); }
+
+py::object itself(PyObject* a) { return borrowed(a); }
+
+py::object power(PyObject* a, PyObject* b, PyObject* modulus) {
+  return modulus == Py_None ? binary<kPower>(a, b) : not_implemented();
+}
+
+py::object compare(PyObject* a, PyObject* b, int op) {
+  switch (op) {
+    case Py_EQ: return binary<kEqual>(a, b);
+    case Py_NE: return binary<kNotEqual>(a, b);
+    case Py_LT: return binary<kLess>(a, b);
+    case Py_LE: return binary<kLessEqual>(a, b);
+    case Py_GT: return binary<kGreater>(a, b);
+    default: return binary<kGreaterEqual>(a, b);
+  }
+}
+
+}  // namespace
+
+void add_operators(TypeMaker<TensorObject>& type) {
+  type.slot<Py_tp_richcompare, compare>()
+      .slot<Py_nb_add, binary<kAdd>>()
+      .slot<Py_nb_subtract, binary<kSubtract>>()
+      .slot<Py_nb_multiply, binary<kMultiply>>()
+      .slot<Py_nb_true_divide, binary<kDivide>>()
+      .slot<Py_nb_floor_divide, binary<kFloorDivide>>()
+      .slot<Py_nb_remainder, binary<kRemainder>>()
+      .slot<Py_nb_power, power>()
+      .slot<Py_nb_matrix_multiply, binary<kMatmul>>()
+      .slot<Py_nb_positive, itself>()
+      .slot<Py_nb_negative, unary<kNegative>>()
+      .slot<Py_nb_absolute, unary<kAbs>>()
+      .slot<Py_nb_and, logical<kAnd>>()
+      .slot<Py_nb_or, logical<kOr>>()
+      .slot<Py_nb_xor, logical<kXor>>()
+      .slot<Py_nb_invert, invert>();
+}
+
+}  // namespace alice

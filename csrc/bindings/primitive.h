@@ -1,0 +1,94 @@
+// PrimitiveObject: a kernel that can be called with Tensors, and its derivative rules.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "../core/kernel.h"
+#include "errors.h"
+
+namespace alice {
+
+constexpr double kReleaseLockNanoseconds = 20000;  // from here on other Python threads may run meanwhile
+
+struct PrimitiveObject {
+  PyObject_HEAD
+  vectorcallfunc vectorcall;
+  const Kernel* kernel;
+  PyObject* name;
+  std::uint64_t saved_inputs;  // bit i: the gradient rule reads the data of input i
+  bool saves_output;
+  bool differentiable;
+  // Python may replace them while they run: whoever calls one owns it.
+  PyObject* vjp_rules;  // tuple of one rule (or None) per input, or null
+  PyObject* vjp_joint;  // one rule for all inputs, or null
+  PyObject* jvp_rules;  // likewise
+  PyObject* jvp_joint;
+};
+
+inline PrimitiveObject* as_primitive(PyObject* o) { return reinterpret_cast<PrimitiveObject*>(o); }
+inline PyObject* as_object(const PrimitiveObject* p) {
+  return reinterpret_cast<PyObject*>(const_cast<PrimitiveObject*>(p));
+}
+bool is_primitive(py::handle o);
+
+// Does the gradient rule read the data of input i? From 63 on, inputs share a bit.
+inline bool reads_input(const PrimitiveObject* p, std::size_t i) { return (p->saved_inputs >> (i < 63 ? i : 63)) & 1; }
+
+// The rules of one primitive for its `inputs` inputs, in one direction: owned, one per input or one for all. Throws if
+// there are fewer rules than inputs, or more.
+struct Rules {
+  py::object each;   // a tuple; null if there is one for all, or none
+  py::object joint;  // or null
+
+  static Rules vjp(const PrimitiveObject* p, std::size_t inputs);
+  static Rules jvp(const PrimitiveObject* p, std::size_t inputs);
+};
+
+// The primitive behind an operator (`+`) or a promotion (`astype`), known once Python has made it: the first of its
+// name, for good.
+PrimitiveObject* operator_primitive(int slot);
+enum OperatorSlot {
+  kAdd,
+  kSubtract,
+  kMultiply,
+  kDivide,
+  kFloorDivide,
+  kRemainder,
+  kPower,
+  kMatmul,
+  kNegative,
+  kAbs,
+  kEqual,
+  kNotEqual,
+  kLess,
+  kLessEqual,
+  kGreater,
+  kGreaterEqual,
+  kAnd,
+  kOr,
+  kXor,
+  kInvert,
+  kAstype,
+  kRemat,
+  kOperatorSlots
+};
+
+// The primitive of a kernel that has none in Python: in-place updates.
+PrimitiveObject* update_primitive(const Kernel* kernel);
+
+// A primitive of that Python type, a subclass of PrimitiveBase, for a kernel that is not in the registry.
+py::object make_primitive(py::handle type, const Kernel& kernel, const std::string& name);
+
+// Calls a primitive: converts and promotes the arguments, runs the kernel, records. Throws.
+py::object bind(PrimitiveObject* primitive, PyObject* const* args, Py_ssize_t nargs);
+
+// The static arguments of a call (attributes.cpp), as many as the kernel declares; infer() checks their kinds.
+std::vector<Attr> parse_attributes(const Kernel& kernel, PyObject* const* args);
+std::vector<Attr> parse_attributes(const Kernel& kernel, PyObject* tuple);  // of an equation; null for none
+py::dict kernel_signature(const std::string& name);  // numbers of operands and results (-1: any), attributes and kinds
+
+void add_primitive_type(py::module_& m);
+
+}  // namespace alice

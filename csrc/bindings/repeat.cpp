@@ -1,0 +1,140 @@
+// A checkpointed function runs again.
+#include <algorithm>
+#include <unordered_map>
+
+#include "forward.h"
+#include "segment.h"
+#include "watcher.h"
+
+namespace alice {
+
+// What the function changed in place it finds as it was, and changes again in values of its own. In a trace that will
+// be compiled it reads all that comes from outside through `remat`, which makes other values of them: no node of the
+// repeated run is equal to one of the first.
+class NextRun : public Watcher {
+ public:
+  NextRun(const Segment& segment, Repeat& repeat)
+      : segment_(segment), repeat_(repeat), first_(equations_made()), began_(Storage::now()) {
+    for (const Before& b : segment.before_) current_[storage_of(b.tensor)] = b;
+  }
+
+  TensorObject* value(TensorObject* t) override {
+    if (auto found = current_.find(t->array.storage().get()); found != current_.end() && found->first) {
+      const Array &a = t->array, &b = as_tensor(found->second.tensor.ptr())->array;
+      if (!(a.shape() == b.shape()) || !(a.strides() == b.strides()) || a.bytes() != b.bytes())
+        fail(ErrorKind::Gradient, "checkpoint: the function reads a part of a Tensor that it changes in place, shape ",
+             b.shape(), "; take the part outside, or change it outside");
+      return rematerialised(as_tensor(found->second.value.ptr()));
+    }
+    t = Watcher::value(t);
+    const StorageRef& storage = t->array.storage();
+    if (storage && storage->changed() > segment_.began_ && storage->changed() <= began_)
+      fail(ErrorKind::Gradient, "checkpoint: a Tensor that the function reads, shape ", t->array.shape(), ", ",
+           name(t->array.dtype()),
+           ", was changed in place after it ran; take the gradient before the change, or give the function a copy "
+           "(ac.tensor)");
+    return is_made_here(t) ? t : rematerialised(t);
+  }
+
+  bool update(const Kernel& kernel, py::tuple inputs, py::tuple attributes, py::tuple targets) override {
+    bool known = false;
+    for (py::handle h : targets) known = known || current_.count(storage_of(h));
+    if (!known) return Watcher::update(kernel, inputs, attributes, targets);  // it was made in this run
+    if (static_cast<std::size_t>(kernel.n_out) != targets.size())
+      fail(ErrorKind::Value, kernel.name, ": expected ", kernel.n_out, " Tensors to write to; got ", targets.size());
+    std::vector<PyObject*> args;
+    for (const py::tuple& all : {inputs, attributes})
+      for (py::handle h : all) args.push_back(h.ptr());
+    const py::object result = bind(update_primitive(&kernel), args.data(), static_cast<Py_ssize_t>(args.size()));
+    std::size_t i = 0;
+    for (py::handle h : targets)
+      current_[storage_of(h)] = {borrowed(h.ptr()), borrowed(as_object(result_at(result, i++)))};
+    return true;
+  }
+
+ private:
+  void note(EquationObject* eq, py::handle result) override {
+    const std::size_t place = repeat_.equations.size();
+    const std::vector<const Kernel*>& steps = segment_.steps_;
+    if (place >= steps.size() || steps[place] != eq->primitive->kernel)
+      fail(ErrorKind::Gradient, "checkpoint: the function must do the same whenever it runs; op ", place + 1, " was ",
+           place < steps.size() ? steps[place]->name : "the end", " in the first run, and is ",
+           eq->primitive->kernel->name, " now");
+    repeat_.equations.push_back(borrowed(as_object(eq)));
+    for (const ResultPlace& wanted : segment_.wanted_)
+      if (static_cast<std::size_t>(wanted.place) == place)
+        repeat_.results[wanted] = borrowed(as_object(result_at(result, static_cast<std::size_t>(wanted.index))));
+  }
+  bool repeats() const override { return true; }
+
+  static const Storage* storage_of(py::handle h) { return checked_tensor(h, "checkpoint")->array.storage().get(); }
+
+  bool is_made_here(TensorObject* t) const {
+    PyObject* root = root_of(t);
+    if (const EquationObject* eq = as_equation(root)) return eq->sequence >= first_;
+    return !is_outside(as_tensor(root)) && !as_tensor(root)->array.is_abstract();  // a constant
+  }
+
+  TensorObject* rematerialised(TensorObject* t) {
+    if (!thread_state().session) return t;
+    auto found = remade_.find(t);
+    if (found == remade_.end()) {
+      const Unwatched scope;
+      PyObject* args[] = {as_object(t)};
+      py::object made = bind(operator_primitive(kRemat), args, 1);
+      found = remade_.emplace(t, std::pair{borrowed(as_object(t)), std::move(made)}).first;
+    }
+    return as_tensor(found->second.second.ptr());
+  }
+
+  const Segment& segment_;
+  Repeat& repeat_;
+  const std::uint64_t first_, began_;
+  std::unordered_map<const Storage*, Before> current_;  // what is in a Tensor now
+  std::unordered_map<TensorObject*, std::pair<py::object, py::object>> remade_;
+};
+
+namespace {
+
+// The contexts of a first run, for as long as it is repeated.
+class Contexts {
+ public:
+  Contexts(std::uint32_t active, int depth, std::vector<std::shared_ptr<ForwardContext>> forward)
+      : state_(thread_state()), active_(state_.active), depth_(state_.depth), again_(forward) {
+    state_.active = active;
+    state_.depth = depth;
+    forward_ = std::exchange(state_.forward, std::move(forward));
+  }
+  ~Contexts() {
+    state_.active = active_;
+    state_.depth = depth_;
+    state_.forward = std::move(forward_);
+    for (const auto& context : again_)  // those that have ended do not end again
+      if (std::find(state_.forward.begin(), state_.forward.end(), context) == state_.forward.end())
+        part_equations(*context);
+  }
+
+ private:
+  ThreadState& state_;
+  const std::uint32_t active_;
+  const int depth_;
+  const std::vector<std::shared_ptr<ForwardContext>> again_;
+  std::vector<std::shared_ptr<ForwardContext>> forward_;
+};
+
+}  // namespace
+
+Repeat Segment::repeat() const {
+  if (!function_) fail(ErrorKind::Gradient, "checkpoint: the function is gone, the garbage collector has freed it");
+  Repeat repeat;
+  const Contexts contexts(active_, depth_, forward_);
+  const NextRun watcher(*this, repeat);
+  function_(*args_, **kwargs_);
+  if (repeat.equations.size() != steps_.size())
+    fail(ErrorKind::Gradient, "checkpoint: the function must do the same whenever it runs; op ",
+         repeat.equations.size() + 1, " was ", steps_[repeat.equations.size()]->name,
+         " in the first run, and is missing now");
+  return repeat;
+}
+
+}  // namespace alice

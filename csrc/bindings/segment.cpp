@@ -1,0 +1,194 @@
+#include "segment.h"
+
+#include <algorithm>
+
+#include "forward.h"
+#include "slot.h"
+#include "watcher.h"
+
+namespace alice {
+
+// Sees what the first run does, and lets the data of its equations go when it is over.
+class FirstRun : public Watcher {
+ public:
+  explicit FirstRun(Segment& segment) : segment_(segment) {}
+
+  // What the equations saved can be computed again from now on.
+  void finish(PyObject* self) {
+    for (std::size_t i = 0; i < equations_.size(); ++i) {
+      EquationObject* eq = as_equation(equations_[i].ptr());
+      segment_.steps_.push_back(eq->primitive->kernel);
+      drop_saved(eq);
+      eq->place = static_cast<std::int32_t>(i);
+      Py_XSETREF(eq->segment, Py_NewRef(self));
+    }
+  }
+
+  bool update(const Kernel& kernel, py::tuple inputs, py::tuple attributes, py::tuple targets) override {
+    if (kernel.n_out < 0)
+      fail(ErrorKind::Gradient, "checkpoint: the function takes a step of an optimiser (", kernel.name,
+           "), but it will run again; take the step outside");
+    for (py::handle h : targets) {
+      TensorObject* t = checked_tensor(h, "checkpoint");
+      const auto known = [&](const Before& b) {
+        return as_tensor(b.tensor.ptr())->array.storage().get() == t->array.storage().get();
+      };
+      if (std::any_of(segment_.before_.begin(), segment_.before_.end(), known)) continue;
+      TensorObject* now = Watcher::value(t);
+      segment_.before_.push_back({borrowed(h.ptr()), now == t ? copied(t) : borrowed(as_object(now))});
+    }
+    return Watcher::update(kernel, inputs, attributes, targets);
+  }
+
+ private:
+  void note(EquationObject* eq, py::handle) override { equations_.push_back(borrowed(as_object(eq))); }
+
+  static py::object copied(TensorObject* t) {
+    const Unwatched scope;
+    PyObject* args[] = {as_object(t)};
+    return bind(update_primitive(&Registry::instance().copy()), args, 1);
+  }
+
+  Segment& segment_;
+  std::vector<py::object> equations_;
+};
+
+namespace {
+
+class Collector : public Watcher {
+ public:
+  std::vector<py::object> equations;
+
+ private:
+  void note(EquationObject* eq, py::handle) override { equations.push_back(borrowed(as_object(eq))); }
+};
+
+}  // namespace
+
+Segment::Segment(py::object function, py::tuple args, py::dict kwargs)
+    : function_(std::move(function)),
+      args_(std::move(args)),
+      kwargs_(std::move(kwargs)),
+      active_(thread_state().active),
+      depth_(thread_state().depth),
+      forward_(thread_state().forward),
+      began_(Storage::now()) {}
+
+py::object Segment::run(PyObject* self) {
+  if (std::exchange(ran_, true)) fail(ErrorKind::Value, "checkpoint: a segment runs for the first time only once");
+  FirstRun watcher(*this);
+  py::object result = function_(*args_, **kwargs_);
+  watcher.finish(self);
+  return result;
+}
+
+py::object Segment::run_last(PyObject* self, py::object function, py::tuple args, py::list leaves) {
+  Collector watcher;
+  py::object result = function(*args);
+  for (const py::object& o : watcher.equations) {
+    EquationObject* eq = as_equation(o.ptr());
+    if (eq->segment) continue;  // it keeps nothing
+    for (std::size_t i = 0; i < eq->inputs.size(); ++i) {
+      Saved& s = eq->inputs[i];
+      const EquationObject* source = as_equation(s.source);
+      if (!source || source->segment != self || !reads_input(eq->primitive, i)) continue;
+      const bool is_leaf = std::any_of(leaves.begin(), leaves.end(), [&](py::handle leaf) {
+        const TensorObject* t = checked_tensor(leaf, "checkpoint");
+        return t->producer == source && t->index == s.index;
+      });
+      if (!is_leaf) continue;
+      const ResultPlace place{source->place, s.index};
+      if (std::find(wanted_.begin(), wanted_.end(), place) == wanted_.end()) wanted_.push_back(place);
+      s.array = s.array.shape_only();
+      Py_XSETREF(s.again, Py_NewRef(self));
+      Py_CLEAR(s.tangents);
+    }
+  }
+  return result;
+}
+
+int Segment::traverse(visitproc visit, void* arg) const {
+  Py_VISIT(function_.ptr());
+  Py_VISIT(args_.ptr());
+  Py_VISIT(kwargs_.ptr());
+  for (const Before& b : before_) {
+    Py_VISIT(b.tensor.ptr());
+    Py_VISIT(b.value.ptr());
+  }
+  return 0;
+}
+
+void Segment::clear() {
+  const py::object function = std::move(function_), args = std::move(args_), kwargs = std::move(kwargs_);
+  const std::vector<Before> before = std::exchange(before_, {});
+}
+
+// ---- the type -------------------------------------------------------------------------------------------------------
+
+namespace {
+
+struct SegmentObject {
+  PyObject_HEAD
+  Segment segment;
+};
+
+PyTypeObject* segment_type = nullptr;
+
+py::object make(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
+  static const char* names[] = {"function", "args", "kwargs", nullptr};
+  PyObject *function, *positional, *keywords;
+  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO!O!", const_cast<char**>(names), &function, &PyTuple_Type,
+                                   &positional, &PyDict_Type, &keywords))
+    throw py::error_already_set();
+  Segment segment(borrowed(function), py::reinterpret_borrow<py::tuple>(positional),
+                  py::reinterpret_borrow<py::dict>(keywords));
+  PyObject* o = PyType_GenericAlloc(type, 0);
+  if (!o) throw py::error_already_set();
+  new (&reinterpret_cast<SegmentObject*>(o)->segment) Segment(std::move(segment));
+  return py::reinterpret_steal<py::object>(o);
+}
+
+int traverse(SegmentObject* o, visitproc visit, void* arg) noexcept {
+  Py_VISIT(Py_TYPE(o));
+  return o->segment.traverse(visit, arg);
+}
+
+int clear(SegmentObject* o) noexcept {
+  o->segment.clear();
+  return 0;
+}
+
+void dealloc(SegmentObject* o) noexcept {
+  PyObject_GC_UnTrack(o);
+  std::destroy_at(&o->segment);
+  PyTypeObject* type = Py_TYPE(o);
+  type->tp_free(o);
+  Py_DECREF(type);
+}
+
+py::object run(SegmentObject* o) { return o->segment.run(reinterpret_cast<PyObject*>(o)); }
+
+py::object run_last(SegmentObject* o, PyObject* const* args, Py_ssize_t n) {
+  if (n != 3 || !PyTuple_Check(args[1]) || !PyList_Check(args[2]))
+    throw py::type_error("run_last: expected a function, a tuple of arguments and a list of leaves");
+  return o->segment.run_last(reinterpret_cast<PyObject*>(o), borrowed(args[0]),
+                             py::reinterpret_borrow<py::tuple>(args[1]), py::reinterpret_borrow<py::list>(args[2]));
+}
+
+}  // namespace
+
+Segment& segment_of(PyObject* o) { return reinterpret_cast<SegmentObject*>(o)->segment; }
+
+void add_segment(py::module_& m) {
+  segment_type = TypeMaker<SegmentObject>("Segment", "One checkpointed call.", Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC)
+                     .slot<Py_tp_new, make>()
+                     .slot<Py_tp_dealloc, dealloc>()
+                     .slot<Py_tp_traverse, traverse>()
+                     .slot<Py_tp_clear, clear>()
+                     .method<run>("run", "The first run.")
+                     .method<run_last>("run_last", "Runs a function of what run() returned: (function, args, leaves).")
+                     .add_to(m);
+  m.def("repeating", [] { return thread_state().watcher && thread_state().watcher->repeats_any(); });
+}
+
+}  // namespace alice

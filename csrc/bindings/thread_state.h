@@ -1,0 +1,51 @@
+// What a thread is doing: which differentiation contexts are live, and who writes down the equations.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "errors.h"
+
+namespace alice {
+
+struct EquationObject;  // equation.h
+struct Session;         // session.h
+struct ForwardContext;  // forward.h
+class Watcher;          // watcher.h
+
+struct ThreadState {
+  std::uint32_t active = 1;  // bit 0 is the context of backward(); bit k is the k-th nested grad or vjp
+  int depth = 0;
+  py::object recorder;                // list to which every equation is appended; or null
+  Session* session = nullptr;         // a function is being traced: nothing is computed, everything is written down
+  std::uint8_t tracing = 0;           // how many sessions are open, one in the other
+  py::object checker;                 // is shown every executed call; or null
+  EquationObject* rule_of = nullptr;  // the equation whose gradient rules run
+  bool accumulating = false;          // contributions to an adjoint are added up
+  std::vector<std::shared_ptr<ForwardContext>> forward;  // the outermost first
+  Watcher* watcher = nullptr;                            // of the innermost checkpointed call that is running
+  std::uint64_t scope = 0;                               // number of the innermost Scope that is entered
+
+  ThreadState() = default;
+  ThreadState(const ThreadState&) = delete;
+  // A thread that ends in the middle of something ends without the interpreter's lock, perhaps after the interpreter:
+  // what it held is left alone.
+  ~ThreadState();
+};
+ThreadState& thread_state();
+
+// What __enter__ and __exit__ of a Python object change here. They must come in pairs, inner ones within outer ones, on
+// one thread; else they throw, and change nothing.
+class Scope {
+ public:
+  bool entered() const { return state_; }
+  void enter(const char* who);
+  void exit(const char* who);
+
+ private:
+  ThreadState* state_ = nullptr;          // null while it is not entered
+  std::uint64_t number_ = 0, outer_ = 0;  // never used again
+};
+
+}  // namespace alice
