@@ -47,6 +47,15 @@ def takes(kinds: list[str], kind: str) -> bool:
     return kind in kinds or (kind == "integer" and "real" in kinds)
 
 
+def describe(kinds: list[str]) -> str:
+    """As messages put it."""
+    number = "a number" if "real" in kinds else "an int"
+    words = {"dtype": "a dtype such as ac.float32", "integer": number, "real": number, "dims": "a tuple of ints"}
+    words |= {"flag": "True or False", "none": "None"}
+    parts = list(dict.fromkeys(words[k] for k in words if k in kinds))
+    return " or ".join([", ".join(parts[:-1]), parts[-1]]) if len(parts) > 1 else parts[0]
+
+
 def good(kinds: list[str]) -> Any:
     return OBJECTS[kinds[0]][0]
 
@@ -83,7 +92,7 @@ def test_attributes_of_a_wrong_kind_are_refused(name: str, i: int, attribute: st
     wrong = [o for kind, objects in OBJECTS.items() if not takes(kinds, kind) for o in objects]
     for value in [*wrong, *NOTHING]:
         attrs[i] = value
-        with pytest.raises((ac.DTypeError, ValueError), match=rf"^{name}: {attribute} must be .*; got "):
+        with pytest.raises((ac.DTypeError, ValueError), match=rf"^{name}: {attribute} must be {describe(kinds)}; got "):
             primitive(name)(*operands(name), *attrs)
 
 
@@ -95,15 +104,12 @@ def test_attributes_of_every_declared_kind_are_taken(name: str, i: int, attribut
             continue
         for value in objects:
             attrs[i] = value
+            message = ""
             try:
                 primitive(name)(*operands(name), *attrs)
-            except (
-                ac.AliceError,
-                ValueError,
-                IndexError,
-            ) as error:  # the shape rule may refuse the value, not the kind
-                assert f"{attribute} must be {'a number'}" not in str(error)
-                assert not re.search(rf"{attribute} must be .*; got {type(value).__name__}$", str(error))
+            except (ac.AliceError, ValueError, IndexError) as error:
+                message = str(error)  # the shape rule may refuse the value, not the kind
+            assert f"{attribute} must be {describe(kinds)}" not in message
 
 
 @pytest.mark.parametrize("value", [2**63, -(2**63) - 1, 10**400])
@@ -130,7 +136,7 @@ def test_entries_that_change_their_list_do_no_harm() -> None:
 
 def test_a_compiled_function_checks_attributes_alike() -> None:
     f = ac.compile(lambda x: primitive("sum")(x, 0.5, False))
-    with pytest.raises(ac.DTypeError, match="sum: axis must be an int, a tuple of ints or None; got 0.5"):
+    with pytest.raises(ac.DTypeError, match=r"sum: axis must be an int, a tuple of ints or None; got 0\.5"):
         f(ac.ones((2,)))
 
 

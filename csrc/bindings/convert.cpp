@@ -9,11 +9,32 @@
 namespace alice {
 namespace {
 
+// What dtypes are in Python: NumPy's, but of bfloat16, which NumPy does not have, an object of ours.
 py::object* dtype_table() {
-  static py::object* table = new py::object[kDTypeCount]{py::dtype::of<bool>(),         py::dtype::of<std::uint8_t>(),
-                                                         py::dtype::of<std::int32_t>(), py::dtype::of<std::int64_t>(),
-                                                         py::dtype::of<float>(),        py::dtype::of<double>()};
+  static py::object* table = [] {
+    auto* made = new py::object[kDTypeCount];
+    for (int i = 0; i < kDTypeCount; ++i)
+      made[i] = i == static_cast<int>(DType::BFloat16)
+                    ? py::object(py::module_::import("alice_core._dtypes").attr("bfloat16"))
+                    : py::object(py::dtype(kDTypes[i].name));
+    return made;
+  }();
   return table;
+}
+
+py::dtype numpy_dtype(DType t) {
+  if (t != DType::BFloat16) return py::reinterpret_borrow<py::dtype>(dtype_object(t));
+  const py::object dtype = py::module_::import("alice_core._dtypes").attr("numpy_bfloat16")();
+  if (dtype.is_none())
+    fail(ErrorKind::DType,
+         "numpy: NumPy has no bfloat16; convert with x.astype(ac.float32), or install the package ml_dtypes");
+  return dtype;
+}
+
+std::string dtype_names() {
+  std::string names;
+  for (const DTypeInfo& row : kDTypes) names += (names.empty() ? "" : ", ") + std::string(row.name);
+  return names;
 }
 
 PyTypeObject* numpy_type(const char* name) {  // never released: NumPy stays loaded
@@ -60,8 +81,8 @@ Array array_from_numpy(py::handle handle, bool copy) {
   auto a = py::reinterpret_borrow<py::array>(handle);
   DType dtype;
   if (!parse_dtype(a.dtype().ptr(), &dtype))
-    fail(ErrorKind::DType, "asarray: dtype must be one of bool, uint8, int32, int64, float32, float64; got ",
-         std::string(py::str(a.dtype())), "; convert with x.astype(\"float32\")");
+    fail(ErrorKind::DType, "asarray: dtype must be one of ", dtype_names(), "; got ", std::string(py::str(a.dtype())),
+         "; convert with x.astype(\"float32\")");
   if (a.ndim() > kMaxRank)
     fail(ErrorKind::Shape, "asarray: at most ", kMaxRank, " dimensions are supported; got ", a.ndim());
   const auto item = static_cast<std::int64_t>(itemsize(dtype));
@@ -109,7 +130,7 @@ py::object numpy_from_tensor(const TensorObject* tensor, bool writable, const ch
   // The array holds the storage, not the Tensor: a view of a value does not keep its graph alive.
   auto* keep = new StorageRef(a.storage());
   py::capsule owner(keep, [](void* p) { delete static_cast<StorageRef*>(p); });
-  py::array out(py::reinterpret_borrow<py::dtype>(dtype_object(a.dtype())), shape, strides, a.bytes(), owner);
+  py::array out(numpy_dtype(a.dtype()), shape, strides, a.bytes(), owner);
   if (!writable) py::detail::array_proxy(out.ptr())->flags &= ~py::detail::npy_api::NPY_ARRAY_WRITEABLE_;
   return out;
 }
@@ -144,7 +165,7 @@ Scalar parse_scalar(PyObject* o) {
 
 Array scalar_array(const Scalar& value, DType dtype, const char* op) {
   Array a = Array::empty(Dims{}, dtype);
-  dispatch(dtype, [&](auto tag) {
+  dispatch_any(dtype, [&](auto tag) {
     using T = decltype(tag);
     if constexpr (std::is_same_v<T, bool>) {
       *a.data<T>() = value.real != 0 || std::isnan(value.real);
@@ -162,7 +183,7 @@ Array scalar_array(const Scalar& value, DType dtype, const char* op) {
 }
 
 py::object number_from(const Array& a) {
-  return dispatch(a.dtype(), [&](auto tag) -> py::object {
+  return dispatch_any(a.dtype(), [&](auto tag) -> py::object {
     using T = decltype(tag);
     const T v = *a.data<T>();
     if constexpr (std::is_same_v<T, bool>)

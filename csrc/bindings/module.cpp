@@ -124,6 +124,20 @@ PYBIND11_MODULE(_core, m) {
         return owned(make_tensor(Array::abstract(d, t)));
       },
       py::arg("shape"), py::arg("dtype"));
+  m.def(
+      "cast",
+      [](py::object tensor, py::object dtype) {
+        TensorObject* t = checked_tensor(tensor, "cast");
+        check_readable(t, "cast");
+        const Kernel& kernel = *operator_primitive(kAstype)->kernel;
+        PyObject* const arg = dtype.ptr();
+        const std::vector<Attr> attrs = parse_attributes(kernel, &arg);
+        Array out;
+        Call call{kernel, {&t->array, 1}, {&out, 1}, attrs};
+        evaluate(call);
+        return py::reinterpret_steal<py::object>(make_tensor(out));
+      },
+      py::arg("tensor"), py::arg("dtype"));
   m.def("update", &update, py::arg("kernel"), py::arg("inputs"), py::arg("attributes"), py::arg("outputs"));
   m.def("reverse", &reverse, py::arg("outputs"), py::arg("cotangents"), py::arg("targets"), py::arg("release"));
   m.def("kernels", [] {

@@ -96,8 +96,10 @@ py::tuple constants(std::span<const Array> arrays) {
 
 py::tuple copies(std::span<const Array> arrays) {
   return tuple_of(arrays.size(), [&](std::size_t i) {
-    const py::object original = constant(arrays[i]);
-    return constant(array_from_numpy(numpy_from_tensor(as_tensor(original.ptr()), false, "copy"), true));
+    Array copied;
+    Call call{Registry::instance().copy(), arrays.subspan(i, 1), {&copied, 1}, {}};
+    evaluate(call);
+    return constant(copied);
   });
 }
 

@@ -43,7 +43,7 @@ void run(const Call& call) {
   run_locked({.nanoseconds = call.kernel.cost ? call.kernel.cost(call) : 0, .changes = true}, ask, [&] {
     const Sources sources(call.in, call.out);
     mark_changed(call.out);
-    call.kernel.run[static_cast<int>(Device::Cpu)](Call{call.kernel, sources.in(), call.out, call.attrs});
+    run_kernel(Call{call.kernel, sources.in(), call.out, call.attrs});
   });
 }
 

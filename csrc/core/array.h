@@ -62,6 +62,13 @@ class Array {
     return a;
   }
 
+  // The same layout with elements of another dtype: a description, for shape rules.
+  Array as(DType dtype) const {
+    Array a = *this;
+    a.dtype_ = dtype;
+    return a;
+  }
+
   // The same description without the memory: what a gradient rule that needs only shapes may keep.
   Array shape_only() const { return abstract(shape_, dtype_); }
 

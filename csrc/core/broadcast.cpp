@@ -20,6 +20,8 @@ void copy_row(const std::byte* from, std::int64_t step, std::int64_t n, std::byt
 void copy_row(std::int64_t item, const std::byte* from, std::int64_t step, std::int64_t n, std::byte* to) {
   if (step == item) {
     std::memcpy(to, from, static_cast<std::size_t>(n * item));
+  } else if (item == 2) {
+    copy_row<std::uint16_t>(from, step, n, to);
   } else if (item == 4) {
     copy_row<std::uint32_t>(from, step, n, to);
   } else if (item == 8) {

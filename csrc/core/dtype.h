@@ -1,4 +1,7 @@
-// Element types: their sizes, names, kinds and promotion.
+// Element types: one row of a table for each, from which sizes, names, kinds and promotion follow.
+//
+// Some dtypes are for storage alone: nobody computes in them. Their elements become those of the dtype in which they
+// are computed with, and results are rounded once when they are stored (conversion.h).
 #pragma once
 
 #include <cstddef>
@@ -6,55 +9,63 @@
 
 namespace alice {
 
-// Ordered so that, within and across kinds, the larger value wins a promotion.
-enum class DType : std::uint8_t { Bool, UInt8, Int32, Int64, Float32, Float64 };
-inline constexpr int kDTypeCount = 6;
+enum class DType : std::uint8_t { Bool, UInt8, Int32, Int64, Float32, Float64, Float16, BFloat16 };
+inline constexpr int kDTypeCount = 8;
 
-constexpr std::size_t itemsize(DType t) {
-  constexpr std::size_t sizes[kDTypeCount] = {1, 1, 4, 8, 4, 8};
-  return sizes[static_cast<int>(t)];
-}
+enum class DTypeKind : std::uint8_t { Bool, Integer, Floating };
 
-constexpr const char* name(DType t) {
-  constexpr const char* names[kDTypeCount] = {"bool", "uint8", "int32", "int64", "float32", "float64"};
-  return names[static_cast<int>(t)];
-}
+struct DTypeInfo {
+  const char* name;
+  std::uint8_t size;  // bytes of an element
+  DTypeKind kind;
+  // The higher one wins a promotion; two different dtypes of one rank give `meet`.
+  std::uint8_t rank;
+  DType arithmetic;  // in which it is computed with; itself, if it is not for storage alone
+  DType meet;
+};
 
-constexpr bool is_floating(DType t) { return t >= DType::Float32; }
-constexpr bool is_integer(DType t) { return t >= DType::UInt8 && t <= DType::Int64; }
+inline constexpr DTypeInfo kDTypes[kDTypeCount] = {
+    {"bool", 1, DTypeKind::Bool, 0, DType::Bool, DType::Bool},
+    {"uint8", 1, DTypeKind::Integer, 1, DType::UInt8, DType::UInt8},
+    {"int32", 4, DTypeKind::Integer, 2, DType::Int32, DType::Int32},
+    {"int64", 8, DTypeKind::Integer, 3, DType::Int64, DType::Int64},
+    {"float32", 4, DTypeKind::Floating, 5, DType::Float32, DType::Float32},
+    {"float64", 8, DTypeKind::Floating, 6, DType::Float64, DType::Float64},
+    {"float16", 2, DTypeKind::Floating, 4, DType::Float32, DType::Float32},
+    {"bfloat16", 2, DTypeKind::Floating, 4, DType::Float32, DType::Float32},
+};
+
+constexpr const DTypeInfo& info(DType t) { return kDTypes[static_cast<int>(t)]; }
+constexpr std::size_t itemsize(DType t) { return info(t).size; }
+constexpr const char* name(DType t) { return info(t).name; }
+constexpr bool is_floating(DType t) { return info(t).kind == DTypeKind::Floating; }
+constexpr bool is_integer(DType t) { return info(t).kind == DTypeKind::Integer; }
+constexpr DType arithmetic(DType t) { return info(t).arithmetic; }
+constexpr bool for_storage(DType t) { return arithmetic(t) != t; }
 
 // Within a kind as the Array API standard says; across kinds bool < integer < floating, and the
 // floating dtype decides alone: int64 with float32 gives float32, never a silent float64.
-constexpr DType promote(DType a, DType b) { return a > b ? a : b; }
+constexpr DType promote(DType a, DType b) {
+  if (a == b) return a;
+  return info(a).rank == info(b).rank ? info(a).meet : info(a).rank > info(b).rank ? a : b;
+}
 
-template <class T>
-struct DTypeOf;
-template <>
-struct DTypeOf<bool> {
-  static constexpr DType value = DType::Bool;
+// Elements of dtypes that are for storage alone.
+struct Float16 {
+  std::uint16_t bits = 0;
+  Float16() = default;
+  explicit Float16(double x);
+  explicit operator double() const;
 };
-template <>
-struct DTypeOf<std::uint8_t> {
-  static constexpr DType value = DType::UInt8;
-};
-template <>
-struct DTypeOf<std::int32_t> {
-  static constexpr DType value = DType::Int32;
-};
-template <>
-struct DTypeOf<std::int64_t> {
-  static constexpr DType value = DType::Int64;
-};
-template <>
-struct DTypeOf<float> {
-  static constexpr DType value = DType::Float32;
-};
-template <>
-struct DTypeOf<double> {
-  static constexpr DType value = DType::Float64;
+struct BFloat16 {
+  std::uint16_t bits = 0;
+  BFloat16() = default;
+  explicit BFloat16(double x);
+  explicit operator double() const;
 };
 
-// Calls f with a value of the C++ type behind `t`: dispatch(t, [&](auto tag) { using T = decltype(tag); … }).
+// Calls f with a value of the C++ type behind `t`: dispatch(t, [&](auto tag) { using T = decltype(tag); … }). For
+// dtypes that are computed in.
 template <class F>
 decltype(auto) dispatch(DType t, F&& f) {
   switch (t) {
@@ -67,7 +78,28 @@ decltype(auto) dispatch(DType t, F&& f) {
   }
 }
 
-// The same for the two floating types; the caller has made sure that `t` is one of them.
+// The same for all dtypes.
+template <class F>
+decltype(auto) dispatch_any(DType t, F&& f) {
+  switch (t) {
+    case DType::Float16: return f(Float16{});
+    case DType::BFloat16: return f(BFloat16{});
+    default: return dispatch(t, f);
+  }
+}
+
+// By size alone, for those who only move elements.
+template <class F>
+decltype(auto) dispatch_size(DType t, F&& f) {
+  switch (itemsize(t)) {
+    case 1: return f(std::uint8_t{});
+    case 2: return f(std::uint16_t{});
+    case 4: return f(std::uint32_t{});
+    default: return f(std::uint64_t{});
+  }
+}
+
+// For the two floating types that are computed in; the caller has made sure that `t` is one of them.
 template <class F>
 decltype(auto) dispatch_floating(DType t, F&& f) {
   return t == DType::Float32 ? f(float{}) : f(double{});

@@ -64,9 +64,18 @@ void infer(Call& call) {
     if (!spec.takes(call.attrs[i].kind()))
       fail(ErrorKind::DType, kernel.name, ": ", spec.name, " must be ", describe(spec.kinds), "; got ", call.attrs[i]);
   }
-  kernel.infer(call);
+  needs_widening(call) ? infer_widened(call) : kernel.infer(call);
   for (const Array& out : call.out)
     if (!is_addressable(out.shape())) refuse_result(call, out.shape());
+}
+
+void run_kernel(const Call& call) {
+  needs_widening(call) ? run_widened(call) : call.kernel.run[static_cast<int>(Device::Cpu)](call);
+}
+
+std::unique_ptr<Prepared> prepare_kernel(const Call& call) {
+  if (!call.kernel.prepare) return nullptr;
+  return needs_widening(call) ? prepare_widened(call) : call.kernel.prepare(call);
 }
 
 bool has_work(const Call& call) {
@@ -78,7 +87,7 @@ bool has_work(const Call& call) {
 void compute(Call& call) {
   if (!has_work(call)) return;
   for (Array& o : call.out) o = Array::empty(o.shape(), o.dtype());
-  call.kernel.run[static_cast<int>(Device::Cpu)](call);
+  run_kernel(call);
 }
 
 void evaluate(Call& call) {

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "array.h"
+#include "conversion.h"
 
 namespace alice {
 
@@ -108,6 +109,22 @@ struct Elementwise {
   Loop loop = nullptr;  // null: this call is something else
   double params[2] = {};
   double cost = 0;  // nanoseconds per element
+  // What is kept in a dtype for storage alone passes through float32 on its way into the loop and out of it.
+  std::uint8_t n_in = 0, out_item = 0, items[4] = {};  // bytes of the elements
+  const Conversion* widened[4] = {};                   // null for operands that are as the loop wants them
+  const Conversion* narrowed = nullptr;
+
+  void convert(const Call& call);  // as the operands and the result of this call need it
+  bool converts() const { return n_in != 0; }
+  void run(std::int64_t n, void* out, const void* const* in) const {
+    if (!converts())
+      loop(n, out, in, params);
+    else
+      run_converted(n, out, in);
+  }
+
+ private:
+  void run_converted(std::int64_t n, void* out, const void* const* in) const;
 };
 
 // Who waits for parts of a result, to work on them while they are in cache. The result is seen as a matrix whose
@@ -163,6 +180,10 @@ struct Kernel {
   double (*flops)(const Call&) = nullptr;  // operations on numbers; null: one for each element of the largest array
   std::optional<double> neutral = {};      // of two operands, one of this value leaves the other as it is, bit for bit
   bool copies = false;                     // the one that gives an operand memory of its own
+  // Takes dtypes for storage alone, too. Of other kernels the operands are widened, and their float32 results take up
+  // the dtype of the operand that `like` says, -1 for none: null for the first that was widened.
+  bool any_dtype = false;
+  int (*like)(const Call&, int result) = nullptr;
   bool renames = false;  // hands its operand on, but what follows shall not be found equal to what followed before
 
   int n_attrs() const { return static_cast<int>(attributes.size()); }
@@ -198,6 +219,9 @@ class Registry {
 // Describes the results of a call: the one way to a kernel's shape rule. Checks what every kernel leaves to it: the
 // numbers of operands and results, the kinds of the attributes, and that the results can be addressed.
 void infer(Call& call);
+// Kernel::run and Kernel::prepare, for operands of every dtype.
+void run_kernel(const Call& call);
+std::unique_ptr<Prepared> prepare_kernel(const Call& call);  // null if the kernel prepares nothing
 // After infer(): allocates the results and runs, unless they are views or an input is abstract.
 bool has_work(const Call& call);
 void compute(Call& call);

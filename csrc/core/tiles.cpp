@@ -89,7 +89,9 @@ void Tiles::join_steps() {
     if (i + 1 < steps_.size() && dies_in_next(i)) {
       const Step& next = steps_[i + 1];
       const int operand = static_cast<int>(std::find(next.in, next.in + next.n_in, s.out) - next.in);
-      if (Loop both = Registry::instance().both(s.work.loop, next.work.loop, operand)) {
+      const bool rounded = s.work.converts() || next.work.converts();  // what lies between is
+      Loop both = rounded ? nullptr : Registry::instance().both(s.work.loop, next.work.loop, operand);
+      if (both) {
         s.work = {both, {}, 0.6 * (s.work.cost + next.work.cost)};
         s.in[s.n_in++] = next.in[1 - operand];
         s.out = next.out;
@@ -157,7 +159,7 @@ void Tiles::run_range(std::byte* const* memory, std::int64_t begin, std::int64_t
     for (const Step& s : steps_) {
       const void* in[4];
       for (int k = 0; k < s.n_in; ++k) in[k] = at[s.in[k]];
-      s.work.loop(n, at[s.out], in, s.work.params);
+      s.work.run(n, at[s.out], in);
     }
     begin += n;
     if (begin == end) return;

@@ -24,8 +24,8 @@
 namespace alice {
 namespace {
 
-constexpr std::int64_t kChunks = 256;     // of parallel work, at most, so that little is left to add up
-constexpr std::int64_t kRows = 64;        // rows whose scratch lies on the stack
+constexpr std::int64_t kChunks = 256;  // of parallel work, at most, so that little is left to add up
+constexpr std::int64_t kRows = 64;     // rows whose scratch lies on the stack
 
 enum Reduce : std::int64_t { None, Sum, Mean };
 
@@ -151,7 +151,7 @@ Dims without_last(Dims shape) {
 void check_operands(const Call& call, const Array& logits, const Array& targets) {
   const char* op = call.kernel.name;
   if (!is_floating(logits.dtype()))
-    fail(ErrorKind::DType, op, ": logits must be float32 or float64; got ", name(logits.dtype()),
+    fail(ErrorKind::DType, op, ": logits must be floating; got ", name(logits.dtype()),
          "; convert with logits.astype(ac.float32)");
   if (logits.rank() == 0) fail(ErrorKind::Shape, op, ": logits must have shape (..., classes); got a 0-d tensor");
   if (is_floating(targets.dtype())) {
@@ -391,6 +391,13 @@ class CrossEntropy final : public Prepared {
   RowMajor g_, stats_;
 };
 
+// The statistics stay as precise as they are: gradients are made of them.
+template <Direction D>
+int like(const Call&, int result) {
+  if (D == Direction::Gradient) return 1;
+  return result == 1 ? -1 : 0;
+}
+
 double cost(const Call& call) {
   double n = 0;
   for (const Array& a : call.in) n = std::max(n, static_cast<double>(a.numel()));
@@ -416,7 +423,8 @@ void register_cross_entropy(Registry& registry, const SoftmaxLoops& f32, const S
                           .run = {run_once<Work>},
                           .cost = cost,
                           .impl = loops,
-                          .prepare = prepare_call<Work>});
+                          .prepare = prepare_call<Work>,
+                          .like = like<D>});
   };
   const Kernel* value = add.operator()<Direction::Forward>("cross_entropy", 2, 2, infer_forward);
   const Kernel* vjp = add.operator()<Direction::Gradient>("cross_entropy_vjp", 4, 1, infer_gradient);

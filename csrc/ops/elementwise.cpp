@@ -34,8 +34,7 @@ Dims broadcast_shape(const Call& call) {
 }
 
 struct Job {
-  Loop loop;
-  const double* params;
+  const Elementwise& work;
   std::byte* out;
   std::int64_t out_item;
   int n_in;
@@ -74,17 +73,17 @@ void run_range(const Job& job, std::int64_t begin, std::int64_t end) {
         in[k] = buffers[k];
       }
     }
-    job.loop(n, job.out + begin * job.out_item, in, job.params);
+    job.work.run(n, job.out + begin * job.out_item, in);
     begin += n;
   }
 }
 
-void run_loop(const Call& call, Loop loop, const double* params, double cost) {
+void run_loop(const Call& call, const Elementwise& work) {
   Array& out = call.out[0];
   const std::int64_t n = out.numel();
   if (n == 0) return;
   const std::int64_t chunk =
-      std::max(kChunkItems, (static_cast<std::int64_t>(kChunkNanoseconds / cost) + kTile - 1) / kTile * kTile);
+      std::max(kChunkItems, (static_cast<std::int64_t>(kChunkNanoseconds / work.cost) + kTile - 1) / kTile * kTile);
 
   // The usual case, and what small arrays pay for: nothing but contiguous operands.
   bool plain = true;
@@ -94,12 +93,12 @@ void run_loop(const Call& call, Loop loop, const double* params, double cost) {
       const void* in[kMaxOperands];
       for (std::size_t k = 0; k < call.in.size(); ++k)
         in[k] = call.in[k].bytes() + begin * static_cast<std::int64_t>(itemsize(call.in[k].dtype()));
-      loop(end - begin, out.bytes() + begin * static_cast<std::int64_t>(itemsize(out.dtype())), in, params);
+      work.run(end - begin, out.bytes() + begin * static_cast<std::int64_t>(itemsize(out.dtype())), in);
     });
     return;
   }
 
-  Job job{loop, params, out.bytes(), static_cast<std::int64_t>(itemsize(out.dtype())), 0, {}, {}};
+  Job job{work, out.bytes(), static_cast<std::int64_t>(itemsize(out.dtype())), 0, {}, {}};
   for (const Array& a : call.in) {
     job.data[job.n_in] = a.bytes();
     job.in[job.n_in++] = Operand(a, out.shape());
@@ -123,7 +122,7 @@ void elementwise_infer(Call& call) {
       fail(ErrorKind::DType, row.name, ": operand ", k, " must be ", name(want), "; got ", name(call.in[k].dtype()),
            "; cast it with astype");
   }
-  if (!row.loops[static_cast<int>(dtype)])
+  if (!row.loops[static_cast<int>(arithmetic(dtype))])
     fail(ErrorKind::DType, row.name, ": expected ", row.inputs == Inputs::Floating ? "a floating dtype" : "numbers",
          "; got ", name(dtype), "; cast with astype");
   call.out[0] = Array::abstract(broadcast_shape(call), row.result == ElementwiseResult::Bool ? DType::Bool : dtype);
@@ -131,20 +130,19 @@ void elementwise_infer(Call& call) {
 
 Elementwise elementwise_loop(const Call& call) {
   const ElementwiseKernel& row = row_of(call);
-  Elementwise e{row.loops[static_cast<int>(call.in.back().dtype())], {}, static_cast<double>(row.cost)};
+  const DType dtype = call.in.back().dtype();
+  Elementwise e{row.loops[static_cast<int>(arithmetic(dtype))], {}, static_cast<double>(row.cost)};
   for (std::size_t i = 0; i < call.attrs.size(); ++i) e.params[i] = call.attrs[i].real();
+  if (for_storage(dtype)) e.convert(call);
   return e;
 }
 
-void elementwise_run(const Call& call) {
-  const Elementwise e = elementwise_loop(call);
-  run_loop(call, e.loop, e.params, e.cost);
-}
+void elementwise_run(const Call& call) { run_loop(call, elementwise_loop(call)); }
 
 // pow and pow_vjp with one exponent of 2 for all: the loop of square, which gives the same bits.
 bool is_two(const Array& a) {
   if (a.numel() != 1) return false;
-  return dispatch(a.dtype(), [&](auto tag) { return *a.data<decltype(tag)>() == decltype(tag)(2); });
+  return dispatch_any(a.dtype(), [&](auto tag) { return static_cast<double>(*a.data<decltype(tag)>()) == 2.0; });
 }
 
 Call at_two(const Call& call) { return {*row_of(call).at_two, call.in.first(call.in.size() - 1), call.out, {}}; }
@@ -170,13 +168,14 @@ void cast_infer(Call& call) { call.out[0] = Array::abstract(call.in[0].shape(), 
 
 Elementwise cast_loop(const Call& call) {
   const auto& table = *static_cast<const CastTable*>(call.kernel.impl);
-  return {table.loops[static_cast<int>(call.in[0].dtype())][static_cast<int>(call.attrs[0].dtype())], {}, 0.3};
+  const DType from = call.in[0].dtype(), to = call.attrs[0].dtype();
+  const int source = static_cast<int>(arithmetic(from)), target = static_cast<int>(arithmetic(to));
+  Elementwise e{(for_storage(to) ? table.odd[source] : table.loops[source][target]), {}, 0.3};
+  if (for_storage(from) || for_storage(to)) e.convert(call);
+  return e;
 }
 
-void cast_run(const Call& call) {
-  const Elementwise e = cast_loop(call);
-  run_loop(call, e.loop, nullptr, e.cost);
-}
+void cast_run(const Call& call) { run_loop(call, cast_loop(call)); }
 
 }  // namespace
 
@@ -192,7 +191,8 @@ void register_elementwise(Registry& registry) {
              .run = {traits.at_two ? pow_run : elementwise_run},
              .cost = elementwise_cost,
              .impl = kernel,
-             .elementwise = traits.at_two ? pow_loop : elementwise_loop};
+             .elementwise = traits.at_two ? pow_loop : elementwise_loop,
+             .any_dtype = true};
     for (const char* name : traits.params)
       if (name) k.attributes.push_back({name, AttrKind::Real});
     if (!std::isnan(traits.neutral)) k.neutral = traits.neutral;
@@ -212,7 +212,10 @@ void register_elementwise(Registry& registry) {
                 .run = {cast_run},
                 .cost = streaming_cost,
                 .impl = &cast_table(),
-                .elementwise = cast_loop});
+                .elementwise = cast_loop,
+                .any_dtype = true});
+  set_conversion(DType::Float16, cast_table().float16);
+  set_conversion(DType::BFloat16, cast_table().bfloat16);
 }
 
 }  // namespace alice

@@ -43,9 +43,11 @@ struct PairTable {
   int count;
 };
 
-// A cast from one dtype to another: [from][to].
+// A cast from one dtype to another, [from][to], and to float32 on the way to a shorter one, which must not round twice.
 struct CastTable {
   Loop loops[kDTypeCount][kDTypeCount];
+  Loop odd[kDTypeCount];
+  Conversion float16, bfloat16;
 };
 
 ALICE_BY_LEVEL(ElementwiseTable, arithmetic_table, ())

@@ -1,4 +1,5 @@
 // Comparisons, logic and casts.
+#include "../core/half.h"
 #include "elementwise.h"
 #include "elementwise_run.h"
 
@@ -29,8 +30,31 @@ struct CastsFrom {
 #define ALICE_CASTS_FROM(From)                                                                              \
   {CastsFrom<From>::to<bool>,         CastsFrom<From>::to<std::uint8_t>, CastsFrom<From>::to<std::int32_t>, \
    CastsFrom<From>::to<std::int64_t>, CastsFrom<From>::to<float>,        CastsFrom<From>::to<double>}
+
+template <class From>
+void odd_loop(std::int64_t n, void* out, const void* const* in, const double*) {
+  const From* x = static_cast<const From*>(in[0]);
+  float* y = static_cast<float*>(out);
+  for (std::int64_t i = 0; i < n; ++i) y[i] = to_odd(x[i]);
+}
+
+template <class Bits>
+void widen(std::int64_t n, const void* stored, float* __restrict to) {
+  const std::uint16_t* x = static_cast<const std::uint16_t*>(stored);
+  for (std::int64_t i = 0; i < n; ++i) to[i] = Bits::widen(x[i]);
+}
+template <class Bits>
+void narrow(std::int64_t n, const float* __restrict from, void* to) {
+  std::uint16_t* y = static_cast<std::uint16_t*>(to);
+  for (std::int64_t i = 0; i < n; ++i) y[i] = Bits::narrow(from[i]);
+}
+
 constexpr CastTable kCasts = {{ALICE_CASTS_FROM(bool), ALICE_CASTS_FROM(std::uint8_t), ALICE_CASTS_FROM(std::int32_t),
-                               ALICE_CASTS_FROM(std::int64_t), ALICE_CASTS_FROM(float), ALICE_CASTS_FROM(double)}};
+                               ALICE_CASTS_FROM(std::int64_t), ALICE_CASTS_FROM(float), ALICE_CASTS_FROM(double)},
+                              {CastsFrom<bool>::to<float>, CastsFrom<std::uint8_t>::to<float>, odd_loop<std::int32_t>,
+                               odd_loop<std::int64_t>, CastsFrom<float>::to<float>, odd_loop<double>},
+                              {widen<HalfBits>, narrow<HalfBits>},
+                              {widen<BrainBits>, narrow<BrainBits>}};
 
 }  // namespace
 

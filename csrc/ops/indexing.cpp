@@ -211,11 +211,10 @@ void gather_infer(Call& call) { call.out[0] = Array::abstract(plan_forward(call)
 void gather_run(const Call& call) {
   const Array &x = call.in[0], &out = call.out[0];
   const Offsets at = gather_offsets(call.kernel.name, plan_forward(call), x, call.in.subspan(1));
-  switch (itemsize(x.dtype())) {
-    case 1: return gather_items(at, x.data<std::uint8_t>(), out.data<std::uint8_t>());
-    case 4: return gather_items(at, x.data<std::uint32_t>(), out.data<std::uint32_t>());
-    default: return gather_items(at, x.data<std::uint64_t>(), out.data<std::uint64_t>());
-  }
+  dispatch_size(x.dtype(), [&](auto tag) {
+    using T = decltype(tag);
+    gather_items(at, x.data<T>(), out.data<T>());
+  });
 }
 
 // inputs g, indices …; attrs shape of x, axes, out_axis.
@@ -227,8 +226,7 @@ GatherPlan plan_adjoint(const Call& call) {
 
 void require_cotangent(const Call& call, const Dims& shape) {
   const Array& g = call.in[0];
-  if (!is_floating(g.dtype()))
-    fail(ErrorKind::DType, call.kernel.name, ": g must be float32 or float64; got ", name(g.dtype()));
+  if (!is_floating(g.dtype())) fail(ErrorKind::DType, call.kernel.name, ": g must be floating; got ", name(g.dtype()));
   if (!(g.shape() == shape))
     fail(ErrorKind::Shape, call.kernel.name, ": g must have shape ", shape, "; got ", g.shape());
 }
@@ -307,7 +305,7 @@ void take_along_axis_run(const Call& call) {
   const RowWalk walk(x, index, axis);
   const std::int64_t rows = out.numel() / index.dim(index.rank() - 1);
   const std::int64_t index_step = index.strides()[index.rank() - 1], pick = x.strides()[axis];
-  dispatch(x.dtype(), [&](auto tag) {
+  dispatch_size(x.dtype(), [&](auto tag) {
     using T = decltype(tag);
     parallel_chunks(rows, rows_per_chunk(index.shape().back()), [&](std::int64_t begin, std::int64_t end) {
       walk.rows(begin, end,
@@ -378,8 +376,8 @@ void one_hot_run(const Call& call) {
     });
   });
   zero_fill(out);
-  dispatch(out.dtype(), [&](auto one) {
-    for (std::int64_t i = 0; i < n; ++i) out.data<decltype(one)>()[place[i]] = decltype(one){1};
+  dispatch_any(out.dtype(), [&](auto one) {
+    for (std::int64_t i = 0; i < n; ++i) out.data<decltype(one)>()[place[i]] = decltype(one)(1);
   });
 }
 
@@ -395,19 +393,20 @@ void register_indexing(Registry& registry) {
   const AttrSpec axis{"axis", AttrKind::Integer}, shape{"shape", AttrKind::Dims}, axes{"axes", AttrKind::Dims},
       out_axis{"out_axis", AttrKind::Integer};
   const auto add = [&](const char* name, int n_in, std::vector<AttrSpec> attributes, void (*infer)(Call&),
-                       void (*run)(const Call&)) {
+                       void (*run)(const Call&), bool adds = false) {
     registry.add({.name = name,
                   .n_in = n_in,
                   .attributes = std::move(attributes),
                   .infer = infer,
                   .run = {run},
-                  .cost = indexing_cost});
+                  .cost = indexing_cost,
+                  .any_dtype = !adds});
   };
   add("take", 2, {axis}, gather_infer, gather_run);
   add("gather", -1, {axes, out_axis}, gather_infer, gather_run);
-  add("gather_vjp", -1, {shape, axes, out_axis}, gather_vjp_infer, gather_vjp_run);
+  add("gather_vjp", -1, {shape, axes, out_axis}, gather_vjp_infer, gather_vjp_run, true);
   add("take_along_axis", 2, {axis}, take_along_axis_infer, take_along_axis_run);
-  add("take_along_axis_vjp", 2, {shape, axis}, take_along_axis_vjp_infer, take_along_axis_vjp_run);
+  add("take_along_axis_vjp", 2, {shape, axis}, take_along_axis_vjp_infer, take_along_axis_vjp_run, true);
   add("one_hot", 1, {{"num_classes", AttrKind::Integer}, {"dtype", AttrKind::DType}}, one_hot_infer, one_hot_run);
 }
 

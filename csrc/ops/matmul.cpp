@@ -240,7 +240,7 @@ void multiply(const Products<T>& products, bool vecmat, const Shape& s, const Ar
   Product<T>(products, vecmat, s, a, b).run(a.data<T>(), b.data<T>(), c);
 }
 
-void run(const Call& call) {
+void run_matmul(const Call& call) {
   const Array &a = call.in[0], &b = call.in[1], &out = call.out[0];
   if (out.numel() == 0) return;
   const Shape s = shape_of(call);
@@ -257,10 +257,10 @@ void run(const Call& call) {
 // Integer products: there is little to prepare beside the work.
 class Unprepared : public Prepared {
  public:
-  void run(const Call& call) const override { alice::run(call); }
+  void run(const Call& call) const override { run_matmul(call); }
 };
 
-std::unique_ptr<Prepared> prepare(const Call& call) {
+std::unique_ptr<Prepared> prepare_matmul(const Call& call) {
   const Array &a = call.in[0], &b = call.in[1];
   const Shape s = shape_of(call);
   const Level& level = level_of(call);
@@ -274,7 +274,7 @@ double flops(const Call& call) {  // a multiplication and an addition for each f
 }
 
 double cost(const Call& call) {
-  const DType t = call.in[0].dtype();
+  const DType t = arithmetic(call.in[0].dtype());
   return flops(call) / (t == DType::Float32 ? 100 : t == DType::Float64 ? 50 : 4);
 }
 
@@ -291,10 +291,10 @@ void register_matmul(Registry& registry) {
                   .n_in = 2,
                   .inputs = Inputs::Numeric,
                   .infer = infer,
-                  .run = {run},
+                  .run = {run_matmul},
                   .cost = cost,
                   .impl = &level,
-                  .prepare = prepare,
+                  .prepare = prepare_matmul,
                   .flops = flops});
   };
   add("matmul", infer_matmul, matmul);

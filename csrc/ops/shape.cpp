@@ -288,6 +288,9 @@ void concat_infer(Call& call) {
   Dims shape = first.shape();
   for (std::size_t i = 1; i < call.in.size(); ++i) {
     const Dims& other = call.in[i].shape();
+    if (call.in[i].dtype() != first.dtype())
+      fail(ErrorKind::DType, "concat: inputs must have one dtype; got ", name(first.dtype()), " and, as input ", i,
+           ", ", name(call.in[i].dtype()), "; cast with astype");
     bool fits = other.size() == shape.size();
     for (int d = 0; fits && d < shape.size(); ++d) fits = d == axis || other[d] == shape[d];
     if (!fits)
@@ -328,12 +331,14 @@ void pad_infer(Call& call) {
   }
   const Attr& wish = call.attrs[2];
   const double value = wish.is(AttrKind::Flag) ? wish.flag() : wish.real();
-  dispatch(x.dtype(), [&](auto tag) {
+  dispatch_any(x.dtype(), [&](auto tag) {
     using Limits = std::numeric_limits<decltype(tag)>;
-    // The upper bound as max/2+1, doubled: exact in double where max itself is not.
-    const double end = 2.0 * (static_cast<double>(Limits::max() / 2) + 1);
-    if (Limits::is_integer && !(value >= static_cast<double>(Limits::min()) && value < end))
-      fail(ErrorKind::Value, "pad: the value must be a number of dtype ", name(x.dtype()), "; got ", value);
+    if constexpr (Limits::is_integer) {
+      // The upper bound as max/2+1, doubled: exact in double where max itself is not.
+      const double end = 2.0 * (static_cast<double>(Limits::max() / 2) + 1);
+      if (!(value >= static_cast<double>(Limits::min()) && value < end))
+        fail(ErrorKind::Value, "pad: the value must be a number of dtype ", name(x.dtype()), "; got ", value);
+    }
   });
   call.out[0] = Array::abstract(shape, x.dtype());
 }
@@ -345,7 +350,7 @@ void pad_run(const Call& call) {
   // border is written once, and the middle remains.
   Dims box = out.shape();
   std::int64_t offset = 0;
-  dispatch(x.dtype(), [&](auto tag) {
+  dispatch_any(x.dtype(), [&](auto tag) {
     using T = decltype(tag);
     const Attr& wish = call.attrs[2];
     const T value = wish.is(AttrKind::Flag)      ? static_cast<T>(wish.flag())
@@ -402,7 +407,12 @@ void register_shape(Registry& registry) {
   const auto ints = [](const char* name) { return AttrSpec{name, AttrKind::Dims}; };
   const auto integer = [](const char* name) { return AttrSpec{name, AttrKind::Integer}; };
   const auto view = [](const char* name, Attrs attributes, void (*infer)(Call&)) {
-    return Kernel{.name = name, .n_in = 1, .attributes = std::move(attributes), .infer = infer, .cost = view_cost};
+    return Kernel{.name = name,
+                  .n_in = 1,
+                  .attributes = std::move(attributes),
+                  .infer = infer,
+                  .cost = view_cost,
+                  .any_dtype = true};
   };
   const auto copy = [](const char* name, Attrs attributes, void (*infer)(Call&), void (*run)(const Call&)) {
     return Kernel{.name = name,
@@ -410,7 +420,8 @@ void register_shape(Registry& registry) {
                   .attributes = std::move(attributes),
                   .infer = infer,
                   .run = {run},
-                  .cost = streaming_cost};
+                  .cost = streaming_cost,
+                  .any_dtype = true};
   };
   const AttrSpec offset = integer("offset"), axis1 = integer("axis1"), axis2 = integer("axis2"), k = integer("k");
   const AttrSpec starts = ints("starts"), sizes = ints("sizes"), steps = ints("steps"), shape = ints("shape");

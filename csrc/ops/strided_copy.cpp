@@ -138,11 +138,10 @@ void copy_box(const Box& box, const T* src, T* dst) {
 void strided_copy(const Array& dst, const Array& src) {
   if (dst.numel() == 0) return;
   const Box box = simplify(dst, src);
-  switch (itemsize(dst.dtype())) {
-    case 1: return copy_box(box, src.data<std::uint8_t>(), dst.data<std::uint8_t>());
-    case 4: return copy_box(box, src.data<std::uint32_t>(), dst.data<std::uint32_t>());
-    default: return copy_box(box, src.data<std::uint64_t>(), dst.data<std::uint64_t>());
-  }
+  dispatch_size(dst.dtype(), [&](auto tag) {
+    using T = decltype(tag);
+    copy_box(box, src.data<T>(), dst.data<T>());
+  });
 }
 
 void strided_fill(const Array& dst, const void* value) {

@@ -42,7 +42,7 @@ void sgd_infer(Call& call) {
   for (std::int64_t i = 0; i < sgd.n; ++i) {
     const Array& p = sgd.param(i);
     if (!is_floating(p.dtype()))
-      fail(ErrorKind::DType, "sgd: parameters must be float32 or float64; got ", name(p.dtype()), " for parameter ", i);
+      fail(ErrorKind::DType, "sgd: parameters must be floating; got ", name(p.dtype()), " for parameter ", i);
     auto check = [&](const char* what, const Array& a) {
       if (a.dtype() != p.dtype() || !(a.shape() == p.shape()))
         fail(a.dtype() != p.dtype() ? ErrorKind::DType : ErrorKind::Shape, "sgd: the ", what, " of parameter ", i,
@@ -120,6 +120,12 @@ class Sgd final : public Prepared {
   std::vector<Item> items_;
 };
 
+// Parameters like parameters, velocities like velocities.
+int sgd_like(const Call& call, int result) {
+  const auto n = static_cast<int>(call.attrs[0].integer());
+  return result < n ? 1 + result : 1 + n + result;
+}
+
 double update_cost(const Call& call) {
   double items = 0;
   for (const Array& a : call.in) items += static_cast<double>(a.numel());
@@ -138,7 +144,8 @@ void register_update(Registry& registry) {
                 .run = {run_once<Sgd>},
                 .cost = update_cost,
                 .impl = loops,
-                .prepare = prepare_call<Sgd>});
+                .prepare = prepare_call<Sgd>,
+                .like = sgd_like});
 }
 
 }  // namespace alice

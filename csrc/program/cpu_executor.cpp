@@ -189,14 +189,14 @@ void CpuExecutor::execute(const Step& step, Context& context) const {
   }
   if (step.instruction->update) return update(step, call);
   if (step.prepared) return step.prepared->run(call);
-  step.kernel->run[static_cast<int>(Device::Cpu)](call);
+  run_kernel(call);
 }
 
 void CpuExecutor::update(const Step& step, const Call& call) const {
   const auto run = [&](const Call& c) {
     const std::uint64_t now = Storage::tick();
     for (const Array& a : c.out) a.storage()->mark_changed(now);
-    step.prepared ? step.prepared->run(c) : step.kernel->run[static_cast<int>(Device::Cpu)](c);
+    step.prepared ? step.prepared->run(c) : run_kernel(c);
   };
   if (!step.instruction->may_read_changed) return run(call);
   const Sources sources(call.in, call.out);

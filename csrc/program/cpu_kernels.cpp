@@ -19,7 +19,7 @@ CpuKernels::CpuKernels(const Graph& graph) : loops(graph.nodes().size()), prepar
     auto [in, out] = graph.described(n);
     const Call call{*n.kernel, in, out, n.attrs};
     if (elementwise) loops[i] = n.kernel->elementwise(call);
-    if (!loops[i].loop && n.kernel->prepare) prepared[i] = n.kernel->prepare(call);
+    if (!loops[i].loop && n.kernel->prepare) prepared[i] = prepare_kernel(call);
   }
 }
 

@@ -24,7 +24,7 @@ bool same_layout(const Array& a, const Array& b) {
 
 bool is_number(const Array& a, double number) {
   if (a.numel() != 1) return false;
-  return dispatch(a.dtype(), [&](auto tag) { return *a.data<decltype(tag)>() == static_cast<decltype(tag)>(number); });
+  return dispatch_any(a.dtype(), [&](auto tag) { return static_cast<double>(*a.data<decltype(tag)>()) == number; });
 }
 
 template <class T>

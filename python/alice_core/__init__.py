@@ -43,7 +43,9 @@ from .runtime import trim_memory as trim_memory
 from .tensor import Tensor as Tensor
 from .tensor import abstract as abstract
 from .tensor import asarray as asarray
+from .tensor import bfloat16 as bfloat16
 from .tensor import bool_ as bool  # noqa: F401 - the Array API's name
+from .tensor import float16 as float16
 from .tensor import float32 as float32
 from .tensor import float64 as float64
 from .tensor import from_dlpack as from_dlpack

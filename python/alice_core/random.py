@@ -21,6 +21,7 @@ import numpy as np
 import alice_core as ac
 
 from . import _core
+from ._dtypes import as_dtype
 from .errors import DTypeError, ShapeError
 from .ops.creation import _shape
 from .primitive import Primitive
@@ -54,7 +55,7 @@ def _signed(number: int) -> int:
 
 
 def _floating(op: str, dtype: DTypeLike) -> np.dtype[Any]:
-    wanted: np.dtype[Any] = np.dtype(dtype)
+    wanted: np.dtype[Any] = as_dtype(dtype)
     if wanted not in (float32, float64):
         raise DTypeError(f"{op}: dtype must be float32 or float64; got {wanted}")
     return wanted

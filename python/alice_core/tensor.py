@@ -12,24 +12,26 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _core
+from ._dtypes import DTYPES as DTYPES
+from ._dtypes import DTypeLike as DTypeLike
+from ._dtypes import as_dtype, checked_dtype
+from ._dtypes import bfloat16 as bfloat16
+from ._dtypes import bool_ as bool_
+from ._dtypes import float16 as float16
+from ._dtypes import float32 as float32
+from ._dtypes import float64 as float64
+from ._dtypes import int32 as int32
+from ._dtypes import int64 as int64
+from ._dtypes import uint8 as uint8
 from .errors import DTypeError, GradientError, ShapeError, TraceError
 
 if TYPE_CHECKING:
     from . import ops  # at run time ops/__init__.py puts itself here: the ops are written in Tensors
 
 TensorLike: TypeAlias = "Tensor | npt.NDArray[Any] | np.generic | bool | int | float"
-DTypeLike: TypeAlias = npt.DTypeLike
 Axis: TypeAlias = "int | tuple[int, ...] | None"
 
 __all__ = ["Tensor", "abstract", "asarray", "from_dlpack", "tensor"]
-
-float32 = np.dtype(np.float32)
-float64 = np.dtype(np.float64)
-int32 = np.dtype(np.int32)
-int64 = np.dtype(np.int64)
-uint8 = np.dtype(np.uint8)
-bool_ = np.dtype(np.bool_)
-DTYPES = (bool_, uint8, int32, int64, float32, float64)
 
 
 class Tensor(_core.TensorBase):
@@ -173,7 +175,13 @@ class Tensor(_core.TensorBase):
 
     def tolist(self) -> Any:
         """The elements as nested Python lists."""
-        return self.numpy().tolist()
+        return self._exact().tolist()
+
+    def _exact(self) -> npt.NDArray[Any]:
+        """The elements in a dtype that NumPy has."""
+        stored: Any = self.dtype
+        array: npt.NDArray[Any] = _core.cast(self, float32).numpy() if stored is bfloat16 else self.numpy()
+        return array
 
     def __bool__(self) -> bool:
         return bool(self._scalar("bool"))
@@ -206,7 +214,7 @@ class Tensor(_core.TensorBase):
         if self.is_abstract:
             return f"Tensor(abstract, shape={self.shape}, dtype={self.dtype.name})"
         try:
-            body = np.array2string(self.numpy(), separator=", ", prefix="Tensor(")
+            body = np.array2string(self._exact(), separator=", ", prefix="Tensor(")
         except TraceError:  # while a function is being compiled
             return f"Tensor(from outside, shape={self.shape}, dtype={self.dtype.name})"
         except ValueError:
@@ -218,23 +226,23 @@ class Tensor(_core.TensorBase):
         return format(self.item(), spec) if spec and self.size == 1 else repr(self)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _unpickle, (np.array(self.numpy()), self.requires_grad)
+        return _unpickle, (np.array(self._exact()), self.requires_grad, self.dtype)
 
     def __copy__(self) -> Tensor:
         return self
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
-        return _unpickle(self.numpy(), self.requires_grad)
+        return _unpickle(self._exact(), self.requires_grad, self.dtype)
 
     # -- NumPy and DLPack -----------------------------------------------------------------------------------------
 
-    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]:
+    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]:
         if self.is_tracked:
             raise GradientError(
                 "__array__: converting a Tensor that is being differentiated to NumPy would cut the trace; call "
                 "ac.stop_gradient(x).numpy() if that is meant, or use the function of alice_core"
             )
-        array = self.numpy()
+        array = self.numpy() if dtype is None else self._exact()
         if (dtype is not None and array.dtype != dtype) or copy:
             if copy is False:
                 raise ValueError(f"__array__: {array.dtype} cannot become {dtype} without a copy")
@@ -350,8 +358,8 @@ parameter with ac.tensor(x)
         raise TypeError("Tensor cannot be subclassed; keep Tensors as attributes of your class")
 
 
-def _unpickle(array: npt.NDArray[Any], requires_grad: bool) -> Tensor:
-    x = tensor(array)
+def _unpickle(array: npt.NDArray[Any], requires_grad: bool, dtype: DTypeLike | None = None) -> Tensor:
+    x = tensor(array, dtype)
     return x.requires_grad_() if requires_grad else x
 
 
@@ -365,16 +373,19 @@ def _to_numpy(obj: Any, dtype: DTypeLike | None, name: str) -> npt.NDArray[Any]:
         raise ShapeError(
             f"{name}: expected nested lists of equal lengths; got a ragged list ({error}); pad it first"
         ) from None
-    if array.dtype.kind not in "biuf":
+    if array.dtype.kind not in "biuf" and array.dtype != bfloat16:
         raise DTypeError(f"{name}: expected numbers; got {type(obj).__name__} that NumPy reads as dtype {array.dtype}")
     if dtype is None and array.dtype == np.float64 and not isinstance(obj, (np.ndarray, np.generic)):
         dtype = float32
-    if dtype is not None:
-        wanted = np.dtype(dtype)
-        if wanted not in DTYPES:
-            raise DTypeError(f"{name}: dtype must be one of {', '.join(d.name for d in DTYPES)}; got {wanted}")
+    if dtype is not None and (wanted := checked_dtype(name, dtype)) is not bfloat16:
         array = array.astype(wanted, copy=False)
     return array
+
+
+def _made(array: npt.NDArray[Any], dtype: DTypeLike | None, copy: bool) -> Tensor:
+    """A Tensor of the numbers; of bfloat16, which NumPy does not have, if that is wanted."""
+    result: Tensor = _core.tensor(array, copy)
+    return _core.cast(result, bfloat16) if dtype is not None and as_dtype(dtype) is bfloat16 else result
 
 
 def _plain(obj: Any) -> Any:
@@ -382,7 +393,7 @@ def _plain(obj: Any) -> Any:
     if isinstance(obj, Tensor):
         if obj.is_tracked:
             raise GradientError("tensor: a list of Tensors that are being differentiated; join them with ac.stack")
-        return obj.numpy() if obj.ndim else obj.item()
+        return obj._exact() if obj.ndim else obj.item()
     if isinstance(obj, (list, tuple)):
         return [_plain(x) for x in obj]
     return obj
@@ -396,7 +407,7 @@ def tensor(obj: Any, dtype: DTypeLike | None = None) -> Tensor:
     obj : nested lists of numbers, NumPy array, Tensor, or number
         Python floats become float32, Python ints int64; the dtype of arrays is kept.
     dtype : dtype, optional
-        One of bool, uint8, int32, int64, float32, float64.
+        One of bool, uint8, int32, int64, float16, bfloat16, float32, float64.
 
     Returns
     -------
@@ -408,7 +419,7 @@ def tensor(obj: Any, dtype: DTypeLike | None = None) -> Tensor:
     ShapeError
         For ragged lists.
     DTypeError
-        For anything but numbers of the six dtypes.
+        For anything but numbers of these dtypes.
 
     Source
     ------
@@ -425,8 +436,7 @@ def tensor(obj: Any, dtype: DTypeLike | None = None) -> Tensor:
         wanted = dtype if dtype is not None else float32 if obj._weak and obj.dtype == float64 else obj.dtype
         source = obj._strong() if obj._weak else ops.identity.constant(obj)
         return ops.shape.copy(ops.arithmetic.astype(source, wanted))
-    result: Tensor = _core.tensor(_to_numpy(obj, dtype, "tensor"), True)
-    return result
+    return _made(_to_numpy(obj, dtype, "tensor"), dtype, True)
 
 
 def asarray(obj: Any, dtype: DTypeLike | None = None, *, copy: bool | None = None) -> Tensor:
@@ -457,7 +467,7 @@ def asarray(obj: Any, dtype: DTypeLike | None = None, *, copy: bool | None = Non
     if isinstance(obj, Tensor):
         if obj._weak:  # a number of a traced call: as a Tensor of its own it is no number any more
             return tensor(obj, dtype)
-        converted = obj if dtype is None or obj.dtype == np.dtype(dtype) else obj.astype(dtype)
+        converted = obj if dtype is None or obj.dtype == as_dtype(dtype) else obj.astype(dtype)
         return tensor(converted) if copy else converted
     array = _to_numpy(obj, dtype, "asarray")
     shared = array is obj
@@ -468,8 +478,7 @@ def asarray(obj: Any, dtype: DTypeLike | None = None, *, copy: bool | None = Non
             "asarray: copy=False, but bools are always copied, since the memory of others may hold bytes other than 0 "
             "and 1; share it as x.view(np.uint8), and compare with 0"
         )
-    result: Tensor = _core.tensor(array, copy is True or (copy is None and (not shared or array.flags.writeable)))
-    return result
+    return _made(array, dtype, copy is True or (copy is None and (not shared or array.flags.writeable)))
 
 
 def from_dlpack(obj: Any, *, copy: bool | None = None) -> Tensor:
@@ -510,5 +519,5 @@ def abstract(shape: Sequence[int], dtype: DTypeLike = float32) -> Tensor:
     >>> ac.abstract((3, 4)) @ ac.abstract((4, 5))
     Tensor(abstract, shape=(3, 5), dtype=float32)
     """
-    result: Tensor = _core.abstract(list(shape), np.dtype(dtype))
+    result: Tensor = _core.abstract(list(shape), as_dtype(dtype))
     return result

@@ -63,7 +63,7 @@ def check_grads(
     """
     if unknown := set(modes) - set(_MODES):
         raise ValueError(f"check_grads: modes must be among {tuple(_MODES)}; got {sorted(unknown)}")
-    points = [tensor(np.array(x.numpy() if isinstance(x, Tensor) else x, dtype=np.float64)) for x in xs]
+    points = [tensor(np.array(x._exact() if isinstance(x, Tensor) else x, dtype=np.float64)) for x in xs]
     _check(f, points, order, tuple(modes), (), _Tolerance(atol, rtol, step), np.random.default_rng(seed))
 
 

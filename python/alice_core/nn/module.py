@@ -205,7 +205,7 @@ class Module:
         MissingPackageError
             If safetensors is needed and not installed.
         """
-        arrays = {name: x.numpy() for name, x in self.state_dict().items()}
+        arrays = {name: x._exact() for name, x in self.state_dict().items()}
         ending = _ending("save", path)
         package = require("safetensors.numpy", "safetensors", "save") if ending == ".safetensors" else None
         with whole(path) as unfinished:
@@ -258,7 +258,7 @@ class Module:
 
 
 def _plain(value: Any) -> Any:
-    return value.detach().numpy() if isinstance(value, ac.Tensor) else value
+    return value.detach()._exact() if isinstance(value, ac.Tensor) else value
 
 
 def _ending(who: str, path: str | Path) -> str:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import _core
-from ..errors import DTypeError, ShapeError
-from ..tensor import DTYPES, Tensor, asarray, float32, tensor
+from .._dtypes import bfloat16, checked_dtype
+from ..errors import ShapeError
+from ..tensor import Tensor, asarray, float32, tensor
 from . import joining as _joining
 from . import views as _views
 
@@ -47,16 +48,19 @@ def _shape(op: str, shape: int | Sequence[int]) -> tuple[int, ...]:
     return extents
 
 
-def _dtype(op: str, dtype: DTypeLike) -> np.dtype[Any]:
-    wanted = np.dtype(dtype)
-    if wanted not in DTYPES:
-        raise DTypeError(f"{op}: dtype must be one of {', '.join(d.name for d in DTYPES)}; got {wanted}")
-    return wanted
-
-
-def _own(array: npt.NDArray[Any]) -> Tensor:
-    result: Tensor = _core.tensor(array, True)
+def _own(op: str, array: npt.NDArray[Any], dtype: DTypeLike) -> Tensor:
+    """The numbers, which NumPy computed in whatever dtype, rounded once."""
+    wanted = checked_dtype(op, dtype)
+    result: Tensor
+    if wanted is bfloat16:
+        result = _core.cast(_core.tensor(array, True), wanted)
+    else:
+        result = _core.tensor(array.astype(wanted, copy=False), True)
     return result
+
+
+def _filled(op: str, value: int, shape: int | Sequence[int], dtype: DTypeLike) -> Tensor:
+    return _own(op, np.broadcast_to(np.uint8(value), _shape(op, shape)), dtype)
 
 
 def zeros(shape: int | Sequence[int], dtype: DTypeLike = float32) -> Tensor:
@@ -83,7 +87,7 @@ def zeros(shape: int | Sequence[int], dtype: DTypeLike = float32) -> Tensor:
     Tensor([[0., 0.],
             [0., 0.]], dtype=float32)
     """
-    return _own(np.zeros(_shape("zeros", shape), _dtype("zeros", dtype)))
+    return _filled("zeros", 0, shape, dtype)
 
 
 def ones(shape: int | Sequence[int], dtype: DTypeLike = float32) -> Tensor:
@@ -95,7 +99,7 @@ def ones(shape: int | Sequence[int], dtype: DTypeLike = float32) -> Tensor:
     >>> ac.ones(3)
     Tensor([1., 1., 1.], dtype=float32)
     """
-    return _own(np.ones(_shape("ones", shape), _dtype("ones", dtype)))
+    return _filled("ones", 1, shape, dtype)
 
 
 def empty(shape: int | Sequence[int], dtype: DTypeLike = float32) -> Tensor:
@@ -107,7 +111,7 @@ def empty(shape: int | Sequence[int], dtype: DTypeLike = float32) -> Tensor:
     >>> ac.empty((2, 3)).shape
     (2, 3)
     """
-    return _own(np.zeros(_shape("empty", shape), _dtype("empty", dtype)))
+    return _filled("empty", 0, shape, dtype)
 
 
 def full(shape: int | Sequence[int], fill_value: float, dtype: DTypeLike | None = None) -> Tensor:
@@ -138,7 +142,7 @@ def full(shape: int | Sequence[int], fill_value: float, dtype: DTypeLike | None 
     value = tensor(fill_value, dtype)
     if not value._readable:
         return _joining.copy(_views.broadcast_to(value, _shape("full", shape)))
-    return _own(np.broadcast_to(value.numpy(), _shape("full", shape)))
+    return _own("full", np.broadcast_to(value._exact(), _shape("full", shape)), value.dtype)
 
 
 def zeros_like(x: TensorLike, /, dtype: DTypeLike | None = None) -> Tensor:
@@ -210,7 +214,7 @@ def arange(start: float, /, stop: float | None = None, step: float = 1, dtype: D
     values = np.arange(start, stop, step)  # in float64, then rounded once
     if dtype is None:
         dtype = float32 if values.dtype.kind == "f" else np.dtype(np.int64)
-    return _own(values.astype(_dtype("arange", dtype)))
+    return _own("arange", values, dtype)
 
 
 def linspace(start: float, stop: float, /, num: int, dtype: DTypeLike = float32, endpoint: bool = True) -> Tensor:
@@ -244,7 +248,7 @@ def linspace(start: float, stop: float, /, num: int, dtype: DTypeLike = float32,
     Tensor([0.  , 0.25, 0.5 , 0.75, 1.  ], dtype=float32)
     """
     (count,) = _shape("linspace", as_int(num))
-    return _own(np.linspace(start, stop, count, endpoint=endpoint).astype(_dtype("linspace", dtype)))
+    return _own("linspace", np.linspace(start, stop, count, endpoint=endpoint), dtype)
 
 
 def eye(n_rows: int, n_cols: int | None = None, /, k: int = 0, dtype: DTypeLike = float32) -> Tensor:
@@ -275,7 +279,7 @@ def eye(n_rows: int, n_cols: int | None = None, /, k: int = 0, dtype: DTypeLike 
             [0., 1.]], dtype=float32)
     """
     rows, cols = _shape("eye", (n_rows, n_rows if n_cols is None else n_cols))
-    return _own(np.eye(rows, cols, k, dtype=_dtype("eye", dtype)))
+    return _own("eye", np.eye(rows, cols, k, dtype=np.uint8), dtype)
 
 
 def meshgrid(*arrays: TensorLike, indexing: str = "xy") -> list[Tensor]:

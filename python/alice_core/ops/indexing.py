@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from .._dtypes import checked_dtype
 from ..errors import DTypeError, TraceError
 from ..primitive import Primitive
 from ..tensor import Tensor, asarray, bool_, float32, int32, int64, uint8
@@ -240,7 +241,7 @@ def one_hot(labels: TensorLike, /, num_classes: int, dtype: DTypeLike = float32)
     Tensor([[0., 0., 1.],
             [1., 0., 0.]], dtype=float32)
     """
-    return _one_hot(_integers("one_hot", labels), as_int(num_classes), np.dtype(dtype))
+    return _one_hot(_integers("one_hot", labels), as_int(num_classes), checked_dtype("one_hot", dtype))
 
 
 def nonzero(x: TensorLike, /) -> tuple[Tensor, ...]:
@@ -269,7 +270,7 @@ def nonzero(x: TensorLike, /) -> tuple[Tensor, ...]:
     x = asarray(x)
     if x.ndim == 0:
         raise ValueError("nonzero: expected at least 1 dimension; got a 0-d tensor; reshape it to (1,)")
-    return tuple(asarray(i) for i in np.nonzero(x.detach().numpy()))
+    return tuple(asarray(i) for i in np.nonzero(x.detach()._exact()))
 
 
 def _integers(op: str, indices: Any) -> Tensor | npt.NDArray[Any]:

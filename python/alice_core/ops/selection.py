@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..errors import DTypeError
+from .._dtypes import checked_dtype
 from ..primitive import Primitive
-from ..tensor import DTYPES, asarray
+from ..tensor import asarray
 from . import comparison as _comparison
 from . import reduction as _reduction
 from ._elementwise import elementwise
@@ -420,8 +420,6 @@ def astype(x: TensorLike, dtype: DTypeLike, /) -> Tensor:
     >>> ac.astype(ac.tensor([-1.5, 2.5]), ac.int32)
     Tensor([-1,  2], dtype=int32)
     """
-    wanted: Any = np.dtype(dtype)
-    if wanted not in DTYPES:
-        raise DTypeError(f"astype: dtype must be one of {', '.join(d.name for d in DTYPES)}; got {wanted}")
+    wanted = checked_dtype("astype", dtype)
     x = asarray(x)
     return x if x.dtype == wanted else _astype(x, wanted)

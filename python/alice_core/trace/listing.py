@@ -121,7 +121,7 @@ class Names:
             return Operand(self[key], named=True)
         parameter = self._same.get(key, key) in self.parameters
         if value.ndim == 0 and not value.is_abstract and not parameter and value._version == 0:
-            return Operand(str(value.numpy()[()]))  # as many digits as the dtype has
+            return Operand(str(value._exact()[()]))  # as many digits as the dtype has
         self.give(key)
         return Operand(self[key], named=True, type=type_of(value))
 

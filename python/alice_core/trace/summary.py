@@ -28,7 +28,7 @@ def summarise(x: Tensor) -> Summary | None:
     """None where there is nothing to look at: no elements, or an abstract Tensor."""
     if x.is_abstract or x.size == 0:
         return None
-    a = np.asarray(x.numpy(), dtype=np.float64).ravel()
+    a = np.asarray(x._exact(), dtype=np.float64).ravel()
     finite = a[np.isfinite(a)]
     nans = int(np.isnan(a).sum())
     infinities = a.size - finite.size - nans

@@ -93,7 +93,7 @@ def _found(test: Test, x: Tensor) -> npt.NDArray[np.bool_] | None:
     """Where the elements of x fail; None if they do not, or are not there."""
     if x.dtype.kind != "f" or x.is_abstract:
         return None
-    bad = test(x.numpy())
+    bad = test(x._exact())
     return bad if bad.any() else None
 
 
@@ -106,5 +106,5 @@ def _range(x: Tensor) -> str:
     text = f"{x.dtype.name}[{','.join(map(str, x.shape))}]"
     if x.is_abstract or x.size == 0:
         return text
-    a = x.numpy()
+    a = x._exact()
     return f"{text} from {a.min():.6g} to {a.max():.6g}"

@@ -388,7 +388,7 @@ def numerical_grad(f: Callable[[Tensor], Any], x: TensorLike, step: float = 1e-6
     >>> print(f"{ac.numerical_grad(ac.sin, 1.0).item():.8f}")
     0.54030231
     """
-    point = np.array(tensor(asarray(x)).numpy(), dtype=np.float64)
+    point = np.array(tensor(asarray(x))._exact(), dtype=np.float64)
     result = np.empty_like(point)
     for i in np.ndindex(point.shape):
         values = []

@@ -1,0 +1,79 @@
+"""The dtypes of this package: NumPy's, and bfloat16, which NumPy does not have."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from .errors import DTypeError
+
+__all__ = ["DTYPES", "BFloat16", "DTypeLike", "as_dtype", "bfloat16", "checked_dtype", "numpy_bfloat16"]
+
+
+class BFloat16:
+    """The dtype ``ac.bfloat16``: float32 without the lower half of its significand, 8 bits precise, as wide in range.
+
+    Has the name, kind and size that NumPy dtypes have. Equal to the dtype of the package ``ml_dtypes``.
+
+    Examples
+    --------
+    >>> import alice_core as ac
+    >>> ac.bfloat16, ac.bfloat16.itemsize, ac.bfloat16.kind
+    (bfloat16, 2, 'f')
+    """
+
+    name = "bfloat16"
+    kind = "f"
+    itemsize = 2
+
+    def __repr__(self) -> str:
+        return "bfloat16"
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or _is_bfloat16(other)
+
+    def __hash__(self) -> int:
+        return hash("bfloat16")
+
+    def __reduce__(self) -> str:
+        return "bfloat16"  # there is one
+
+
+def _is_bfloat16(dtype: object) -> bool:
+    return getattr(dtype, "name", getattr(dtype, "__name__", dtype)) == "bfloat16"
+
+
+bfloat16 = BFloat16()
+float16 = np.dtype(np.float16)
+float32 = np.dtype(np.float32)
+float64 = np.dtype(np.float64)
+int32 = np.dtype(np.int32)
+int64 = np.dtype(np.int64)
+uint8 = np.dtype(np.uint8)
+bool_ = np.dtype(np.bool_)
+DTYPES: tuple[Any, ...] = (bool_, uint8, int32, int64, float16, bfloat16, float32, float64)
+DTypeLike: TypeAlias = "npt.DTypeLike | BFloat16"
+
+
+def as_dtype(dtype: DTypeLike) -> Any:
+    """The dtype that is meant: NumPy's, or ``bfloat16``."""
+    return bfloat16 if _is_bfloat16(dtype) else np.dtype(dtype)  # type: ignore[arg-type]
+
+
+def checked_dtype(op: str, dtype: DTypeLike) -> Any:
+    """The same, if it is one of ours."""
+    wanted = as_dtype(dtype)
+    if wanted not in DTYPES:
+        raise DTypeError(f"{op}: dtype must be one of {', '.join(d.name for d in DTYPES)}; got {wanted}")
+    return wanted
+
+
+def numpy_bfloat16() -> Any:
+    """What the package ``ml_dtypes`` gives NumPy for bfloat16; None without it."""
+    try:
+        return np.dtype(import_module("ml_dtypes").bfloat16)
+    except ImportError:
+        return None
