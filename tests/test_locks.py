@@ -59,7 +59,7 @@ def writers(w: ac.Tensor) -> dict[str, Callable[[], object]]:
         "eager step": step,
         "compiled step": ac.compile(step),
         "eager assign_": assign,
-        "compiled assign_": ac.compile(lambda: w.assign_(w.detach() * 2.0 + 1.0)),
+        "compiled assign_": ac.compile(lambda: w.assign_(1.0 - w.detach())),
     }
 
 
