@@ -157,7 +157,7 @@ def test_bad_input() -> None:
     with pytest.raises(ac.DTypeError, match="expected numbers; got str"):
         ac.tensor("text")
     with pytest.raises(ac.DTypeError, match="dtype must be one of"):
-        ac.asarray(np.ones(2, dtype=np.float16))
+        ac.asarray(np.ones(2, dtype=np.longdouble))
     with pytest.raises(ac.DTypeError, match="expected numbers"):
         ac.tensor([1j])
     with pytest.raises(ac.DTypeError, match="dtype must be one of"):

@@ -55,18 +55,21 @@ int64 = np.dtype(np.int64)
 uint8 = np.dtype(np.uint8)
 bool_ = np.dtype(np.bool_)
 DTYPES: tuple[Any, ...] = (bool_, uint8, int32, int64, float16, bfloat16, float32, float64)
+_KNOWN = frozenset(DTYPES)
 DTypeLike: TypeAlias = "npt.DTypeLike | BFloat16"
 
 
 def as_dtype(dtype: DTypeLike) -> Any:
     """The dtype that is meant: NumPy's, or ``bfloat16``."""
+    if isinstance(dtype, np.dtype) and dtype.kind != "V":  # to ask NumPy for names takes long
+        return dtype
     return bfloat16 if _is_bfloat16(dtype) else np.dtype(dtype)  # type: ignore[arg-type]
 
 
 def checked_dtype(op: str, dtype: DTypeLike) -> Any:
     """The same, if it is one of ours."""
     wanted = as_dtype(dtype)
-    if wanted not in DTYPES:
+    if wanted not in _KNOWN:
         raise DTypeError(f"{op}: dtype must be one of {', '.join(d.name for d in DTYPES)}; got {wanted}")
     return wanted
 

@@ -72,7 +72,7 @@ CASES = [
             ((np.zeros((2, 3)), np.array([0])), {}, ac.ShapeError, r"class indices must .* \(2, 3\), targets \(1,\)"),
             ((np.zeros((2, 3)), np.zeros((2, 2))), {}, ac.ShapeError, "target probabilities must have the shape"),
             ((np.zeros((2, 3)), np.array([True, False])), {}, ac.DTypeError, "class indices .* or probabilities"),
-            ((np.zeros((2, 3), dtype=int), np.array([0, 1])), {}, ac.DTypeError, "logits must be float32 or float64"),
+            ((np.zeros((2, 3), dtype=int), np.array([0, 1])), {}, ac.DTypeError, "logits must be floating; got int64"),
             ((np.zeros(()), np.array(0)), {}, ac.ShapeError, "logits must have shape"),
             ((np.zeros((2, 3)), np.zeros((2, 3))), {"ignore_index": 0}, ValueError, "ignore_index goes with"),
             ((np.zeros((2, 3)), np.array([0, 1])), {"reduction": "avg"}, ValueError, "reduction must be .* 'avg'"),

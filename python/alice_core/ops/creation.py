@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from operator import index as as_int
 from typing import TYPE_CHECKING, Any
 
@@ -59,8 +59,12 @@ def _own(op: str, array: npt.NDArray[Any], dtype: DTypeLike) -> Tensor:
     return result
 
 
-def _filled(op: str, value: int, shape: int | Sequence[int], dtype: DTypeLike) -> Tensor:
-    return _own(op, np.broadcast_to(np.uint8(value), _shape(op, shape)), dtype)
+def _filled(op: str, make: Callable[..., npt.NDArray[Any]], shape: int | Sequence[int], dtype: DTypeLike) -> Tensor:
+    wanted = checked_dtype(op, dtype)
+    if wanted is bfloat16:
+        return _own(op, make(_shape(op, shape), np.uint8), wanted)
+    result: Tensor = _core.tensor(make(_shape(op, shape), wanted), True)
+    return result
 
 
 def zeros(shape: int | Sequence[int], dtype: DTypeLike = float32) -> Tensor:
@@ -87,7 +91,7 @@ def zeros(shape: int | Sequence[int], dtype: DTypeLike = float32) -> Tensor:
     Tensor([[0., 0.],
             [0., 0.]], dtype=float32)
     """
-    return _filled("zeros", 0, shape, dtype)
+    return _filled("zeros", np.zeros, shape, dtype)
 
 
 def ones(shape: int | Sequence[int], dtype: DTypeLike = float32) -> Tensor:
@@ -99,7 +103,7 @@ def ones(shape: int | Sequence[int], dtype: DTypeLike = float32) -> Tensor:
     >>> ac.ones(3)
     Tensor([1., 1., 1.], dtype=float32)
     """
-    return _filled("ones", 1, shape, dtype)
+    return _filled("ones", np.ones, shape, dtype)
 
 
 def empty(shape: int | Sequence[int], dtype: DTypeLike = float32) -> Tensor:
@@ -111,7 +115,7 @@ def empty(shape: int | Sequence[int], dtype: DTypeLike = float32) -> Tensor:
     >>> ac.empty((2, 3)).shape
     (2, 3)
     """
-    return _filled("empty", 0, shape, dtype)
+    return _filled("empty", np.zeros, shape, dtype)
 
 
 def full(shape: int | Sequence[int], fill_value: float, dtype: DTypeLike | None = None) -> Tensor:
