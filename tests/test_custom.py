@@ -208,7 +208,7 @@ def test_a_primitive_that_leaves_the_package() -> None:
     x = ac.tensor([1.0, 8.0, 27.0], dtype=F64)
     ac.testing.check_grads(cbrt, [x], order=1, modes=("rev", "fwd"))
     calls.clear()
-    assert ac.vmap(cbrt)(x).tolist() == [1.0, 2.0, 3.0]
+    assert ac.vmap(cbrt)(x).tolist() == np.cbrt(x.numpy()).tolist()
     assert calls[-1] == (3,)  # once for the batch
     np.testing.assert_allclose(ac.vmap(ac.grad(cbrt))(x).numpy(), [1 / 3, 1 / 12, 1 / 27])
     np.testing.assert_allclose(ac.grad(lambda x: ac.sum(ac.vmap(cbrt)(x)))(x).numpy(), [1 / 3, 1 / 12, 1 / 27])

@@ -272,7 +272,7 @@ def test_what_is_cleared_can_still_be_asked(pattern: Callable[[], Any]) -> None:
                         seen.append(repr(getattr(o, name))[:10])
 
     first = pattern()
-    known = [o for o in gc.get_objects() if type(o).__module__.startswith("alice_core")]
+    known = [o for o in gc.get_objects() if str(type(o).__module__).startswith("alice_core")]
     Last([first, *(o for o in known if isinstance(o, ac.Tensor | _core.Equation | _core.Segment))][:20])
     del first, known
     gc.collect()

@@ -47,7 +47,7 @@ void save(Saved& s, PrimitiveObject* p, std::size_t i, TensorObject* t, TensorOb
   s.levels = t->levels;
   s.tracked = p->differentiable && (t->levels & state.active) != 0;
   s.index = t->index;
-  s.version = array.storage() ? array.storage()->version() : 0;
+  s.version = version_of(array);
   s.source = operand_source(t);
   if (s.source == as_object(t) && !t->levels && !recording) s.source = nullptr;
   Py_XINCREF(s.source);

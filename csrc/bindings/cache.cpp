@@ -36,11 +36,9 @@ bool matches(const Cache::Entry& e, const Signature& s) {
 std::shared_ptr<const Cache::Entry> Cache::find(const Arguments& arguments) {
   for (auto e = entries_.begin(); e != entries_.end(); ++e) {
     if (!matches(**e, arguments.signature()) || !(*e)->traced.holds(arguments)) continue;
-    ++hits_;
     std::rotate(entries_.begin(), e, e + 1);
     return entries_.front();
   }
-  ++misses_;
   return nullptr;
 }
 

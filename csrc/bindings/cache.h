@@ -18,6 +18,7 @@ class Cache {
   explicit Cache(std::size_t room) : room_(room) {}
 
   std::shared_ptr<const Entry> find(const Arguments& arguments);
+  void count(bool hit) { ++(hit ? hits_ : misses_); }
   // `forget` is called with the weak reference when one of the objects is gone.
   std::shared_ptr<const Entry> add(const Arguments& arguments, Traced traced, py::handle forget);
   void drop_dead();  // entries of which an object is gone

@@ -91,7 +91,7 @@ void dealloc(EquationObject* eq) noexcept {
 // ---- what Python sees -----------------------------------------------------------------------------------------------
 
 void check_version(const EquationObject* eq, const Array& a, std::uint32_t version, const char* role, std::size_t i) {
-  if (a.storage() && a.storage()->version() != version)
+  if (a.storage() && version_of(a) != version)
     fail(ErrorKind::Gradient, eq->primitive->kernel->name, ": the saved ", role, " ", i, ", shape ", a.shape(), ", ",
          name(a.dtype()),
          ", was changed in place after the op ran; take the gradient before the change, or give the op a copy "
@@ -263,7 +263,7 @@ EquationObject* make_equation(PrimitiveObject* primitive, std::size_t inputs, Py
   for (std::size_t i = 0; i < outputs.size(); ++i) {
     const Array& a = outputs[i];
     eq->outputs[i].array = primitive->saves_output ? a : a.shape_only();
-    eq->outputs[i].version = a.storage() ? a.storage()->version() : 0;
+    eq->outputs[i].version = version_of(a);
   }
   PyObject_GC_Track(eq);
   held.release();

@@ -48,7 +48,7 @@ py::tuple join(py::object primitive, py::sequence values_given, py::sequence res
       const bool is_value = i < n_values, is_residual = !is_value && i < n_fixed;
       Saved& s = eq->inputs[i];
       s.array = is_residual ? t->array : t->array.shape_only();
-      s.version = t->array.storage() ? t->array.storage()->version() : 0;
+      s.version = version_of(t->array);
       s.levels = t->levels;
       s.tracked = i >= n_fixed && (t->levels & state.active);
       s.index = t->index;
@@ -133,7 +133,7 @@ void add_joint(py::module_& m) {
   py::class_<Hidden>(m, "Hidden", py::is_final(), complete_when_made())
       .def(py::init<py::sequence>(), py::arg("arguments"))
       .def("__enter__", &Hidden::enter)
-      .def("__exit__", &Hidden::exit);
+      .def("__exit__", [](Hidden& self, const py::args& raised) { self.exit(raised); });
   m.def("join", &join, py::arg("primitive"), py::arg("values"), py::arg("residuals"), py::arg("arguments"));
 }
 

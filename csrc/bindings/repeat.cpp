@@ -28,7 +28,8 @@ class NextRun : public Watcher {
     }
     t = Watcher::value(t);
     const StorageRef& storage = t->array.storage();
-    if (storage && storage->changed() > segment_.began_ && storage->changed() <= began_)
+    const std::uint64_t changed = storage ? std::max(storage->changed(), noted_changes(storage.get()).last) : 0;
+    if (changed > segment_.began_ && changed <= began_)
       fail(ErrorKind::Gradient, "checkpoint: a Tensor that the function reads, shape ", t->array.shape(), ", ",
            name(t->array.dtype()),
            ", was changed in place after it ran; take the gradient before the change, or give the function a copy "

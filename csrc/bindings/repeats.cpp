@@ -97,7 +97,7 @@ py::object Repeats::completed(const EquationObject* eq, const std::vector<PyObje
       Repeat& repeat = there ? found->second.second : run_again(s.again, outer);
       TensorObject* t = as_tensor(repeat.results.at(place).ptr());
       copy.array = t->array;
-      copy.version = t->array.storage() ? t->array.storage()->version() : 0;
+      copy.version = version_of(t->array);
       copy.tangents = t->tangents;
       copy.again = nullptr;
       copy.origin = root_of(t);

@@ -16,6 +16,22 @@ py::object Gradient::read() {
   return current_;
 }
 
+Session::Change noted_changes(const Storage* s) {
+  Session::Change all;
+  for (const Session* session = thread_state().session; session; session = session->outer)
+    if (const auto found = session->changes.find(s); found != session->changes.end()) {
+      all.times += found->second.times;
+      all.last = std::max(all.last, found->second.last);
+    }
+  return all;
+}
+
+std::uint32_t version_of(const Array& a) {
+  const Storage* s = a.storage().get();
+  if (!s) return 0;
+  return s->version() + (thread_state().session ? noted_changes(s).times : 0);
+}
+
 Gradient& Session::gradient_of(TensorObject* leaf) {
   auto [place, fresh] = number_of.try_emplace(leaf, gradients.size());
   if (fresh) {
@@ -37,14 +53,14 @@ class SessionScope {
     scope_.enter("Session");
     self_ = std::move(self);
     ThreadState& state = thread_state();
-    outer_session_ = state.session;
     outer_watcher_ = state.watcher;
+    session_.outer = state.session;
     state.session = &session_;
     ++state.tracing;
     outer_recorder_ = std::exchange(state.recorder, session_.equations);
     state.watcher = nullptr;
     if (!session_.isolated) return;
-    session_.reads_outside = !outer_session_ || outer_session_->reads_outside;
+    session_.reads_outside = !session_.outer || session_.outer->reads_outside;
     outer_active_ = state.active;
     state.active &= 1u;  // equations tell whether they ran inside no_grad()
     outer_forward_.swap(state.forward);
@@ -53,7 +69,7 @@ class SessionScope {
     scope_.exit("Session");
     const py::object self = std::move(self_);
     ThreadState& state = thread_state();
-    state.session = outer_session_;
+    state.session = session_.outer;
     --state.tracing;
     state.recorder = std::move(outer_recorder_);
     state.watcher = outer_watcher_;
@@ -69,7 +85,6 @@ class SessionScope {
   py::object self_;  // while it is entered: the thread refers to the session
   std::uint32_t outer_active_ = 0;
   std::vector<std::shared_ptr<ForwardContext>> outer_forward_;
-  Session* outer_session_ = nullptr;
   py::object outer_recorder_;
   Watcher* outer_watcher_ = nullptr;
 };
@@ -93,7 +108,7 @@ void add_session(py::module_& m) {
              self.cast<SessionScope&>().enter(self);
              return self;
            })
-      .def("__exit__", &SessionScope::exit);
+      .def("__exit__", [](SessionScope& self, const py::args& raised) { self.exit(raised); });
 }
 
 }  // namespace alice

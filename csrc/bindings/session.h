@@ -39,11 +39,21 @@ struct Session {
   std::vector<py::object> leaves;  // keeps the leaves of `gradients` alive
   std::vector<Gradient> gradients;
   std::unordered_map<TensorObject*, std::size_t> number_of;  // a leaf's place in `gradients`
-  bool isolated = false;                                     // run once, right after
+  // Of memory that the function changes in place, once it runs: how often until now, and when (Storage::tick()).
+  struct Change {
+    std::uint32_t times = 0;
+    std::uint64_t last = 0;
+  };
+  std::unordered_map<const Storage*, Change> changes;
+  Session* outer = nullptr;    // this one was opened within
+  bool isolated = false;       // run once, right after
   bool reads_outside = false;  // the trace is used once, now: values from outside may become constants of it
 
   Gradient& gradient_of(TensorObject* leaf);
 };
+
+// What the open sessions have noted of a memory.
+Session::Change noted_changes(const Storage* s);
 
 Session& session_of(py::handle scope);  // of the Python object that opened it
 void add_session(py::module_& m);

@@ -23,7 +23,7 @@ void join_memory(TensorObject* t) {
   Storage* s = t->array.storage().get();
   if (!s) return;
   t->view = s->values++ > 0;
-  t->version = s->version();
+  t->version = version_of(t->array);
 }
 void leave_memory(TensorObject* t) {
   if (Storage* s = t->array.storage().get()) --s->values;
@@ -93,7 +93,7 @@ const char* get_device(TensorObject* t) { return name(t->array.device()); }
 bool get_is_abstract(TensorObject* t) { return t->array.is_abstract(); }
 bool get_is_contiguous(TensorObject* t) { return t->array.is_contiguous(); }
 bool get_weak(TensorObject* t) { return t->weak; }
-std::uint32_t get_version(TensorObject* t) { return t->array.storage() ? t->array.storage()->version() : 0; }
+std::uint32_t get_version(TensorObject* t) { return version_of(t->array); }
 
 // Elementwise == leaves identity as the only sensible hash.
 Py_hash_t hash(PyObject* o) { return static_cast<Py_hash_t>(reinterpret_cast<std::uintptr_t>(o) >> 4); }

@@ -41,9 +41,13 @@ inline TensorObject* checked_tensor(py::handle h, const char* who) {
 }
 inline PyObject* as_object(const TensorObject* t) { return reinterpret_cast<PyObject*>(const_cast<TensorObject*>(t)); }
 
+// The version of the memory as this thread sees it: a traced function has not changed anything yet, but goes on as if
+// it had. 0 without memory.
+std::uint32_t version_of(const Array& a);
+
 // Tensors are values, and only the one that a memory belongs to can be changed in place. Others that show it, its
 // views, then have lost their values.
-inline bool is_stale(const TensorObject* t) { return t->view && t->array.storage()->version() != t->version; }
+inline bool is_stale(const TensorObject* t) { return t->view && version_of(t->array) != t->version; }
 [[noreturn]] void refuse_stale(const TensorObject* t, const char* op);
 inline void check_current(const TensorObject* t, const char* op) {
   if (is_stale(t)) refuse_stale(t, op);

@@ -35,6 +35,15 @@ void mark_changed(std::span<const Array> targets) {
   for (const Array& a : targets) a.storage()->mark_changed(now);
 }
 
+void note_changed(Session& session, std::span<const Array> targets) {
+  const std::uint64_t now = Storage::tick();
+  for (const Array& a : targets) {
+    Session::Change& change = session.changes[a.storage().get()];
+    ++change.times;
+    change.last = now;
+  }
+}
+
 void run(const Call& call) {
   const auto ask = [&](Locks& locks) {
     for (const Array& a : call.in) locks.read(a.storage().get());
@@ -77,12 +86,6 @@ void update(const std::string& name, py::sequence inputs_given, py::sequence att
   const py::tuple inputs(inputs_given), attributes(attributes_given), outputs(outputs_given);
   const Kernel* kernel = Registry::instance().find(name);
   if (!kernel) throw py::value_error("update: there is no kernel of the name " + name);
-  if (!kernel->run[static_cast<int>(Device::Cpu)])
-    throw py::value_error("update: the kernel " + name + " gives views and writes nothing");
-  if ((kernel->n_in >= 0 && inputs.size() != static_cast<std::size_t>(kernel->n_in)) || inputs.empty() ||
-      (kernel->n_out >= 0 && outputs.size() != static_cast<std::size_t>(kernel->n_out)) || outputs.empty())
-    fail(ErrorKind::Value, "update: ", name, " takes ", kernel->n_in, " inputs and ", kernel->n_out,
-         " outputs (-1: any number); got ", inputs.size(), " and ", outputs.size());
   const ThreadState& state = thread_state();
   if (state.watcher && state.watcher->update(*kernel, inputs, attributes, outputs)) return;
   std::vector<TensorObject*> sources, targets;
@@ -103,14 +106,14 @@ void update(const std::string& name, py::sequence inputs_given, py::sequence att
   Call inferred{*kernel, in, results, attrs};
   infer(inferred);
   for (const Array& result : results)
-    if (!result.is_abstract())
+    if (!kernel->run[static_cast<int>(Device::Cpu)] || !result.is_abstract())
       fail(ErrorKind::Value, "update: ", kernel->name, " looks at its operand and computes nothing that could be kept");
   for (std::size_t i = 0; i < out.size(); ++i) check_target(kernel->name, targets[i], results[i]);
   Call call{*kernel, in, out, attrs};
   const bool checked = state.checker && !state.session;
   py::tuple before = checked ? copies(in) : py::tuple();
   if (state.session)
-    mark_changed(out);  // for what the traced function saved
+    note_changed(*state.session, out);
   else
     run(call);
   if (checked) check_results(update_primitive(kernel), before, out, attributes);

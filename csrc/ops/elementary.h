@@ -264,6 +264,7 @@ struct PowVjp {
 
 // xʸ (log x)ᵏ, the k-th derivative of xʸ by y; its limit 0 where xʸ is 0, and 0 at 0⁰ for k > 0.
 struct PowLog {
+  static constexpr double kFewFactors = 64.0;  // multiplied one by one; k is as large as a derivative's order
   double k;
   ALICE_HD explicit PowLog(const double* params) : k(params[0]) {}
   template <class T>
@@ -271,7 +272,8 @@ struct PowLog {
     const double xd = static_cast<double>(x), yd = static_cast<double>(y);
     const double power = static_cast<double>(Pow{}(xd, yd)), logarithm = log<Full>(xd);
     double r = power;
-    for (double i = 0.0; i < k; i += 1.0) r *= logarithm;
+    for (double i = 0.0; i < k && i < kFewFactors; i += 1.0) r *= logarithm;
+    if (k > kFewFactors) r *= Pow{}(logarithm, k - kFewFactors);
     const bool zero = power == 0.0 || (xd == 0.0 && yd == 0.0 && k > 0.0);
     return static_cast<T>(zero ? 0.0 : r);
   }
