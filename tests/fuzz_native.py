@@ -26,7 +26,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-BATCH = 2000  # calls of one process, unless it ends before
+PROCESS = 2000  # calls of one process, unless it ends before
 PATIENCE = 60.0  # seconds of sleep or work without a new call: it hangs
 
 
@@ -55,6 +55,7 @@ class Fuzz:
     corpus_file: Path
     folder: Path
     skip: str = ""
+    batch: int = 200
     patience: float = PATIENCE
     found: list[Found] = field(default_factory=list)
     done: int = 0
@@ -73,7 +74,8 @@ class Fuzz:
     def process(self, start: int, stop: int) -> int:
         status = Path(tempfile.mkstemp(dir=self.folder)[1])
         status.write_bytes(struct.pack("q", start))
-        command = [sys.executable, __file__, "--seed", str(self.seed), *(["--skip", self.skip] if self.skip else [])]
+        command = [sys.executable, __file__, "--seed", str(self.seed), "--batch", str(self.batch)]
+        command += ["--skip", self.skip] if self.skip else []
         command += ["--worker", str(start), str(stop), str(status), str(self.corpus_file)]
         with tempfile.TemporaryFile(dir=self.folder) as out, tempfile.TemporaryFile(dir=self.folder) as err:
             child = subprocess.Popen(
@@ -129,11 +131,19 @@ def load(pid: int) -> tuple[bool, float]:
 
 
 def pieces(start: int, calls: int) -> Iterator[tuple[int, int]]:
-    for at in range(start, start + calls, BATCH):
-        yield at, min(at + BATCH, start + calls)
+    for at in range(start, start + calls, PROCESS):
+        yield at, min(at + PROCESS, start + calls)
 
 
-def fuzz(seed: int, calls: int, jobs: int, start: int = 0, seconds: float | None = None, skip: str = "") -> Fuzz:
+def fuzz(
+    seed: int,
+    calls: int,
+    jobs: int,
+    start: int = 0,
+    seconds: float | None = None,
+    skip: str = "",
+    batch: int = 200,
+) -> Fuzz:
     """Runs calls ``start`` to ``start + calls`` of the seed, for at most so many seconds."""
     from fuzzing.corpus import corpus
 
@@ -141,7 +151,7 @@ def fuzz(seed: int, calls: int, jobs: int, start: int = 0, seconds: float | None
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(jobs) as pool:
         corpus_file = Path(folder) / "corpus"
         corpus_file.write_bytes(pickle.dumps(corpus()))
-        run = Fuzz(seed, corpus_file, Path(folder), skip)
+        run = Fuzz(seed, corpus_file, Path(folder), skip, batch)
 
         def one(piece: tuple[int, int]) -> None:
             if seconds is None or time.monotonic() - began < seconds:
@@ -160,6 +170,7 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--seconds", type=float, help="begin no batch after that time")
     parser.add_argument("--skip", default="", metavar="REGEX", help="pass over calls whose text has it, while a fault is known")
+    parser.add_argument("--batch", type=int, default=200, help="calls between two looks at what is alive")
     parser.add_argument("--show", type=int, metavar="INDEX", help="print a call, as a program")
     parser.add_argument("--only", type=int, metavar="INDEX", help="run a call in this process")
     parser.add_argument("--worker", nargs=4, metavar=("START", "STOP", "STATUS", "CORPUS"), help=argparse.SUPPRESS)
@@ -168,7 +179,7 @@ def main() -> int:
         from fuzzing import worker
 
         start, stop, status, corpus_file = args.worker
-        worker.main(args.seed, int(start), int(stop), status, corpus_file, args.skip)
+        worker.main(args.seed, int(start), int(stop), status, corpus_file, args.skip, args.batch)
         return 0
     if args.show is not None or args.only is not None:
         from fuzzing.corpus import corpus
@@ -181,7 +192,7 @@ def main() -> int:
             run(text)
         return 0
     began = time.monotonic()
-    run_ = fuzz(args.seed, args.calls, args.jobs, args.start, args.seconds, args.skip)
+    run_ = fuzz(args.seed, args.calls, args.jobs, args.start, args.seconds, args.skip, args.batch)
     kinds = Counter(f.what.split(":")[0] for f in run_.found)
     print(f"{run_.done} calls in {time.monotonic() - began:.0f} s: {len(run_.found)} found {dict(kinds)}")
     return 1 if run_.found else 0

@@ -11,6 +11,7 @@ import re
 import resource
 import struct
 import sys
+import textwrap
 import threading
 import warnings
 from pathlib import Path
@@ -24,9 +25,8 @@ from fuzzing.corpus import Corpus
 from fuzzing.draw import Draw
 from fuzzing.hostile import Boom
 
-__all__ = ["main", "text_of"]
+__all__ = ["again", "main", "run", "text_of"]
 
-BATCH = 200
 MEMORY = 3 << 29  # what a process may map beyond what it begins with
 WRITERS = (
     *(calls.kernel_call,) * 9, calls.update_call, *("member_call",) * 3, *("function_call",) * 2, *("public_call",) * 2, *("scenario",) * 3,
@@ -110,11 +110,24 @@ class Baseline:
             raise Finding(wrong)
 
 
+def again(text: str, times: int = 3) -> None:
+    """Runs a call that was once found, and looks whether all is as it was."""
+    faulthandler.enable()
+    warnings.simplefilter("ignore")
+    names.known_numbers()
+    run(textwrap.dedent(text))
+    base = Baseline()
+    for _ in range(times):
+        run(textwrap.dedent(text))
+        check_state()
+    base.check()
+
+
 def names_of_dtypes() -> list[Any]:
     return [ac.float32, ac.float64, ac.int32, ac.int64, ac.bool, ac.uint8]
 
 
-def main(seed: int, start: int, stop: int, status: str, corpus_file: str, skip: str = "", batch: int = BATCH) -> None:
+def main(seed: int, start: int, stop: int, status: str, corpus_file: str, skip: str, batch: int) -> None:
     """Runs the calls from ``start`` to ``stop``; the number of the present one is in the file ``status``.
 
     A finding is printed as a line of JSON and ends the process.
@@ -134,6 +147,8 @@ def main(seed: int, start: int, stop: int, status: str, corpus_file: str, skip: 
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if "san.so" not in Path("/proc/self/maps").read_text():  # sanitizers reserve terabytes
         resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY, used + MEMORY))
+    for text in {t for made in calls.INSTANCES.values() for t in made}:
+        run(text)  # whatever is kept from its first use on
     base = Baseline()
     index = start
     try:
