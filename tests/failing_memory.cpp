@@ -8,7 +8,7 @@
 
 namespace {
 
-std::atomic<long> left{-1};  // allocations that succeed before one fails; negative: all do
+std::atomic<long> left{-1};     // allocations that succeed before one fails; negative: all do
 std::atomic<bool> rest{false};  // the later ones fail too
 
 bool fails() {
@@ -43,7 +43,9 @@ void* operator new(std::size_t size) {
   throw std::bad_alloc();
 }
 void* operator new[](std::size_t size) { return operator new(size); }
-void* operator new(std::size_t size, const std::nothrow_t&) noexcept { return fails() ? nullptr : std::malloc(size ? size : 1); }
+void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
+  return fails() ? nullptr : std::malloc(size ? size : 1);
+}
 void* operator new[](std::size_t size, const std::nothrow_t& tag) noexcept { return operator new(size, tag); }
 void operator delete(void* p) noexcept { std::free(p); }
 void operator delete[](void* p) noexcept { std::free(p); }

@@ -78,9 +78,7 @@ class Fuzz:
         command += ["--skip", self.skip] if self.skip else []
         command += ["--worker", str(start), str(stop), str(status), str(self.corpus_file)]
         with tempfile.TemporaryFile(dir=self.folder) as out, tempfile.TemporaryFile(dir=self.folder) as err:
-            child = subprocess.Popen(
-                command, stdout=out, stderr=err, env={**os.environ, "PYTHONFAULTHANDLER": "1"}
-            )
+            child = subprocess.Popen(command, stdout=out, stderr=err, env={**os.environ, "PYTHONFAULTHANDLER": "1"})
             hangs = self.watch(child, status)
             index = struct.unpack("q", status.read_bytes())[0]
             status.unlink()
@@ -169,7 +167,9 @@ def main() -> int:
     parser.add_argument("--start", type=int, default=0, help="number of the first call")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--seconds", type=float, help="begin no batch after that time")
-    parser.add_argument("--skip", default="", metavar="REGEX", help="pass over calls whose text has it, while a fault is known")
+    parser.add_argument(
+        "--skip", default="", metavar="REGEX", help="pass over calls whose text has it, while a fault is known"
+    )
     parser.add_argument("--batch", type=int, default=200, help="calls between two looks at what is alive")
     parser.add_argument("--show", type=int, metavar="INDEX", help="print a call, as a program")
     parser.add_argument("--only", type=int, metavar="INDEX", help="run a call in this process")

@@ -2,8 +2,8 @@
 
     python memory_growth.py USE STEPS
 
-The garbage collector is off, so that nothing here may need it. Prints the growth of resident memory in bytes between the
-first tenth of the steps and the last.
+The garbage collector is off, so that nothing here may need it. Prints the growth of resident memory in bytes after the
+first tenth of the steps.
 """
 
 from __future__ import annotations
@@ -102,7 +102,13 @@ def errors() -> Callable[[], Any]:
 def transforms() -> Callable[[], Any]:
     f = lambda x: ac.sum(ac.tanh(x) ** 2)  # noqa: E731
     g = ac.checkpoint(f)
-    return lambda: (ac.grad(g)(X), ac.jvp(f, [X], [X]), ac.vmap(f)(X), ac.hvp(f, [X], [X]), ac.vjp(f, X)[1](ac.tensor(1.0)))
+    return lambda: (
+        ac.grad(g)(X),
+        ac.jvp(f, [X], [X]),
+        ac.vmap(f)(X),
+        ac.hvp(f, [X], [X]),
+        ac.vjp(f, X)[1](ac.tensor(1.0)),
+    )
 
 
 USES = {f.__name__: f for f in (compiled, eager, retraced, recompiled, errors, transforms)}

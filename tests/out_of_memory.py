@@ -2,9 +2,8 @@
 
     LD_PRELOAD=failing_memory.so python out_of_memory.py KIND [USE...]
 
-KIND is ``native`` (one allocation of C++ fails), ``native-rest`` (that one and all later ones) or ``python`` (one of
-CPython's, with ``_testcapi``). A use must end in MemoryError or succeed; afterwards the process is as it was before, and
-the same use gives the same bits.
+KIND is ``native`` (one allocation of C++ fails) or ``native-rest`` (that one and all later ones). A use must end in
+MemoryError or succeed; afterwards the process is as it was before, and the same use gives the same bits.
 """
 
 from __future__ import annotations
@@ -29,7 +28,15 @@ LABELS = np.array([0, 2, 1, 5])
 
 
 def create() -> Any:
-    return [ac.tensor(X), ac.zeros((3, 2)), ac.arange(5), ac.eye(3), ac.asarray(X.T), ac.full((2,), 3.0), ac.one_hot(ac.tensor(LABELS), 6)]
+    return [
+        ac.tensor(X),
+        ac.zeros((3, 2)),
+        ac.arange(5),
+        ac.eye(3),
+        ac.asarray(X.T),
+        ac.full((2,), 3.0),
+        ac.one_hot(ac.tensor(LABELS), 6),
+    ]
 
 
 def elementwise() -> Any:
@@ -39,7 +46,16 @@ def elementwise() -> Any:
 
 def reductions() -> Any:
     x = ac.tensor(X)
-    return [ac.sum(x, axis=0), ac.mean(x), ac.max(x.T, axis=1), ac.argmax(x, axis=0), ac.cumsum(x, axis=1), ac.logsumexp(x, axis=0), ac.prod(x), ac.var(x)]
+    return [
+        ac.sum(x, axis=0),
+        ac.mean(x),
+        ac.max(x.T, axis=1),
+        ac.argmax(x, axis=0),
+        ac.cumsum(x, axis=1),
+        ac.logsumexp(x, axis=0),
+        ac.prod(x),
+        ac.var(x),
+    ]
 
 
 def softmaxes() -> Any:
@@ -49,7 +65,14 @@ def softmaxes() -> Any:
 
 def indexing() -> Any:
     x = ac.tensor(X)
-    return [x[1:, 2], x[ac.tensor(LABELS[:2])], ac.take(x, ac.tensor(LABELS), axis=1), ac.concat([x, x]), ac.stack([x, x], axis=1), ac.pad(x, ((1, 1), (0, 2)))]
+    return [
+        x[1:, 2],
+        x[ac.tensor(LABELS[:2])],
+        ac.take(x, ac.tensor(LABELS), axis=1),
+        ac.concat([x, x]),
+        ac.stack([x, x], axis=1),
+        ac.pad(x, ((1, 1), (0, 2))),
+    ]
 
 
 def products() -> Any:
@@ -122,9 +145,22 @@ def own_rules() -> Any:
 
 
 USES: tuple[Callable[[], Any], ...] = (
-    create, elementwise, reductions, softmaxes, indexing, products, reverse_mode, backward, forward_mode, batches,
-    compiling, training, eager_training, checkpoints, own_rules,
-)  # fmt: skip
+    create,
+    elementwise,
+    reductions,
+    softmaxes,
+    indexing,
+    products,
+    reverse_mode,
+    backward,
+    forward_mode,
+    batches,
+    compiling,
+    training,
+    eager_training,
+    checkpoints,
+    own_rules,
+)
 
 
 # -- memory that fails -------------------------------------------------------------------------------------------------
@@ -147,21 +183,6 @@ class Native:
             self.library.memory_fails_after(-1, 0)
 
 
-class Python:
-    def __init__(self) -> None:
-        import _testcapi
-
-        self.api = _testcapi
-
-    @contextmanager
-    def fails_after(self, n: int) -> Iterator[Callable[[], bool]]:
-        self.api.set_nomemory(n + 1, n + 2)
-        try:
-            yield lambda: n < 3000
-        finally:
-            self.api.remove_mem_hooks()
-
-
 def numbers(result: Any) -> list[Any]:
     return [x.numpy().tobytes() if isinstance(x, ac.Tensor) else x for x in tree.leaves(result)]
 
@@ -178,7 +199,7 @@ def live() -> int:
     return ac.memory_stats()["live_bytes"]
 
 
-def check(use: Callable[[], Any], memory: Native | Python, *, leaks: bool = True) -> int:
+def check(use: Callable[[], Any], memory: Native) -> int:
     """How many allocations of the use have failed, one in each run."""
     use()
     want = numbers(use())
@@ -195,7 +216,7 @@ def check(use: Callable[[], Any], memory: Native | Python, *, leaks: bool = True
         left = state()
         assert left == clean, f"{use.__name__}, allocation {n}: the thread's state is {left}"
         now = live()
-        assert not leaks or now <= before, f"{use.__name__}, allocation {n}: {now - before} bytes are still alive"
+        assert now <= before, f"{use.__name__}, allocation {n}: {now - before} bytes are still alive"
         before = now
         if ended and not failed():
             return n
@@ -206,7 +227,7 @@ def check(use: Callable[[], Any], memory: Native | Python, *, leaks: bool = True
 def main(kind: str, *names: str) -> None:
     faulthandler.enable()
     _core.set_num_threads(2)
-    memory = Python() if kind == "python" else Native(kind == "native-rest")
+    memory = Native(kind == "native-rest")
     for use in USES:
         if not names or use.__name__ in names:
             print(use.__name__, flush=True)

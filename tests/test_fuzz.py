@@ -1,7 +1,7 @@
 """Twenty thousand random calls of everything native, and what such calls have found before.
 
-The calls run in processes of their own, see ``fuzz_native.py``. ``ALICE_FUZZ_CALLS`` is their number, ``ALICE_FUZZ_SEED``
-says which they are.
+The calls run in processes of their own, see ``fuzz_native.py``. ``ALICE_FUZZ_CALLS`` is their number,
+``ALICE_FUZZ_SEED`` says which they are.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ def test_random_calls() -> None:
 
 @pytest.mark.parametrize("name", FOUND)
 def test_found_before(name: str) -> None:
-    program = "import faulthandler; faulthandler.enable()\nfrom fuzzing.worker import again\nagain(" + repr(FOUND[name]) + ")"
+    program = (
+        "import faulthandler; faulthandler.enable()\nfrom fuzzing.worker import again\nagain(" + repr(FOUND[name]) + ")"
+    )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=HERE, timeout=300)
     assert done.returncode == 0, f"{done.returncode}\n{FOUND[name]}\n{done.stderr[-3000:]}"

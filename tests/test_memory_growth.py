@@ -130,11 +130,17 @@ def attribute_of_a_function() -> Any:
 @pytest.mark.parametrize(
     "make",
     [
-        own_gradient, itself_as_gradient, checkpoint_on_itself, rule_on_itself, compiled_method, compiled_closure,
-        primitive_rule, attribute_of_a_function,
+        own_gradient,
+        itself_as_gradient,
+        checkpoint_on_itself,
+        rule_on_itself,
+        compiled_method,
+        compiled_closure,
+        primitive_rule,
+        attribute_of_a_function,
     ],
     ids=lambda f: f.__name__,
-)  # fmt: skip
+)
 def test_cycles_are_collected(make: Callable[[], Any]) -> None:
     make()
     gc.collect()

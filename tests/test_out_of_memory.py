@@ -1,7 +1,7 @@
 """When memory runs out, anywhere, there is a MemoryError and a process that works on.
 
-Every allocation of some uses of the library fails once, see ``out_of_memory.py``. C++ allocates through functions that a
-small library replaces before Python starts; a test compiles it.
+Every allocation of some uses of the library fails once, see ``out_of_memory.py``. C++ allocates through functions that
+a small library replaces before Python starts; it is compiled here.
 """
 
 from __future__ import annotations

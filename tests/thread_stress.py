@@ -38,7 +38,6 @@ class World:
         self.even = ac.zeros((LARGE,)).requires_grad_()
         self.weight = ac.tensor(np.eye(8)).requires_grad_()
         self.count = ac.zeros((), dtype=ac.int64)
-        self.counted = Counter[str]()
         self.slot: Any = ac.exp(self.x)
         self.items: list[Any] = [self.x, self.x]
         self.tick = ac.compile(lambda: self.count.assign_(self.count + 1))
@@ -82,7 +81,6 @@ def replay(w: World) -> None:
 
 def update(w: World) -> None:
     w.tick()
-    w.counted["ticks"] += 0  # the key is there
     w.grow()
     w.even.assign_(w.even.detach())
 
@@ -140,9 +138,22 @@ def fork(w: World) -> None:
 
 
 DOINGS: tuple[Callable[[World], None], ...] = (
-    create, differentiate, compile_new, replay, replay, update, update_alone, read, read, train, drop, use_items, threads,
-    collect, fork,
-)  # fmt: skip
+    create,
+    differentiate,
+    compile_new,
+    replay,
+    replay,
+    update,
+    update_alone,
+    read,
+    read,
+    train,
+    drop,
+    use_items,
+    threads,
+    collect,
+    fork,
+)
 
 
 def main(rounds: int, n: int = 8) -> None:

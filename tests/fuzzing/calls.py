@@ -91,8 +91,16 @@ IMPORT = {"setup", "use_vectorcall"}
 
 #: Change the thread's state: called in a thread that ends.
 STATEFUL = {
-    "push_level", "pop_level", "set_active", "set_recorder", "set_checker", "push_forward", "pop_forward", "Session", "Hidden",
-}  # fmt: skip
+    "push_level",
+    "pop_level",
+    "set_active",
+    "set_recorder",
+    "set_checker",
+    "push_forward",
+    "pop_forward",
+    "Session",
+    "Hidden",
+}
 
 
 def tensors(draw: Draw) -> str:
@@ -123,7 +131,10 @@ INSTANCES: dict[str, tuple[str, ...]] = {
     "Equation": EQUATION,
     "Record": ("ac.trace(lambda x: ac.sum(x * 2))(T((3,))).equations[0].record",),
     "Session": ("core.Session()", "core.Session(True)"),
-    "Program": ("ac.compile(lambda x: ac.sum(x * 2))._program(T((3,)))", "ac.compile(lambda: W.assign_(W * 2))._program()"),
+    "Program": (
+        "ac.compile(lambda x: ac.sum(x * 2))._program(T((3,)))",
+        "ac.compile(lambda: W.assign_(W * 2))._program()",
+    ),
     "CompiledBase": (
         "ac.compile(lambda *a, **k: (a, k))",
         "core.CompiledBase(lambda x: x, 2, False, False)",
@@ -131,12 +142,35 @@ INSTANCES: dict[str, tuple[str, ...]] = {
         "ac.compile(lambda x: ac.exp(x), check=True)",
         "ac.compile(lambda x: ac.exp(x), profile=True)",
     ),
-    "Segment": ("core.Segment(ac.exp, (T((3,)),), {})", "core.Segment(lambda x, k=1: x * k, (T((3,), leaf=True),), {'k': 2})"),
+    "Segment": (
+        "core.Segment(ac.exp, (T((3,)),), {})",
+        "core.Segment(lambda x, k=1: x * k, (T((3,), leaf=True),), {'k': 2})",
+    ),
     "Hidden": ("core.Hidden([T((3,), leaf=True)])", "core.Hidden([])"),
 }
 OPERATORS = (
-    "+", "-", "*", "/", "//", "%", "**", "@", "&", "|", "^", "==", "!=", "<", "<=", ">", ">=", "<<", "and", "is", "in",
-)  # fmt: skip
+    "+",
+    "-",
+    "*",
+    "/",
+    "//",
+    "%",
+    "**",
+    "@",
+    "&",
+    "|",
+    "^",
+    "==",
+    "!=",
+    "<",
+    "<=",
+    ">",
+    ">=",
+    "<<",
+    "and",
+    "is",
+    "in",
+)
 
 
 def right_arguments(draw: Draw, name: str) -> str | None:
@@ -147,8 +181,10 @@ def right_arguments(draw: Draw, name: str) -> str | None:
         "tensor": lambda: f"{draw.array()}, {draw.pick(('True', 'False'))}",
         "stand_in": draw.anything,
         "reverse": lambda: f"[{tracked(draw)}], {tensors(draw)}, {draw.pick(('None', '[]', tensors(draw)))}, True",
-        "join": lambda: f"{draw.pick(('core.make_joint(ac.Primitive, ' + repr('j') + ')', 'P(' + repr('exp') + ')'))}, "
-        f"{tensors(draw)}, {tensors(draw)}, {tensors(draw)}",
+        "join": lambda: (
+            f"{draw.pick(('core.make_joint(ac.Primitive, ' + repr('j') + ')', 'P(' + repr('exp') + ')'))}, "
+            f"{tensors(draw)}, {tensors(draw)}, {tensors(draw)}"
+        ),
         "make_joint": lambda: f"{draw.pick(('ac.Primitive', 'core.PrimitiveBase', 'int', 'object', 'type'))}, 'j'",
         "kept_memory": lambda: f"[{draw.pick(EQUATION)}]",
         "lower": lambda: f"core.Session(), {tensors(draw)}, {tensors(draw)}",
@@ -166,9 +202,8 @@ def right_arguments(draw: Draw, name: str) -> str | None:
     return rows[name]() if name in rows else None
 
 
-def after(name: str) -> str:
-    """What is run in the state that the call left."""
-    return "quietly(lambda: ac.grad(lambda x: ac.sum(ac.exp(x) * x))(T((3,)))), quietly(lambda: T((2,), leaf=True) + 1)"
+#: What is run in the state that the call left.
+AFTER = "quietly(lambda: ac.grad(lambda x: ac.sum(ac.exp(x) * x))(T((3,)))), quietly(lambda: T((2,), leaf=True) + 1)"
 
 
 def function_call(draw: Draw) -> str:
@@ -177,7 +212,7 @@ def function_call(draw: Draw) -> str:
     call = f"core.{name}({draw.arguments() if right is None else right})"
     if name == "set_num_threads":
         return f"quietly(lambda: {call}), core.set_num_threads(2)" if right else "core.num_threads()"
-    return f"alone(lambda: ({call}, {after(name)}))" if name in STATEFUL else call
+    return f"alone(lambda: ({call}, {AFTER}))" if name in STATEFUL else call
 
 
 def member_call(draw: Draw) -> str:
@@ -191,11 +226,45 @@ def member_call(draw: Draw) -> str:
         return f"({left}) {draw.pick(OPERATORS)} ({right})"
     if what == 1:
         f = draw.pick(
-            ("len", "iter", "list", "bool", "int", "float", "complex", "repr", "str", "hash", "memoryview", "bytes", "abs", "dir", "vars",
-             "pickle.dumps", "weakref.ref", "reversed", "round", "format", "np.asarray", "tree.leaves", "gc.get_referents",
-             "type", "__import__('copy').copy", "__import__('copy').deepcopy", "__import__('sys').getsizeof", "np.sin",
-             "callable", "isinstance", "sorted", "next", "~", "-", "+", "core.CompiledBase.__init__")
-        )  # fmt: skip
+            (
+                "len",
+                "iter",
+                "list",
+                "bool",
+                "int",
+                "float",
+                "complex",
+                "repr",
+                "str",
+                "hash",
+                "memoryview",
+                "bytes",
+                "abs",
+                "dir",
+                "vars",
+                "pickle.dumps",
+                "weakref.ref",
+                "reversed",
+                "round",
+                "format",
+                "np.asarray",
+                "tree.leaves",
+                "gc.get_referents",
+                "type",
+                "__import__('copy').copy",
+                "__import__('copy').deepcopy",
+                "__import__('sys').getsizeof",
+                "np.sin",
+                "callable",
+                "isinstance",
+                "sorted",
+                "next",
+                "~",
+                "-",
+                "+",
+                "core.CompiledBase.__init__",
+            )
+        )
         return f"{f}({made})"
     members = [n for n in dir(getattr(_core, kind)) if n not in ("__class__", "__subclasshook__", "__init_subclass__")]
     name = draw.pick(members)
@@ -212,7 +281,7 @@ def member_call(draw: Draw) -> str:
         return f"core.{kind}.__new__(core.{kind}).{name}"
     call = f"({owner}).{name}({draw.arguments(3)})"
     if kind in ("Session", "Hidden") or name.startswith(("__enter", "__exit")):
-        return f"alone(lambda: ({call}, {after(name)}))"
+        return f"alone(lambda: ({call}, {AFTER}))"
     if kind == "CompiledBase" and name in ("__call__", "_call", "_program"):
         return f"f = {made}\nf.{name}({draw.arguments(2)}); f.{name}({draw.arguments(2)})"
     return call
@@ -220,19 +289,46 @@ def member_call(draw: Draw) -> str:
 
 #: Reads and writes files, shows pictures, changes what all calls share, or is no op.
 PRIVATE = {
-    "Primitive", "annotations", "data", "errors", "nn", "ops", "optim", "primitive", "random", "runtime", "testing",
-    "transforms", "tree", "losses", "set_num_threads", "trim_memory", "debug_nans", "custom_primitive",
-}  # fmt: skip
+    "Primitive",
+    "annotations",
+    "data",
+    "errors",
+    "nn",
+    "ops",
+    "optim",
+    "primitive",
+    "random",
+    "runtime",
+    "testing",
+    "transforms",
+    "tree",
+    "losses",
+    "set_num_threads",
+    "trim_memory",
+    "debug_nans",
+    "custom_primitive",
+}
 
 
 def public_call(draw: Draw) -> str:
     name = draw.pick([n for n in dir(ac) if not n.startswith("_") and n not in PRIVATE and callable(getattr(ac, n))])
-    f = draw.pick(("ac.exp", "lambda *a: ac.sum(a[0] * 2)", "lambda *a: a", "lambda x: [x, {'y': x @ x}]", "boom", "lambda *a: None",
-                   "lambda x: ac.grad(lambda y: ac.sum(y ** 3))(x)"))  # fmt: skip
+    f = draw.pick(
+        (
+            "ac.exp",
+            "lambda *a: ac.sum(a[0] * 2)",
+            "lambda *a: a",
+            "lambda x: [x, {'y': x @ x}]",
+            "boom",
+            "lambda *a: None",
+            "lambda x: ac.grad(lambda y: ac.sum(y ** 3))(x)",
+        )
+    )
     first = f if name in TRANSFORMS else draw.tensor()
     args = [first] + [draw.anything() for _ in range(draw.below(3))]
     if draw.chance(0.4):
-        keyword = draw.pick(("axis", "keepdims", "dtype", "shape", "argnums", "in_axes", "out_axes", "copy", "n", "correction"))
+        keyword = draw.pick(
+            ("axis", "keepdims", "dtype", "shape", "argnums", "in_axes", "out_axes", "copy", "n", "correction")
+        )
         args.append(f"{keyword}={draw.attribute()}")
     call = f"ac.{name}({', '.join(args)})"
     if any(is_large(a) for a in args):
@@ -243,7 +339,23 @@ def public_call(draw: Draw) -> str:
 
 
 TRANSFORMS = {
-    "grad", "value_and_grad", "vjp", "jvp", "vmap", "jacrev", "jacfwd", "jacobian", "hessian", "hvp", "vhp", "linearize", "checkpoint",
-    "compile", "trace", "custom_vjp", "custom_jvp", "numerical_grad", "checkpoint_sequential",
-}  # fmt: skip
-
+    "grad",
+    "value_and_grad",
+    "vjp",
+    "jvp",
+    "vmap",
+    "jacrev",
+    "jacfwd",
+    "jacobian",
+    "hessian",
+    "hvp",
+    "vhp",
+    "linearize",
+    "checkpoint",
+    "compile",
+    "trace",
+    "custom_vjp",
+    "custom_jvp",
+    "numerical_grad",
+    "checkpoint_sequential",
+}

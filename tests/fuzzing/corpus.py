@@ -52,4 +52,6 @@ def corpus() -> Corpus:
         if not rows:
             n = max(ac.primitives()[name].n_inputs, 1)
             rows.add(((((3,), "float64"),) * n, ()))
-    return {name: sorted(rows, key=lambda r: (len(repr(r)), repr(r)))[:EXAMPLES] for name, rows in sorted(found.items())}
+    return {
+        name: sorted(rows, key=lambda r: (len(repr(r)), repr(r)))[:EXAMPLES] for name, rows in sorted(found.items())
+    }

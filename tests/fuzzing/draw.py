@@ -4,18 +4,57 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from typing import Any
 
 DTYPES = ("float32", "float64", "bool", "uint8", "int32", "int64")
 STRANGE_DTYPES = (
-    "float16", "complex64", "int8", "uint64", "longdouble", "object", "U3", "S3", "V8", "M8[s]", "m8[s]",
-    "f4,i4", ">f4", ">i8", "(2,)f4",
-)  # fmt: skip
+    "float16",
+    "complex64",
+    "int8",
+    "uint64",
+    "longdouble",
+    "object",
+    "U3",
+    "S3",
+    "V8",
+    "M8[s]",
+    "m8[s]",
+    "f4,i4",
+    ">f4",
+    ">i8",
+    "(2,)f4",
+)
 LAYOUTS = ("C",) * 6 + ("F", "reversed", "gapped", "broadcast", "offset", "misaligned", "big-endian", "readonly")
 EXTREMES = (
-    0, 1, 2, 3, 5, -1, -2, 7, 31, 32, 63, 64, 255, 256, 2**31 - 1, 2**31, 2**32, 2**53 + 1, 2**61, 2**62, 2**63 - 1,
-    -(2**31), -(2**62), -(2**63), 2**63, 2**64, 2**70, -(2**70), 10**400,
-)  # fmt: skip
+    0,
+    1,
+    2,
+    3,
+    5,
+    -1,
+    -2,
+    7,
+    31,
+    32,
+    63,
+    64,
+    255,
+    256,
+    2**31 - 1,
+    2**31,
+    2**32,
+    2**53 + 1,
+    2**61,
+    2**62,
+    2**63 - 1,
+    -(2**31),
+    -(2**62),
+    -(2**63),
+    2**63,
+    2**64,
+    2**70,
+    -(2**70),
+    10**400,
+)
 REALS = ("0.0", "-0.0", "1.5", "-1.0", "float('nan')", "float('inf')", "-float('inf')", "1e-320", "1e308", "1e39")
 FILLS = ("few",) * 5 + ("wild", "0", "1", "nan")
 
@@ -40,7 +79,9 @@ class Draw:
         """With an extent that no memory holds; with ``empty`` one of its extents is 0, so that it needs none."""
         shape = [self.pick((1, 2, 3, 5)) for _ in range(self.below(3))]
         for _ in range(self.pick((1, 1, 2))):
-            shape.insert(self.below(len(shape) + 1), 2 ** self.pick((20, 31, 32, 33, 40, 61, 62)) + self.pick((0, 0, -1, 1)))
+            shape.insert(
+                self.below(len(shape) + 1), 2 ** self.pick((20, 31, 32, 33, 40, 61, 62)) + self.pick((0, 0, -1, 1))
+            )
         if empty:
             shape.insert(self.below(len(shape) + 1), 0)
         return tuple(shape)
@@ -123,33 +164,142 @@ class Draw:
     def oddity(self) -> str:
         return self.pick(
             (
-                "None", "'abc'", "b'abc'", "object()", "int", "...", "slice(1, None, -1)", "{}", "{'a': 1}", "[]", "()",
-                "3j", "range(3)", "{1, 2}", "np.float32(2)", "np.int64(-1)", "np.bool_(True)", "np.float16(1)",
-                "np.datetime64('NaT')", "np.ma.masked", "lambda *a: a", "ac.exp", "P('exp')", "ac", "memoryview(b'abcd')",
-                "bytearray(8)", "iter([1, 2])", "(i for i in (1, 2))", "np.array(1.0)", "np.array(None)", "np.array('a')",
-                "np.zeros(3, 'f4,i4')", "'\\ud800'", "NotImplemented", "Boom()", "float", "np.dtype('f4')", "core.Session()",
-                "core.Session(True)", "type('t', (), {})", "10**400", "-(10**400)", "True", "1e400",
+                "None",
+                "'abc'",
+                "b'abc'",
+                "object()",
+                "int",
+                "...",
+                "slice(1, None, -1)",
+                "{}",
+                "{'a': 1}",
+                "[]",
+                "()",
+                "3j",
+                "range(3)",
+                "{1, 2}",
+                "np.float32(2)",
+                "np.int64(-1)",
+                "np.bool_(True)",
+                "np.float16(1)",
+                "np.datetime64('NaT')",
+                "np.ma.masked",
+                "lambda *a: a",
+                "ac.exp",
+                "P('exp')",
+                "ac",
+                "memoryview(b'abcd')",
+                "bytearray(8)",
+                "iter([1, 2])",
+                "(i for i in (1, 2))",
+                "np.array(1.0)",
+                "np.array(None)",
+                "np.array('a')",
+                "np.zeros(3, 'f4,i4')",
+                "'\\ud800'",
+                "NotImplemented",
+                "Boom()",
+                "float",
+                "np.dtype('f4')",
+                "core.Session()",
+                "core.Session(True)",
+                "type('t', (), {})",
+                "10**400",
+                "-(10**400)",
+                "True",
+                "1e400",
             )
-        )  # fmt: skip
+        )
 
     def misbehaving(self, victim: str = "[]") -> str:
         """An object that raises, lies, or changes ``victim`` (the text of a list or dict) while it is asked."""
         base = self.pick(
-            ("object", "object", "str, 'a'", "int, 3", "float, 1.5", "tuple, (1, 2)", "list, [1, 2]", "dict, {'a': 1}", "bytes, b'a'")
+            (
+                "object",
+                "object",
+                "str, 'a'",
+                "int, 3",
+                "float, 1.5",
+                "tuple, (1, 2)",
+                "list, [1, 2]",
+                "dict, {'a': 1}",
+                "bytes, b'a'",
+            )
         )
-        names = ("eq", "hash", "index", "float", "int", "bool", "len", "iter", "getitem", "array", "getattr", "getattribute", "_dtype",
-                 "_shape", "_fields", "call", "next", "array_interface", "_ndim", "_T", "array_priority",
-                 "alice_bind", "radd", "rmul", "rmatmul", "array_ufunc", "dlpack", "dlpack_device", "contains", "repr",
-                 "str", "format", "setattr", "get", "instancecheck", "class_getitem", "enter", "exit", "copy",
-                 "deepcopy", "reduce", "complex", "buffer", "set_name", "subclasshook")  # fmt: skip
+        names = (
+            "eq",
+            "hash",
+            "index",
+            "float",
+            "int",
+            "bool",
+            "len",
+            "iter",
+            "getitem",
+            "array",
+            "getattr",
+            "getattribute",
+            "_dtype",
+            "_shape",
+            "_fields",
+            "call",
+            "next",
+            "array_interface",
+            "_ndim",
+            "_T",
+            "array_priority",
+            "alice_bind",
+            "radd",
+            "rmul",
+            "rmatmul",
+            "array_ufunc",
+            "dlpack",
+            "dlpack_device",
+            "contains",
+            "repr",
+            "str",
+            "format",
+            "setattr",
+            "get",
+            "instancecheck",
+            "class_getitem",
+            "enter",
+            "exit",
+            "copy",
+            "deepcopy",
+            "reduce",
+            "complex",
+            "buffer",
+            "set_name",
+            "subclasshook",
+        )
         methods = {}
         for _ in range(self.pick((1, 1, 1, 2, 3))):
             name = self.pick(names[:14] if self.chance(0.6) else names)
             answer = self.pick(
-                ("boom", "boom", "-5", "2**70", "object()", "None", "1", "0.5", "'a'", "np.ones(2)", "ac.ones((2,))",
-                 "NotImplemented", "[1]", "True", "iter(())", f"then(1, lambda: {victim}.clear())", "then(2, gc.collect)",
-                 f"then(True, lambda: {victim}.clear())", "then(0, ac.trim_memory)", f"then(np.ones(1), {victim}.clear)")
-            )  # fmt: skip
+                (
+                    "boom",
+                    "boom",
+                    "-5",
+                    "2**70",
+                    "object()",
+                    "None",
+                    "1",
+                    "0.5",
+                    "'a'",
+                    "np.ones(2)",
+                    "ac.ones((2,))",
+                    "NotImplemented",
+                    "[1]",
+                    "True",
+                    "iter(())",
+                    f"then(1, lambda: {victim}.clear())",
+                    "then(2, gc.collect)",
+                    f"then(True, lambda: {victim}.clear())",
+                    "then(0, ac.trim_memory)",
+                    f"then(np.ones(1), {victim}.clear)",
+                )
+            )
             methods[name] = answer
         return f"hostile({base}, {', '.join(f'{k}={v}' for k, v in methods.items())})"
 
@@ -176,4 +326,3 @@ def is_large(text: str) -> bool:
     """Whether an attribute names a number that would take long to count to."""
     digits = "".join(c if c.isdigit() or c == "*" else " " for c in text).split()
     return any("**" in d or len(d) > 6 for d in digits)
-

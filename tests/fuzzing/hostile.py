@@ -6,7 +6,7 @@ import ctypes
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["Boom", "Capsule", "boom", "capsule", "hostile", "then"]
+__all__ = ["Boom", "Capsule", "alive", "boom", "hostile", "then"]
 
 
 class Boom(Exception):
@@ -128,8 +128,8 @@ class Capsule:
         self.told = told
         self.times = times
         self.capsule: Any = None
-        _alive.append(self)
-        del _alive[:-64]
+        alive.append(self)
+        del alive[:-64]
 
     def __dlpack__(self, **_: Any) -> Any:
         if self.capsule is None or self.times > 1:
@@ -141,8 +141,4 @@ class Capsule:
 
 
 #: Capsules hold memory of their exporters; the last ones stay, whatever the consumer does.
-_alive: list[Capsule] = []
-
-
-def capsule(*args: Any, **kwargs: Any) -> Capsule:
-    return Capsule(*args, **kwargs)
+alive: list[Capsule] = []

@@ -29,8 +29,13 @@ __all__ = ["again", "main", "run", "text_of"]
 
 MEMORY = 3 << 29  # what a process may map beyond what it begins with
 WRITERS = (
-    *(calls.kernel_call,) * 9, calls.update_call, *("member_call",) * 3, *("function_call",) * 2, *("public_call",) * 2, *("scenario",) * 3,
-)  # fmt: skip
+    *(calls.kernel_call,) * 9,
+    calls.update_call,
+    *("member_call",) * 3,
+    *("function_call",) * 2,
+    *("public_call",) * 2,
+    *("scenario",) * 3,
+)
 
 
 def text_of(seed: int, index: int, corpus: Corpus) -> str:
@@ -48,9 +53,7 @@ class Finding(Exception):
 
 def namespace() -> dict[str, Any]:
     space = {k: v for k, v in vars(names).items() if not k.startswith("__")}
-    space.update(
-        W=ac.tensor([1.0, -2.0, 0.5]).requires_grad_(), V=ac.tensor([3.0, 0.0, 1.0]).requires_grad_(), BIG=BIG
-    )
+    space.update(W=ac.tensor([1.0, -2.0, 0.5]).requires_grad_(), V=ac.tensor([3.0, 0.0, 1.0]).requires_grad_(), BIG=BIG)
     return space
 
 
@@ -94,7 +97,7 @@ class Baseline:
 
     @staticmethod
     def settle() -> None:
-        hostile_module._alive.clear()
+        hostile_module.alive.clear()
         for _ in range(3):
             gc.collect()
 
