@@ -34,7 +34,7 @@ def X(shape: Sequence[int], dtype: str = "float32", fill: str = "few", layout: s
             whole = [2**63 - 1, -(2**63), 2**31, -1, 0, 1, 255, 256]
             values = np.array(wild if dtype[0] == "f" else whole)[base % 8]
         else:
-            values = np.zeros(max(n, 1)) + float(fill)
+            values = np.full(max(n, 1), float(fill))
         if n == 0:
             return np.zeros(tuple(shape), dtype)
         a = values[:n].astype(dtype).reshape(tuple(shape))
