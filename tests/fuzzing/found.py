@@ -40,5 +40,6 @@ FOUND = {
             quietly(x.__reduce__)
         """,
     "a primitive made again": "core.PrimitiveBase('multiply')\nac.Primitive",
+    "a method of nobody": "for t in (core.Session, core.Hidden, core.Segment): quietly(lambda: t.__exit__(None)), quietly(lambda: t.run(None))",
     "a call that was taken apart": "ac.compile(lambda x: x).__init__(1, 2, 3, 4)",
 }
