@@ -7,6 +7,13 @@ ARGS ?=
 ROWS ?=
 BIN := $(VENV)/bin
 
+# The sanitizers' environments: what to build with, what to load before Python, which is not built with it, and which
+# tests measure what a sanitizer changes: sizes, instructions, memory that runs out.
+SANITIZE ?=
+PRELOAD = $(foreach l,lib$(1).so libstdc++.so,$(shell $(CXX) -print-file-name=$(l)))
+SANITIZED = $(if $(SANITIZE),-C cmake.define.ALICE_SANITIZE=$(SANITIZE) -C build-dir=$(VENV)/cmake)
+MEASURED := test_package test_instructions test_memory_growth test_out_of_memory
+
 # What the build requires, as pyproject.toml states it on one line, and the tools that the build backend would fetch.
 BUILD_REQUIRES = $(shell sed -n 's/^requires = \[\(.*\)\]$$/\1/p' pyproject.toml | tr ',' ' ') cmake ninja
 # Folders are among the sources, so that a file that was added or removed counts as a change too.
@@ -15,13 +22,15 @@ CXX_FILES = $(shell find csrc tests/native -name '*.h' -o -name '*.cpp' -o -name
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint format bench bench-quick bench-rows clean
+.PHONY: help demo test lint format sanitize sanitize-tests tsan tsan-stress fuzz bench bench-quick bench-rows clean
 
 help:
 	@echo "make demo    train a network on handwritten digits; pictures go to runs/"
 	@echo "make test    run all tests"
 	@echo "make lint    check with ruff, mypy and clang-format"
 	@echo "make format  let ruff and clang-format rewrite the code, and renew the table of ops in README.md"
+	@echo "make sanitize  run the tests in a build that ends at errors of memory and arithmetic; make tsan for races"
+	@echo "make fuzz    call everything native at random, a million times"
 	@echo "make bench   measure beside other packages, which go to bench/.venv (large); make bench-quick for a part"
 	@echo "make clean   remove what was built, $(VENV) included; runs/ stays"
 
@@ -43,6 +52,25 @@ format: $(VENV)/installed-lint
 	$(BIN)/clang-format -i $(CXX_FILES)
 	$(BIN)/python tools/optable.py
 
+# Leaks are looked for by the tests themselves: at its end CPython keeps what it has, and every stack of ours begins in it.
+sanitize:
+	$(MAKE) VENV=build/sanitize/address SANITIZE=address,undefined sanitize-tests
+
+sanitize-tests: $(VENV)/installed-test
+	LD_PRELOAD="$(call PRELOAD,asan)" PYTHONMALLOC=malloc UBSAN_OPTIONS=print_stacktrace=1 \
+	ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 ALICE_FUZZ_CALLS=2000 \
+	$(BIN)/python -m pytest -n 2 $(MEASURED:%=--ignore=tests/%.py) $(ARGS)
+
+tsan:
+	$(MAKE) VENV=build/sanitize/thread SANITIZE=thread tsan-stress
+
+tsan-stress: $(VENV)/installed-test
+	LD_PRELOAD="$(call PRELOAD,tsan)" TSAN_OPTIONS=suppressions=tests/tsan.txt:ignore_noninstrumented_modules=1:halt_on_error=1 \
+	$(BIN)/python tests/thread_stress.py $(or $(ARGS),100) --no-fork
+
+fuzz: $(VENV)/installed-test
+	$(BIN)/python tests/fuzz_native.py $(or $(ARGS),--calls 1000000)
+
 bench:
 	$(MAKE) VENV=bench/.venv bench-rows
 
@@ -60,7 +88,7 @@ clean:
 # and removes each time, so that a rebuild compiles only what changed.
 $(VENV)/installed-%: $(VENV)/tools $(SOURCES)
 	@echo "installing alice_core[$*]; building its native part takes some minutes the first time"
-	$(BIN)/python -m pip install --quiet --no-build-isolation ".[$*]"
+	$(BIN)/python -m pip install --quiet --no-build-isolation $(SANITIZED) ".[$*]"
 	@touch $@
 
 # One by one: a package that cannot be had stops none of the others.

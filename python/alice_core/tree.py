@@ -8,17 +8,28 @@ from typing import Any
 __all__ = ["leaves", "map_leaves", "rebuild"]
 
 
+DEEPEST = 200  # as where the native part takes arguments apart; deeper is what contains itself
+
+
 def leaves(tree: Any) -> Iterator[Any]:
     """The leaves from left to right; dicts in the order of their keys' insertion."""
-    stack = [tree]
+    stack = [iter((tree,))]
     while stack:
-        node = stack.pop()
-        if isinstance(node, (list, tuple)):
-            stack.extend(reversed(node))
-        elif isinstance(node, dict):
-            stack.extend(reversed(node.values()))
+        for node in stack[-1]:
+            if isinstance(node, (list, tuple)):
+                stack.append(iter(node))
+            elif isinstance(node, dict):
+                stack.append(iter(node.values()))
+            else:
+                yield node
+                continue
+            if len(stack) > DEEPEST + 1:
+                raise ValueError(
+                    f"tree: structures may be nested {DEEPEST} deep; got one that is deeper, or contains itself"
+                )
+            break
         else:
-            yield node
+            stack.pop()
 
 
 def rebuild(tree: Any, values: Iterator[Any]) -> Any:
