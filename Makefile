@@ -38,7 +38,7 @@ demo: $(VENV)/installed-demo
 	$(BIN)/alice demo $(ARGS)
 
 test: $(VENV)/installed-test
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n 2 $(ARGS)
 
 lint: $(VENV)/installed-lint
 	$(BIN)/ruff check .

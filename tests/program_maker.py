@@ -333,6 +333,16 @@ class Maker:
     def effect(self, text: str) -> None:
         exec(text, self.values)
         self.steps.append(Step(text))
+        self.scope = [n for n in self.scope if not self._is_stale(self.values[n])]
+
+    @staticmethod
+    def _is_stale(x: Any) -> bool:
+        """Is it a view of a Tensor that was changed since?"""
+        try:
+            x.detach() if isinstance(x, ac.Tensor) else x
+        except ValueError:
+            return True
+        return False
 
     def op(self) -> None:
         self.add(TEMPLATES[self.pick(NAMES)](self))

@@ -213,7 +213,7 @@ def compare(want: Any, got: Any, where: str = "result", kind: str = "result") ->
 
 
 def _run(build: Any, calls: Any, jit: Callable[[Any], Any]) -> list[Any]:
-    """Per call: the results, as they were right after it and as they are at the end; and the state after it."""
+    """Per call: the results, as they were right after it, and the state then; and the results themselves."""
     f, state = build(jit)
     f = jit(f)
     history: list[Any] = []
@@ -221,12 +221,13 @@ def _run(build: Any, calls: Any, jit: Callable[[Any], Any]) -> list[Any]:
     for args, kwargs in calls():
         try:
             result = f(*args, **kwargs)
+            values = _values(result)  # a view of what has changed has none
         except Exception as error:
             history.append(error)
             break
-        history.append((_values(result), _snapshot(state)))
+        history.append((values, _snapshot(state)))
         kept.append(result)
-    return [history, [_values(result) for result in kept]]
+    return [history, kept]
 
 
 def check(build: Any, calls: Any, jit: Callable[[Any], Any] | None = None, threads: Iterable[int] = (1,)) -> None:
@@ -250,7 +251,7 @@ def check(build: Any, calls: Any, jit: Callable[[Any], Any] | None = None, threa
                 compare(w[0], g[0], f"{where}: result", "result")
                 compare(w[1], g[1], f"{where}: state", "state")
                 if fresh:  # eager results may be state itself, or lie on its memory
-                    compare(g[0], kept[i], f"{where}: result, after the last call", "a result changed")
+                    compare(g[0], _values(kept[i]), f"{where}: result, after the last call", "a result changed")
     finally:
         ac.set_num_threads(before)
 

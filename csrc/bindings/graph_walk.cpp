@@ -1,4 +1,3 @@
-// Hot: every call runs through here.
 #include "graph_walk.h"
 
 #include <algorithm>

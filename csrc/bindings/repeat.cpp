@@ -4,6 +4,7 @@
 
 #include "forward.h"
 #include "segment.h"
+#include "session.h"
 #include "watcher.h"
 
 namespace alice {

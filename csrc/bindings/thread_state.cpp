@@ -1,13 +1,46 @@
-// Hot: every call runs through here.
 #include "thread_state.h"
 
+#include <mutex>
 #include <utility>
+#include <vector>
+
+#include "../core/fork.h"
 
 namespace alice {
+namespace {
+
+// What threads held that ended in the middle of something: the next thread that begins, with the lock, lets it go.
+struct Remains {
+  std::mutex mutex;
+  std::vector<PyObject*> objects;
+
+  static Remains& instance() {
+    static Remains* made = new Remains;
+    return *made;
+  }
+  void leave(py::object& o) {
+    if (!o) return;
+    std::lock_guard lock(mutex);
+    objects.push_back(o.release().ptr());
+  }
+  void let_go() {
+    std::vector<PyObject*> gone;
+    {
+      std::lock_guard lock(mutex);
+      gone.swap(objects);
+    }
+    for (PyObject* o : gone) Py_DECREF(o);
+  }
+};
+[[maybe_unused]] const bool covered = (fork::cover(Remains::instance().mutex), true);
+
+}  // namespace
+
+ThreadState::ThreadState() { Remains::instance().let_go(); }
 
 ThreadState::~ThreadState() {
-  recorder.release();
-  checker.release();
+  Remains::instance().leave(recorder);
+  Remains::instance().leave(checker);
   for (auto& context : forward) new std::shared_ptr<ForwardContext>(std::move(context));
 }
 

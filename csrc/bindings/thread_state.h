@@ -27,10 +27,10 @@ struct ThreadState {
   Watcher* watcher = nullptr;                            // of the innermost checkpointed call that is running
   std::uint64_t scope = 0;                               // number of the innermost Scope that is entered
 
-  ThreadState() = default;
+  ThreadState();
   ThreadState(const ThreadState&) = delete;
   // A thread that ends in the middle of something ends without the interpreter's lock, perhaps after the interpreter:
-  // what it held is left alone.
+  // what it held is left to others.
   ~ThreadState();
 };
 ThreadState& thread_state();

@@ -18,12 +18,14 @@ class Error : public std::runtime_error {
   ErrorKind kind_;
 };
 
+[[noreturn]] void throw_error(ErrorKind kind, const std::ostringstream& text);
+
 // fail(ErrorKind::Shape, "matmul: a.shape[-1] must equal b.shape[-2]; got a ", a.shape, …)
 template <class... Parts>
 [[noreturn]] void fail(ErrorKind kind, const Parts&... parts) {
   std::ostringstream text;
   (text << ... << parts);
-  throw Error(kind, text.str());
+  throw_error(kind, text);
 }
 
 }  // namespace alice
