@@ -75,6 +75,7 @@ void record(const Kernel& kernel, const std::vector<TensorObject*>& inputs, cons
     s.index = t->index;
   }
   eq->record = std::move(note);
+  eq->changed.reserve(targets.size());  // so that no reference is lost
   for (TensorObject* t : targets) eq->changed.push_back(Py_NewRef(reinterpret_cast<PyObject*>(t)));
   if (PyList_Append(thread_state().recorder.ptr(), held.ptr()) < 0) throw py::error_already_set();
 }
