@@ -223,8 +223,7 @@ void add_compiled(py::module_& m) {
 
   py::class_<ProgramHandle>(m, "Program", py::is_final(), complete_when_made())
       .def("describe", [](const ProgramHandle& p) { return describe(p.program()); })
-      .def_property_readonly("arena_bytes",
-                             [](const ProgramHandle& p) { return p.program().plan().arena_bytes(); })
+      .def_property_readonly("arena_bytes", [](const ProgramHandle& p) { return p.program().plan().arena_bytes(); })
       .def_property_readonly("cost", [](const ProgramHandle& p) { return p.program().plan().cost(); });
   m.def(
       "lower",
