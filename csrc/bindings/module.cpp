@@ -51,6 +51,7 @@ py::object set_recorder(py::object list) {
 }
 
 py::dict memory_stats() {
+  let_go_of_remains();
   const MemoryStats s = allocator::stats();
   py::dict d;
   d["live_bytes"] = s.live_bytes;

@@ -44,7 +44,12 @@ py::object rule_of(const ThreadState& state) {
   return eq ? borrowed(eq) : py::none();
 }
 
-py::object constant(const Array& a) { return owned(make_tensor(a)); }
+// For readers of the trace: it shows what is in the memory when it is read, also after a change in place.
+py::object constant(const Array& a) {
+  py::object made = owned(make_tensor(a));
+  as_tensor(made.ptr())->view = false;
+  return made;
+}
 
 enum class Result { Computed, View, Same };
 

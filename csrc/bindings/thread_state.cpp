@@ -9,7 +9,7 @@
 namespace alice {
 namespace {
 
-// What threads held that ended in the middle of something: the next thread that begins, with the lock, lets it go.
+// What threads held that ended in the middle of something: whoever has the interpreter's lock lets it go.
 struct Remains {
   std::mutex mutex;
   std::vector<PyObject*> objects;
@@ -36,7 +36,9 @@ struct Remains {
 
 }  // namespace
 
-ThreadState::ThreadState() { Remains::instance().let_go(); }
+void let_go_of_remains() { Remains::instance().let_go(); }
+
+ThreadState::ThreadState() { let_go_of_remains(); }
 
 ThreadState::~ThreadState() {
   Remains::instance().leave(recorder);

@@ -35,6 +35,9 @@ struct ThreadState {
 };
 ThreadState& thread_state();
 
+// What threads held that ended in the middle of something; a thread that begins lets go of it, too.
+void let_go_of_remains();
+
 // What __enter__ and __exit__ of a Python object change here. They must come in pairs, inner ones within outer ones, on
 // one thread; else they throw, and change nothing.
 class Scope {
