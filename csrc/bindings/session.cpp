@@ -51,8 +51,8 @@ class SessionScope {
   void enter(py::object self) {
     if (thread_state().tracing == UINT8_MAX) fail(ErrorKind::Trace, "Session: too many sessions within each other");
     scope_.enter("Session");
-    self_ = std::move(self);
     ThreadState& state = thread_state();
+    state.entered.push_back(std::move(self));
     outer_watcher_ = state.watcher;
     session_.outer = state.session;
     state.session = &session_;
@@ -67,8 +67,9 @@ class SessionScope {
   }
   void exit(const py::args&) {
     scope_.exit("Session");
-    const py::object self = std::move(self_);
     ThreadState& state = thread_state();
+    const py::object self = std::move(state.entered.back());
+    state.entered.pop_back();
     state.session = session_.outer;
     --state.tracing;
     state.recorder = std::move(outer_recorder_);
@@ -82,7 +83,6 @@ class SessionScope {
  private:
   Session session_;
   Scope scope_;
-  py::object self_;  // while it is entered: the thread refers to the session
   std::uint32_t outer_active_ = 0;
   std::vector<std::shared_ptr<ForwardContext>> outer_forward_;
   py::object outer_recorder_;

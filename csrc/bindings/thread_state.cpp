@@ -43,6 +43,7 @@ ThreadState::ThreadState() { let_go_of_remains(); }
 ThreadState::~ThreadState() {
   Remains::instance().leave(recorder);
   Remains::instance().leave(checker);
+  for (py::object& session : entered) Remains::instance().leave(session);
   for (auto& context : forward) new std::shared_ptr<ForwardContext>(std::move(context));
 }
 

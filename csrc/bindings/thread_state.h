@@ -25,7 +25,8 @@ struct ThreadState {
   bool accumulating = false;          // contributions to an adjoint are added up
   std::vector<std::shared_ptr<ForwardContext>> forward;  // the outermost first
   Watcher* watcher = nullptr;                            // of the innermost checkpointed call that is running
-  std::uint64_t scope = 0;                               // number of the innermost Scope that is entered
+  std::vector<py::object> entered;  // the sessions, which the thread refers to; the outermost first
+  std::uint64_t scope = 0;          // number of the innermost Scope that is entered
 
   ThreadState();
   ThreadState(const ThreadState&) = delete;
