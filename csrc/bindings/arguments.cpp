@@ -144,7 +144,7 @@ void Arguments::read_sequence(PyObject* o, int depth) {
   }
   for (Py_ssize_t i = 0; i < n; ++i) {
     if (PySequence_Fast_GET_SIZE(o) != n) fail(ErrorKind::Value, "compile: a list changed while it was read");
-    const py::object item = py::reinterpret_borrow<py::object>(PySequence_Fast_GET_ITEM(o, i));
+    const py::object item = borrowed(PySequence_Fast_GET_ITEM(o, i));
     read_one(item.ptr(), depth + 1);
   }
 }
@@ -160,7 +160,7 @@ void Arguments::read_dict(PyObject* o, int depth) {
   Py_ssize_t at = 0, seen = 0;
   PyObject *key, *value;
   while (PyDict_Next(o, &at, &key, &value)) {
-    const py::object item = py::reinterpret_borrow<py::object>(value);
+    const py::object item = borrowed(value);
     constant(key);
     read_one(item.ptr(), depth + 1);
     ++seen;
@@ -182,9 +182,7 @@ void Arguments::read_one(PyObject* o, int depth) {
   constant(o);
 }
 
-py::object Arguments::reading() const {
-  return keyword_ ? py::reinterpret_borrow<py::object>(keyword_) : py::int_(position_);
-}
+py::object Arguments::reading() const { return keyword_ ? borrowed(keyword_) : py::int_(position_); }
 
 void Arguments::clear() {
   // What goes may run code of users; it finds these arguments empty.
@@ -249,7 +247,7 @@ class StandIns {
     const std::uint64_t w = from_.signature_.words[word_++];
     return {w & 0xff, w >> 8};
   }
-  py::object object() { return py::reinterpret_borrow<py::object>(from_.signature_.objects[object_++]); }
+  py::object object() { return borrowed(from_.signature_.objects[object_++]); }
 
   py::object one() {
     const Word w = next();

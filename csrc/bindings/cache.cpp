@@ -49,10 +49,9 @@ std::shared_ptr<const Cache::Entry> Cache::add(const Arguments& arguments, Trace
   for (PyObject* o : s.objects) {
     entry->weak.push_back(can_be_weak(o));
     if (entry->weak.back()) {
-      entry->objects.push_back(py::reinterpret_steal<py::object>(PyWeakref_NewRef(o, forget.ptr())));
-      if (!entry->objects.back()) throw py::error_already_set();
+      entry->objects.push_back(owned(PyWeakref_NewRef(o, forget.ptr())));
     } else {
-      entry->objects.push_back(py::reinterpret_borrow<py::object>(o));
+      entry->objects.push_back(borrowed(o));
     }
   }
   entry->traced = std::move(traced);

@@ -70,7 +70,7 @@ class Lowering {
       std::vector<int> targets;
       for (PyObject* t : eq->changed) {
         targets.push_back(value_of(t, 0));
-        made_.changed.push_back(py::reinterpret_borrow<py::object>(t));
+        made_.changed.push_back(borrowed(t));
       }
       graph_.add_update(*eq->primitive->kernel, std::move(in), std::move(attrs), std::move(targets));
       return;
@@ -121,7 +121,7 @@ class Lowering {
   std::size_t number_outside(TensorObject* t) {
     auto [place, fresh] = outside_.try_emplace(t, made_.outside.size());
     if (fresh) {
-      made_.outside.push_back(py::reinterpret_borrow<py::object>(reinterpret_cast<PyObject*>(t)));
+      made_.outside.push_back(borrowed(as_object(t)));
       made_.contract.outside.push_back(binding_of(t));
       made_.contract.outside.back().memory = t->array;
     }

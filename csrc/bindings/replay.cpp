@@ -40,7 +40,7 @@ class Rebuild {
       return py::object(items);
     }
     const int output = traced_.outputs[leaf_++];
-    return output < 0 ? py::reinterpret_borrow<py::object>(node) : outputs_[static_cast<std::size_t>(output)];
+    return output < 0 ? borrowed(node.ptr()) : outputs_[static_cast<std::size_t>(output)];
   }
 
  private:
@@ -132,8 +132,7 @@ void bind_gradients(const CompiledProgram& made, const Arguments& arguments, Ope
     NewGradient g{leaf, {}, static_cast<std::size_t>(b.result), false};
     if (b.result >= 0) {
       g.in_place = leaf && may_overwrite(leaf, b);
-      g.value = g.in_place ? py::reinterpret_borrow<py::object>(leaf->grad)
-                           : py::reinterpret_steal<py::object>(make_tensor(Array::empty(b.shape, b.result_dtype)));
+      g.value = g.in_place ? borrowed(leaf->grad) : owned(make_tensor(Array::empty(b.shape, b.result_dtype)));
       operands.results[g.result] = as_tensor(g.value.ptr())->array.bytes();
     }
     operands.gradients.push_back(std::move(g));
@@ -187,9 +186,8 @@ PyObject* replay(const Traced& traced, Arguments& arguments, bool profile) {
   if (traced.single) return make_tensor(std::move(outputs[0]));
   std::vector<py::object> values;
   for (std::size_t i = 0; i < outputs.size(); ++i)
-    values.push_back(made.contract.results[i].is_number
-                         ? number_from(outputs[i])
-                         : py::reinterpret_steal<py::object>(make_tensor(std::move(outputs[i]))));
+    values.push_back(made.contract.results[i].is_number ? number_from(outputs[i])
+                                                        : owned(make_tensor(std::move(outputs[i]))));
   return Rebuild(traced, values)(traced.structure).release().ptr();
 }
 

@@ -30,11 +30,6 @@ void check_target(const char* op, TensorObject* t, const Array& result) {
   t->view = false;  // what it was a view of is gone
 }
 
-void mark_changed(std::span<const Array> targets) {
-  const std::uint64_t now = Storage::tick();
-  for (const Array& a : targets) a.storage()->mark_changed(now);
-}
-
 void note_changed(Session& session, std::span<const Array> targets) {
   const std::uint64_t now = Storage::tick();
   for (const Array& a : targets) {
@@ -94,8 +89,7 @@ void update(const std::string& name, py::sequence inputs_given, py::sequence att
   for (py::handle h : inputs) {
     sources.push_back(checked_tensor(h, "update"));
     if (state.watcher) sources.back() = state.watcher->value(sources.back());
-    if (!state.session) check_readable(sources.back(), kernel->name);
-    check_current(sources.back(), kernel->name);
+    state.session ? check_current(sources.back(), kernel->name) : check_readable(sources.back(), kernel->name);
     in.push_back(state.session ? sources.back()->array.hidden() : sources.back()->array);
   }
   for (py::handle h : outputs) {

@@ -3,7 +3,7 @@
 namespace alice {
 
 py::object abstract_variable(const program::Binding& b) {
-  py::object made = py::reinterpret_steal<py::object>(make_tensor(Array::abstract(b.shape, b.dtype)));
+  py::object made = owned(make_tensor(Array::abstract(b.shape, b.dtype)));
   TensorObject* t = as_tensor(made.ptr());
   t->requires_grad = b.requires_grad;
   t->levels = b.requires_grad ? 1u : 0u;
@@ -13,7 +13,7 @@ py::object abstract_variable(const program::Binding& b) {
 }
 
 py::object abstract_number(DType dtype, std::uint8_t width) {
-  py::object made = py::reinterpret_steal<py::object>(make_tensor(Array::abstract({}, dtype)));
+  py::object made = owned(make_tensor(Array::abstract({}, dtype)));
   TensorObject* t = as_tensor(made.ptr());
   t->weak = true;
   t->width = width;

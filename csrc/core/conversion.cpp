@@ -4,9 +4,9 @@
 #include <vector>
 
 #include "broadcast.h"
+#include "chunks.h"
 #include "half.h"
 #include "kernel.h"
-#include "thread_pool.h"
 
 namespace alice {
 
@@ -20,12 +20,6 @@ BFloat16::operator double() const { return BrainBits::widen(bits); }
 namespace {
 
 Conversion conversions[kDTypeCount];
-constexpr std::int64_t kChunk = 1 << 16;  // elements of parallel work
-
-template <class Body>
-void for_chunks(std::int64_t n, Body body) {
-  parallel_for((n + kChunk - 1) / kChunk, [&](std::int64_t c) { body(c * kChunk, std::min(kChunk, n - c * kChunk)); });
-}
 
 // In row-major order, whatever the strides.
 Array widened(const Array& a) {
@@ -33,7 +27,8 @@ Array widened(const Array& a) {
   const Conversion& c = conversion(a.dtype());
   const Operand operand(a, a.shape());
   const bool plain = a.is_contiguous();
-  for_chunks(a.numel(), [&](std::int64_t begin, std::int64_t n) {
+  parallel_chunks(a.numel(), kLightChunkItems, [&](std::int64_t begin, std::int64_t end) {
+    const std::int64_t n = end - begin;
     if (plain) return c.widen(n, a.bytes() + begin * operand.item(), wide.data<float>() + begin);
     constexpr std::int64_t tile = 512;
     std::uint16_t gathered[tile];
@@ -48,8 +43,8 @@ Array widened(const Array& a) {
 
 void narrow(const Array& wide, const Array& to) {
   const Conversion& c = conversion(to.dtype());
-  for_chunks(to.numel(), [&](std::int64_t begin, std::int64_t n) {
-    c.narrow(n, wide.data<float>() + begin, to.bytes() + begin * 2);
+  parallel_chunks(to.numel(), kLightChunkItems, [&](std::int64_t begin, std::int64_t end) {
+    c.narrow(end - begin, wide.data<float>() + begin, to.bytes() + begin * 2);
   });
 }
 

@@ -9,10 +9,6 @@ namespace {
 
 constexpr auto before = std::less<const std::byte*>();
 
-bool same_layout(const Array& a, const Array& b) {
-  return a.bytes() == b.bytes() && a.dtype() == b.dtype() && a.shape() == b.shape() && a.strides() == b.strides();
-}
-
 // Results that overlap each other, seldom more than one, and how many inputs lie in them.
 struct Region {
   Extent extent;
@@ -56,6 +52,15 @@ void visit_regions(std::vector<Region>& regions, const Array& input, Visit&& vis
 }
 
 }  // namespace
+
+void mark_changed(std::span<const Array> targets) {
+  const std::uint64_t now = Storage::tick();
+  for (const Array& a : targets) a.storage()->mark_changed(now);
+}
+
+bool same_layout(const Array& a, const Array& b) {
+  return a.bytes() == b.bytes() && a.dtype() == b.dtype() && a.shape() == b.shape() && a.strides() == b.strides();
+}
 
 Extent extent_of(const Array& a) {
   if (a.numel() == 0) return {};

@@ -8,6 +8,12 @@
 
 namespace alice {
 
+// Marks what is about to be written as changed, all of it at one time.
+void mark_changed(std::span<const Array> targets);
+
+// Are the two the same elements of the same memory?
+bool same_layout(const Array& a, const Array& b);
+
 // The bytes from an array's first element to its last; none of an empty array.
 struct Extent {
   const std::byte *begin = nullptr, *end = nullptr;

@@ -222,7 +222,7 @@ void infer(Call& call);
 // Kernel::run and Kernel::prepare, for operands of every dtype.
 void run_kernel(const Call& call);
 std::unique_ptr<Prepared> prepare_kernel(const Call& call);  // null if the kernel prepares nothing
-// After infer(): allocates the results and runs, unless they are views or an input is abstract.
+// After infer(), if there is work (results are no views, no input is abstract): allocates the results and runs.
 bool has_work(const Call& call);
 void compute(Call& call);
 // The whole eager call. If any input is abstract, so are the outputs.

@@ -194,8 +194,7 @@ void CpuExecutor::execute(const Step& step, Context& context) const {
 
 void CpuExecutor::update(const Step& step, const Call& call) const {
   const auto run = [&](const Call& c) {
-    const std::uint64_t now = Storage::tick();
-    for (const Array& a : c.out) a.storage()->mark_changed(now);
+    mark_changed(c.out);
     step.prepared ? step.prepared->run(c) : run_kernel(c);
   };
   if (!step.instruction->may_read_changed) return run(call);

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <iterator>
 
+#include "../core/in_place.h"
+
 namespace alice::program {
 namespace {
 
@@ -17,10 +19,6 @@ Array placed_nowhere(const Dims& shape, DType dtype) {
 
 // May an update change this memory? An argument may be a captured Tensor, too.
 bool may_change(const Value& v) { return v.source == Source::Captured || v.source == Source::Input; }
-
-bool same_layout(const Array& a, const Array& b) {
-  return a.bytes() == b.bytes() && a.dtype() == b.dtype() && a.shape() == b.shape() && a.strides() == b.strides();
-}
 
 bool is_number(const Array& a, double number) {
   if (a.numel() != 1) return false;
