@@ -118,6 +118,7 @@ def test_threads_that_compile_at_once() -> None:
 # -- depth -------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.alone
 def test_a_long_chain_compiles_quickly() -> None:
     """Hard case 76: no recursion either."""
 

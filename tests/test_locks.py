@@ -98,6 +98,7 @@ def long_step(w: ac.Tensor) -> Callable[[], object]:
     return compiled
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("kind", ["reads", "changes", "eager"])
 def test_strangers_do_not_wait(kind: str) -> None:
     step = long_step(ac.zeros((2_000_000,)))

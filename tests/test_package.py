@@ -45,10 +45,11 @@ def test_only_numpy_is_imported() -> None:
     assert not foreign, foreign
 
 
+@pytest.mark.alone
 @as_users_get_it
 def test_import_takes_at_most_50_ms_beyond_numpy() -> None:
     code = "import time, numpy; t = time.perf_counter(); import alice_core; print(time.perf_counter() - t)"
-    best = min(float(run(code)) for _ in range(7))
+    best = min(float(run(code)) for _ in range(15))
     assert best <= 0.050, f"{best * 1000:.0f} ms"
 
 

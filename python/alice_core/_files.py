@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +11,7 @@ __all__ = ["whole"]
 
 
 @contextmanager
-def whole(path: str | Path) -> Iterator[Path]:
+def whole(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Give a name to write to, which becomes ``path`` at the end; an error or Ctrl-C leaves ``path`` as it was."""
     path = Path(path)
     unfinished = path.with_name(f".unfinished-{path.name}")  # same folder: the renaming cannot fail half-way

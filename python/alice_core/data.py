@@ -6,11 +6,8 @@ return a :class:`Dataset`: flat float32 images, standardised with the training i
 
 from __future__ import annotations
 
-import gzip
-import math
-import zlib
+import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -19,17 +16,13 @@ import numpy.typing as npt
 import alice_core as ac
 
 from ._extras import require
-from .errors import AliceError, DTypeError, ShapeError
+from .errors import DataError, DTypeError, ShapeError
 from .ops.indexing import one_hot, take
 from .tensor import Tensor, TensorLike
 
 __all__ = ["DataError", "Dataset", "Minibatches", "load_digits", "load_idx", "minibatches", "one_hot"]
 
 Bytes: TypeAlias = npt.NDArray[np.uint8]
-
-
-class DataError(AliceError, ValueError):
-    """A data file is missing, unreadable, or not what it claims to be."""
 
 
 class Dataset(NamedTuple):
@@ -213,7 +206,7 @@ def load_digits(test_fraction: float = 0.2, seed: int = 0) -> Dataset:
     return _dataset("handwritten digits", images[train], labels[train], images[test], labels[test])
 
 
-def load_idx(folder: str | Path) -> Dataset:
+def load_idx(folder: str | os.PathLike[str]) -> Dataset:
     """Read labelled images from the four files of the MNIST format, gzipped or not.
 
     The files are ``train-images-idx3-ubyte``, ``train-labels-idx1-ubyte``, ``t10k-images-idx3-ubyte`` and
@@ -222,7 +215,7 @@ def load_idx(folder: str | Path) -> Dataset:
 
     Parameters
     ----------
-    folder : str or Path
+    folder : str or path
         The folder that holds the four files.
 
     Returns
@@ -238,65 +231,15 @@ def load_idx(folder: str | Path) -> Dataset:
     ------
     LeCun, Cortes and Burges, "The MNIST database of handwritten digits", section "File formats".
     """
-    folder = Path(folder)
-    if not folder.is_dir():
-        came = "a file" if folder.exists() else "nothing there"
-        raise DataError(f"load_idx: {folder} must be a folder with the four files of the MNIST format; got {came}")
-    train, train_labels = _images_and_labels(folder, "train")
-    test, test_labels = _images_and_labels(folder, "t10k")
+    from ._idx import read_labelled_images  # gzip and pathlib take longer to import than this module
+
+    name, (train, train_labels), (test, test_labels) = read_labelled_images(folder)
     if train.shape[1:] != test.shape[1:]:
         raise DataError(
             f"load_idx: training and test images in {folder} must have one size; got {_size(train)} and {_size(test)} "
             "pixels; take all four files from one data set"
         )
-    return _dataset(folder.resolve().name, train, train_labels, test, test_labels)
-
-
-def _images_and_labels(folder: Path, part: str) -> tuple[Bytes, npt.NDArray[np.int64]]:
-    images = _read_idx(folder, f"{part}-images-idx3-ubyte", ("images", "rows", "columns"))
-    labels = _read_idx(folder, f"{part}-labels-idx1-ubyte", ("labels",))
-    if len(images) != len(labels):
-        raise DataError(
-            f"load_idx: {part}-images and {part}-labels in {folder} must hold equally many items; "
-            f"got {len(images)} images and {len(labels)} labels; take both files from one data set"
-        )
-    if images.size == 0:
-        raise DataError(f"load_idx: {part}-images in {folder} must hold at least one pixel; got shape {images.shape}")
-    return images, labels.astype(np.int64)
-
-
-def _read_idx(folder: Path, name: str, axes: tuple[str, ...]) -> Bytes:
-    """One IDX file of unsigned bytes: two zeros, type code 8, rank, big-endian sizes, then the numbers."""
-    path = next((p for p in (folder / name, folder / f"{name}.gz") if p.is_file()), None)
-    if path is None:
-        there = ", ".join(sorted(p.name for p in folder.iterdir())[:8]) or "nothing"
-        raise DataError(f"load_idx: {folder / name} or {name}.gz must exist; the folder holds {there}")
-    try:
-        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise DataError(f"load_idx: {path} must be an intact gzip file; got: {error}; fetch the file again") from None
-    except OSError as error:
-        raise DataError(f"load_idx: {path} must be readable; got: {error.strerror or error}") from None
-    magic = bytes((0, 0, 8, len(axes)))
-    start = 4 + 4 * len(axes)
-    if content[:4] != magic:
-        raise DataError(
-            f"load_idx: {path} must begin with the bytes {magic.hex(' ')} (unsigned bytes, {len(axes)}-d); "
-            f"got {content[:4].hex(' ') or 'an empty file'}; is it the right file?"
-        )
-    if len(content) < start:
-        raise DataError(
-            f"load_idx: {path} must have a header of {start} bytes; got {len(content)} bytes; fetch it again"
-        )
-    shape = tuple(int(n) for n in np.frombuffer(content, ">u4", len(axes), offset=4))
-    expected = start + math.prod(shape)  # Python integers: a damaged header cannot overflow
-    if len(content) != expected:
-        sizes = " x ".join(f"{n} {axis}" for n, axis in zip(shape, axes, strict=True))
-        raise DataError(
-            f"load_idx: {path} must have {expected} bytes for {sizes}, as its header says; got {len(content)}; "
-            "fetch the file again"
-        )
-    return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
+    return _dataset(name, train, train_labels, test, test_labels)
 
 
 def _size(images: Bytes) -> str:

@@ -6,7 +6,16 @@ Python's own ``IndexError`` and ``ValueError``.
 
 from __future__ import annotations
 
-__all__ = ["AliceError", "DTypeError", "DeviceError", "GradientError", "NonFiniteError", "ShapeError", "TraceError"]
+__all__ = [
+    "AliceError",
+    "DTypeError",
+    "DataError",
+    "DeviceError",
+    "GradientError",
+    "NonFiniteError",
+    "ShapeError",
+    "TraceError",
+]
 
 
 class AliceError(Exception):
@@ -19,6 +28,10 @@ class ShapeError(AliceError, ValueError):
 
 class DTypeError(AliceError, TypeError):
     """An element type, or the type of an argument, does not fit the op."""
+
+
+class DataError(AliceError, ValueError):
+    """A data file is missing, unreadable, or not what it claims to be."""
 
 
 class DeviceError(AliceError, RuntimeError):

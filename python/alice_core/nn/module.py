@@ -7,8 +7,8 @@ its *parameters*.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +16,6 @@ import numpy as np
 import alice_core as ac
 
 from .._extras import require
-from .._files import whole
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -195,7 +194,7 @@ class Module:
         for name, x in own.items():
             x.assign_(arrays[name])
 
-    def save(self, path: str | Path) -> None:
+    def save(self, path: str | os.PathLike[str]) -> None:
         """Write the state to a file: ``.npz`` (NumPy) or ``.safetensors`` (needs the package safetensors).
 
         Raises
@@ -208,13 +207,15 @@ class Module:
         arrays = {name: x._exact() for name, x in self.state_dict().items()}
         ending = _ending("save", path)
         package = require("safetensors.numpy", "safetensors", "save") if ending == ".safetensors" else None
+        from .._files import whole  # pathlib takes longer to import than this module
+
         with whole(path) as unfinished:
             if package is not None:
                 package.save_file(arrays, str(unfinished))
             else:
                 np.savez(unfinished, **arrays)  # type: ignore[arg-type]
 
-    def load(self, path: str | Path) -> None:
+    def load(self, path: str | os.PathLike[str]) -> None:
         """Read the state from a file that :meth:`save` wrote.
 
         Raises
@@ -234,7 +235,7 @@ class Module:
         try:
             arrays = _read_npz(path) if package is None else package.load_file(str(path))
         except readable as error:
-            raise ValueError(f"load: {path} is not a readable {Path(path).suffix} file ({error})") from None
+            raise ValueError(f"load: {path} is not a readable {_ending('load', path)} file ({error})") from None
         self.load_state_dict(arrays)
 
     # -- text -----------------------------------------------------------------------------------------------------
@@ -261,14 +262,14 @@ def _plain(value: Any) -> Any:
     return value.detach()._exact() if isinstance(value, ac.Tensor) else value
 
 
-def _ending(who: str, path: str | Path) -> str:
-    ending = Path(path).suffix
+def _ending(who: str, path: str | os.PathLike[str]) -> str:
+    ending = os.path.splitext(path)[1]
     if ending not in (".npz", ".safetensors"):
         raise ValueError(f"{who}: the file must end in .npz or .safetensors; got {str(path)!r}")
     return ending
 
 
-def _read_npz(path: str | Path) -> dict[str, npt.NDArray[Any]]:
+def _read_npz(path: str | os.PathLike[str]) -> dict[str, npt.NDArray[Any]]:
     with open(path, "rb") as file:  # closed whatever NumPy finds in it
         archive = np.load(file, allow_pickle=False)
         if not isinstance(archive, np.lib.npyio.NpzFile):

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from .. import _core, tree
 from ..errors import GradientError
@@ -27,8 +26,7 @@ __all__ = ["custom_jvp", "custom_primitive", "custom_vjp"]
 Linear = Callable[[Sequence[Tensor], Sequence[Tensor]], list[Tensor]]
 
 
-@dataclass(frozen=True)
-class _Rules:
+class _Rules(NamedTuple):
     name: str
     pull: Linear | None = None
     push: Linear | None = None

@@ -12,7 +12,6 @@ import operator
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from .. import _core, tree
@@ -24,16 +23,16 @@ from .grad import no_grad
 __all__ = ["along_basis", "vmap"]
 
 
-@dataclass(slots=True)
 class _Value:
     """What a value of the trace is for the whole batch; if batched, the batch is axis 0.
 
     Or it scales a basis: example i is 0 but for item i, and ``tensor``, of the shape of one example, holds these items.
     """
 
-    tensor: Tensor
-    batched: bool
-    scales_basis: bool = False
+    __slots__ = ("batched", "scales_basis", "tensor")
+
+    def __init__(self, tensor: Tensor, batched: bool, scales_basis: bool = False) -> None:
+        self.tensor, self.batched, self.scales_basis = tensor, batched, scales_basis
 
     def write_out(self) -> _Value:
         """From now on it is a batch like others."""
