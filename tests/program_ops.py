@@ -398,6 +398,7 @@ _WRITTEN: dict[str, Template] = {
     "flatten": _flatten,
     "copy": _on_axes("ac.copy({x})", 0),
     "stop_gradient": _on_axes("ac.stop_gradient({x})", 0),
+    "tensor": _on_axes("ac.tensor({x})", 0),
     "permute_dims": _permute,
     "matrix_transpose": _on_axes("ac.matrix_transpose({x})", 2),
     "swapaxes": _on_axes("ac.swapaxes({x}, {a}, {b})"),

@@ -380,6 +380,12 @@ for garbage in False, True:
     gc.collect()
     left = sum(type(o).__name__ == "Equation" for o in gc.get_objects())
     assert left == 0, left
+
+first = last = ac.zeros(()).requires_grad_()  # the gradient of the gradient of ...
+for _ in range(300_000):
+    last.grad = ac.zeros(()).requires_grad_()
+    last = last.grad
+del first, last
 """
 
 

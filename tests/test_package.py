@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 import re
+import struct
 import subprocess
 import sys
 from importlib import metadata
@@ -141,3 +142,20 @@ def test_the_stub_matches_the_extension() -> None:
         first = inspect.getdoc(getattr(_core, name)).splitlines()[0]
         names = re.findall(r"(\w+): ", first)
         assert names == [a.arg for a in node.args.args], f"{name}: {first}"
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads an ELF file")
+def test_thread_local_memory_fits_the_room_that_late_libraries_share() -> None:
+    """glibc keeps about 1.6 KB for all of them; without room the import fails."""
+    content = Path(_core.__file__).read_bytes()
+    assert content[:5] == b"\x7fELF\x02"
+    (headers,) = struct.unpack_from("<Q", content, 32)
+    size, count = struct.unpack_from("<HH", content, 54)
+    thread_local = 7
+    sizes = [
+        struct.unpack_from("<Q", content, at + 40)[0]
+        for at in range(headers, headers + size * count, size)
+        if struct.unpack_from("<I", content, at)[0] == thread_local
+    ]
+    assert len(sizes) == 1
+    assert sizes[0] <= 512

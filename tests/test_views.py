@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import alice_core as ac
+from alice_core import _core
 from op_cases import all_cases
 from rule_checks import flat
 from test_ops import calls, op, tensors
@@ -196,3 +197,17 @@ def test_a_gradient_that_is_a_view_is_not_overwritten() -> None:
     for _ in range(3):
         step()
     assert p.grad.tolist() == [[6.0, 6.0], [6.0, 6.0]]
+
+
+def test_a_copy_is_taken_in_one_step() -> None:
+    """Another thread may change a parameter between two ops; what copies it must be one."""
+    x = ac.ones((3,)).requires_grad_()
+    for copy in (lambda x, y: ac.tensor(x), lambda x, y: y.assign_(x)):
+        y = ac.zeros((3,))
+        seen: list[Any] = []
+        before = _core.set_recorder(seen)
+        try:
+            copy(x, y)
+        finally:
+            _core.set_recorder(before)
+        assert len(seen) == 1

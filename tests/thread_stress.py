@@ -82,7 +82,7 @@ def replay(w: World) -> None:
 def update(w: World) -> None:
     w.tick()
     w.grow()
-    w.even.assign_(w.even.detach())
+    w.even.assign_(w.even)
 
 
 def update_alone(w: World) -> None:

@@ -33,18 +33,19 @@ bool matches(const Cache::Entry& e, const Signature& s) {
 }  // namespace
 
 // Nothing here runs code of users, so the entries stay as they are meanwhile.
-std::shared_ptr<const Cache::Entry> Cache::find(const Arguments& arguments) {
+Cache::Ref Cache::find(const Arguments& arguments) {
   for (auto e = entries_.begin(); e != entries_.end(); ++e) {
     if (!matches(**e, arguments.signature()) || !(*e)->traced.holds(arguments)) continue;
-    std::rotate(entries_.begin(), e, e + 1);
+    if (e != entries_.begin()) std::rotate(entries_.begin(), e, e + 1);
     return entries_.front();
   }
-  return nullptr;
+  return {};
 }
 
-std::shared_ptr<const Cache::Entry> Cache::add(const Arguments& arguments, Traced traced, py::handle forget) {
+Cache::Ref Cache::add(const Arguments& arguments, Traced traced, py::handle forget) {
   const Signature& s = arguments.signature();
-  auto entry = std::make_shared<Entry>();
+  auto* entry = new Entry;
+  Ref made(entry);
   entry->words = s.words;
   for (PyObject* o : s.objects) {
     entry->weak.push_back(can_be_weak(o));
@@ -55,30 +56,30 @@ std::shared_ptr<const Cache::Entry> Cache::add(const Arguments& arguments, Trace
     }
   }
   entry->traced = std::move(traced);
-  entries_.insert(entries_.begin(), entry);
+  entries_.insert(entries_.begin(), made);
   if (entries_.size() > room_) {
-    const std::shared_ptr<const Entry> last = std::move(entries_.back());
+    const Ref last = std::move(entries_.back());
     entries_.pop_back();
   }
-  return entry;
+  return made;
 }
 
 void Cache::drop_dead() {
-  std::vector<std::shared_ptr<const Entry>> dead;  // what goes with them may call back
+  std::vector<Ref> dead;  // what goes with them may call back
   for (const auto& e : entries_)
     if (is_dead(*e)) dead.push_back(e);
   std::erase_if(entries_, [](const auto& e) { return is_dead(*e); });
 }
 
 void Cache::clear() {
-  std::vector<std::shared_ptr<const Entry>> gone;
+  std::vector<Ref> gone;
   gone.swap(entries_);
   hits_ = misses_ = 0;
 }
 
 int Cache::traverse(visitproc visit, void* arg) const {
   for (const auto& e : entries_) {
-    if (e.use_count() != 1) continue;  // running
+    if (e.is_shared()) continue;  // running
     for (const py::object& o : e->objects) Py_VISIT(o.ptr());
     Py_VISIT(e->traced.structure.ptr());
     if (e->traced.made.use_count() != 1) continue;  // shown to somebody

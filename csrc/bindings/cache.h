@@ -2,6 +2,8 @@
 // can be told to be gone: an object that is part of a signature, such as the `self` of a method, is held weakly.
 #pragma once
 
+#include <utility>
+
 #include "replay.h"
 
 namespace alice {
@@ -13,14 +15,40 @@ class Cache {
     std::vector<py::object> objects;  // or weak references to them
     std::vector<bool> weak;
     Traced traced;
+    mutable std::size_t references = 0;
+  };
+
+  // Shares an entry, which may leave the cache while it runs. Only who has the interpreter's lock counts: no atomics.
+  class Ref {
+   public:
+    Ref() = default;
+    explicit Ref(const Entry* entry) : entry_(entry) {
+      if (entry_) ++entry_->references;
+    }
+    Ref(const Ref& other) : Ref(other.entry_) {}
+    Ref(Ref&& other) noexcept : entry_(std::exchange(other.entry_, nullptr)) {}
+    Ref& operator=(Ref other) noexcept {
+      std::swap(entry_, other.entry_);
+      return *this;
+    }
+    ~Ref() {
+      if (entry_ && --entry_->references == 0) delete entry_;
+    }
+    const Entry* operator->() const { return entry_; }
+    const Entry& operator*() const { return *entry_; }
+    explicit operator bool() const { return entry_; }
+    bool is_shared() const { return entry_->references > 1; }
+
+   private:
+    const Entry* entry_ = nullptr;
   };
 
   explicit Cache(std::size_t room) : room_(room) {}
 
-  std::shared_ptr<const Entry> find(const Arguments& arguments);
+  Ref find(const Arguments& arguments);
   void count(bool hit) { ++(hit ? hits_ : misses_); }
   // `forget` is called with the weak reference when one of the objects is gone.
-  std::shared_ptr<const Entry> add(const Arguments& arguments, Traced traced, py::handle forget);
+  Ref add(const Arguments& arguments, Traced traced, py::handle forget);
   void drop_dead();  // entries of which an object is gone
   void clear();
 
@@ -34,7 +62,7 @@ class Cache {
  private:
   std::size_t room_;
   std::uint64_t hits_ = 0, misses_ = 0;
-  std::vector<std::shared_ptr<const Entry>> entries_;
+  std::vector<Ref> entries_;
 };
 
 }  // namespace alice

@@ -74,15 +74,15 @@ Traced trace(CompiledObject* self, const Arguments& arguments) {
 }
 
 // Null if the function changed, while it was traced, what the trace stands on.
-std::shared_ptr<const Cache::Entry> entry_for(CompiledObject* self, const Arguments& arguments, bool counted) {
-  std::shared_ptr<const Cache::Entry> entry = self->cache.find(arguments);
-  if (counted) self->cache.count(entry != nullptr);
+Cache::Ref entry_for(CompiledObject* self, const Arguments& arguments, bool counted) {
+  Cache::Ref entry = self->cache.find(arguments);
+  if (counted) self->cache.count(bool(entry));
   if (entry) return entry;
   Traced traced = trace(self, arguments);
   const py::object weak_self = owned(PyWeakref_NewRef(reinterpret_cast<PyObject*>(self), nullptr));
   const py::object callback = function_of<forget>("forget", weak_self);
   entry = self->cache.add(arguments, std::move(traced), callback);
-  return entry->traced.holds(arguments) ? entry : nullptr;
+  return entry->traced.holds(arguments) ? entry : Cache::Ref();
 }
 
 // Takes the arguments apart; an error says which of them it is about.
@@ -108,7 +108,7 @@ PyObject* call(CompiledObject* self, PyObject* const* args, std::size_t nargsf, 
   const Spare<Arguments> arguments;
   read(self, *arguments, args, n, names);
   if (arguments->runs_as_it_is()) return as_it_is();
-  const std::shared_ptr<const Cache::Entry> entry = entry_for(self, *arguments, true);
+  const Cache::Ref entry = entry_for(self, *arguments, true);
   if (!entry || entry->traced.runs_as_it_is() || entry->traced.is_split(*arguments)) return as_it_is();
   return replay(entry->traced, *arguments, self->profile);
 }
@@ -184,7 +184,7 @@ py::object program_for(CompiledObject* self, PyObject* const* args, Py_ssize_t n
   Arguments arguments;
   read(self, arguments, args, n, names);
   if (arguments.runs_as_it_is()) return py::none();
-  const std::shared_ptr<const Cache::Entry> entry = entry_for(self, arguments, false);
+  const Cache::Ref entry = entry_for(self, arguments, false);
   if (!entry || entry->traced.runs_as_it_is() || entry->traced.is_split(arguments)) return py::none();
   const std::shared_ptr<CompiledProgram> made = entry->traced.made;
   py::list changed, leaves;

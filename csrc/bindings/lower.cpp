@@ -82,6 +82,7 @@ class Lowering {
   void add_output(TensorObject* t) {
     add_result(t);
     made_.contract.results.push_back(binding_of(t));
+    made_.contract.results.back().memory = t->array.shape_only();
     const bool followed = t->levels & thread_state().active;
     if (followed && !(t->producer && t->producer->released))
       differentiated_ = differentiated_ || follows_argument(root_of(t));
@@ -124,6 +125,7 @@ class Lowering {
       made_.outside.push_back(borrowed(as_object(t)));
       made_.contract.outside.push_back(binding_of(t));
       made_.contract.outside.back().memory = t->array;
+      if (t->view) made_.views.push_back(t);
     }
     return place->second;
   }

@@ -13,6 +13,7 @@ namespace alice {
 struct CompiledProgram {
   program::Contract contract;
   std::vector<py::object> outside;                // the Tensors of contract.outside
+  std::vector<const TensorObject*> views;         // those of them that can lose their values
   std::unique_ptr<program::CpuExecutor> program;  // null: the function must run as it is
   std::vector<py::object> changed;                // those that it changes in place
 };

@@ -17,6 +17,7 @@
 #include "record.h"
 #include "reverse.h"
 #include "session.h"
+#include "slot.h"
 #include "update.h"
 
 namespace alice {
@@ -38,6 +39,7 @@ void setup(py::type tensor, py::type primitive) {
   if (type->tp_base != tensor_type || type->tp_basicsize != tensor_type->tp_basicsize)
     throw py::type_error("setup: expected a subclass of TensorBase without attributes of its own");
   use_vectorcall(primitive);
+  inherit_dealloc(type);
   tensor_type = reinterpret_cast<PyTypeObject*>(tensor.release().ptr());
   done = true;
 }

@@ -61,18 +61,21 @@ Storage* storage_of(const NewGradient& g) { return as_tensor(g.value.ptr())->arr
 
 // Where a run reads and writes.
 struct Operands {
-  std::vector<std::byte*> inputs, results;
-  std::vector<Array> held, outputs;  // held: the gradients that it reads
+  std::vector<std::byte*> inputs, results;  // as many as any run had; all that are used are set anew
+  std::vector<py::object> outputs;
+  std::vector<Array> held;  // the gradients that it reads
   std::vector<NewGradient> gradients;
 
   void clear() {
-    inputs.clear();
-    results.clear();
-    held.clear();
     outputs.clear();
+    held.clear();
     gradients.clear();
   }
 };
+
+void make_room(std::vector<std::byte*>& pointers, std::size_t n) {
+  if (pointers.size() < n) pointers.resize(n);
+}
 
 // The memory of the gradient from the step before, if nobody else sees it.
 bool may_overwrite(const TensorObject* leaf, const program::Binding& b) {
@@ -116,8 +119,8 @@ class Overwriting {
 
 void bind_gradients(const CompiledProgram& made, const Arguments& arguments, Operands& operands) {
   const program::Contract& contract = made.contract;
-  operands.inputs.resize(made.program->plan().graph().inputs().size());
-  operands.results.resize(made.program->plan().graph().results().size());
+  make_room(operands.inputs, made.program->plan().graph().inputs().size());
+  make_room(operands.results, made.program->plan().graph().results().size());
   for (const auto& touched : contract.touched) {
     const program::Binding& b = contract.binding(touched);
     const auto number = static_cast<std::size_t>(touched.number);
@@ -160,8 +163,8 @@ void run(const CompiledProgram& made, const Arguments& arguments, const Operands
 }  // namespace
 
 bool Traced::holds(const Arguments& arguments) const {
-  for (const py::object& t : made->outside)
-    if (is_stale(as_tensor(t.ptr()))) return false;
+  for (const TensorObject* t : made->views)
+    if (is_stale(t)) return false;
   return made->contract.holds(argument_of(arguments), outside_of(*made));
 }
 
@@ -174,21 +177,19 @@ PyObject* replay(const Traced& traced, Arguments& arguments, bool profile) {
   const Spare<Operands> operands;
   bind_gradients(made, arguments, *operands);
   for (std::size_t i = 0; i < arguments.count(); ++i) operands->inputs[i] = arguments.data(i);
-  std::vector<Array>& outputs = operands->outputs;
+  std::vector<py::object>& outputs = operands->outputs;
   for (const program::Binding& b : made.contract.results) {
-    outputs.push_back(Array::empty(b.shape, b.dtype));
-    operands->results[outputs.size() - 1] = outputs.back().bytes();
+    outputs.push_back(owned(make_tensor(Array::allocate(b.memory))));
+    operands->results[outputs.size() - 1] = as_tensor(outputs.back().ptr())->array.bytes();
   }
   run(made, arguments, *operands, profile);
   for (NewGradient& g : operands->gradients)
     if (g.leaf && !g.in_place) Py_XSETREF(g.leaf->grad, g.value.release().ptr());
 
-  if (traced.single) return make_tensor(std::move(outputs[0]));
-  std::vector<py::object> values;
+  if (traced.single) return outputs[0].release().ptr();
   for (std::size_t i = 0; i < outputs.size(); ++i)
-    values.push_back(made.contract.results[i].is_number ? number_from(outputs[i])
-                                                        : owned(make_tensor(std::move(outputs[i]))));
-  return Rebuild(traced, values)(traced.structure).release().ptr();
+    if (made.contract.results[i].is_number) outputs[i] = number_from(as_tensor(outputs[i].ptr())->array);
+  return Rebuild(traced, outputs)(traced.structure).release().ptr();
 }
 
 }  // namespace alice

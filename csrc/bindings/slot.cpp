@@ -24,6 +24,8 @@ PyTypeObject* TypeMakerBase::add_to(py::module_& m) {
   return reinterpret_cast<PyTypeObject*>(type.release().ptr());
 }
 
+void inherit_dealloc(PyTypeObject* type) { type->tp_dealloc = type->tp_base->tp_dealloc; }
+
 namespace {
 
 PyObject* made_complete(PyTypeObject* type, PyObject* args, PyObject* kwargs) {

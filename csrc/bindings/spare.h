@@ -1,8 +1,7 @@
 // What a call needs for a moment, kept by the thread for its next call: vectors that are long enough by then.
 #pragma once
 
-#include <memory>
-#include <vector>
+#include <utility>
 
 namespace alice {
 
@@ -10,34 +9,35 @@ template <class T>
 class Spare {
  public:
   Spare() {
-    auto& idle = idle_here();
-    if (!idle.empty()) {
-      object_ = std::move(idle.back());
-      idle.pop_back();
-    } else {
-      object_ = std::make_unique<T>();
-      idle.reserve(idle.size() + 1 + ++made_here());  // so that giving back cannot fail
-    }
+    Idle& idle = idle_here();
+    node_ = idle.first ? std::exchange(idle.first, idle.first->next) : new Node;
   }
   Spare(const Spare&) = delete;
   Spare& operator=(const Spare&) = delete;
   ~Spare() {
-    object_->clear();
-    idle_here().push_back(std::move(object_));
+    node_->object.clear();
+    Idle& idle = idle_here();
+    node_->next = std::exchange(idle.first, node_);
   }
-  T& operator*() const { return *object_; }
-  T* operator->() const { return object_.get(); }
+  T& operator*() const { return node_->object; }
+  T* operator->() const { return &node_->object; }
 
  private:
-  static std::vector<std::unique_ptr<T>>& idle_here() {
-    thread_local std::vector<std::unique_ptr<T>> idle;
+  struct Node {
+    T object;
+    Node* next = nullptr;
+  };
+  struct Idle {
+    Node* first = nullptr;
+    ~Idle() {
+      while (first) delete std::exchange(first, first->next);
+    }
+  };
+  static Idle& idle_here() {
+    thread_local Idle idle;
     return idle;
   }
-  static std::size_t& made_here() {
-    thread_local std::size_t made = 0;
-    return made;
-  }
-  std::unique_ptr<T> object_;
+  Node* node_;
 };
 
 }  // namespace alice

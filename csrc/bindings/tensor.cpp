@@ -47,8 +47,11 @@ int clear(TensorObject* t) noexcept {
   return 0;
 }
 
+// Chains of equations see to themselves; those of Tensors (the gradient of a gradient …) are cut by CPython.
 void dealloc(TensorObject* t) noexcept {
   PyObject_GC_UnTrack(t);
+  const bool chained = t->grad || t->origin || t->tangents;
+  Py_TRASHCAN_BEGIN_CONDITION(t, chained && Py_TYPE(t) == tensor_type);
   if (t->weakrefs) PyObject_ClearWeakRefs(as_object(t));
   clear(t);
   leave_memory(t);
@@ -56,6 +59,7 @@ void dealloc(TensorObject* t) noexcept {
   PyTypeObject* type = Py_TYPE(t);
   type->tp_free(t);
   Py_DECREF(type);
+  Py_TRASHCAN_END
 }
 
 // The same array in other contexts. While somebody records, a leaf knows whose value it has.

@@ -47,8 +47,11 @@ ThreadState::~ThreadState() {
   for (auto& context : forward) new std::shared_ptr<ForwardContext>(std::move(context));
 }
 
-ThreadState& thread_state() {
+thread_local constinit ThreadState* detail::this_thread = nullptr;
+
+ThreadState& detail::begin_thread() {
   thread_local ThreadState state;
+  this_thread = &state;
   return state;
 }
 

@@ -34,7 +34,13 @@ struct ThreadState {
   // what it held is left to others.
   ~ThreadState();
 };
-ThreadState& thread_state();
+
+namespace detail {
+extern thread_local constinit ThreadState* this_thread;  // null until somebody asks
+ThreadState& begin_thread();
+}  // namespace detail
+
+inline ThreadState& thread_state() { return detail::this_thread ? *detail::this_thread : detail::begin_thread(); }
 
 // What threads held that ended in the middle of something; a thread that begins lets go of it, too.
 void let_go_of_remains();

@@ -6,7 +6,9 @@
 #include <cstdlib>
 #include <mutex>
 #include <new>
+#include <utility>
 
+#include "brief_lock.h"
 #include "fork.h"
 
 namespace alice::allocator {
@@ -41,7 +43,7 @@ struct FreeBlock {
 
 // Leaked on purpose: arrays may outlive static destruction at interpreter exit.
 struct State {
-  std::mutex mutex;
+  BriefLock mutex;
   FreeBlock* free[kClasses] = {};
   MemoryStats stats{};
   std::int64_t until_failure = -1;  // allocations that succeed before one fails; negative: all do
@@ -80,13 +82,22 @@ void to_system(void* block, std::size_t bytes) {
     munmap(block, mapped_bytes(bytes));
 }
 
-void trim_locked(State& s) {
-  for (int c = 0; c < kClasses; ++c)
-    while (FreeBlock* block = s.free[c]) {
-      s.free[c] = block->next;
-      s.stats.cached_bytes -= class_bytes(c);
-      to_system(block, class_bytes(c));
-    }
+FreeBlock* take_all(State& s, int c) {
+  std::lock_guard lock(s.mutex);
+  FreeBlock* first = std::exchange(s.free[c], nullptr);
+  for (FreeBlock* block = first; block; block = block->next) s.stats.cached_bytes -= class_bytes(c);
+  return first;
+}
+
+// One block of a class that has none. What is kept of other classes goes back if the system has no more.
+[[gnu::noinline]] void* fresh(int c) {
+  void* block = from_system(class_bytes(c));
+  if (!block) {
+    trim();
+    block = from_system(class_bytes(c));
+    if (!block) throw std::bad_alloc();
+  }
+  return block;
 }
 
 }  // namespace
@@ -96,19 +107,16 @@ void* allocate(std::size_t bytes) {
   const int c = size_class(bytes);
   const std::size_t size = class_bytes(c);
   State& s = state();
-  std::lock_guard lock(s.mutex);
+  std::unique_lock lock(s.mutex);
   if (s.until_failure >= 0 && s.until_failure-- == 0) throw std::bad_alloc();
   void* block = s.free[c];
   if (block) {
     s.free[c] = s.free[c]->next;
     s.stats.cached_bytes -= size;
   } else {
-    block = from_system(size);
-    if (!block) {
-      trim_locked(s);
-      block = from_system(size);
-      if (!block) throw std::bad_alloc();
-    }
+    lock.unlock();
+    block = fresh(c);
+    lock.lock();
     ++s.stats.system_calls;
   }
   ++s.stats.allocations;
@@ -129,9 +137,8 @@ void release(void* block, std::size_t bytes) {
 }
 
 void trim() {
-  State& s = state();
-  std::lock_guard lock(s.mutex);
-  trim_locked(s);
+  for (int c = 0; c < kClasses; ++c)
+    for (FreeBlock* block = take_all(state(), c); block;) to_system(std::exchange(block, block->next), class_bytes(c));
 }
 
 MemoryStats stats() {

@@ -36,12 +36,8 @@ Dims contiguous_strides(const Dims& shape) {
 }
 
 Array Array::empty(const Dims& shape, DType dtype) {
-  Array a = abstract(shape, dtype);
-  const std::int64_t n = checked_numel(shape);
-  a.storage_ = StorageRef(Storage::allocate(static_cast<std::size_t>(n) * itemsize(dtype)));
-  a.data_ = a.storage_->data;
-  a.device_ = Device::Cpu;
-  return a;
+  checked_numel(shape);
+  return allocate(abstract(shape, dtype));
 }
 
 Array Array::abstract(const Dims& shape, DType dtype) {
@@ -49,6 +45,14 @@ Array Array::abstract(const Dims& shape, DType dtype) {
   a.shape_ = shape;
   a.strides_ = contiguous_strides(shape);
   a.dtype_ = dtype;
+  return a;
+}
+
+Array Array::allocate(const Array& layout) {
+  Array a = layout;
+  a.storage_ = StorageRef(Storage::allocate(static_cast<std::size_t>(a.numel()) * itemsize(a.dtype_)));
+  a.data_ = a.storage_->data;
+  a.device_ = Device::Cpu;
   return a;
 }
 
@@ -75,11 +79,11 @@ Array Array::wrap(StorageRef storage, std::byte* data, DType dtype, const Dims& 
 }
 
 bool Array::is_contiguous() const {
+  const std::int64_t *shape = shape_.begin(), *strides = strides_.begin();
   std::int64_t step = 1;
-  if (numel() == 0) return true;
   for (int i = rank() - 1; i >= 0; --i) {
-    if (shape_[i] != 1 && strides_[i] != step) return false;
-    step *= shape_[i];
+    if (shape[i] != 1 && strides[i] != step) return numel() == 0;
+    step *= shape[i];
   }
   return true;
 }

@@ -26,6 +26,7 @@ class Array {
 
   static Array empty(const Dims& shape, DType dtype);     // contiguous, 64-byte aligned, not initialised
   static Array abstract(const Dims& shape, DType dtype);  // no memory
+  static Array allocate(const Array& layout);             // memory for an abstract array that is contiguous
   static Array view(const Array& base, const Dims& shape, const Dims& strides, std::int64_t offset);
   static Array wrap(StorageRef storage, std::byte* data, DType dtype, const Dims& shape, const Dims& strides);
 

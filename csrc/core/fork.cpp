@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 
+#include <mutex>
 #include <vector>
 
 #include "running.h"
@@ -9,23 +10,24 @@
 namespace alice::fork {
 namespace {
 
-struct Covered {
+struct Registered {
   std::mutex one_at_a_time;
-  std::vector<std::mutex*> mutexes;
+  std::vector<Covered> mutexes;
   std::vector<void (*)()> restarts;
 };
 
-Covered& covered();
+Registered& registered();
 
 void before() {
-  covered().one_at_a_time.lock();
+  registered().one_at_a_time.lock();
   hold_off_running();
-  for (std::mutex* mutex : covered().mutexes) mutex->lock();
+  for (const Covered& c : registered().mutexes) c.lock(c.mutex);
 }
 
 void release() {
-  for (auto mutex = covered().mutexes.rbegin(); mutex != covered().mutexes.rend(); ++mutex) (*mutex)->unlock();
-  covered().one_at_a_time.unlock();
+  for (auto mutex = registered().mutexes.rbegin(); mutex != registered().mutexes.rend(); ++mutex)
+    mutex->unlock(mutex->mutex);
+  registered().one_at_a_time.unlock();
 }
 
 void resume_in_parent() {
@@ -36,21 +38,21 @@ void resume_in_parent() {
 void resume_in_child() {
   let_run_in_child();
   release();
-  for (auto restart : covered().restarts) restart();
+  for (auto restart : registered().restarts) restart();
 }
 
 // Leaked on purpose: threads may fork while static objects are destroyed.
-Covered& covered() {
-  static Covered* made = [] {
+Registered& registered() {
+  static Registered* made = [] {
     pthread_atfork(before, resume_in_parent, resume_in_child);
-    return new Covered;
+    return new Registered;
   }();
   return *made;
 }
 
 }  // namespace
 
-void cover(std::mutex& mutex) { covered().mutexes.push_back(&mutex); }
-void in_child(void (*restart)()) { covered().restarts.push_back(restart); }
+void cover(const Covered& mutex) { registered().mutexes.push_back(mutex); }
+void in_child(void (*restart)()) { registered().restarts.push_back(restart); }
 
 }  // namespace alice::fork

@@ -21,8 +21,10 @@ class Scratch {
 
  public:
   explicit Scratch(std::int64_t count)
-      : bytes_(static_cast<std::size_t>(count) * sizeof(T)), memory_(scratch::take(bytes_)) {}
-  ~Scratch() { scratch::give_back(memory_, bytes_); }
+      : bytes_(static_cast<std::size_t>(count) * sizeof(T)), memory_(bytes_ ? scratch::take(bytes_) : nullptr) {}
+  ~Scratch() {
+    if (bytes_) scratch::give_back(memory_, bytes_);
+  }
   Scratch(const Scratch&) = delete;
   Scratch& operator=(const Scratch&) = delete;
 

@@ -55,7 +55,11 @@ class StorageRef {
     return *this;
   }
   ~StorageRef() {
-    if (storage_ && storage_->references.fetch_sub(1, std::memory_order_acq_rel) == 1) storage_->destroy();
+    if (!storage_) return;
+    // Who has the only reference knows it: nobody else can make one more.
+    if (storage_->references.load(std::memory_order_acquire) == 1 ||
+        storage_->references.fetch_sub(1, std::memory_order_acq_rel) == 1)
+      storage_->destroy();
   }
 
   Storage* get() const { return storage_; }

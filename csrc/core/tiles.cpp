@@ -105,7 +105,8 @@ void Tiles::join_steps() {
 
 void Tiles::finish() {
   join_steps();
-  for (const Step& s : steps_) cost_ += s.work.cost;
+  double cost = 0;
+  for (const Step& s : steps_) cost += s.work.cost;
   std::int64_t moved = 0;
   for (Value& v : values_) {
     item_ = std::max(item_, v.item);
@@ -116,6 +117,10 @@ void Tiles::finish() {
   tile_ = kScratch / (std::max(buffers_, 1) * item_);
   tile_ = std::clamp(tile_ / kTileStep * kTileStep, kTileStep, moved > kNear ? kFarTile : kLongestTile);
   choose_readings();
+  chunk_ = std::max(kChunkItems, static_cast<std::int64_t>(kChunkNanoseconds / cost));
+  chunk_ = (chunk_ + tile_ - 1) / tile_ * tile_;
+  scattered_ = std::any_of(values_.begin(), values_.end(),
+                           [](const Value& v) { return v.reading == Reading::Rows || v.reading == Reading::Gathered; });
   for (Value& v : values_)
     if (v.role == Role::Constant) {
       v.constants.resize(static_cast<std::size_t>(std::min(tile_, size_) * v.item));
@@ -123,39 +128,38 @@ void Tiles::finish() {
     }
 }
 
-// The tile at `at` ends where a row ends that is read in place.
-std::int64_t Tiles::limit(std::int64_t n, std::int64_t at) const {
+// Finds or gathers the elements of operands that do not lie one behind the other, for a tile of at most n: it ends
+// where a row ends that is read in place.
+std::int64_t Tiles::place(std::byte* const* memory, std::int64_t begin, std::int64_t n, std::byte** at) const {
   for (const Value& v : values_)
-    if (v.reading == Reading::Rows) n = std::min(n, v.operand.row() - at % v.operand.row());
+    if (v.reading == Reading::Rows) n = std::min(n, v.operand.row() - begin % v.operand.row());
+  for (std::size_t i = 0; i < values_.size(); ++i) {
+    const Value& v = values_[i];
+    if (v.reading == Reading::Rows) at[i] = memory[i] + v.operand.offset(begin) * v.item;
+    if (v.reading == Reading::Gathered) v.operand.gather(memory[i], begin, n, at[i]);
+  }
   return n;
 }
 
 void Tiles::run_range(std::byte* const* memory, std::int64_t begin, std::int64_t end) const {
   const Scratch<std::byte> scratch(buffers_ * tile_ * item_);
   std::byte* at[kMaxValues];
-  const int count = static_cast<int>(values_.size());
-  bool rows = false;
-  for (int i = 0; i < count; ++i) {
-    const Value& v = values_[static_cast<std::size_t>(i)];
-    std::byte* buffer = scratch.data() + v.buffer * tile_ * item_;
-    switch (v.reading) {
-      case Reading::Moving: at[i] = memory[i] + begin * v.item; break;
-      case Reading::Rows: rows = true; break;
-      default:
-        at[i] = buffer;
-        if (v.role == Role::Constant) at[i] = const_cast<std::byte*>(v.constants.data());  // nobody writes there
-        if (v.role == Role::Input && v.reading == Reading::Still)
-          v.operand.gather(memory[i], begin, std::min(tile_, end - begin), buffer);
+  const std::size_t count = values_.size();
+  for (std::size_t i = 0; i < count; ++i) {
+    const Value& v = values_[i];
+    if (v.reading == Reading::Moving) {
+      at[i] = memory[i] + begin * v.item;
+    } else if (v.role == Role::Constant) {
+      at[i] = const_cast<std::byte*>(v.constants.data());  // nobody writes there
+    } else if (v.buffer >= 0) {
+      at[i] = scratch.data() + v.buffer * tile_ * item_;
+      if (v.role == Role::Input && v.reading == Reading::Still)
+        v.operand.gather(memory[i], begin, std::min(tile_, end - begin), at[i]);
     }
   }
   while (begin < end) {
     std::int64_t n = std::min(tile_, end - begin);
-    if (rows) n = limit(n, begin);
-    for (int i = 0; i < count; ++i) {
-      const Value& v = values_[static_cast<std::size_t>(i)];
-      if (v.reading == Reading::Rows) at[i] = memory[i] + v.operand.offset(begin) * v.item;
-      if (v.reading == Reading::Gathered) v.operand.gather(memory[i], begin, n, at[i]);
-    }
+    if (scattered_) n = place(memory, begin, n, at);
     for (const Step& s : steps_) {
       const void* in[4];
       for (int k = 0; k < s.n_in; ++k) in[k] = at[s.in[k]];
@@ -163,10 +167,8 @@ void Tiles::run_range(std::byte* const* memory, std::int64_t begin, std::int64_t
     }
     begin += n;
     if (begin == end) return;
-    for (int i = 0; i < count; ++i) {
-      const Value& v = values_[static_cast<std::size_t>(i)];
-      if (v.reading == Reading::Moving) at[i] += n * v.item;
-    }
+    for (std::size_t i = 0; i < count; ++i)
+      if (values_[i].reading == Reading::Moving) at[i] += n * values_[i].item;
   }
 }
 
@@ -179,9 +181,8 @@ void Tiles::run_piece(std::byte* const* memory, std::int64_t begin, std::int64_t
 
 void Tiles::run(std::byte* const* memory) const {
   if (size_ == 0) return;
-  const std::int64_t wanted = std::max(kChunkItems, static_cast<std::int64_t>(kChunkNanoseconds / cost_));
-  parallel_chunks(size_, (wanted + tile_ - 1) / tile_ * tile_,
-                  [&](std::int64_t begin, std::int64_t end) { run_range(memory, begin, end); });
+  if (size_ <= chunk_) return run_range(memory, 0, size_);
+  parallel_chunks(size_, chunk_, [&](std::int64_t begin, std::int64_t end) { run_range(memory, begin, end); });
 }
 
 }  // namespace alice

@@ -55,7 +55,7 @@ class Tiles {
     std::vector<std::byte> constants = {};  // a whole tile of it
     int buffer = -1;                        // scratch of what is copied or computed
   };
-  std::int64_t limit(std::int64_t n, std::int64_t at) const;
+  std::int64_t place(std::byte* const* memory, std::int64_t begin, std::int64_t n, std::byte** at) const;
   void choose_readings();
   void join_steps();
   bool dies_in_next(std::size_t step) const;
@@ -64,7 +64,8 @@ class Tiles {
   std::int64_t size_ = 1, tile_ = 0;
   std::int64_t item_ = 1;  // bytes of the largest element
   int buffers_ = 0;
-  double cost_ = 0;
+  bool scattered_ = false;  // some operand is read in rows, or gathered
+  std::int64_t chunk_ = 0;  // what a thread takes at a time: whole tiles
   std::vector<Value> values_;
   std::vector<Step> steps_;
 };

@@ -441,6 +441,8 @@ void register_shape(Registry& registry) {
   Kernel plain = copy("copy", {}, like_infer, copy_run);
   plain.copies = true;
   registry.add(plain);
+  plain.name = "constant_copy";  // in one step: another thread may change the operand between two
+  registry.add(plain);
   registry.add(copy("slice_vjp", {shape, starts, sizes, steps}, slice_vjp_infer, slice_vjp_run));
   registry.add(copy("diagonal_vjp", {shape, offset, axis1, axis2}, diagonal_vjp_infer, diagonal_vjp_run));
   Kernel concat = copy("concat", {integer("axis")}, concat_infer, concat_run);

@@ -25,7 +25,7 @@ struct Binding {
   std::uint8_t width = 0;  // of an integer number: bytes of the narrowest dtype that holds it
   bool is_number = false;  // no array, but a number of the language outside
   bool requires_grad = false;
-  Array memory;  // of a variable from outside: where the program reads and writes it, owned; else nothing
+  Array memory;  // of a variable from outside: where the program reads and writes it, owned; of a result: its layout
 
   Gradient gradient = Gradient::Unread;  // what the function found there, if it looked
   DType gradient_dtype = DType::Float32;

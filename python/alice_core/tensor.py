@@ -346,11 +346,9 @@ parameter with ac.tensor(x)
                 "assign_: expected a leaf (a parameter); this Tensor is the result of a recorded op; "
                 "use the new value instead of changing the old one"
             )
-        new = asarray(value).detach().astype(self.dtype)
+        new = asarray(value).astype(self.dtype)
         if new.shape != self.shape:
             new = ops.shape.broadcast_to(new, self.shape)
-        if new._shares_memory(self):
-            new = tensor(new)
         _core.update("copy", [new], (), [self])
         return self
 
@@ -434,8 +432,8 @@ def tensor(obj: Any, dtype: DTypeLike | None = None) -> Tensor:
     """
     if isinstance(obj, Tensor):
         wanted = dtype if dtype is not None else float32 if obj._weak and obj.dtype == float64 else obj.dtype
-        source = obj._strong() if obj._weak else ops.identity.constant(obj)
-        return ops.shape.copy(ops.arithmetic.astype(source, wanted))
+        source = obj._strong() if obj._weak else obj
+        return ops.identity.constant_copy(ops.arithmetic.astype(source, wanted))
     return _made(_to_numpy(obj, dtype, "tensor"), dtype, True)
 
 

@@ -156,7 +156,7 @@ class Module:
 
     def state_dict(self) -> dict[str, ac.Tensor]:
         """Copies of all state by dotted name: a snapshot that later steps do not change."""
-        return {name: ac.tensor(x.detach()) for name, x in self._state().items()}
+        return {name: ac.tensor(x) for name, x in self._state().items()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Overwrite all state in place.

@@ -1,4 +1,4 @@
-"""The primitives that only pass their input on: where a differentiation context is attached, and where all end."""
+"""The primitives that change no value: where a differentiation context is attached, and where all end."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ __all__: list[str] = []
 _identity = Primitive("identity", saves=())
 _identity.defvjp(lambda g, ans, x: g)
 _stop_gradient = Primitive("stop_gradient", saves=(), differentiable=False)
-elementwise(_identity, _stop_gradient)
+_constant_copy = Primitive("constant_copy", saves=(), differentiable=False)
+elementwise(_identity, _stop_gradient, _constant_copy)
 
 
 def identity(x: TensorLike, /) -> Tensor:
@@ -22,3 +23,8 @@ def identity(x: TensorLike, /) -> Tensor:
 def constant(x: TensorLike, /) -> Tensor:
     """The same value on the same memory, for all differentiation a constant."""
     return _stop_gradient(x)
+
+
+def constant_copy(x: TensorLike, /) -> Tensor:
+    """The same value on contiguous memory of its own, for all differentiation a constant."""
+    return _constant_copy(x)
