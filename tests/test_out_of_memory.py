@@ -45,13 +45,7 @@ def run(library: Path | None, *arguments: str) -> None:
     assert all(counts), done.stdout
 
 
-# Where pybind11 cannot register what it has made, it frees it without running its destructor: Hidden's Tensors stay.
-LOSING = pytest.mark.xfail(reason="pybind11 loses what a class that it makes refers to", strict=True)
-
-
-@pytest.mark.parametrize(
-    "use", [pytest.param(u.__name__, marks=[LOSING] if u.__name__ == "own_rules" else []) for u in USES]
-)
+@pytest.mark.parametrize("use", [u.__name__ for u in USES])
 @pytest.mark.parametrize("kind", ["native", "native-rest"])
 def test_every_native_allocation_may_fail(library: Path, kind: str, use: str) -> None:
     run(library, kind, use)

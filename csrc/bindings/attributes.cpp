@@ -16,7 +16,7 @@ namespace {
 }
 
 std::int64_t integer_of(const Kernel& kernel, const AttrSpec& spec, PyObject* o) {
-  const py::object number = py::reinterpret_steal<py::object>(PyNumber_Index(o));
+  const py::object number = owned(PyNumber_Index(o));
   if (!number) {
     if (PyErr_ExceptionMatches(PyExc_TypeError)) refuse(kernel, spec, o);
     throw py::error_already_set();
@@ -32,7 +32,7 @@ std::int64_t integer_of(const Kernel& kernel, const AttrSpec& spec, PyObject* o)
 Dims dims_of(const Kernel& kernel, const AttrSpec& spec, PyObject* o) {
   Dims d;
   for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(o); ++i) {
-    const auto entry = py::reinterpret_borrow<py::object>(PySequence_Fast_GET_ITEM(o, i));
+    const auto entry = borrowed(PySequence_Fast_GET_ITEM(o, i));
     if (PyBool_Check(entry.ptr())) refuse(kernel, spec, entry.ptr());
     d.push_back(integer_of(kernel, spec, entry.ptr()));
   }

@@ -11,7 +11,7 @@
 #include "cache.h"
 #include "describe.h"
 #include "gil.h"
-#include "slot.h"
+#include "holder.h"
 #include "spare.h"
 
 namespace alice {
@@ -43,21 +43,16 @@ void forget(PyObject* self, PyObject*) {
   if (!alive.is_none()) self_of(alive.ptr())->cache.drop_dead();
 }
 
-// A program as Python sees it. pybind11 frees what it was about to hold when it runs out of memory for its own part,
-// and does that wrongly for shared pointers: the handle is made empty, and filled then.
-struct ProgramHandle {
-  std::shared_ptr<CompiledProgram> made;
+// A program as Python sees it.
+using ProgramObject = Holder<std::shared_ptr<CompiledProgram>>;
 
-  const program::CpuExecutor& program() const {
-    if (!made || !made->program) fail(ErrorKind::Trace, "Program: there is none, the function runs as it is");
-    return *made->program;
-  }
-};
-py::object handle_on(std::shared_ptr<CompiledProgram> made) {
-  py::object o = py::cast(ProgramHandle{});
-  o.cast<ProgramHandle&>().made = std::move(made);
-  return o;
+const program::CpuExecutor& program_of(const ProgramObject* o) {
+  if (!o->value->program) fail(ErrorKind::Trace, "Program: there is none, the function runs as it is");
+  return *o->value->program;
 }
+py::object describe_program(ProgramObject* o) { return describe(program_of(o)); }
+std::int64_t arena_bytes(ProgramObject* o) { return program_of(o).plan().arena_bytes(); }
+py::object cost(ProgramObject* o) { return py::float_(program_of(o).plan().cost()); }
 
 // Traces the function in Python: self._trace(args, kwargs, inputs) gives (program, structure, outputs).
 Traced trace(CompiledObject* self, const Arguments& arguments) {
@@ -65,7 +60,7 @@ Traced trace(CompiledObject* self, const Arguments& arguments) {
   const py::object run = py::handle(reinterpret_cast<PyObject*>(self)).attr("_trace");
   const py::tuple made = owned(into_python([&] { return PyObject_CallObject(run.ptr(), stand_ins.ptr()); }));
   Traced traced;
-  traced.made = made[0].cast<ProgramHandle&>().made;
+  traced.made = ProgramObject::value_of(made[0]);
   traced.structure = made[1];
   traced.outputs = made[2].cast<std::vector<int>>();
   traced.single = traced.outputs.size() == 1 && traced.outputs[0] == 0 && traced.structure.is_none() &&
@@ -195,7 +190,7 @@ py::object program_for(CompiledObject* self, PyObject* const* args, Py_ssize_t n
         touched.is_argument ? py::handle(as_object(arguments.tensor(number))) : py::handle(made->outside[number]);
     if (leaf && made->contract.binding(touched).replaces) leaves.append(leaf);
   }
-  return py::make_tuple(handle_on(made), changed, leaves);
+  return py::make_tuple(ProgramObject::make(made), changed, leaves);
 }
 
 // The call without the comparison of check=True.
@@ -221,17 +216,20 @@ void add_compiled(py::module_& m) {
       .method<call_unchecked>("_call")
       .add_to(m);
 
-  py::class_<ProgramHandle>(m, "Program", py::is_final(), complete_when_made())
-      .def("describe", [](const ProgramHandle& p) { return describe(p.program()); })
-      .def_property_readonly("arena_bytes", [](const ProgramHandle& p) { return p.program().plan().arena_bytes(); })
-      .def_property_readonly("cost", [](const ProgramHandle& p) { return p.program().plan().cost(); });
+  ProgramObject::type = TypeMaker<ProgramObject>("Program", "What a compiled function runs.",
+                                                 Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION)
+                            .slot<Py_tp_dealloc, ProgramObject::dealloc>()
+                            .method<describe_program>("describe")
+                            .getter<arena_bytes>("arena_bytes", nullptr)
+                            .getter<cost>("cost", nullptr)
+                            .add_to(m);
   m.def(
       "lower",
       [](py::object session, const std::vector<py::object>& inputs, const std::vector<py::object>& outputs) {
         std::vector<TensorObject*> in, out;
         for (const py::object& t : inputs) in.push_back(checked_tensor(t, "lower"));
         for (const py::object& t : outputs) out.push_back(checked_tensor(t, "lower"));
-        return handle_on(lower(session_of(session), in, out));
+        return ProgramObject::make(lower(session_of(session), in, out));
       },
       py::arg("session"), py::arg("inputs"), py::arg("outputs"));
 }

@@ -140,7 +140,7 @@ py::object get_changed(EquationObject* eq) {
 py::object get_primitive(EquationObject* eq) { return borrowed(as_object(eq->primitive)); }
 std::uint64_t get_sequence(EquationObject* eq) { return eq->sequence; }
 py::object get_attributes(EquationObject* eq) { return eq->attributes ? borrowed(eq->attributes) : py::tuple(); }
-py::object get_record(EquationObject* eq) { return py::cast(eq->record); }
+py::object get_record(EquationObject* eq) { return show(eq->record); }
 
 // Where the inputs come from.
 py::object get_sources(EquationObject* eq) {

@@ -1,9 +1,9 @@
 #include "joint.h"
 
 #include "forward.h"
+#include "holder.h"
 #include "record.h"
 #include "session.h"
-#include "slot.h"
 #include "watcher.h"
 
 namespace alice {
@@ -84,7 +84,7 @@ bool is_followed(py::sequence arguments_given) {
 // gets its derivatives from the rules. The others may differentiate the rules themselves.
 class Hidden {
  public:
-  explicit Hidden(py::sequence arguments) : arguments_(arguments) {
+  explicit Hidden(py::tuple arguments) : arguments_(std::move(arguments)) {
     for (py::handle h : arguments_) checked_tensor(h, "joint");
   }
   void enter() {
@@ -106,7 +106,7 @@ class Hidden {
     else
       state.active &= ~innermost;
   }
-  void exit(const py::args&) {
+  void exit() {
     scope_.exit("Hidden");
     thread_state().active = active_;
     thread_state().forward = std::move(forward_);
@@ -119,6 +119,18 @@ class Hidden {
   std::vector<std::shared_ptr<ForwardContext>> forward_;
 };
 
+using HiddenObject = Holder<Hidden>;
+
+py::object make_hidden(PyTypeObject*, PyObject* args, PyObject* kwargs) {
+  static const char* names[] = {"arguments", nullptr};
+  PyObject* arguments;
+  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O", const_cast<char**>(names), &arguments))
+    throw py::error_already_set();
+  return HiddenObject::make(Hidden(owned(PySequence_Tuple(arguments))));
+}
+void enter_hidden(HiddenObject* self) { self->value.enter(); }
+void exit_hidden(HiddenObject* self, PyObject* const*, Py_ssize_t) { self->value.exit(); }
+
 }  // namespace
 
 const Kernel& joint_kernel() {
@@ -130,10 +142,14 @@ void add_joint(py::module_& m) {
   m.def("make_joint", &make_joint, py::arg("type"), py::arg("name"));
   m.def("is_followed", &is_followed, py::arg("arguments"));
   m.def("is_isolated", [] { return thread_state().session && thread_state().session->isolated; });
-  py::class_<Hidden>(m, "Hidden", py::is_final(), complete_when_made())
-      .def(py::init<py::sequence>(), py::arg("arguments"))
-      .def("__enter__", &Hidden::enter)
-      .def("__exit__", [](Hidden& self, const py::args& raised) { self.exit(raised); });
+  HiddenObject::type =
+      TypeMaker<HiddenObject>("Hidden", "The innermost context that follows the arguments is not there.",
+                              Py_TPFLAGS_DEFAULT)
+          .slot<Py_tp_new, make_hidden>()
+          .slot<Py_tp_dealloc, HiddenObject::dealloc>()
+          .method<enter_hidden>("__enter__")
+          .method<exit_hidden>("__exit__")
+          .add_to(m);
   m.def("join", &join, py::arg("primitive"), py::arg("values"), py::arg("residuals"), py::arg("arguments"));
 }
 

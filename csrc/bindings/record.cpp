@@ -1,10 +1,8 @@
 #include "record.h"
 
-#include <pybind11/stl.h>
-
 #include <string>
 
-#include "slot.h"
+#include "holder.h"
 
 namespace alice {
 namespace {
@@ -21,13 +19,14 @@ PyObject* package_folder() {
 // (file, line) of the innermost frame outside of the package, None if there is none.
 py::object caller() {
   PyFrameObject* innermost = PyEval_GetFrame();
-  auto frame = py::reinterpret_borrow<py::object>(reinterpret_cast<PyObject*>(innermost));
+  auto frame = borrowed(reinterpret_cast<PyObject*>(innermost));
   while (frame) {
     auto* f = reinterpret_cast<PyFrameObject*>(frame.ptr());
-    const auto code = py::reinterpret_steal<py::object>(reinterpret_cast<PyObject*>(PyFrame_GetCode(f)));
+    const auto code = owned(reinterpret_cast<PyObject*>(PyFrame_GetCode(f)));
     const py::object file = code.attr("co_filename");
     if (PyUnicode_Tailmatch(file.ptr(), package_folder(), 0, PY_SSIZE_T_MAX, -1) == 0)
       return py::make_tuple(file, PyFrame_GetLineNumber(f));
+    // Null at the end.
     frame = py::reinterpret_steal<py::object>(reinterpret_cast<PyObject*>(PyFrame_GetBack(f)));
   }
   return py::none();
@@ -93,7 +92,26 @@ std::shared_ptr<Record> described(const Call& call, Result result) {
   return record;
 }
 
+// As Python sees it, which shares it with the equation.
+using Shown = Holder<std::shared_ptr<const Record>>;
+
+py::object as_python(const py::object& o) { return o; }
+py::object as_python(bool b) { return py::bool_(b); }
+py::object as_python(double x) { return py::float_(x); }
+py::object as_python(const std::vector<bool>& flags) {
+  py::list all;
+  for (const bool b : flags) all.append(b);
+  return all;
+}
+
+template <auto member>
+py::object get(Shown* shown) {
+  return as_python((*shown->value).*member);
+}
+
 }  // namespace
+
+py::object show(std::shared_ptr<const Record> record) { return record ? Shown::make(std::move(record)) : py::none(); }
 
 py::tuple constants(std::span<const Array> arrays) {
   return tuple_of(arrays.size(), [&](std::size_t i) { return constant(arrays[i]); });
@@ -149,17 +167,20 @@ void check_results(PrimitiveObject* primitive, py::tuple operands, std::span<con
 }
 
 void add_record(py::module_& m) {
-  py::class_<Record, std::shared_ptr<Record>>(m, "Record", py::is_final(), complete_when_made())
-      .def_readonly("where", &Record::where)
-      .def_readonly("rule_of", &Record::rule_of)
-      .def_readonly("accumulates", &Record::accumulates)
-      .def_readonly("is_view", &Record::is_view)
-      .def_readonly("passes_on", &Record::passes_on)
-      .def_readonly("flops", &Record::flops)
-      .def_readonly("bytes", &Record::bytes)
-      .def_readonly("operands", &Record::operands)
-      .def_readonly("results", &Record::results)
-      .def_readonly("saved", &Record::saved);
+  Shown::type = TypeMaker<Shown>("Record", "What was written down of an equation for readers.",
+                                 Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION)
+                    .slot<Py_tp_dealloc, Shown::dealloc>()
+                    .getter<get<&Record::where>>("where", nullptr)
+                    .getter<get<&Record::rule_of>>("rule_of", nullptr)
+                    .getter<get<&Record::accumulates>>("accumulates", nullptr)
+                    .getter<get<&Record::is_view>>("is_view", nullptr)
+                    .getter<get<&Record::passes_on>>("passes_on", nullptr)
+                    .getter<get<&Record::flops>>("flops", nullptr)
+                    .getter<get<&Record::bytes>>("bytes", nullptr)
+                    .getter<get<&Record::operands>>("operands", nullptr)
+                    .getter<get<&Record::results>>("results", nullptr)
+                    .getter<get<&Record::saved>>("saved", nullptr)
+                    .add_to(m);
   m.def(
       "set_checker",
       [](py::object checker) {

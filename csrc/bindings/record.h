@@ -39,6 +39,8 @@ std::shared_ptr<Record> make_update_record(const Call& call);
 std::shared_ptr<Record> make_joint_record(std::span<TensorObject* const> inputs, std::span<const Array> out,
                                           std::size_t n_fixed);
 
+py::object show(std::shared_ptr<const Record> record);  // None if there is none
+
 // Constants on the memory of the arrays, or on copies.
 py::tuple constants(std::span<const Array> arrays);
 py::tuple copies(std::span<const Array> arrays);

@@ -3,14 +3,14 @@
 #include <algorithm>
 
 #include "forward.h"
-#include "slot.h"
+#include "holder.h"
 
 namespace alice {
 
 py::object Gradient::read() {
   if (!written_ && !before_) {
     PyObject* there = leaf_->grad;
-    before_ = there ? py::reinterpret_steal<py::object>(make_tensor(as_tensor(there)->array.shape_only())) : py::none();
+    before_ = there ? owned(make_tensor(as_tensor(there)->array.shape_only())) : py::none();
     current_ = before_;
   }
   return current_;
@@ -35,7 +35,7 @@ std::uint32_t version_of(const Array& a) {
 Gradient& Session::gradient_of(TensorObject* leaf) {
   auto [place, fresh] = number_of.try_emplace(leaf, gradients.size());
   if (fresh) {
-    leaves.push_back(py::reinterpret_borrow<py::object>(reinterpret_cast<PyObject*>(leaf)));
+    leaves.push_back(borrowed(reinterpret_cast<PyObject*>(leaf)));
     gradients.emplace_back(leaf);
   }
   return gradients[place->second];
@@ -65,7 +65,7 @@ class SessionScope {
     state.active &= 1u;  // equations tell whether they ran inside no_grad()
     outer_forward_.swap(state.forward);
   }
-  void exit(const py::args&) {
+  void exit() {
     scope_.exit("Session");
     ThreadState& state = thread_state();
     const py::object self = std::move(state.entered.back());
@@ -89,26 +89,41 @@ class SessionScope {
   Watcher* outer_watcher_ = nullptr;
 };
 
+using SessionObject = Holder<SessionScope>;
+
+py::object make_session(PyTypeObject*, PyObject* args, PyObject* kwargs) {
+  static const char* names[] = {"isolated", nullptr};
+  int isolated = false;
+  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|p", const_cast<char**>(names), &isolated))
+    throw py::error_already_set();
+  return SessionObject::make(SessionScope(isolated));
+}
+py::object enter_session(PyObject* self) {
+  SessionObject::value_of(self).enter(borrowed(self));
+  return borrowed(self);
+}
+void exit_session(SessionObject* self, PyObject* const*, Py_ssize_t) { self->value.exit(); }
+
+py::object get_equations(SessionObject* self) { return self->value.session().equations; }
+bool wrote_gradients(SessionObject* self) {
+  const std::vector<Gradient>& all = self->value.session().gradients;
+  return std::any_of(all.begin(), all.end(), [](const Gradient& g) { return bool(g.after()); });
+}
+
 }  // namespace
 
-Session& session_of(py::handle scope) { return scope.cast<SessionScope&>().session(); }
+Session& session_of(py::handle scope) { return SessionObject::value_of(scope).session(); }
 
 void add_session(py::module_& m) {
-  py::class_<SessionScope>(m, "Session", py::is_final(), complete_when_made())
-      .def(py::init<bool>(), py::arg("isolated") = false)
-      .def_property_readonly("equations", [](SessionScope& s) { return s.session().equations; })
-      .def_property_readonly("wrote_gradients",
-                             [](SessionScope& s) {
-                               const std::vector<Gradient>& all = s.session().gradients;
-                               return std::any_of(all.begin(), all.end(),
-                                                  [](const Gradient& g) { return bool(g.after()); });
-                             })
-      .def("__enter__",
-           [](py::object self) {
-             self.cast<SessionScope&>().enter(self);
-             return self;
-           })
-      .def("__exit__", [](SessionScope& self, const py::args& raised) { self.exit(raised); });
+  SessionObject::type =
+      TypeMaker<SessionObject>("Session", "While it is entered, a function is traced.", Py_TPFLAGS_DEFAULT)
+          .slot<Py_tp_new, make_session>()
+          .slot<Py_tp_dealloc, SessionObject::dealloc>()
+          .getter<get_equations>("equations", nullptr)
+          .getter<wrote_gradients>("wrote_gradients", "Some gradient was replaced.")
+          .method<enter_session>("__enter__")
+          .method<exit_session>("__exit__")
+          .add_to(m);
 }
 
 }  // namespace alice

@@ -26,18 +26,4 @@ PyTypeObject* TypeMakerBase::add_to(py::module_& m) {
 
 void inherit_dealloc(PyTypeObject* type) { type->tp_dealloc = type->tp_base->tp_dealloc; }
 
-namespace {
-
-PyObject* made_complete(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
-  py::object made = owned(py::detail::pybind11_object_new(type, args, kwargs));
-  if (type->tp_init(made.ptr(), args, kwargs) < 0) throw py::error_already_set();
-  return made.release().ptr();  // pybind11 ignores a second __init__
-}
-
-}  // namespace
-
-py::custom_type_setup complete_when_made() {
-  return py::custom_type_setup([](PyHeapTypeObject* type) { type->ht_type.tp_new = slot<Py_tp_new, made_complete>(); });
-}
-
 }  // namespace alice

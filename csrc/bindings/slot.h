@@ -259,8 +259,4 @@ class TypeMaker : public TypeMakerBase {
 // A Python subclass without attributes of its own ends as its native base does, not in Python's longer way.
 void inherit_dealloc(PyTypeObject* type);
 
-// For classes of pybind11's: an object has its C++ value as soon as it is made, whether its type is called or
-// __new__ is, which otherwise leaves memory that was never initialised. Classes with it must be final.
-py::custom_type_setup complete_when_made();
-
 }  // namespace alice
