@@ -184,7 +184,7 @@ class Tensor(_core.TensorBase):
         return array
 
     def __bool__(self) -> bool:
-        return bool(self._scalar("bool"))
+        return bool(self._constant()._scalar("bool"))  # what a branch looks at has no derivative
 
     def __float__(self) -> float:
         return float(self._scalar("float"))
@@ -214,7 +214,7 @@ class Tensor(_core.TensorBase):
         if self.is_abstract:
             return f"Tensor(abstract, shape={self.shape}, dtype={self.dtype.name})"
         try:
-            body = np.array2string(self._exact(), separator=", ", prefix="Tensor(")
+            body = np.array2string(self._constant()._exact(), separator=", ", prefix="Tensor(")
         except TraceError:  # while a function is being compiled
             return f"Tensor(from outside, shape={self.shape}, dtype={self.dtype.name})"
         except ValueError:
@@ -223,7 +223,7 @@ class Tensor(_core.TensorBase):
         return f"Tensor({body}, dtype={self.dtype.name}{grad})"
 
     def __format__(self, spec: str) -> str:
-        return format(self.item(), spec) if spec and self.size == 1 else repr(self)
+        return format(self._constant().item(), spec) if spec and self.size == 1 else repr(self)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _unpickle, (np.array(self._exact()), self.requires_grad, self.dtype)
