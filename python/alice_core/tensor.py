@@ -14,7 +14,7 @@ import numpy.typing as npt
 from . import _core
 from ._dtypes import DTYPES as DTYPES
 from ._dtypes import DTypeLike as DTypeLike
-from ._dtypes import as_dtype, checked_dtype
+from ._dtypes import as_dtype, cast_exactly, checked_dtype
 from ._dtypes import bfloat16 as bfloat16
 from ._dtypes import bool_ as bool_
 from ._dtypes import float16 as float16
@@ -363,8 +363,11 @@ def _unpickle(array: npt.NDArray[Any], requires_grad: bool, dtype: DTypeLike | N
 
 def _to_numpy(obj: Any, dtype: DTypeLike | None, name: str) -> npt.NDArray[Any]:
     """A NumPy array of one of our dtypes: Python floats become float32, Python ints int64."""
+    double = False
     if isinstance(obj, (list, tuple)):
-        obj = _plain(obj)
+        obj, double = _plain(obj)
+    elif type(obj) not in _NUMBERS:
+        double = True
     try:
         array = np.asarray(obj)
     except ValueError as error:
@@ -373,11 +376,14 @@ def _to_numpy(obj: Any, dtype: DTypeLike | None, name: str) -> npt.NDArray[Any]:
         ) from None
     if array.dtype.kind not in "biuf" and array.dtype != bfloat16:
         raise DTypeError(f"{name}: expected numbers; got {type(obj).__name__} that NumPy reads as dtype {array.dtype}")
-    if dtype is None and array.dtype == np.float64 and not isinstance(obj, (np.ndarray, np.generic)):
+    if dtype is None and array.dtype == np.float64 and not double:
         dtype = float32
     if dtype is not None and (wanted := checked_dtype(name, dtype)) is not bfloat16:
-        array = array.astype(wanted, copy=False)
+        array = cast_exactly(name, array, wanted)
     return array
+
+
+_NUMBERS = frozenset((bool, int, float))
 
 
 def _made(array: npt.NDArray[Any], dtype: DTypeLike | None, copy: bool) -> Tensor:
@@ -386,15 +392,18 @@ def _made(array: npt.NDArray[Any], dtype: DTypeLike | None, copy: bool) -> Tenso
     return _core.cast(result, bfloat16) if dtype is not None and as_dtype(dtype) is bfloat16 else result
 
 
-def _plain(obj: Any) -> Any:
-    """Nested lists with 0-d and other Tensors among them, as NumPy understands them."""
+def _plain(obj: Any) -> tuple[Any, bool]:
+    """Nested lists as NumPy understands them, and whether anything in them is of dtype float64."""
     if isinstance(obj, Tensor):
         if obj.is_tracked:
             raise GradientError("tensor: a list of Tensors that are being differentiated; join them with ac.stack")
-        return obj._exact() if obj.ndim else obj.item()
-    if isinstance(obj, (list, tuple)):
-        return [_plain(x) for x in obj]
-    return obj
+        return obj._exact() if obj.ndim else obj.item(), obj.dtype == float64
+    if not isinstance(obj, (list, tuple)):
+        return obj, getattr(obj, "dtype", float32) == float64
+    if _NUMBERS.issuperset(map(type, obj)):
+        return obj, False
+    items = [_plain(x) for x in obj]
+    return [item for item, _ in items], any(double for _, double in items)
 
 
 def tensor(obj: Any, dtype: DTypeLike | None = None) -> Tensor:
@@ -403,7 +412,8 @@ def tensor(obj: Any, dtype: DTypeLike | None = None) -> Tensor:
     Parameters
     ----------
     obj : nested lists of numbers, NumPy array, Tensor, or number
-        Python floats become float32, Python ints int64; the dtype of arrays is kept.
+        Python floats become float32, Python ints int64; the dtype of arrays is kept, and of lists that hold something
+        of dtype float64.
     dtype : dtype, optional
         One of bool, uint8, int32, int64, float16, bfloat16, float32, float64.
 
@@ -417,7 +427,7 @@ def tensor(obj: Any, dtype: DTypeLike | None = None) -> Tensor:
     ShapeError
         For ragged lists.
     DTypeError
-        For anything but numbers of these dtypes.
+        For anything but numbers of these dtypes, and for numbers that an integer dtype does not hold.
 
     Source
     ------
@@ -466,6 +476,8 @@ def asarray(obj: Any, dtype: DTypeLike | None = None, *, copy: bool | None = Non
         if obj._weak:  # a number of a traced call: as a Tensor of its own it is no number any more
             return tensor(obj, dtype)
         converted = obj if dtype is None or obj.dtype == as_dtype(dtype) else obj.astype(dtype)
+        if copy is False and converted is not obj:
+            raise ValueError(f"asarray: copy=False, but {obj.dtype.name} cannot become {dtype} without a copy")
         return tensor(converted) if copy else converted
     array = _to_numpy(obj, dtype, "asarray")
     shared = array is obj
