@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from . import _core
+from ._checks import checked_int
 
 __all__ = [
     "build_config",
@@ -29,7 +30,7 @@ def set_num_threads(n: int) -> None:
     >>> ac.get_num_threads()
     1
     """
-    if n < 1:
+    if checked_int("set_num_threads", "n", n) < 1:
         raise ValueError(f"set_num_threads: expected at least 1 thread; got {n}")
     _core.set_num_threads(n)
 
