@@ -133,7 +133,7 @@ MISTAKES = [
 
 
 @pytest.mark.parametrize(
-    ("snippet", "exception", "op", "expected", "got", "remedy"), MISTAKES, ids=lambda x: str(x)[:40]
+    ("snippet", "exception", "op", "expected", "got", "remedy"), MISTAKES, ids=[row[0] for row in MISTAKES]
 )
 def test_mistakes(snippet, exception, op, expected, got, remedy) -> None:
     with pytest.raises(exception) as caught:
