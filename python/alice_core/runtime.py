@@ -23,6 +23,13 @@ def set_num_threads(n: int) -> None:
     The default is the number of CPUs this process may use (affinity and container limits considered), or the
     environment variable ``ALICE_NUM_THREADS``.
 
+    Raises
+    ------
+    DTypeError
+        If ``n`` is no int.
+    ValueError
+        If it is less than 1.
+
     Examples
     --------
     >>> import alice_core as ac

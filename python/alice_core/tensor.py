@@ -350,6 +350,8 @@ class Tensor(_core.TensorBase):
         ------
         GradientError
             If this Tensor is the result of a recorded op.
+        ShapeError
+            If ``value`` does not broadcast to this shape.
         ValueError
             If it is a view of another Tensor, or not contiguous, or in read-only memory.
 
