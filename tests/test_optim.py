@@ -193,7 +193,7 @@ P = ac.nn.Parameter([1.0, 2.0])
     ("args", "exception", "message"),
     [
         (([], 0.1), ValueError, "SGD: params is empty"),
-        ((P, 0.1), TypeError, r"params must be a list of Tensors; got a Tensor; write \[p\]"),
+        ((P, 0.1), TypeError, r"params must be a list of Tensors; got Tensor of shape \(2,\); write \[p\]"),
         (([1.0], 0.1), TypeError, "params must be Tensors; got float as parameter 0"),
         (([ac.zeros(2)], 0.1), ac.GradientError, r"parameter 0, shape \(2,\), does not require a gradient"),
         (([P, P], 0.1), ValueError, "parameter 1, .* is listed twice"),

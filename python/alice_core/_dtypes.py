@@ -68,10 +68,14 @@ def as_dtype(dtype: DTypeLike) -> Any:
 
 def checked_dtype(op: str, dtype: DTypeLike) -> Any:
     """The same, if it is one of ours."""
-    wanted = as_dtype(dtype)
-    if wanted not in _KNOWN:
-        raise DTypeError(f"{op}: dtype must be one of {', '.join(d.name for d in DTYPES)}; got {wanted}")
-    return wanted
+    try:
+        wanted = as_dtype(dtype)
+        if wanted in _KNOWN:
+            return wanted
+    except TypeError:  # NumPy makes nothing of it
+        wanted = dtype
+    several = f"; several numbers are one argument, a tuple: {op}((…, {dtype}))" if isinstance(dtype, int) else ""
+    raise DTypeError(f"{op}: dtype must be one of {', '.join(d.name for d in DTYPES)}; got {wanted}{several}")
 
 
 def cast_exactly(op: str, array: npt.NDArray[Any], dtype: Any) -> npt.NDArray[Any]:

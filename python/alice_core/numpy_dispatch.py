@@ -7,6 +7,7 @@ no op for raises: silently computing with plain numbers would leave the trace, a
 from __future__ import annotations
 
 import operator
+import sys
 from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
@@ -39,6 +40,14 @@ _UFUNC_NAMES = {
     "power": "pow",
     "rint": "round",
     "true_divide": "divide",
+}
+
+# Where ufuncs come from; that of ndarray.clip is only in the private module.
+_UFUNC_HOMES = {
+    "numpy": "np",
+    "numpy._core.umath": "np",
+    "numpy.core.umath": "np",  # before NumPy 2
+    "scipy.special": "scipy.special",
 }
 
 _OPERATORS: dict[str, Callable[..., Any]] = {
@@ -232,11 +241,19 @@ def _unsupported(name: str, why: str) -> UnsupportedError:
     )
 
 
+def _named(func: np.ufunc) -> str:
+    """A ufunc under the name that it goes by. What happens to be called as an op of ours is not that op."""
+    for module, home in _UFUNC_HOMES.items():
+        if getattr(sys.modules.get(module), func.__name__, None) is func:
+            return f"{home}.{func.__name__}"
+    raise _unsupported(f"the ufunc {func.__name__}", "it is neither NumPy's nor SciPy's")
+
+
 def ufunc(func: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Serve ``Tensor.__array_ufunc__``."""
     import alice_core
 
-    name = f"np.{func.__name__}"
+    name = _named(func)
     if all(x._weak if isinstance(x, Tensor) else np.isscalar(x) for x in inputs):
         raise TraceError(
             f"{name}: NumPy would compute this from a number that is not known while tracing; compute it outside and "
@@ -258,7 +275,10 @@ def ufunc(func: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str
     else:
         raise _unsupported(f"{name}.{method}", "this ufunc method is not supported on Tensors")
     if "out" in kwargs:
-        raise _unsupported(name, "Tensors are values, out= cannot write into one")
+        raise UnsupportedError(
+            f"{name}: Tensors are values, so out= (and +=, -=, … on a NumPy array) has no array to write into; write "
+            f"a = a + x, which gives a Tensor, or a += ac.stop_gradient(x).numpy() if no gradient shall flow"
+        )
     return _call(name, target, inputs, kwargs)
 
 

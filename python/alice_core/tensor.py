@@ -54,6 +54,9 @@ class Tensor(_core.TensorBase):
 
     __slots__ = ()
 
+    def __new__(cls, *args: Any, **kwargs: Any) -> Tensor:
+        raise DTypeError("Tensor: expected a call of ac.tensor; got one of the class; write ac.tensor([1.0, 2.0])")
+
     # -- shape and dtype ------------------------------------------------------------------------------------------
 
     @property
@@ -65,6 +68,16 @@ class Tensor(_core.TensorBase):
     def mT(self) -> Tensor:
         """The last two axes exchanged, a view."""
         return ops.shape.matrix_transpose(self)
+
+    def _assign_requires_grad(self, on: bool) -> NoReturn:
+        raise AttributeError(
+            f"requires_grad: expected a call; got an assignment of {on!r}; write x.requires_grad_({on!r}), or make a "
+            f"parameter with ac.nn.Parameter(x)"
+        )
+
+    requires_grad = property(
+        _core.TensorBase.requires_grad.__get__, _assign_requires_grad, doc=_core.TensorBase.requires_grad.__doc__
+    )
 
     @property
     def nbytes(self) -> int:
@@ -194,7 +207,10 @@ class Tensor(_core.TensorBase):
 
     def __index__(self) -> int:
         if self.dtype.kind not in "iu" or self.ndim != 0:
-            raise TypeError(f"index: expected a 0-d integer Tensor; got shape {self.shape}, dtype {self.dtype}")
+            raise DTypeError(
+                f"index: expected an int or a 0-d integer Tensor; got a Tensor of shape {self.shape}, dtype "
+                f"{self.dtype}; take a number out with int(x[i]), or make a list a Tensor: ac.tensor([1, 2]) * x"
+            )
         return int(self._scalar("index"))
 
     def _scalar(self, asked: str) -> bool | int | float:
@@ -220,10 +236,19 @@ class Tensor(_core.TensorBase):
         except ValueError:
             return f"Tensor(view of what has changed, shape={self.shape}, dtype={self.dtype.name})"
         grad = ", requires_grad=True" if self.requires_grad else ""
+        if self.size == 0 and self.ndim > 1:
+            body += f", shape={self.shape}"
         return f"Tensor({body}, dtype={self.dtype.name}{grad})"
 
     def __format__(self, spec: str) -> str:
-        return format(self._constant().item(), spec) if spec and self.size == 1 else repr(self)
+        if not spec:
+            return repr(self)
+        if self.size != 1:
+            raise ShapeError(
+                f"format: expected a Tensor with one element for the format {spec!r}; got shape {self.shape}; format "
+                f'one element, f"{{x[0]:{spec}}}", or all of them with np.printoptions'
+            )
+        return format(self._constant().item(), spec)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _unpickle, (np.array(self._exact()), self.requires_grad, self.dtype)
@@ -325,6 +350,8 @@ class Tensor(_core.TensorBase):
         ------
         GradientError
             If this Tensor is the result of a recorded op.
+        ShapeError
+            If ``value`` does not broadcast to this shape.
         ValueError
             If it is a view of another Tensor, or not contiguous, or in read-only memory.
 
@@ -348,9 +375,20 @@ parameter with ac.tensor(x)
             )
         new = asarray(value).astype(self.dtype)
         if new.shape != self.shape:
-            new = ops.shape.broadcast_to(new, self.shape)
+            try:
+                new = ops.shape.broadcast_to(new, self.shape)
+            except ShapeError:
+                raise ShapeError(
+                    f"assign_: expected a value that broadcasts to {self.shape}; got shape {new.shape}; reshape it, or "
+                    f"make a new parameter of that shape"
+                ) from None
         _core.update("copy", [new], (), [self])
         return self
+
+    def __dir__(self) -> list[str]:
+        from ._elsewhere import Elsewhere
+
+        return [name for name in super().__dir__() if not isinstance(type(self).__dict__.get(name), Elsewhere)]
 
     def __init_subclass__(cls, **kwargs: Any) -> NoReturn:
         raise TypeError("Tensor cannot be subclassed; keep Tensors as attributes of your class")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import alice_core as ac
 
+from .._checks import checked_number
 from .module import Module
 
 __all__ = ["Dropout"]
@@ -48,7 +49,7 @@ class Dropout(Module):
     """
 
     def __init__(self, p: float = 0.5, generator: ac.random.Generator | None = None) -> None:
-        if not 0 <= p <= 1:
+        if not 0 <= checked_number("Dropout", "p", p) <= 1:
             raise ValueError(f"Dropout: p must be a probability, from 0 to 1; got {p!r}")
         self.p = p
         self.generator = generator

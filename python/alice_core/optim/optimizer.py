@@ -10,6 +10,8 @@ import numpy as np
 
 import alice_core as ac
 
+from .._checks import checked_number, shown
+
 __all__ = ["Optimizer"]
 
 
@@ -29,8 +31,10 @@ class Optimizer:
 
     def __init__(self, params: Iterable[ac.Tensor], *hyper: float) -> None:
         who = type(self).__name__
-        if isinstance(params, ac.Tensor):
-            raise TypeError(f"{who}: params must be a list of Tensors; got a Tensor; write [p]")
+        if isinstance(params, (ac.Tensor, ac.nn.Module)) or not isinstance(params, Iterable):
+            raise ac.DTypeError(
+                f"{who}: params must be a list of Tensors; got {shown(params)}; write [p], or model.parameters()"
+            )
         self.params = list(params)
         if not self.params:
             raise ValueError(f"{who}: params is empty; pass the Tensors to learn, for instance model.parameters()")
@@ -59,15 +63,25 @@ class Optimizer:
         self._set(0, self._check("lr", value))
 
     def _get(self, index: int) -> float:
+        self._check_outside()
         return float(self._hyper.numpy()[index])
 
     def _set(self, index: int, value: float) -> None:
+        self._check_outside()
         self._hyper.numpy(writable=True)[index] = value  # nothing is differentiated by these numbers
 
+    def _check_outside(self) -> None:
+        if not self._hyper._readable:
+            raise ac.TraceError(
+                f"{type(self).__name__}: expected lr to be read or set outside of traced functions; got it inside of "
+                f"one, where it would happen only once; set opt.lr before the call, every step reads it anew"
+            )
+
     def _check(self, name: str, value: float) -> float:
-        if not (value >= 0 and math.isfinite(value)):
+        number = checked_number(type(self).__name__, name, value)
+        if not (number >= 0 and math.isfinite(number)):
             raise ValueError(f"{type(self).__name__}: {name} must be a number ≥ 0; got {value!r}")
-        return float(value)
+        return number
 
     def step(self) -> None:
         """Change every parameter that has a gradient; those whose ``.grad`` is None stay as they are."""
