@@ -237,7 +237,7 @@ class Tensor(_core.TensorBase):
     # -- NumPy and DLPack -----------------------------------------------------------------------------------------
 
     def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]:
-        if self.is_tracked:
+        if followed([self]):
             raise GradientError(
                 "__array__: converting a Tensor that is being differentiated to NumPy would cut the trace; call "
                 "ac.stop_gradient(x).numpy() if that is meant, or use the function of alice_core"
@@ -395,6 +395,13 @@ def _plain(obj: Any) -> Any:
     if isinstance(obj, (list, tuple)):
         return [_plain(x) for x in obj]
     return obj
+
+
+def followed(tensors: Sequence[Tensor]) -> bool:
+    """Whether numbers taken out of these Tensors would lack a derivative: of reverse mode, of forward mode, or of a
+    context outside of ``vmap``, which follows them only when the batch runs."""
+    floating = [x for x in tensors if x.dtype.kind == "f"]
+    return bool(floating) and _core.is_followed(floating)
 
 
 def tensor(obj: Any, dtype: DTypeLike | None = None) -> Tensor:
