@@ -267,7 +267,7 @@ def _called_as(func: Callable[..., Any], target: Callable[..., Any]) -> Callable
 
     def served(*args: Any, **kwargs: Any) -> Any:
         names, first, defaults = _parameters(func)
-        if len(args) > len(names):  # of a signature that is not known, or too many
+        if len(args) > len(names) or (len(args) == first and not kwargs):  # not a known signature, or as it is
             return target(*args, **kwargs)
         given = dict(zip(names, args, strict=False)) | kwargs
         leading = [given.pop(name) for name in names[:first] if name in given]
