@@ -125,10 +125,8 @@ MISTAKES = [
     ("setattr(V, 'requires_grad', True)", A_, "requires_grad", "a call", "of True", r"requires_grad_\(True\)"),
     ("setattr(V, 'data', 1.0)", A_, "Tensor", "has no attribute", "'data'", r"p\.assign_\(value\)"),
     # NumPy
-    ("add_in_place(V)", TypeError, r"np\.add", "no array to write into", r"out= \(and \+=", r"a = a \+ x"),
-    ("add_in_place(P)", TypeError, r"np\.add", "no array to write into", r"out= \(and \+=", r"stop_gradient\(x\)"),
-    ("np.spacing(X)", TypeError, r"np\.spacing", "no such op", "", r"ac\.stop_gradient\(x\)\.numpy\(\)"),
-    ("np.frompyfunc(abs, 1, 1)(X)", TypeError, "the ufunc abs", "neither NumPy's nor SciPy's", "", "an op of"),
+    ("add_in_place(P)", TypeError, r"np\.add", "values", "out=", r"stop_gradient\(x\)"),
+    ("np.spacing(P)", TypeError, r"np\.spacing", "no such", "", r"ac\.stop_gradient\(x\)\.numpy\(\)"),
 ]  # fmt: skip
 
 
@@ -143,25 +141,6 @@ def test_mistakes(snippet, exception, op, expected, got, remedy) -> None:
     for part in (expected, got, remedy):
         assert re.search(part, message, re.DOTALL), (part, message)
     assert message.count("(at ") <= 1, message
-
-
-def test_a_ufunc_of_scipy_goes_by_its_name() -> None:
-    special = pytest.importorskip("scipy.special")
-    np.testing.assert_allclose(special.erf(V).numpy(), special.erf(V.numpy()), rtol=1e-6)
-    with pytest.raises(TypeError, match=r"^scipy\.special\.gammaln: alice_core has no such op; use an op"):
-        special.gammaln(V)
-
-
-def test_a_ufunc_that_is_called_as_an_op_is_not_that_op() -> None:
-    with pytest.raises(TypeError, match="it is neither NumPy's nor SciPy's"):
-        ac.numpy_dispatch.ufunc(Named(), "__call__", (V,), {})
-    np.testing.assert_array_equal(np.ones(2).clip(V, 5.0).numpy(), [1.0, 2.0])  # by a ufunc of a private module
-
-
-class Named:
-    """Looks like a ufunc of a third package."""
-
-    __name__ = "exp"
 
 
 # -- names of elsewhere ----------------------------------------------------------------------------------------------

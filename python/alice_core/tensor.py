@@ -262,7 +262,7 @@ class Tensor(_core.TensorBase):
     # -- NumPy and DLPack -----------------------------------------------------------------------------------------
 
     def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]:
-        if self.is_tracked:
+        if followed([self]):
             raise GradientError(
                 "__array__: converting a Tensor that is being differentiated to NumPy would cut the trace; call "
                 "ac.stop_gradient(x).numpy() if that is meant, or use the function of alice_core"
@@ -442,6 +442,13 @@ def _plain(obj: Any) -> tuple[Any, bool]:
         return obj, False
     items = [_plain(x) for x in obj]
     return [item for item, _ in items], any(double for _, double in items)
+
+
+def followed(tensors: Sequence[Tensor]) -> bool:
+    """Whether numbers taken out of these Tensors would lack a derivative: of reverse mode, of forward mode, or of a
+    context outside of ``vmap``, which follows them only when the batch runs."""
+    floating = [x for x in tensors if x.dtype.kind == "f"]
+    return bool(floating) and _core.is_followed(floating)
 
 
 def tensor(obj: Any, dtype: DTypeLike | None = None) -> Tensor:
