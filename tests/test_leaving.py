@@ -5,7 +5,9 @@ from __future__ import annotations
 import copy
 import math
 import pickle
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -109,3 +111,75 @@ def test_constants_leave_from_anywhere(read: str) -> None:
 
     assert ac.grad(f)(2.0).item() == 3.0
     assert ac.jvp(f, [2.0], [1.0])[1].item() == 3.0
+
+
+# ---- threads --------------------------------------------------------------------------------------------------------
+
+
+def on_another_thread(f: Callable[[], Any]) -> Any:
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(f).result()
+
+
+WORK: dict[str, Callable[[ac.Tensor], Any]] = {
+    "an op": lambda x: x * 2.0,
+    "a view": lambda x: x.reshape(1),
+    "a compiled function": ac.compile(lambda x: x * 2.0),
+    "a gradient": lambda x: ac.grad(lambda y: y * x)(3.0),
+    "of it": ac.grad(lambda x: x * x),
+    "along it": lambda x: ac.jvp(lambda y: y * y, [x], [x])[1],
+    "a number": float,
+    "an update": lambda x: ac.zeros(()).assign_(x),
+}
+
+
+@pytest.mark.parametrize("transform", TRANSFORMS)
+@pytest.mark.parametrize("work", WORK)
+def test_other_threads_do_not_compute_with_what_is_differentiated_here(work: str, transform: str) -> None:
+    def f(x: ac.Tensor) -> ac.Tensor:
+        return ac.sum(on_another_thread(lambda: WORK[work](x))) * x
+
+    with pytest.raises((ac.GradientError, ac.TraceError), match=r"on another thread|abstract"):
+        TRANSFORMS[transform](f)
+
+
+@pytest.mark.parametrize("transform", [ac.vmap, ac.compile])
+def test_other_threads_get_no_abstract_values(transform: Any) -> None:
+    with pytest.raises(ac.TraceError, match=r"traces on another thread|abstract Tensor from outside"):
+        transform(lambda x: on_another_thread(lambda: x * 2.0))(ac.ones(2))
+
+
+def test_a_leaked_abstract_value_says_so() -> None:
+    leaked: list[ac.Tensor] = []
+    ac.vmap(lambda x: (leaked.append(x), x)[1])(ac.ones(2))
+    with pytest.raises(ac.TraceError, match="or has traced"):
+        leaked[0] * 2.0
+
+
+def test_threads_differentiate_side_by_side() -> None:
+    """Each its own values, what outlived its context, and leaves that all share."""
+    w = ac.tensor(2.0).requires_grad_()
+
+    def work(k: int) -> float:
+        kept: list[ac.Tensor] = []
+        for _ in range(30):
+            ac.grad(lambda x: (kept.append(x * x), x * x * float(k))[1])(3.0)
+            ac.jvp(lambda x: x * kept[-1], [1.0], [1.0])
+        (w * float(k)).backward()
+        return ac.grad(lambda x: x * x * float(k))(3.0).item()
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(work, range(40))) == [6.0 * k for k in range(40)]
+    assert w.grad is not None
+    assert w.grad.item() == sum(range(40))
+
+
+def test_more_threads_than_numbers() -> None:
+    with ThreadPoolExecutor(300) as pool:
+        barrier = threading.Barrier(300)
+
+        def work(k: int) -> float:
+            barrier.wait()
+            return ac.grad(lambda x: x * x * float(k))(3.0).item()
+
+        assert list(pool.map(work, range(300))) == [6.0 * k for k in range(300)]

@@ -2,6 +2,7 @@
 #include "arguments.h"
 
 #include "../ops/strided_copy.h"
+#include "elsewhere.h"
 #include "locked.h"
 
 namespace alice {
@@ -85,6 +86,7 @@ std::int64_t Arguments::leaf_of(TensorObject* t) {
 
 void Arguments::read_tensor(TensorObject* t) {
   check_current(t, "compile");
+  check_ours(t, "compile");
   if (t->requires_grad)
     if (const std::int64_t same = leaf_of(t); same >= 0) return word(kSame, static_cast<std::uint64_t>(same));
   const std::uint32_t followed = t->levels & thread_state().active;

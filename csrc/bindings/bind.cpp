@@ -2,6 +2,7 @@
 //   arguments → Tensors of the dtypes the kernel takes → infer, allocate, run → result, and an equation if
 //   anybody differentiates or records.
 // Hot: every call runs through here.
+#include "elsewhere.h"
 #include "engine.h"
 #include "forward.h"
 #include "gil.h"
@@ -85,6 +86,8 @@ py::object bind(PrimitiveObject* p, PyObject* const* args, Py_ssize_t nargs) {
   in.reserve(static_cast<std::size_t>(n_in));
   for (TensorObject* t : a.tensors) {
     levels |= t->levels;
+    if (may_be_strange(t, state)) [[unlikely]]
+      refuse_strange(t, kernel.name);
     check_current(value(t), kernel.name);
     in.push_back(state.session ? value(t)->array.hidden() : value(t)->array);
   }

@@ -2,6 +2,7 @@
 
 #include <unordered_map>
 
+#include "elsewhere.h"
 #include "graph_walk.h"
 #include "repeats.h"
 
@@ -133,9 +134,7 @@ class Outside {
 
 }  // namespace
 
-bool has_tangent(const TensorObject* t, const ForwardContext& context) {
-  return tangent_in(t->tangents, context.id) != nullptr;
-}
+bool has_tangent(const TensorObject* t, std::uint64_t context) { return tangent_in(t->tangents, context) != nullptr; }
 
 void part_equations(ForwardContext& context) {
   for (const py::object& o : context.equations)
@@ -181,6 +180,7 @@ std::uint64_t push_forward() {
   static std::uint64_t counter = 0;  // under the interpreter lock
   ThreadState& state = thread_state();
   state.forward.push_back(std::make_shared<ForwardContext>(ForwardContext{++counter, state.active, {}}));
+  open_forward(*state.forward.back());
   return counter;
 }
 
@@ -189,6 +189,7 @@ void pop_forward() {
   if (state.forward.empty()) fail(ErrorKind::Value, "pop_forward: no forward context is open on this thread");
   const std::shared_ptr<ForwardContext> context = std::move(state.forward.back());
   state.forward.pop_back();
+  close_forward(*context);
   part_equations(*context);
 }
 

@@ -26,7 +26,8 @@ void part_equations(ForwardContext& context);
 void carry_tangents(PrimitiveObject* p, const std::vector<TensorObject*>& inputs, PyObject* const* attributes,
                     EquationObject* eq, py::handle result);
 
-bool has_tangent(const TensorObject* t, const ForwardContext& context);
+bool has_tangent(const TensorObject* t, std::uint64_t context);
+inline bool has_tangent(const TensorObject* t, const ForwardContext& context) { return has_tangent(t, context.id); }
 
 void add_forward(py::module_& m);
 

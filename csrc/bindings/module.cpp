@@ -11,6 +11,7 @@
 #include "../ops/register.h"
 #include "checkpoint.h"
 #include "compiled.h"
+#include "elsewhere.h"
 #include "forward.h"
 #include "gil.h"
 #include "joint.h"
@@ -81,11 +82,13 @@ std::uint32_t push_level() {
   if (s.depth == 31) fail(ErrorKind::Gradient, "grad: at most 31 nested gradients are supported");
   ++s.depth;
   s.active |= 1u << s.depth;
+  open_level();
   return 1u << s.depth;
 }
 void pop_level(std::uint32_t active) {
   ThreadState& s = thread_state();
   if (s.depth == 0) fail(ErrorKind::Value, "pop_level: no differentiation context is open on this thread");
+  close_level();
   --s.depth;
   s.active = active;
 }

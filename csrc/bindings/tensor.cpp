@@ -6,6 +6,7 @@
 
 #include "../ops/strided_copy.h"
 #include "convert.h"
+#include "elsewhere.h"
 #include "equation.h"
 #include "forward.h"
 #include "locked.h"
@@ -73,6 +74,7 @@ py::object derived(TensorObject* t, EquationObject* producer, std::uint32_t leve
   out->weak = t->weak;
   out->width = t->width;
   out->from_trace = t->from_trace;
+  out->thread = t->thread;
   out->tangents = Py_XNewRef(t->tangents);
   if (!producer && thread_state().recorder) {
     out->origin = Py_NewRef(root_of(t));
@@ -124,6 +126,7 @@ bool is_pushed_forward(const TensorObject* t) {
 // A number that leaves the trace takes no derivative with it. A loop around backward() reads its losses; a function
 // that a transform differentiates would get a wrong result.
 void check_may_leave(const TensorObject* t, const char* op) {
+  check_ours(t, op);
   if ((t->levels & thread_state().active & ~1u) || is_pushed_forward(t))
     fail(ErrorKind::Gradient, op, ": expected a constant; got a value, shape ", t->array.shape(), ", dtype ",
          name(t->array.dtype()),
@@ -199,11 +202,18 @@ std::uint32_t levels_from(PyObject* arg) {
   return static_cast<std::uint32_t>(levels);
 }
 
+py::object watched(TensorObject* t, EquationObject* producer, std::uint32_t levels) {
+  check_ours(t, "grad");
+  py::object made = derived(t, producer, levels);
+  as_tensor(made.ptr())->thread = thread_state().number;
+  return made;
+}
+
 // A leaf that shares the array: what a differentiation context watches.
-py::object leaf(TensorObject* t, PyObject* arg) { return derived(t, nullptr, levels_from(arg)); }
+py::object leaf(TensorObject* t, PyObject* arg) { return watched(t, nullptr, levels_from(arg)); }
 
 // The same value, followed by one more differentiation context.
-py::object watch(TensorObject* t, PyObject* arg) { return derived(t, t->producer, t->levels | levels_from(arg)); }
+py::object watch(TensorObject* t, PyObject* arg) { return watched(t, t->producer, t->levels | levels_from(arg)); }
 
 // The same elements as a constant: nothing follows it, and it has no tangent.
 py::object constant(TensorObject* t) {
@@ -265,6 +275,7 @@ PyObject* make_tensor(Array array, EquationObject* producer, int index, std::uin
   t->index = index;
   t->levels = levels;
   t->from_trace = thread_state().tracing;
+  t->thread = thread_state().number;
   return o;
 }
 

@@ -21,6 +21,7 @@ struct TensorObject {
   bool weak;                 // stands for a Python number of a traced call: takes the dtype of the Tensors beside it
   std::uint8_t width;        // of a weak integer: bytes of the narrowest dtype that holds it; 0 if not known
   std::uint8_t from_trace;   // made in so many nested sessions
+  std::uint8_t thread;       // number of the thread that made it
   bool view;                 // another Tensor showed the memory before this one
   std::uint32_t version;     // of the memory then
   PyObject* origin;          // of a leaf made while recording, or of a value computed again: the Equation or leaf that

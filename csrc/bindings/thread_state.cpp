@@ -1,5 +1,6 @@
 #include "thread_state.h"
 
+#include <bitset>
 #include <mutex>
 #include <utility>
 #include <vector>
@@ -13,6 +14,7 @@ namespace {
 struct Remains {
   std::mutex mutex;
   std::vector<PyObject*> objects;
+  std::bitset<256> numbers = 1;  // of the threads that there are
 
   static Remains& instance() {
     static Remains* made = new Remains;
@@ -22,6 +24,16 @@ struct Remains {
     if (!o) return;
     std::lock_guard lock(mutex);
     objects.push_back(o.release().ptr());
+  }
+  std::uint8_t take_number() {
+    std::lock_guard lock(mutex);
+    for (std::size_t n = 1; n < numbers.size(); ++n)
+      if (!numbers[n]) return numbers.set(n), static_cast<std::uint8_t>(n);
+    return 0;
+  }
+  void give_back(std::uint8_t number) {
+    std::lock_guard lock(mutex);
+    if (number) numbers.reset(number);
   }
   void let_go() {
     std::vector<PyObject*> gone;
@@ -38,13 +50,14 @@ struct Remains {
 
 void let_go_of_remains() { Remains::instance().let_go(); }
 
-ThreadState::ThreadState() { let_go_of_remains(); }
+ThreadState::ThreadState() : number(Remains::instance().take_number()) { let_go_of_remains(); }
 
 ThreadState::~ThreadState() {
   Remains::instance().leave(recorder);
   Remains::instance().leave(checker);
   for (py::object& session : entered) Remains::instance().leave(session);
   for (auto& context : forward) new std::shared_ptr<ForwardContext>(std::move(context));
+  Remains::instance().give_back(number);
 }
 
 thread_local constinit ThreadState* detail::this_thread = nullptr;

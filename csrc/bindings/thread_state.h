@@ -17,6 +17,7 @@ class Watcher;          // watcher.h
 struct ThreadState {
   std::uint32_t active = 1;  // bit 0 is the context of backward(); bit k is the k-th nested grad or vjp
   int depth = 0;
+  std::uint8_t number = 0;            // no other thread has it; 0 where there are too many
   py::object recorder;                // list to which every equation is appended; or null
   Session* session = nullptr;         // a function is being traced: nothing is computed, everything is written down
   std::uint8_t tracing = 0;           // how many sessions are open, one in the other

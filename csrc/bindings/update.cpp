@@ -1,6 +1,7 @@
 #include "update.h"
 
 #include "../core/in_place.h"
+#include "elsewhere.h"
 #include "locked.h"
 #include "record.h"
 #include "session.h"
@@ -89,6 +90,7 @@ void update(const std::string& name, py::sequence inputs_given, py::sequence att
   for (py::handle h : inputs) {
     sources.push_back(checked_tensor(h, "update"));
     if (state.watcher) sources.back() = state.watcher->value(sources.back());
+    check_ours(sources.back(), kernel->name);
     state.session ? check_current(sources.back(), kernel->name) : check_readable(sources.back(), kernel->name);
     in.push_back(state.session ? sources.back()->array.hidden() : sources.back()->array);
   }

@@ -1,0 +1,60 @@
+#include "elsewhere.h"
+
+#include <algorithm>
+#include <array>
+#include <vector>
+
+#include "forward.h"
+
+namespace alice {
+namespace {
+
+// All of this is under the interpreter lock.
+std::array<std::uint32_t, 256> open_levels{};  // by number of the thread
+struct Open {
+  std::uint64_t id;
+  const ThreadState* thread;
+};
+std::vector<Open>& open_forwards() {
+  static auto* all = new std::vector<Open>;
+  return *all;
+}
+
+bool is_reversed_elsewhere(const TensorObject* t) {
+  return t->thread != thread_state().number && (t->levels & open_levels[t->thread]);
+}
+
+bool is_pushed_elsewhere(const TensorObject* t) {
+  for (const Open& open : open_forwards())
+    if (open.thread != &thread_state() && has_tangent(t, open.id)) return true;
+  return false;
+}
+
+}  // namespace
+
+void open_level() {
+  const ThreadState& state = thread_state();
+  if (state.number) open_levels[state.number] |= 1u << state.depth;
+}
+void close_level() {
+  const ThreadState& state = thread_state();
+  open_levels[state.number] &= ~(1u << state.depth);
+}
+
+void open_forward(const ForwardContext& context) { open_forwards().push_back({context.id, &thread_state()}); }
+void close_forward(const ForwardContext& context) {
+  std::erase_if(open_forwards(), [&](const Open& open) { return open.id == context.id; });
+}
+
+void refuse_strange(const TensorObject* t, const char* op) {
+  if (t->from_trace > thread_state().tracing && t->array.is_abstract())
+    fail(ErrorKind::Trace, op, ": expected a value of this thread; got an abstract Tensor, shape ", t->array.shape(),
+         ", of a function that vmap or compile traces on another thread, or has traced; compute on the thread that "
+         "runs the function, and return what is needed from it");
+  if (is_reversed_elsewhere(t) || is_pushed_elsewhere(t))
+    fail(ErrorKind::Gradient, op, ": expected a value of this thread; got one, shape ", t->array.shape(),
+         ", that grad, jvp or another transform differentiates on another thread, which would not learn of this op; "
+         "compute on the thread that runs the function, or take ac.stop_gradient(x) there if a constant is meant");
+}
+
+}  // namespace alice
