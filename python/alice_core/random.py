@@ -338,7 +338,8 @@ class Generator:
         if isinstance(p, (int, float)) and not 0 <= p <= 1:
             raise ValueError(f"bernoulli: p must be a probability, from 0 to 1; got {p!r}")
         extents, (limit,) = _of_each("bernoulli", shape, p=p)
-        return self._draw(extents, float32) < limit
+        result: Tensor = self._draw(extents, float32) < limit
+        return result
 
     def __repr__(self) -> str:
         return "Generator(key={}, draw={})".format(*self.state)

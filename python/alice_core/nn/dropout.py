@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from numbers import Real
+
 import alice_core as ac
 
 from .module import Module
@@ -19,7 +21,7 @@ class Dropout(Module):
     Parameters
     ----------
     p : float
-        Probability of a zero, from 0 to 1.
+        Probability of a zero, from 0 to 1; may be set at any time.
     generator : ac.random.Generator, optional
         Where the masks come from; None: the common one of :mod:`alice_core.random`.
 
@@ -48,10 +50,19 @@ class Dropout(Module):
     """
 
     def __init__(self, p: float = 0.5, generator: ac.random.Generator | None = None) -> None:
-        if not 0 <= p <= 1:
-            raise ValueError(f"Dropout: p must be a probability, from 0 to 1; got {p!r}")
         self.p = p
         self.generator = generator
+
+    @property
+    def p(self) -> float:
+        """Probability of a zero."""
+        return self._p
+
+    @p.setter
+    def p(self, p: float) -> None:
+        if not isinstance(p, Real) or not 0 <= p <= 1:
+            raise ValueError(f"Dropout: p must be a probability, from 0 to 1; got {p!r}")
+        self._p: float = float(p)
 
     def forward(self, x: ac.Tensor) -> ac.Tensor:
         if not self.training or self.p == 0:
