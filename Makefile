@@ -58,7 +58,7 @@ sanitize:
 
 sanitize-tests: $(VENV)/installed-test
 	LD_PRELOAD="$(call PRELOAD,asan)" PYTHONMALLOC=malloc UBSAN_OPTIONS=print_stacktrace=1 \
-	ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 ALICE_FUZZ_CALLS=2000 \
+	ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1:max_allocation_size_mb=3000 ALICE_FUZZ_CALLS=2000 \
 	$(BIN)/python -m pytest -n 2 $(MEASURED:%=--ignore=tests/%.py) $(ARGS)
 
 tsan:

@@ -1,4 +1,7 @@
-"""Tests that measure time have the machine to themselves, also when pytest-xdist runs others beside them."""
+"""What all tests share: none of them may fail because the machine is busy.
+
+Tests that measure time have the machine to themselves, also when pytest-xdist runs others beside them.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 try:
     import fcntl
 except ImportError:  # Windows: there they run as they come
     fcntl = None  # type: ignore[assignment]
+
+settings.register_profile("no deadline", deadline=None)
+settings.load_profile("no deadline")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -216,6 +216,54 @@ def test_a_primitive_that_leaves_the_package() -> None:
         ac.compile(cbrt)(x)
 
 
+def test_a_primitive_that_leaves_the_package_has_its_rules_for_every_context() -> None:
+    cbrt = ac.custom_primitive(
+        lambda x: ac.asarray(np.cbrt(x.numpy())), vjp=lambda g, y, x: (g * cbrt(x) / (3.0 * x),), name="cbrt"
+    )
+
+    def plain(x: Any) -> Any:
+        return ac.exp(ac.log(x) / 3.0)
+
+    x = ac.tensor([1.0, 8.0, 27.0], dtype=F64)
+    for transform in (ac.jacrev, ac.jacfwd, ac.hessian, lambda f: ac.jacrev(ac.hessian(f))):
+        close(transform(lambda x: ac.sum(cbrt(x * x)))(x), transform(lambda x: ac.sum(plain(x * x)))(x))
+
+    batched = ac.custom_primitive(
+        lambda x: ac.asarray(np.cbrt(x.numpy())),
+        vjp=lambda g, y, x: (g * batched(x) / (3.0 * x),),
+        batch=lambda which, inputs: ac.asarray(np.cbrt(inputs[0].numpy())),
+    )
+    for transform in (ac.jacrev, ac.jacfwd, ac.hessian):
+        close(transform(lambda x: ac.sum(ac.vmap(batched)(x * x)))(x), transform(lambda x: ac.sum(plain(x * x)))(x))
+
+
+@pytest.mark.parametrize("wrap", [lambda f: f, ac.vmap], ids=["alone", "batch"])
+@pytest.mark.parametrize("order", [1, 2])
+def test_rules_may_call_their_own_function(wrap: Any, order: int) -> None:
+    """The forward rule the function itself, and a JVP rule the function of the tangents."""
+
+    @ac.custom_vjp
+    def sine(x: Any) -> Any:
+        return ac.sin(x)
+
+    sine.defvjp(lambda x: (sine(x), x), lambda x, g: (g * ac.cos(x),))
+
+    @ac.custom_jvp
+    def times(a: Any, b: Any) -> Any:
+        return a * b
+
+    times.defjvp(lambda p, t: (times(*p), times(t[0], p[1]) + times(p[0], t[1])))
+
+    def derivative(f: Any, of: Any) -> Any:
+        for _ in range(order):
+            f = of(f)
+        return wrap(f)
+
+    at = X[0] if wrap is ac.vmap else X[0, 0]
+    for of in (ac.grad, lambda f: lambda x: ac.jvp(f, [x], [ac.ones_like(x)])[1]):
+        close(derivative(lambda x: times(sine(x), x), of)(at), derivative(lambda x: ac.sin(x) * x, of)(at))
+
+
 def test_a_primitive_of_several_inputs_and_results() -> None:
     polar = ac.custom_primitive(
         lambda x, y: (ac.sqrt(x * x + y * y), ac.atan2(y, x)),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import operator
+import warnings
 from collections.abc import Callable
 
 import numpy as np
@@ -129,18 +131,182 @@ def test_numpy_functions_agree_with_numpy(f: object) -> None:
     ac.testing.check_grads(f, [a])
 
 
-def test_what_we_lack_raises_instead_of_leaving_the_trace() -> None:
-    x = ac.ones((2,))
-    with pytest.raises(TypeError, match=r"np\.spacing: alice_core has no such op"):
-        np.spacing(x)
-    with pytest.raises(TypeError, match=r"np\.fft\..*fft: alice_core has no such function"):
-        np.fft.fft(x)
-    with pytest.raises(TypeError, match="Tensors are values"):
-        np.add(x, 1.0, out=np.zeros(2))
-    with pytest.raises(TypeError, match="not supported on Tensors"):
-        np.sum(x, where=np.array([True, False]))
+FOLLOWED = {
+    "grad": ac.grad,
+    "jvp": lambda f: lambda x: ac.jvp(f, [x], [x]),
+    "vmap": lambda f: lambda x: ac.vmap(f)(ac.stack([x, x])),
+    "compile": ac.compile,
+    "gradient of a batch": lambda f: ac.grad(lambda x: ac.sum(ac.vmap(lambda y: f(x) * y)(x))),
+    "derivative of a batch": lambda f: lambda x: ac.jvp(lambda x: ac.vmap(lambda y: f(x) * y)(x), [x], [x]),
+}
+
+
+@pytest.mark.parametrize(
+    ("f", "message"),
+    [
+        (np.spacing, r"np\.spacing: alice_core has no such function"),
+        (np.fft.fft, r"np\.fft\..*fft: alice_core has no such function"),
+        (np.sort, r"np\.sort: alice_core has no such function"),
+        (np.atleast_1d, r"np\.atleast_1d: alice_core has no such function"),
+        (np.multiply.accumulate, r"np\.multiply\.accumulate: alice_core has no such function"),
+        (lambda x: np.add(x, 1.0, out=np.zeros(2)), "np.add: Tensors are values, out= cannot write into one"),
+        (lambda x: np.max(x, initial=0.0), "these arguments are not supported on Tensors"),
+        (lambda x: np.pad(x, 1, constant_values=(1, 2)), "np.pad: expected mode='constant' and one number"),
+        (lambda x: np.linalg.norm(x, np.inf), "np.linalg.norm: expected the 2-norm of vectors"),
+        (lambda x: np.linalg.norm(np.reshape(x, (1, 2)), 2, axis=(0, 1)), "np.linalg.norm: expected the 2-norm"),
+        (np.frompyfunc(lambda x: x, 1, 1), "alice_core has no such function"),
+    ],
+)
+def test_what_we_lack_is_numpys_of_constants_and_an_error_of_what_is_followed(
+    f: Callable[[object], object], message: str
+) -> None:
+    a = np.array([3.0, -1.0])
+    found, want = f(ac.tensor(a)), f(a)
+    assert type(found) is type(want)
+    np.testing.assert_array_equal(found, want)
+    for follow in FOLLOWED.values():
+        with pytest.raises(TypeError, match=message):
+            follow(lambda x: ac.sum(ac.asarray(f(x))))(ac.tensor(a))
+
+
+def test_no_number_leaves_the_trace() -> None:
     with pytest.raises(ac.GradientError, match="would cut the trace"):
-        ac.grad(lambda x: ac.tensor(np.asarray(x)[0]))(x)
+        ac.grad(lambda x: ac.tensor(np.asarray(x)[0]))(ac.ones((2,)))
+
+
+def test_positions_of_what_is_not_zero() -> None:
+    x = ac.tensor([[0.0, 3.0], [4.0, 0.0]])
+    for found in (np.where(x > 1), np.nonzero(x > 1), np.nonzero(x)):
+        np.testing.assert_array_equal(found, [[0, 1], [1, 0]])
+    assert np.count_nonzero(x) == 2
+    assert np.argwhere(x).tolist() == [[0, 1], [1, 0]]
+    np.testing.assert_array_equal(ac.grad(lambda x: ac.sum(x[np.where(x > 1)] ** 2))(x), [[0, 6], [8, 0]])
+
+
+@pytest.mark.parametrize("f", [np.sum, np.mean, np.prod])
+@pytest.mark.parametrize("axis", [None, 0, (0, 1)])
+def test_reductions_of_chosen_items(f: Callable[..., object], axis: object) -> None:
+    a, keep = np.array([[1.5, -2.0, 3.0], [0.5, 4.0, -1.0]]), np.array([True, False, True])
+    for mask in (keep, ac.tensor(keep), keep & (a > 0) | (a == -1.0)):
+        got = f(ac.tensor(a), axis=axis, keepdims=True, where=mask)
+        with np.errstate(invalid="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            want = f(a, axis=axis, keepdims=True, where=np.asarray(mask))
+        np.testing.assert_allclose(got.numpy(), want)
+    ac.testing.check_grads(lambda x: ac.sum(f(x, axis=1, where=keep)), [a])
+    with pytest.raises(TypeError, match="where: expected a mask that broadcasts"):
+        ac.grad(lambda x: f(x, where=np.ones((2, 2, 3), bool)))(ac.tensor(a))
+    assert not np.all(ac.tensor(a) > 0, where=keep)
+    assert np.any(ac.tensor(a) > 3, where=~keep)
+
+
+def test_arguments_come_in_numpys_order() -> None:
+    x = ac.tensor([[1.0, 2.0], [3.0, 4.0]])
+    assert np.mean(x, 0, None, None, True).shape == (1, 2)  # ours has keepdims as its third
+    assert np.add.reduce(x, axis=None).item() == 10.0
+    assert np.tensordot(x, x, 2).item() == 30.0
+    np.testing.assert_array_equal(ac.grad(lambda x: np.tensordot(x, x, 2))(x), 2 * x.numpy())
+    assert np.mean(x, 0, np.float64).dtype == np.float64
+
+
+def test_ufuncs_are_known_by_what_they_are() -> None:
+    """Not by their names, which others may have given to something else."""
+
+    def exp(x: float) -> float:
+        return x + 1.0
+
+    theirs = np.frompyfunc(exp, 1, 1)
+    assert theirs(ac.tensor([1.0, 2.0])).tolist() == [2.0, 3.0]
+    with pytest.raises(TypeError, match=r"exp.*alice_core has no such function"):
+        ac.grad(lambda x: ac.sum(theirs(x)))(ac.tensor([1.0]))
+    assert np.float_power(ac.tensor([2, 10]), -1).tolist() == [0.5, 0.1]
+
+
+def test_arrays_change_in_place_and_tensors_do_not() -> None:
+    a, x = np.ones(2), ac.tensor([1.0, 2.0])
+    a += x
+    a[1:] *= x[1:]
+    np.multiply(a, x, out=a)
+    np.testing.assert_array_equal(a, [2.0, 12.0])
+    np.add.at(a, [0, 0], x)
+    np.testing.assert_array_equal(a, [5.0, 12.0])
+    for write in (
+        lambda: np.add(x, x, out=x),
+        lambda: np.exp(1.0, out=x[0]),
+        lambda: np.add.at(x, [0], 1.0),
+        lambda: np.copyto(x, 1.0),
+        lambda: np.put(x, 0, 1.0),
+        lambda: np.cumsum(a, out=x),
+        lambda: np.nan_to_num(x, copy=False),
+    ):
+        with pytest.raises(TypeError, match="Tensors are values"):
+            write()
+    assert x.tolist() == [1.0, 2.0]
+    with pytest.raises(TypeError, match="Tensors are values"):
+        ac.grad(lambda x: np.add(a, x, out=a).sum())(x)
+
+
+def test_numbers_that_numpy_counts_otherwise() -> None:
+    x = ac.tensor([True, True])
+    for f in (np.add, np.dot, np.matmul, lambda x, y: np.tensordot(x, y, 1)):
+        with pytest.raises(TypeError, match="of bool, NumPy's results are truth values"):
+            f(x, np.array([True, False]))
+    with pytest.raises(TypeError, match=r"np\.reciprocal: of int64, NumPy's results are integers"):
+        np.reciprocal(ac.tensor([2]))
+
+
+def test_shapes_and_dtypes_are_known_while_tracing() -> None:
+    def f(x: ac.Tensor) -> ac.Tensor:
+        assert (np.shape(x), np.ndim(x), np.size(x), np.size(x, 0)) == ((2, 3), 2, 6, 2)
+        assert np.result_type(x, np.float16) == np.float32
+        assert np.isrealobj(x)
+        return x
+
+    ac.compile(f)(ac.ones((2, 3)))
+    ac.vmap(f)(ac.ones((4, 2, 3)))
+
+
+def test_bfloat16_is_read_as_float32() -> None:
+    x = ac.tensor([1.0, 3.0], ac.bfloat16)
+    assert np.allclose(x, [1.0, 3.0])
+    np.testing.assert_array_equal(np.sort(x), [1.0, 3.0])
+
+
+def test_matplotlib_draws_tensors() -> None:
+    plt = pytest.importorskip("matplotlib.pyplot")
+    figure, axes = plt.subplots()
+    x, y = ac.tensor([1.0, 2.0, 3.0]), ac.tensor([2.0, 5.0, 3.0])
+    try:
+        bars = axes.bar(x, y, yerr=y / 10)
+        assert [b.get_height() for b in bars] == [2.0, 5.0, 3.0]
+        (line,) = axes.plot(x, y, "o-")
+        np.testing.assert_array_equal(line.get_xydata(), [[1, 2], [2, 5], [3, 3]])
+        np.testing.assert_array_equal(axes.plot(y)[0].get_ydata(), [2, 5, 3])
+        axes.scatter(x, y, c=y, s=y)
+        axes.fill_between(x, y, y + 1)
+        axes.axhline(y[0])
+        axes.set_xlim(x[0], x[-1])
+        assert axes.hist(y, bins=3)[0].sum() == 3
+        axes.imshow(ac.ones((2, 2)))
+        with pytest.raises((TypeError, ac.GradientError), match="stop_gradient"):
+            axes.plot(ac.nn.Parameter([1.0, 2.0]))
+        figure.canvas.draw()
+    finally:
+        plt.close(figure)
+
+
+@pytest.mark.parametrize(
+    "f", [operator.add, operator.sub, operator.mul, operator.truediv, operator.lt, np.add, np.maximum, np.arctan2]
+)
+def test_pandas_series_on_either_side(f: Callable[..., object]) -> None:
+    pandas = pytest.importorskip("pandas")
+    a, b = np.array([1.0, 2.0, 3.0]), np.array([3.0, 1.0, 0.5])
+    series, x = pandas.Series(a), ac.tensor(b)
+    for found, want in ((f(series, x), f(a, b)), (f(x, series), f(b, a)), (f(series, x[0]), f(a, b[0]))):
+        np.testing.assert_array_equal(np.asarray(found), want)
+    if f is not operator.lt:
+        with pytest.raises((TypeError, ac.GradientError)):
+            ac.grad(lambda x: ac.sum(ac.asarray(f(series, x))))(x)
 
 
 def test_observers_get_numbers() -> None:

@@ -248,6 +248,32 @@ def test_nesterov_is_a_flag(value: Any) -> None:
     assert opt.nesterov is True
 
 
+@pytest.mark.parametrize("value", BAD)
+def test_a_probability_is_a_number(value: Any) -> None:
+    drop = ac.nn.Dropout(0.25)
+    kind = ValueError if type(value) in (int, float) else ac.DTypeError
+    for attempt in (lambda: ac.nn.Dropout(value), lambda: setattr(drop, "p", value)):
+        with pytest.raises(kind, match="Dropout: p must be a "):
+            attempt()
+    assert drop.p == 0.25
+
+
+@pytest.mark.parametrize("name", ["lr", "momentum", "nesterov", "weight_decay"])
+def test_numbers_are_read_and_set_outside_of_traces(name: str) -> None:
+    opt = ac.optim.SGD([ac.nn.Parameter([1.0])], 0.5, 0.5, True, 0.5)
+    group = opt.param_groups[0]
+    before = numbers_of(opt)
+    for attempt in (
+        lambda: getattr(opt, name),
+        lambda: setattr(opt, name, 1),
+        lambda: group[name],
+        lambda: group.__setitem__(name, 1),
+    ):
+        with pytest.raises(ac.TraceError, match=f"SGD: expected .*{name}.* outside of traced functions; got it inside"):
+            ac.compile(lambda x, attempt=attempt: (attempt(), x)[1])(ac.ones(1))
+    assert numbers_of(opt) == before
+
+
 @pytest.mark.parametrize("value", [0.25, np.float32(0.25), np.array(0.25), ac.tensor(0.25)])
 def test_what_is_a_number_is_taken(value: Any) -> None:
     opt = ac.optim.SGD([ac.nn.Parameter([1.0])], value, momentum=value, weight_decay=value)
@@ -396,7 +422,7 @@ P = ac.nn.Parameter([1.0, 2.0])
     ("args", "exception", "message"),
     [
         (([], 0.1), ValueError, "SGD: params is empty"),
-        ((P, 0.1), TypeError, r"params must be a list of Tensors; got a Tensor; write \[p\]"),
+        ((P, 0.1), TypeError, r"params must be a list of Tensors; got Tensor of shape \(2,\); write \[p\]"),
         (([1.0], 0.1), TypeError, "params must be Tensors; got float as parameter 0"),
         (([ac.zeros(2)], 0.1), ac.GradientError, r"parameter 0, shape \(2,\), does not require a gradient"),
         (([P, P], 0.1), ValueError, "parameter 1, .* is listed twice"),

@@ -16,7 +16,7 @@ namespace {
 }
 
 std::int64_t integer_of(const Kernel& kernel, const AttrSpec& spec, PyObject* o) {
-  const py::object number = owned(PyNumber_Index(o));
+  const py::object number = py::reinterpret_steal<py::object>(PyNumber_Index(o));  // null: refused below
   if (!number) {
     if (PyErr_ExceptionMatches(PyExc_TypeError)) refuse(kernel, spec, o);
     throw py::error_already_set();

@@ -17,7 +17,7 @@ namespace alice {
 
 // call(), which runs Python code: the last C++ function on the stack before that code.
 template <class Call>
-auto into_python(Call&& call) {
+[[gnu::no_sanitize("undefined")]] auto into_python(Call&& call) {  // the exception is no object
 #ifdef __GLIBCXX__
   try {
     return std::forward<Call>(call)();

@@ -70,14 +70,13 @@ py::tuple join(py::object primitive, py::sequence values_given, py::sequence res
 bool is_followed(py::sequence arguments_given) {
   const py::tuple arguments(arguments_given);
   const ThreadState& state = thread_state();
-  if (state.session && state.session->isolated) return true;
   for (py::handle h : arguments) {
     const TensorObject* t = checked_tensor(h, "joint");
     if (t->levels & state.active) return true;
     for (const auto& context : state.forward)
       if (has_tangent(t, *context)) return true;
   }
-  return false;
+  return state.session && state.session->isolated && state.session->hidden < state.session->followers;
 }
 
 // with _core.Hidden(arguments): … The innermost differentiation context that follows the arguments is not there: it
@@ -100,6 +99,7 @@ class Hidden {
       for (std::size_t d = depth; d < forward_.size(); ++d)
         if (has_tangent(t, *forward_[d])) depth = d + 1;
     }
+    if (!levels && depth == 0 && state.session) ++(session_ = state.session)->hidden;
     const std::uint32_t innermost = levels ? 1u << (31 - __builtin_clz(levels)) : 0;
     if (depth > 0 && (!innermost || (forward_[depth - 1]->active & innermost)))
       state.forward.erase(state.forward.begin() + static_cast<std::ptrdiff_t>(depth) - 1);
@@ -110,11 +110,13 @@ class Hidden {
     scope_.exit("Hidden");
     thread_state().active = active_;
     thread_state().forward = std::move(forward_);
+    if (session_) --std::exchange(session_, nullptr)->hidden;
   }
 
  private:
   py::tuple arguments_;
   Scope scope_;
+  Session* session_ = nullptr;  // whose trace is followed by no context that is there already
   std::uint32_t active_ = 0;
   std::vector<std::shared_ptr<ForwardContext>> forward_;
 };

@@ -48,6 +48,8 @@ struct Session {
   Session* outer = nullptr;    // this one was opened within
   bool isolated = false;       // run once, right after
   bool reads_outside = false;  // the trace is used once, now: values from outside may become constants of it
+  // Isolated: how many contexts may follow the trace when it runs, and how many of them rules of one's own have hidden.
+  int followers = 0, hidden = 0;
 
   Gradient& gradient_of(TensorObject* leaf);
 };

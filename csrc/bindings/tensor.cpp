@@ -2,9 +2,12 @@
 // Hot: every call runs through here.
 #include "tensor.h"
 
+#include <algorithm>
+
 #include "../ops/strided_copy.h"
 #include "convert.h"
 #include "equation.h"
+#include "forward.h"
 #include "locked.h"
 #include "operators.h"
 #include "session.h"
@@ -113,7 +116,24 @@ bool is_readable(const TensorObject* t) {
   return !t->array.is_abstract() && (!is_outside(t) || thread_state().session->reads_outside);
 }
 
+bool is_pushed_forward(const TensorObject* t) {
+  const auto& forward = thread_state().forward;
+  return t->tangents && std::any_of(forward.begin(), forward.end(), [&](const auto& c) { return has_tangent(t, *c); });
+}
+
+// A number that leaves the trace takes no derivative with it. A loop around backward() reads its losses; a function
+// that a transform differentiates would get a wrong result.
+void check_may_leave(const TensorObject* t, const char* op) {
+  if ((t->levels & thread_state().active & ~1u) || is_pushed_forward(t))
+    fail(ErrorKind::Gradient, op, ": expected a constant; got a value, shape ", t->array.shape(), ", dtype ",
+         name(t->array.dtype()),
+         ", that grad, jvp or another transform is differentiating: as a plain number it would lose its derivative; "
+         "compute with functions of alice_core, or take ac.stop_gradient(x) first if a constant is meant");
+}
+
 py::object to_numpy(TensorObject* t, PyObject* writable) {
+  check_readable(t, "numpy");
+  check_may_leave(t, "numpy");
   const int is_writable = PyObject_IsTrue(writable);
   if (is_writable < 0) throw py::error_already_set();
   return numpy_from_tensor(t, is_writable, "numpy");
@@ -121,6 +141,7 @@ py::object to_numpy(TensorObject* t, PyObject* writable) {
 
 py::object item(TensorObject* t) {
   check_readable(t, "item");
+  check_may_leave(t, "item");
   if (t->array.numel() != 1)
     fail(ErrorKind::Shape, "item: expected a Tensor with one element; got shape ", t->array.shape(),
          "; use x.numpy() or reduce it first");
@@ -132,7 +153,7 @@ py::object item(TensorObject* t) {
 // memoryview(x), bytes(x), …: NumPy's array of the same memory serves the request, read-only.
 int get_buffer(TensorObject* t, Py_buffer* view, int flags) {
   view->obj = nullptr;
-  if (t->levels & thread_state().active)
+  if ((t->levels & thread_state().active) || is_pushed_forward(t))
     throw py::buffer_error("a Tensor that is being differentiated has no buffer; take ac.stop_gradient(x) first");
   const int status = PyObject_GetBuffer(numpy_from_tensor(t, false, "memoryview").ptr(), view, flags);
   if (status < 0) throw py::error_already_set();

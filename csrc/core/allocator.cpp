@@ -10,12 +10,24 @@
 
 #include "brief_lock.h"
 #include "fork.h"
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/asan_interface.h>
+#endif
 
 namespace alice::allocator {
 namespace {
 
 constexpr std::size_t kAlignment = 64;
+#ifdef __SANITIZE_ADDRESS__
+// AddressSanitizer watches what comes from malloc, and what it is told about.
+constexpr std::size_t kMapped = SIZE_MAX;
+void forbid(void* memory, std::size_t bytes) { __asan_poison_memory_region(memory, bytes); }
+void permit(void* memory, std::size_t bytes) { __asan_unpoison_memory_region(memory, bytes); }
+#else
 constexpr std::size_t kMapped = std::size_t{1} << 20;  // from here on blocks are mapped, not malloc'ed
+void forbid(void*, std::size_t) {}
+void permit(void*, std::size_t) {}
+#endif
 constexpr std::size_t kHugePage = std::size_t{1} << 21;
 constexpr int kStepsPerDoubling = 8;  // at most 1/8 of a block is wasted
 constexpr int kClasses = 64 * kStepsPerDoubling;
@@ -122,6 +134,9 @@ void* allocate(std::size_t bytes) {
   ++s.stats.allocations;
   s.stats.live_bytes += size;
   if (s.stats.live_bytes > s.stats.peak_bytes) s.stats.peak_bytes = s.stats.live_bytes;
+  lock.unlock();
+  permit(block, bytes);
+  forbid(static_cast<std::byte*>(block) + bytes, size - bytes);
   return block;
 }
 
@@ -129,7 +144,9 @@ void release(void* block, std::size_t bytes) {
   const int c = size_class(bytes);
   State& s = state();
   std::lock_guard lock(s.mutex);
-  auto* freed = static_cast<FreeBlock*>(block);
+  permit(block, sizeof(FreeBlock));
+  auto* freed = new (block) FreeBlock;
+  forbid(freed + 1, class_bytes(c) - sizeof(FreeBlock));
   freed->next = s.free[c];
   s.free[c] = freed;
   s.stats.live_bytes -= class_bytes(c);
@@ -138,7 +155,10 @@ void release(void* block, std::size_t bytes) {
 
 void trim() {
   for (int c = 0; c < kClasses; ++c)
-    for (FreeBlock* block = take_all(state(), c); block;) to_system(std::exchange(block, block->next), class_bytes(c));
+    for (FreeBlock* block = take_all(state(), c); block;) {
+      permit(block, class_bytes(c));
+      to_system(std::exchange(block, block->next), class_bytes(c));
+    }
 }
 
 MemoryStats stats() {

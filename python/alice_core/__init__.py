@@ -6,6 +6,7 @@ network on handwritten digits.
 
 from __future__ import annotations
 
+from . import _elsewhere as _elsewhere
 from . import data as data
 from . import losses as losses
 from . import nn as nn

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from .errors import DTypeError
 
-__all__ = ["DTYPES", "BFloat16", "DTypeLike", "as_dtype", "bfloat16", "checked_dtype", "numpy_bfloat16"]
+__all__ = ["DTYPES", "BFloat16", "DTypeLike", "as_dtype", "bfloat16", "cast_exactly", "checked_dtype", "numpy_bfloat16"]
 
 
 class BFloat16:
@@ -68,10 +68,27 @@ def as_dtype(dtype: DTypeLike) -> Any:
 
 def checked_dtype(op: str, dtype: DTypeLike) -> Any:
     """The same, if it is one of ours."""
-    wanted = as_dtype(dtype)
-    if wanted not in _KNOWN:
-        raise DTypeError(f"{op}: dtype must be one of {', '.join(d.name for d in DTYPES)}; got {wanted}")
-    return wanted
+    try:
+        wanted = as_dtype(dtype)
+        if wanted in _KNOWN:
+            return wanted
+    except TypeError:  # NumPy makes nothing of it
+        wanted = dtype
+    several = f"; several numbers are one argument, a tuple: {op}((…, {dtype}))" if isinstance(dtype, int) else ""
+    raise DTypeError(f"{op}: dtype must be one of {', '.join(d.name for d in DTYPES)}; got {wanted}{several}")
+
+
+def cast_exactly(op: str, array: npt.NDArray[Any], dtype: Any) -> npt.NDArray[Any]:
+    """The numbers in another dtype of NumPy's; those that an integer dtype does not hold are refused."""
+    if dtype.kind in "iu" and array.size and not np.can_cast(array.dtype, dtype, "safe"):
+        limits = np.iinfo(dtype)
+        for x in (array.min().item(), array.max().item()):
+            if not limits.min - 1 < x < limits.max + 1:  # fractions are cut off; NaN is in no interval
+                raise DTypeError(
+                    f"{op}: expected numbers that {dtype.name} holds, {limits.min} to {limits.max}; got {x}; "
+                    "choose a wider dtype"
+                )
+    return array.astype(dtype, copy=False)
 
 
 def numpy_bfloat16() -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ._dtypes import cast_exactly
 from .errors import DTypeError, ShapeError
 from .tensor import Tensor, tensor
 
@@ -66,7 +67,7 @@ def _fitting(what: str, x: Tensor, array: npt.NDArray[Any]) -> Tensor:
     if array.dtype.kind not in "biuf":
         raise DTypeError(f"{what} must be {x.dtype.name} numbers, got dtype {array.dtype}")
     with np.errstate(all="ignore"):
-        new = tensor(array, x.dtype)
+        new = tensor(array if x.dtype.kind == "f" else cast_exactly(what, array, x.dtype), x.dtype)
         now = new._exact()
         fits = np.isfinite(now) | ~np.isfinite(array) if x.dtype.kind == "f" else now == array
     if not fits.all():

@@ -8,19 +8,18 @@ kernels in the same order of arithmetic, so they return the same bits.
 from __future__ import annotations
 
 import functools
-import os
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar, overload
 
 import numpy as np
 
 from . import _core, tree
-from .errors import TraceError
+from ._checks import check_function
+from .errors import TraceError, locate
 from .tensor import Tensor, tensor
 
 __all__ = ["CacheInfo", "CompiledFunction", "Instruction", "Program", "compile"]
 
-_HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 
@@ -145,7 +144,8 @@ class CompiledFunction(_core.CompiledBase):
                 outputs = [y for y in leaves if isinstance(y, Tensor)]
                 program = _core.lower(session, inputs, outputs)
         except TraceError as error:
-            raise _located(error) from None
+            locate(error)
+            raise
         numbers = iter(range(len(outputs)))
         kept = iter([None if isinstance(y, Tensor) else y for y in leaves])
         return program, tree.rebuild(result, kept), [next(numbers) if isinstance(y, Tensor) else -1 for y in leaves]
@@ -166,18 +166,6 @@ class CompiledFunction(_core.CompiledBase):
     # Called by the native part in place of the program, with check=True.
     def _call_checked(self, args: Any, kwargs: Any) -> Any:
         return _checked(self, args, kwargs)
-
-
-def _located(error: TraceError) -> TraceError:
-    """The same error with the line of the user's code that caused it."""
-    import traceback  # slow to import, and rarely needed
-
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [f for f in frames if not os.path.abspath(f.filename).startswith(_HERE)]
-    if not own:
-        return error
-    frame = own[-1]
-    return TraceError(f"{error} (at {frame.filename}:{frame.lineno}: {frame.line})").with_traceback(error.__traceback__)
 
 
 @overload
@@ -242,8 +230,7 @@ def compile(
     """
     if fn is None:
         return functools.partial(compile, cache_size=cache_size, profile=profile, check=check)
-    if not callable(fn):
-        raise TypeError(f"compile: expected a function; got {type(fn).__name__}")
+    check_function("compile", fn)
     if cache_size < 1:
         raise ValueError(f"compile: cache_size must be at least 1; got {cache_size}")
     return CompiledFunction(fn, cache_size, profile, check)

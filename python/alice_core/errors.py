@@ -6,6 +6,8 @@ Python's own ``IndexError`` and ``ValueError``.
 
 from __future__ import annotations
 
+import os
+
 __all__ = [
     "AliceError",
     "DTypeError",
@@ -48,3 +50,20 @@ class NonFiniteError(AliceError, FloatingPointError):
 
 class TraceError(AliceError, RuntimeError):
     """A value was asked for where only a shape and a dtype are known."""
+
+    _located = False
+
+
+_HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+
+
+def locate(error: TraceError) -> None:
+    """Add the line of the user's code that caused it to the message, once."""
+    import traceback  # slow to import, and rarely needed
+
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [f for f in frames if not os.path.abspath(f.filename).startswith(_HERE)]
+    if own and not error._located:
+        frame = own[-1]
+        error.args = (f"{error} (at {frame.filename}:{frame.lineno}: {frame.line})",)
+        error._located = True

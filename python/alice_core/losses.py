@@ -281,7 +281,7 @@ def gaussian_nll(
     s = asarray(sigma, dtype=p.dtype) if not isinstance(sigma, Tensor) else sigma
     if s.shape not in ((), p.shape):
         raise ShapeError(f"gaussian_nll: sigma must be one number or of shape {p.shape}; got {s.shape}")
-    if s._readable and not np.all(s._exact() > 0):
+    if s._readable and not np.all(s._constant()._exact() > 0):
         raise ValueError("gaussian_nll: sigma must be positive; got a sigma that is not")
     z = _arithmetic.divide(_arithmetic.subtract(t, p), s)
     constant = _arithmetic.add(_transcendental.log(s), 0.5 * math.log(2.0 * math.pi))

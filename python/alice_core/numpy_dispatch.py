@@ -1,12 +1,15 @@
 """NumPy's own functions, applied to Tensors.
 
 ``np.exp(x)`` on a Tensor calls ``ac.exp(x)``, so code written for NumPy can be differentiated unchanged. What we have
-no op for raises: silently computing with plain numbers would leave the trace, and the gradient would be wrong.
+no op for, NumPy computes from the values of constants, and returns what it returns. It raises where somebody follows
+the Tensors, to differentiate, vectorise or compile: plain numbers would leave the trace, and the gradient would be
+wrong.
 """
 
 from __future__ import annotations
 
 import operator
+import sys
 from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
@@ -15,16 +18,16 @@ import numpy as np
 
 from . import tree
 from .errors import AliceError, TraceError
-from .tensor import Tensor
+from .tensor import Tensor, bfloat16, followed
 
 __all__ = ["UnsupportedError", "function", "supported", "ufunc"]
 
 
 class UnsupportedError(AliceError, TypeError):
-    """A NumPy function that has no counterpart here was called with a Tensor."""
+    """A NumPy function that has no counterpart here was called with a Tensor that is followed."""
 
 
-# ufuncs whose name here differs from NumPy's; all others are looked up under their own name.
+# ufuncs of NumPy whose name here differs from NumPy's; all others are looked up under their own name.
 _UFUNC_NAMES = {
     "absolute": "abs",
     "arccos": "acos",
@@ -35,7 +38,6 @@ _UFUNC_NAMES = {
     "arctan2": "atan2",
     "arctanh": "atanh",
     "fabs": "abs",
-    "float_power": "pow",
     "power": "pow",
     "rint": "round",
     "true_divide": "divide",
@@ -48,6 +50,19 @@ _OPERATORS: dict[str, Callable[..., Any]] = {
     "invert": operator.invert,
 }
 
+# ufuncs of scipy.special that are an op of ours.
+_SPECIAL = {
+    "erf": "erf",
+    "erfc": "erfc",
+    "exp2": "exp2",
+    "expit": "sigmoid",
+    "expm1": "expm1",
+    "log1p": "log1p",
+    "log_expit": "log_sigmoid",
+    "round": "round",
+    "xlogy": "xlogy",
+}
+
 _UFUNC_REDUCTIONS = {
     "add": "sum",
     "multiply": "prod",
@@ -57,12 +72,10 @@ _UFUNC_REDUCTIONS = {
     "logical_or": "any",
 }
 
-# Functions that mean the same under the same (or the given) name, with NumPy's own argument names.
+# Functions that mean the same under the same (or the given) name, with NumPy's own names of optional arguments.
 _SAME = {
-    "all": "all",
     "amax": "max",
     "amin": "min",
-    "any": "any",
     "argmax": "argmax",
     "argmin": "argmin",
     "broadcast_to": "broadcast_to",
@@ -70,19 +83,17 @@ _SAME = {
     "expand_dims": "expand_dims",
     "flip": "flip",
     "max": "max",
-    "mean": "mean",
     "min": "min",
     "moveaxis": "moveaxis",
+    "nonzero": "nonzero",
     "ones_like": "ones_like",
     "outer": "outer",
-    "prod": "prod",
     "repeat": "repeat",
     "reshape": "reshape",
     "roll": "roll",
     "round": "round",
     "split": "split",
     "stack": "stack",
-    "sum": "sum",
     "swapaxes": "swapaxes",
     "take": "take",
     "take_along_axis": "take_along_axis",
@@ -90,7 +101,6 @@ _SAME = {
     "tile": "tile",
     "tril": "tril",
     "triu": "triu",
-    "where": "where",
     "zeros_like": "zeros_like",
     "full_like": "full_like",
 }
@@ -98,21 +108,24 @@ _SAME = {
 # Functions that only look: they get the values as NumPy arrays.
 _OBSERVERS = (
     "allclose",
+    "argwhere",
     "array2string",
     "array_equal",
     "array_equiv",
     "array_repr",
     "array_str",
+    "count_nonzero",
+    "flatnonzero",
     "isclose",
     "may_share_memory",
-    "ndim",
     "save",
     "savez",
     "savez_compressed",
-    "shape",
     "shares_memory",
-    "size",
 )
+
+# Functions that ask for the shape or the dtype, which are known of every Tensor.
+_LAYOUT = ("iscomplexobj", "isrealobj", "result_type", "size")
 
 
 def _ac(name: str) -> Callable[..., Any]:
@@ -157,15 +170,26 @@ def _dot(a: Any, b: Any) -> Any:
     return _ac("matmul")(a, b)
 
 
+def _where(condition: Any, *choices: Any) -> Any:
+    return _ac("where")(condition, *choices) if choices else _ac("nonzero")(condition)
+
+
 def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
-    if ord not in (None, 2, "fro") or (ord == 2 and axis is None and x.ndim != 1):
-        raise UnsupportedError(f"np.linalg.norm: only the 2-norm of vectors is supported; got ord={ord!r}")
+    axes = x.ndim if axis is None else np.size(axis)
+    if ord is not None and (ord, axes) not in ((2, 1), ("fro", 2)):
+        raise UnsupportedError(
+            f"np.linalg.norm: expected the 2-norm of vectors, or the Frobenius norm of matrices; got ord={ord!r} over "
+            f"{axes} axes; write it with ac.abs, ac.sum and ac.max"
+        )
     return _ac("norm")(x, axis=axis, keepdims=keepdims)
 
 
-def _pad(array: Any, pad_width: Any, mode: str = "constant", constant_values: Any = 0) -> Any:
-    if mode != "constant":
-        raise UnsupportedError(f"np.pad: only mode='constant' is supported; got {mode!r}")
+def _pad(array: Any, pad_width: Any, mode: Any = "constant", constant_values: Any = 0) -> Any:
+    if mode != "constant" or np.ndim(constant_values) != 0:
+        raise UnsupportedError(
+            f"np.pad: expected mode='constant' and one number as constant_values; got mode={mode!r}, "
+            f"constant_values={constant_values!r}; pad side by side with ac.concat"
+        )
     widths = np.broadcast_to(np.asarray(pad_width), (array.ndim, 2)).tolist()
     return _ac("pad")(array, widths, constant_values)
 
@@ -181,44 +205,134 @@ def _hstack(arrays: Sequence[Any]) -> Any:
     return _concatenate(parts, 0 if parts[0].ndim == 1 else 1)
 
 
-def _observe(func: Callable[..., Any]) -> Callable[..., Any]:
-    def observer(*args: Any, **kwargs: Any) -> Any:
-        def plain(x: Any) -> Any:
-            return x.detach().numpy() if isinstance(x, Tensor) else x
+def _keep(a: Any, where: Any, neutral: Any) -> Any:
+    kept = _ac("where")(where, a, neutral)
+    if kept.shape != a.shape:
+        raise UnsupportedError(f"where: expected a mask that broadcasts to the shape {a.shape}; got {np.shape(where)}")
+    return kept
 
-        return func(*tree.map_leaves(plain, args), **tree.map_leaves(plain, kwargs))
+
+def _chosen(name: str, neutral: Any) -> Callable[..., Any]:
+    def reduction(a: Any, where: Any = True, **kwargs: Any) -> Any:
+        return _ac(name)(a if where is True else _keep(a, where, neutral), **kwargs)
+
+    return reduction
+
+
+def _mean(a: Any, where: Any = True, **kwargs: Any) -> Any:
+    if where is True:
+        return _ac("mean")(a, **kwargs)
+    return _ac("sum")(_keep(a, where, 0), **kwargs) / _ac("sum")(_keep(_ac("ones_like")(a), where, 0), **kwargs)
+
+
+def _float_power(x1: Any, x2: Any) -> Any:
+    return _ac("pow")(_ac("asarray")(x1, np.float64), x2)
+
+
+def _values(x: Any) -> Any:
+    return x._constant()._exact() if isinstance(x, Tensor) else x
+
+
+def _layout(x: Any) -> Any:
+    if not isinstance(x, Tensor):
+        return x
+    return np.broadcast_to(np.zeros((), np.float32 if x.dtype == bfloat16 else x.dtype), x.shape)
+
+
+def _shown(func: Callable[..., Any], show: Callable[[Any], Any]) -> Callable[..., Any]:
+    """NumPy's function of what is shown to it of the Tensors among its arguments."""
+
+    def observer(*args: Any, **kwargs: Any) -> Any:
+        return func(*tree.map_leaves(show, args), **tree.map_leaves(show, kwargs))
 
     return observer
 
 
-def _diag(v: Any, k: int = 0) -> Any:
-    return _ac("diag")(v, k)
+@cache
+def _parameters(func: Callable[..., Any]) -> tuple[tuple[str, ...], int, dict[str, Any]]:
+    """Names of the arguments of a NumPy function, how many come by position, and the defaults of the others."""
+    from inspect import Parameter, signature
+
+    try:
+        found = signature(func).parameters
+    except ValueError:  # of C, in an old NumPy
+        return (), 0, {}
+    optional = {n: p.default for n, p in found.items() if p.kind is not p.POSITIONAL_ONLY and p.default is not p.empty}
+    whole = any(p.kind in (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD) for p in found.values())
+    return ((), 0, {}) if whole else (tuple(found), len(found) - len(optional), optional)
+
+
+def _called_as(func: Callable[..., Any], target: Callable[..., Any]) -> Callable[..., Any]:
+    """The target with the arguments of NumPy's func: optional ones by name, for their order is another; no defaults."""
+
+    def served(*args: Any, **kwargs: Any) -> Any:
+        names, first, defaults = _parameters(func)
+        if len(args) > len(names) or (len(args) == first and not kwargs):  # not a known signature, or as it is
+            return target(*args, **kwargs)
+        given = dict(zip(names, args, strict=False)) | kwargs
+        leading = [given.pop(name) for name in names[:first] if name in given]
+        return target(*leading, **{k: v for k, v in given.items() if k not in defaults or v is not defaults[k]})
+
+    return served
 
 
 @cache
 def _functions() -> dict[Any, Callable[..., Any]]:
-    table: dict[Any, Callable[..., Any]] = {}
-    for numpy_name, name in _SAME.items():
-        table[getattr(np, numpy_name)] = _ac(name)
-    for numpy_name in _OBSERVERS:
-        table[getattr(np, numpy_name)] = _observe(getattr(np, numpy_name))
-    table |= {
+    ours: dict[Any, Callable[..., Any]] = {getattr(np, numpy_name): _ac(name) for numpy_name, name in _SAME.items()}
+    ours |= {
+        np.all: _chosen("all", True),
+        np.any: _chosen("any", False),
         np.clip: _clip,
         np.concatenate: _concatenate,
         np.copy: _ac("copy"),
+        np.diag: _ac("diag"),
         np.dot: _dot,
         np.hstack: _hstack,
         np.linalg.norm: _norm,
+        np.mean: _mean,
         np.pad: _pad,
+        np.prod: _chosen("prod", 1),
         np.ravel: lambda a: _ac("reshape")(a, (-1,)),
         np.squeeze: _squeeze,
         np.std: _var("std"),
+        np.sum: _chosen("sum", 0),
         np.transpose: _transpose,
         np.var: _var("var"),
         np.vstack: _vstack,
-        np.diag: _diag,
+        np.where: _where,
     }
-    return table
+    table: dict[Any, Callable[..., Any]] = {np.ndim: lambda a: a.ndim, np.shape: lambda a: a.shape}
+    table |= {func: _called_as(func, target) for func, target in ours.items()}
+    table |= {func: _shown(func, _values) for func in (getattr(np, name) for name in _OBSERVERS)}
+    return table | {func: _shown(func, _layout) for func in (getattr(np, name) for name in _LAYOUT)}
+
+
+@cache
+def _ufuncs() -> dict[Any, Callable[..., Any]]:
+    """Ours by the ufunc itself: ufuncs of others may have the name of an op and another meaning."""
+    import alice_core
+
+    table: dict[Any, Callable[..., Any]] = {np.float_power: _float_power, np.positive: operator.pos}
+    for func in vars(np).values():
+        if isinstance(func, np.ufunc) and func not in table:
+            name = _UFUNC_NAMES.get(func.__name__, func.__name__)
+            if hasattr(alice_core, name):
+                table[func] = _ac(name)
+    return table | {getattr(np, name): _on_tensors(op) for name, op in _OPERATORS.items()}
+
+
+def _on_tensors(op: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda *inputs: op(*map(_ac("asarray"), inputs))
+
+
+def _named(func: np.ufunc) -> tuple[str, Callable[..., Any] | None]:
+    """Where a user has the ufunc from, and which of our ops it is."""
+    name = func.__name__
+    if (target := _ufuncs().get(func)) is not None or getattr(np, name, None) is func:
+        return f"np.{name}", target
+    if getattr(sys.modules.get("scipy.special"), name, None) is func:
+        return f"scipy.special.{name}", _ac(_SPECIAL[name]) if name in _SPECIAL else None
+    return name, None
 
 
 def supported() -> list[str]:
@@ -226,55 +340,94 @@ def supported() -> list[str]:
     return sorted(f.__name__ for f in _functions())
 
 
-def _unsupported(name: str, why: str) -> UnsupportedError:
-    return UnsupportedError(
-        f"{name}: {why}; use an op of alice_core, or ac.stop_gradient(x).numpy() if no gradient shall flow"
+def _unsupported(name: str, why: str, known: bool) -> UnsupportedError:
+    remedy = (
+        "ac.stop_gradient(x).numpy() if no gradient shall flow"
+        if known
+        else "call it outside of the traced function, where the values are known"
     )
+    return UnsupportedError(f"{name}: {why}; use an op of alice_core, or {remedy}")
+
+
+@cache
+def _otherwise() -> dict[Any, tuple[str, str]]:
+    """Functions that NumPy computes in other numbers than we do: kinds of dtypes, and how to get either result."""
+    of_bools = ("b", "truth values; use ac.logical_or and its kin, or convert with x.astype(ac.int64)")
+    table = dict.fromkeys((np.add, np.matmul, np.dot, np.tensordot, getattr(np, "vecdot", None)), of_bools)
+    return table | {np.reciprocal: ("biu", "integers; use 1 // x, or convert with x.astype(ac.float32)")}
+
+
+def _check_same_numbers(name: str, func: Any, args: Sequence[Any]) -> None:
+    kinds, otherwise = _otherwise().get(func, ("", ""))
+    if kinds and args and all(_dtype(x).kind in kinds for x in args[:2]):
+        raise UnsupportedError(f"{name}: of {_dtype(args[0]).name}, NumPy's results are {otherwise}")
+
+
+def _dtype(x: Any) -> Any:
+    return x.dtype if hasattr(x, "dtype") else np.asarray(x).dtype
 
 
 def ufunc(func: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Serve ``Tensor.__array_ufunc__``."""
-    import alice_core
-
-    name = f"np.{func.__name__}"
-    if all(x._weak if isinstance(x, Tensor) else np.isscalar(x) for x in inputs):
+    name, target = _named(func)
+    if "out" not in kwargs and all(x._weak if isinstance(x, Tensor) else np.isscalar(x) for x in inputs):
         raise TraceError(
             f"{name}: NumPy would compute this from a number that is not known while tracing; compute it outside and "
             f"pass the result, or make it a Tensor with ac.asarray and use ac.{func.__name__}"
         )
-    kwargs = {key: value for key, value in kwargs.items() if value is not None}
-    if method == "reduce" and func.__name__ in _UFUNC_REDUCTIONS:
-        name += ".reduce"
-        target = _ac(_UFUNC_REDUCTIONS[func.__name__])
-        kwargs.setdefault("axis", 0)
-    elif method == "__call__":
-        if func.__name__ == "positive":
-            return inputs[0]
-        if func.__name__ in _OPERATORS:
-            return _OPERATORS[func.__name__](*(_ac("asarray")(x) for x in inputs))
-        target = getattr(alice_core, _UFUNC_NAMES.get(func.__name__, func.__name__), None)  # type: ignore[assignment]
-        if target is None:
-            raise _unsupported(name, "alice_core has no such op")
+    kwargs = {key: value for key, value in kwargs.items() if value is not None or key == "axis"}
+    if method == "__call__":
+        _check_same_numbers(name, func, inputs)
+        if target is not None and func.__name__ in _OPERATORS and not kwargs:
+            return target(*inputs)  # refuses integers, on whichever side of the operator the Tensor is
     else:
-        raise _unsupported(f"{name}.{method}", "this ufunc method is not supported on Tensors")
-    if "out" in kwargs:
-        raise _unsupported(name, "Tensors are values, out= cannot write into one")
-    return _call(name, target, inputs, kwargs)
+        name += f".{method}"
+        reduces = method == "reduce" and name.startswith("np.")
+        target = _ac(_UFUNC_REDUCTIONS[func.__name__]) if reduces and func.__name__ in _UFUNC_REDUCTIONS else None
+    if method == "reduce":
+        kwargs.setdefault("axis", 0)
+    if method == "at" and isinstance(inputs[0], Tensor):  # NumPy writes into read-only memory, too
+        raise _unsupported(name, "Tensors are values, NumPy cannot write into one", True)
+    return _serve(name, target, inputs, kwargs, getattr(func, method))
 
 
 def function(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Serve ``Tensor.__array_function__``."""
     name = f"{func.__module__.replace('numpy', 'np', 1)}.{func.__name__}"
-    target = _functions().get(func)
-    if target is None:
-        raise _unsupported(name, "alice_core has no such function")
-    return _call(name, target, args, kwargs)
+    _check_same_numbers(name, func, args)
+    return _serve(name, _functions().get(func), args, kwargs, func)
 
 
-def _call(name: str, target: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def _serve(
+    name: str,
+    target: Callable[..., Any] | None,
+    args: Sequence[Any],
+    kwargs: dict[str, Any],
+    numpys: Callable[..., Any],
+) -> Any:
+    """What our function returns; if there is none for these arguments and nobody follows them, what NumPy's does."""
+    why = "alice_core has no such function"
+    refused = None
+    if "out" in kwargs:
+        why = "Tensors are values, out= cannot write into one"
+    elif target is not None:
+        try:
+            return target(*args, **kwargs)
+        except TypeError as error:  # of ours, too: for a dtype or a variant that we do not have
+            why, refused = f"these arguments are not supported on Tensors ({error})", error
+    tensors = [x for x in tree.leaves((args, kwargs)) if isinstance(x, Tensor)]
+    known = all(x._readable for x in tensors)
+    if tensors and known and not followed(tensors):
+        return _by_numpy(name, numpys, args, kwargs)
+    if refused is not None and (isinstance(refused, AliceError) or "argument" not in str(refused)):
+        raise refused
+    raise _unsupported(name, why, known)
+
+
+def _by_numpy(name: str, func: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
     try:
-        return target(*args, **kwargs)
-    except TypeError as error:
-        if isinstance(error, AliceError) or "argument" not in str(error):
+        return _shown(func, _values)(*args, **kwargs)
+    except ValueError as error:
+        if "read-only" not in str(error):
             raise
-        raise _unsupported(name, f"these arguments are not supported on Tensors ({error})") from None
+        raise _unsupported(name, "Tensors are values, NumPy cannot write into one", True) from None

@@ -22,6 +22,7 @@ import numpy as np
 import alice_core as ac
 
 from . import _core
+from ._checks import checked_int
 from ._dtypes import as_dtype
 from .errors import DTypeError, ShapeError
 from .ops.creation import _shape
@@ -224,7 +225,7 @@ class Generator:
 
     def seed(self, seed: int | None = None) -> None:
         """Start anew: the first draw of another key, or of one from the operating system for None."""
-        key = int.from_bytes(os.urandom(8), "little") if seed is None else as_int(seed)
+        key = int.from_bytes(os.urandom(8), "little") if seed is None else checked_int("seed", "seed", seed)
         self.state = (key, 0)
 
     @property

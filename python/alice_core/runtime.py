@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from . import _core
+from ._checks import checked_int
 
 __all__ = [
     "build_config",
@@ -22,6 +23,13 @@ def set_num_threads(n: int) -> None:
     The default is the number of CPUs this process may use (affinity and container limits considered), or the
     environment variable ``ALICE_NUM_THREADS``.
 
+    Raises
+    ------
+    DTypeError
+        If ``n`` is no int.
+    ValueError
+        If it is less than 1.
+
     Examples
     --------
     >>> import alice_core as ac
@@ -29,7 +37,7 @@ def set_num_threads(n: int) -> None:
     >>> ac.get_num_threads()
     1
     """
-    if n < 1:
+    if checked_int("set_num_threads", "n", n) < 1:
         raise ValueError(f"set_num_threads: expected at least 1 thread; got {n}")
     _core.set_num_threads(n)
 

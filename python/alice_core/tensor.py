@@ -14,7 +14,7 @@ import numpy.typing as npt
 from . import _core
 from ._dtypes import DTYPES as DTYPES
 from ._dtypes import DTypeLike as DTypeLike
-from ._dtypes import as_dtype, checked_dtype
+from ._dtypes import as_dtype, cast_exactly, checked_dtype
 from ._dtypes import bfloat16 as bfloat16
 from ._dtypes import bool_ as bool_
 from ._dtypes import float16 as float16
@@ -54,6 +54,9 @@ class Tensor(_core.TensorBase):
 
     __slots__ = ()
 
+    def __new__(cls, *args: Any, **kwargs: Any) -> Tensor:
+        raise DTypeError("Tensor: expected a call of ac.tensor; got one of the class; write ac.tensor([1.0, 2.0])")
+
     # -- shape and dtype ------------------------------------------------------------------------------------------
 
     @property
@@ -65,6 +68,16 @@ class Tensor(_core.TensorBase):
     def mT(self) -> Tensor:
         """The last two axes exchanged, a view."""
         return ops.shape.matrix_transpose(self)
+
+    def _assign_requires_grad(self, on: bool) -> NoReturn:
+        raise AttributeError(
+            f"requires_grad: expected a call; got an assignment of {on!r}; write x.requires_grad_({on!r}), or make a "
+            f"parameter with ac.nn.Parameter(x)"
+        )
+
+    requires_grad = property(
+        _core.TensorBase.requires_grad.__get__, _assign_requires_grad, doc=_core.TensorBase.requires_grad.__doc__
+    )
 
     @property
     def nbytes(self) -> int:
@@ -184,7 +197,7 @@ class Tensor(_core.TensorBase):
         return array
 
     def __bool__(self) -> bool:
-        return bool(self._scalar("bool"))
+        return bool(self._constant()._scalar("bool"))  # what a branch looks at has no derivative
 
     def __float__(self) -> float:
         return float(self._scalar("float"))
@@ -194,7 +207,10 @@ class Tensor(_core.TensorBase):
 
     def __index__(self) -> int:
         if self.dtype.kind not in "iu" or self.ndim != 0:
-            raise TypeError(f"index: expected a 0-d integer Tensor; got shape {self.shape}, dtype {self.dtype}")
+            raise DTypeError(
+                f"index: expected an int or a 0-d integer Tensor; got a Tensor of shape {self.shape}, dtype "
+                f"{self.dtype}; take a number out with int(x[i]), or make a list a Tensor: ac.tensor([1, 2]) * x"
+            )
         return int(self._scalar("index"))
 
     def _scalar(self, asked: str) -> bool | int | float:
@@ -214,16 +230,25 @@ class Tensor(_core.TensorBase):
         if self.is_abstract:
             return f"Tensor(abstract, shape={self.shape}, dtype={self.dtype.name})"
         try:
-            body = np.array2string(self._exact(), separator=", ", prefix="Tensor(")
+            body = np.array2string(self._constant()._exact(), separator=", ", prefix="Tensor(")
         except TraceError:  # while a function is being compiled
             return f"Tensor(from outside, shape={self.shape}, dtype={self.dtype.name})"
         except ValueError:
             return f"Tensor(view of what has changed, shape={self.shape}, dtype={self.dtype.name})"
         grad = ", requires_grad=True" if self.requires_grad else ""
+        if self.size == 0 and self.ndim > 1:
+            body += f", shape={self.shape}"
         return f"Tensor({body}, dtype={self.dtype.name}{grad})"
 
     def __format__(self, spec: str) -> str:
-        return format(self.item(), spec) if spec and self.size == 1 else repr(self)
+        if not spec:
+            return repr(self)
+        if self.size != 1:
+            raise ShapeError(
+                f"format: expected a Tensor with one element for the format {spec!r}; got shape {self.shape}; format "
+                f'one element, f"{{x[0]:{spec}}}", or all of them with np.printoptions'
+            )
+        return format(self._constant().item(), spec)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _unpickle, (np.array(self._exact()), self.requires_grad, self.dtype)
@@ -237,7 +262,7 @@ class Tensor(_core.TensorBase):
     # -- NumPy and DLPack -----------------------------------------------------------------------------------------
 
     def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]:
-        if self.is_tracked:
+        if followed([self]):
             raise GradientError(
                 "__array__: converting a Tensor that is being differentiated to NumPy would cut the trace; call "
                 "ac.stop_gradient(x).numpy() if that is meant, or use the function of alice_core"
@@ -325,6 +350,8 @@ class Tensor(_core.TensorBase):
         ------
         GradientError
             If this Tensor is the result of a recorded op.
+        ShapeError
+            If ``value`` does not broadcast to this shape.
         ValueError
             If it is a view of another Tensor, or not contiguous, or in read-only memory.
 
@@ -348,9 +375,20 @@ parameter with ac.tensor(x)
             )
         new = asarray(value).astype(self.dtype)
         if new.shape != self.shape:
-            new = ops.shape.broadcast_to(new, self.shape)
+            try:
+                new = ops.shape.broadcast_to(new, self.shape)
+            except ShapeError:
+                raise ShapeError(
+                    f"assign_: expected a value that broadcasts to {self.shape}; got shape {new.shape}; reshape it, or "
+                    f"make a new parameter of that shape"
+                ) from None
         _core.update("copy", [new], (), [self])
         return self
+
+    def __dir__(self) -> list[str]:
+        from ._elsewhere import Elsewhere
+
+        return [name for name in super().__dir__() if not isinstance(type(self).__dict__.get(name), Elsewhere)]
 
     def __init_subclass__(cls, **kwargs: Any) -> NoReturn:
         raise TypeError("Tensor cannot be subclassed; keep Tensors as attributes of your class")
@@ -363,8 +401,11 @@ def _unpickle(array: npt.NDArray[Any], requires_grad: bool, dtype: DTypeLike | N
 
 def _to_numpy(obj: Any, dtype: DTypeLike | None, name: str) -> npt.NDArray[Any]:
     """A NumPy array of one of our dtypes: Python floats become float32, Python ints int64."""
+    double = False
     if isinstance(obj, (list, tuple)):
-        obj = _plain(obj)
+        obj, double = _plain(obj)
+    elif type(obj) not in _NUMBERS:
+        double = True
     try:
         array = np.asarray(obj)
     except ValueError as error:
@@ -373,11 +414,14 @@ def _to_numpy(obj: Any, dtype: DTypeLike | None, name: str) -> npt.NDArray[Any]:
         ) from None
     if array.dtype.kind not in "biuf" and array.dtype != bfloat16:
         raise DTypeError(f"{name}: expected numbers; got {type(obj).__name__} that NumPy reads as dtype {array.dtype}")
-    if dtype is None and array.dtype == np.float64 and not isinstance(obj, (np.ndarray, np.generic)):
+    if dtype is None and array.dtype == np.float64 and not double:
         dtype = float32
     if dtype is not None and (wanted := checked_dtype(name, dtype)) is not bfloat16:
-        array = array.astype(wanted, copy=False)
+        array = cast_exactly(name, array, wanted)
     return array
+
+
+_NUMBERS = frozenset((bool, int, float))
 
 
 def _made(array: npt.NDArray[Any], dtype: DTypeLike | None, copy: bool) -> Tensor:
@@ -386,15 +430,25 @@ def _made(array: npt.NDArray[Any], dtype: DTypeLike | None, copy: bool) -> Tenso
     return _core.cast(result, bfloat16) if dtype is not None and as_dtype(dtype) is bfloat16 else result
 
 
-def _plain(obj: Any) -> Any:
-    """Nested lists with 0-d and other Tensors among them, as NumPy understands them."""
+def _plain(obj: Any) -> tuple[Any, bool]:
+    """Nested lists as NumPy understands them, and whether anything in them is of dtype float64."""
     if isinstance(obj, Tensor):
         if obj.is_tracked:
             raise GradientError("tensor: a list of Tensors that are being differentiated; join them with ac.stack")
-        return obj._exact() if obj.ndim else obj.item()
-    if isinstance(obj, (list, tuple)):
-        return [_plain(x) for x in obj]
-    return obj
+        return obj._exact() if obj.ndim else obj.item(), obj.dtype == float64
+    if not isinstance(obj, (list, tuple)):
+        return obj, getattr(obj, "dtype", float32) == float64
+    if _NUMBERS.issuperset(map(type, obj)):
+        return obj, False
+    items = [_plain(x) for x in obj]
+    return [item for item, _ in items], any(double for _, double in items)
+
+
+def followed(tensors: Sequence[Tensor]) -> bool:
+    """Whether numbers taken out of these Tensors would lack a derivative: of reverse mode, of forward mode, or of a
+    context outside of ``vmap``, which follows them only when the batch runs."""
+    floating = [x for x in tensors if x.dtype.kind == "f"]
+    return bool(floating) and _core.is_followed(floating)
 
 
 def tensor(obj: Any, dtype: DTypeLike | None = None) -> Tensor:
@@ -403,7 +457,8 @@ def tensor(obj: Any, dtype: DTypeLike | None = None) -> Tensor:
     Parameters
     ----------
     obj : nested lists of numbers, NumPy array, Tensor, or number
-        Python floats become float32, Python ints int64; the dtype of arrays is kept.
+        Python floats become float32, Python ints int64; the dtype of arrays is kept, and of lists that hold something
+        of dtype float64.
     dtype : dtype, optional
         One of bool, uint8, int32, int64, float16, bfloat16, float32, float64.
 
@@ -417,7 +472,7 @@ def tensor(obj: Any, dtype: DTypeLike | None = None) -> Tensor:
     ShapeError
         For ragged lists.
     DTypeError
-        For anything but numbers of these dtypes.
+        For anything but numbers of these dtypes, and for numbers that an integer dtype does not hold.
 
     Source
     ------
@@ -466,6 +521,8 @@ def asarray(obj: Any, dtype: DTypeLike | None = None, *, copy: bool | None = Non
         if obj._weak:  # a number of a traced call: as a Tensor of its own it is no number any more
             return tensor(obj, dtype)
         converted = obj if dtype is None or obj.dtype == as_dtype(dtype) else obj.astype(dtype)
+        if copy is False and converted is not obj:
+            raise ValueError(f"asarray: copy=False, but {obj.dtype.name} cannot become {dtype} without a copy")
         return tensor(converted) if copy else converted
     array = _to_numpy(obj, dtype, "asarray")
     shared = array is obj

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from numbers import Real
-
 import alice_core as ac
 
+from .._checks import checked_number
 from .module import Module
 
 __all__ = ["Dropout"]
@@ -60,9 +59,10 @@ class Dropout(Module):
 
     @p.setter
     def p(self, p: float) -> None:
-        if not isinstance(p, Real) or not 0 <= p <= 1:
+        number = checked_number("Dropout", "p", p)
+        if not 0 <= number <= 1:
             raise ValueError(f"Dropout: p must be a probability, from 0 to 1; got {p!r}")
-        self._p: float = float(p)
+        self._p = number
 
     def forward(self, x: ac.Tensor) -> ac.Tensor:
         if not self.training or self.p == 0:

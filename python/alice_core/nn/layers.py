@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import alice_core as ac
 
+from .._checks import checked_int, shown
 from ..tensor import float32
 from . import activations, init
 from .module import Module, Parameter
@@ -56,15 +57,23 @@ class Linear(Module):
         dtype: DTypeLike = float32,
         seed: init.Seed = None,
     ) -> None:
-        if in_features < 1 or out_features < 1:
-            raise ac.ShapeError(f"Linear: features must be at least 1; got in {in_features}, out {out_features}")
+        rows = checked_int("Linear", "in_features", in_features)
+        cols = checked_int("Linear", "out_features", out_features)
+        if rows < 1 or cols < 1:
+            raise ac.ShapeError(f"Linear: features must be at least 1; got in {rows}, out {cols}")
         generator = init.rng(seed)
-        bound = 1.0 / math.sqrt(in_features)
-        self.weight = Parameter(init.uniform((in_features, out_features), bound, dtype, generator))
-        self.bias = Parameter(init.uniform((out_features,), bound, dtype, generator)) if bias else None
+        bound = 1.0 / math.sqrt(rows)
+        self.weight = Parameter(init.uniform((rows, cols), bound, dtype, generator))
+        self.bias = Parameter(init.uniform((cols,), bound, dtype, generator)) if bias else None
 
     def forward(self, x: ac.Tensor) -> ac.Tensor:
-        y = x @ self.weight
+        try:
+            y = x @ self.weight
+        except ac.ShapeError:
+            raise ac.ShapeError(
+                f"Linear: expected inputs of shape (…, {self.weight.shape[0]}), features along the last axis; got "
+                f"{x.shape}; reshape them, or make the layer with other in_features"
+            ) from None
         return y if self.bias is None else y + self.bias
 
     def extra_repr(self) -> str:
@@ -159,6 +168,8 @@ class MLP(Sequential):
         dtype: DTypeLike = float32,
         seed: init.Seed = None,
     ) -> None:
+        if not hasattr(sizes, "__len__"):
+            raise ac.DTypeError(f"MLP: sizes must be a list of ints; got {shown(sizes)}; write MLP([3, 5, 2])")
         if len(sizes) < 2:
             raise ac.ShapeError(f"MLP: sizes must name the input and the output at least; got {list(sizes)}")
         generator = init.rng(seed)

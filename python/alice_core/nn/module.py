@@ -12,8 +12,8 @@ it holds. Those that require a gradient are its *parameters*. Left out is what i
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator, Mapping
-from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 import alice_core as ac
@@ -27,8 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Module", "Parameter"]
 
-# The calls that are going on: module, its arguments, and the call outside of this one.
-_calls: ContextVar[Any] = ContextVar("calls", default=None)
+_PLAIN = (bool, int, float, str, type(None))  # hold no Tensors
 
 
 def Parameter(value: Any, dtype: DTypeLike | None = None) -> ac.Tensor:
@@ -93,21 +92,16 @@ class Module:
         raise NotImplementedError(f"{type(self).__name__}: define forward(self, ...)")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        outside = _calls.set((self, (args, kwargs), _calls.get()))
-        try:
-            return self.forward(*args, **kwargs)
-        finally:
-            _calls.reset(outside)
+        return self.forward(*args, **kwargs)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        call = _calls.get()
-        while call is not None and call[0] is not self:
-            call = call[2]
-        if call is None:
-            if name in self._passing:
-                self.__dict__["_passing"] = self._passing - {name}
-        elif next(_tensors(self.__dict__.get(name)), None) is None and not _makes_parameters(value, call[1]):
-            self.__dict__.setdefault("_passing", set()).add(name)
+        if not isinstance(value, _PLAIN):
+            given = _arguments(self)
+            if given is None or _makes_parameters(value, given):
+                if name in self._passing:
+                    self.__dict__["_passing"] = self._passing - {name}
+            elif name not in self._passing and not _tensors(self.__dict__.get(name)):
+                self.__dict__.setdefault("_passing", set()).add(name)
         object.__setattr__(self, name, value)
 
     # -- what is inside -------------------------------------------------------------------------------------------
@@ -283,8 +277,26 @@ def _walk(root: Any) -> Iterator[tuple[str, Any]]:
         stack += [(prefix + k, v, kept) for k, v, kept in reversed(inside)]
 
 
-def _tensors(value: Any) -> Iterator[ac.Tensor]:
-    return (node for _, node in _walk(value) if isinstance(node, ac.Tensor))
+def _tensors(value: Any) -> list[ac.Tensor]:
+    if isinstance(value, ac.Tensor):
+        return [value]
+    return [node for _, node in _walk(value) if isinstance(node, ac.Tensor)]
+
+
+def _arguments(module: Module) -> Any:
+    """What the innermost call of the module that is going on was given; None outside of its calls.
+
+    Found on the stack, so that calls pay nothing for it: they are many, and few of them assign anything.
+    """
+    frame = sys._getframe(2)
+    while frame is not None:
+        if frame.f_code is _CALL and (call := frame.f_locals)["self"] is module:
+            return call["args"], call["kwargs"]
+        frame = frame.f_back  # type: ignore[assignment]
+    return None
+
+
+_CALL = Module.__call__.__code__
 
 
 def _makes_parameters(value: Any, arguments: Any) -> bool:

@@ -7,12 +7,13 @@ from operator import index as as_int
 
 import numpy as np
 
-from ..errors import ShapeError
+from .._checks import checked_int, shown
+from ..errors import DTypeError, ShapeError
 
 
 def _axis(op: str, axis: int, ndim: int) -> int:
     """The axis counted from the front."""
-    number = as_int(axis)
+    number = checked_int(op, "axis", axis)
     if not -ndim <= number < ndim:
         if ndim == 0:
             raise ShapeError(f"{op}: a 0-d tensor has no axes; got axis {number}")
@@ -36,4 +37,10 @@ def _ints(op: str, name: str, value: int | Sequence[int]) -> tuple[int, ...]:
     try:
         return tuple(as_int(n) for n in value) if isinstance(value, (tuple, list, np.ndarray)) else (as_int(value),)  # type: ignore[arg-type]
     except TypeError:
-        raise TypeError(f"{op}: {name} must be an int or a tuple of ints; got {value!r}") from None
+        raise DTypeError(f"{op}: {name} must be an int or a tuple of ints; got {shown(value)}") from None
+
+
+def _check_no_array(op: str, axis: object, meant: str) -> None:
+    """An array where the axis goes: another function, or a list, was meant."""
+    if hasattr(axis, "shape"):
+        raise DTypeError(f"{op}: axis must be an int; got {shown(axis)}; {meant}") from None

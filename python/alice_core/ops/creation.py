@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import _core
-from .._dtypes import bfloat16, checked_dtype
-from ..errors import ShapeError
-from ..tensor import Tensor, asarray, float32, tensor
+from .._dtypes import bfloat16, cast_exactly, checked_dtype
+from ..errors import DTypeError, ShapeError
+from ..tensor import Tensor, asarray, float32
 from . import joining as _joining
 from . import views as _views
 
@@ -39,7 +39,7 @@ def _shape(op: str, shape: int | Sequence[int]) -> tuple[int, ...]:
     try:
         extents = tuple(map(as_int, shape)) if isinstance(shape, (tuple, list)) else (as_int(shape),)  # type: ignore[arg-type]
     except TypeError:
-        raise TypeError(f"{op}: shape must be an int or a tuple of ints; got {shape!r}") from None
+        raise DTypeError(f"{op}: shape must be an int or a tuple of ints; got {shape!r}") from None
     items = 1
     for n in extents:
         items *= max(n, 1)
@@ -55,7 +55,7 @@ def _own(op: str, array: npt.NDArray[Any], dtype: DTypeLike) -> Tensor:
     if wanted is bfloat16:
         result = _core.cast(_core.tensor(array, True), wanted)
     else:
-        result = _core.tensor(array.astype(wanted, copy=False), True)
+        result = _core.tensor(cast_exactly(op, array, wanted), True)
     return result
 
 
@@ -124,9 +124,10 @@ def full(shape: int | Sequence[int], fill_value: float, dtype: DTypeLike | None 
     Parameters
     ----------
     shape : int or tuple of int
-    fill_value : number
+    fill_value : number, or 0-d Tensor
+        Differentiable, if it is a Tensor.
     dtype : dtype, optional
-        None: float32 for floats, int64 for ints, bool for bools.
+        None: float32 for floats, int64 for ints, bool for bools; that of a Tensor.
 
     Returns
     -------
@@ -143,8 +144,8 @@ def full(shape: int | Sequence[int], fill_value: float, dtype: DTypeLike | None 
     >>> ac.full(2, 0.5), ac.full(2, 7)
     (Tensor([0.5, 0.5], dtype=float32), Tensor([7, 7], dtype=int64))
     """
-    value = tensor(fill_value, dtype)
-    if not value._readable:
+    value = asarray(fill_value, None if dtype is None else checked_dtype("full", dtype))
+    if isinstance(fill_value, Tensor) or not value._readable:
         return _joining.copy(_views.broadcast_to(value, _shape("full", shape)))
     return _own("full", np.broadcast_to(value._exact(), _shape("full", shape)), value.dtype)
 

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ..primitive import Primitive
 from ..tensor import Tensor, asarray
 from . import arithmetic as _arithmetic
@@ -21,6 +23,7 @@ from . import reduction as _reduction
 from . import shape as _shape
 from . import softmax as _softmax
 from ._reducing import everywhere
+from .indexing import _integers
 
 if TYPE_CHECKING:
     from ..tensor import TensorLike
@@ -154,6 +157,12 @@ _cross_entropy.defbatch(partial(_batched, _cross_entropy))
 _cross_entropy_vjp.defbatch(partial(_batched, _cross_entropy_vjp))
 
 
+def _targets(targets: Any) -> Tensor:
+    """Class indices in any integer dtype of NumPy's, or probabilities."""
+    array = np.asarray(targets)
+    return asarray(_integers("cross_entropy", array) if array.dtype.kind in "iu" else targets)
+
+
 def cross_entropy(
     logits: TensorLike,
     targets: TensorLike,
@@ -212,7 +221,7 @@ def cross_entropy(
     if code is None:
         raise ValueError(f'cross_entropy: reduction must be "mean", "sum" or "none"; got {reduction!r}')
     x = logits if isinstance(logits, Tensor) else asarray(logits)
-    q = targets if isinstance(targets, Tensor) else asarray(targets)
+    q = targets if isinstance(targets, Tensor) else _targets(targets)
     if q.dtype != x.dtype and _is_probabilities(q):
         q = _arithmetic.astype(q, x.dtype)
     loss: Tensor = _cross_entropy(x, q, code, ignore_index, float(label_smoothing), 0)[0]

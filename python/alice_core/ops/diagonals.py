@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from operator import index as as_int
 from typing import TYPE_CHECKING
 
+from .._checks import checked_int
 from ..errors import ShapeError
 from ..primitive import Primitive
 from ..tensor import Tensor, asarray
@@ -77,7 +77,7 @@ def diagonal(x: TensorLike, /, offset: int = 0, axis1: int = -2, axis2: int = -1
     >>> ac.diagonal(ac.tensor([[1, 2], [3, 4]]))
     Tensor([1, 4], dtype=int64)
     """
-    return _diagonal(x, as_int(offset), as_int(axis1), as_int(axis2))
+    return _diagonal(x, offset, axis1, axis2)
 
 
 def diag(x: TensorLike, /, k: int = 0) -> Tensor:
@@ -107,11 +107,11 @@ def diag(x: TensorLike, /, k: int = 0) -> Tensor:
     """
     x = asarray(x)
     if x.ndim == 2:
-        return _diagonal(x, as_int(k), 0, 1)
+        return _diagonal(x, k, 0, 1)
     if x.ndim != 1:
         raise ShapeError(f"diag: 1 or 2 dimensions are needed; got shape {x.shape}")
-    n = x.shape[0] + abs(as_int(k))
-    return _diagonal_vjp(x, (n, n), as_int(k), 0, 1)
+    n = x.shape[0] + abs(checked_int("diag", "k", k))
+    return _diagonal_vjp(x, (n, n), k, 0, 1)
 
 
 def tril(x: TensorLike, /, k: int = 0) -> Tensor:
@@ -143,7 +143,7 @@ def tril(x: TensorLike, /, k: int = 0) -> Tensor:
     Tensor([[1., 0.],
             [1., 1.]], dtype=float32)
     """
-    return _tril(x, as_int(k))
+    return _tril(x, k)
 
 
 def triu(x: TensorLike, /, k: int = 0) -> Tensor:
@@ -175,4 +175,4 @@ def triu(x: TensorLike, /, k: int = 0) -> Tensor:
     Tensor([[1., 1.],
             [0., 1.]], dtype=float32)
     """
-    return _triu(x, as_int(k))
+    return _triu(x, k)

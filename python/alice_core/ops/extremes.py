@@ -11,6 +11,7 @@ from ..tensor import asarray
 from . import arithmetic as _arithmetic
 from . import comparison as _comparison
 from . import reduction as _reduction
+from ._arguments import _check_no_array
 from ._reducing import over_axes, spread
 
 if TYPE_CHECKING:
@@ -74,7 +75,11 @@ def max(x: TensorLike, /, axis: Axis = None, keepdims: bool = False) -> Tensor:
     >>> ac.max(ac.tensor([[1.0, 5.0], [7.0, 2.0]]), axis=1)
     Tensor([5., 7.], dtype=float32)
     """
-    return _max(x, axis, keepdims)
+    try:
+        return _max(x, axis, keepdims)
+    except TypeError:
+        _check_no_array("max", axis, "the larger of two items at every place is ac.maximum(x, y)")
+        raise
 
 
 def min(x: TensorLike, /, axis: Axis = None, keepdims: bool = False) -> Tensor:
@@ -88,7 +93,11 @@ def min(x: TensorLike, /, axis: Axis = None, keepdims: bool = False) -> Tensor:
     >>> ac.min(ac.tensor([3.0, 1.0, 2.0]))
     Tensor(1., dtype=float32)
     """
-    return _min(x, axis, keepdims)
+    try:
+        return _min(x, axis, keepdims)
+    except TypeError:
+        _check_no_array("min", axis, "the smaller of two items at every place is ac.minimum(x, y)")
+        raise
 
 
 _argmax = Primitive("argmax", saves=(), differentiable=False)

@@ -161,7 +161,7 @@ def take(x: TensorLike, indices: TensorLike | Sequence[int], /, axis: int | None
     """
     if axis is None:
         return _take(_views.ravel(x), _integers("take", indices), 0)
-    return _take(x, _integers("take", indices), as_int(axis))
+    return _take(x, _integers("take", indices), axis)
 
 
 def take_along_axis(x: TensorLike, indices: TensorLike, /, axis: int = -1) -> Tensor:
@@ -206,7 +206,7 @@ def take_along_axis(x: TensorLike, indices: TensorLike, /, axis: int = -1) -> Te
         at = _axis("take_along_axis", axis, x.ndim)
         shape = [m if n == 1 and i != at else n for i, (n, m) in enumerate(zip(x.shape, indices.shape, strict=True))]
         x = _views.broadcast_to(x, tuple(shape))
-    return _take_along_axis(x, indices, as_int(axis))
+    return _take_along_axis(x, indices, axis)
 
 
 def one_hot(labels: TensorLike, /, num_classes: int, dtype: DTypeLike = float32) -> Tensor:
@@ -241,7 +241,7 @@ def one_hot(labels: TensorLike, /, num_classes: int, dtype: DTypeLike = float32)
     Tensor([[0., 0., 1.],
             [1., 0., 0.]], dtype=float32)
     """
-    return _one_hot(_integers("one_hot", labels), as_int(num_classes), checked_dtype("one_hot", dtype))
+    return _one_hot(_integers("one_hot", labels), num_classes, checked_dtype("one_hot", dtype))
 
 
 def nonzero(x: TensorLike, /) -> tuple[Tensor, ...]:

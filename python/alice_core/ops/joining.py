@@ -13,7 +13,7 @@ from ..errors import ShapeError
 from ..primitive import Primitive
 from ..tensor import Tensor, asarray
 from . import indexing as _indexing
-from ._arguments import _axes, _axis, _behind_batch, _ints
+from ._arguments import _axes, _axis, _behind_batch, _check_no_array, _ints
 from ._moving import batched_by, linear
 from .views import _broadcast_to, _expand_dims, _repeated, _reshape, _section, _slice, ravel
 
@@ -127,10 +127,13 @@ def concat(arrays: Sequence[TensorLike], /, axis: int | None = 0) -> Tensor:
     >>> ac.concat([ac.tensor([1, 2]), ac.tensor([3])])
     Tensor([1, 2, 3], dtype=int64)
     """
-    arrays = list(arrays)
-    if axis is None:
-        return _concat(*(ravel(x) for x in arrays), 0)
-    return _concat(*arrays, as_int(axis))
+    try:
+        if axis is None:
+            return _concat(*(ravel(x) for x in arrays), 0)
+        return _concat(*arrays, axis)
+    except TypeError:
+        _check_no_array("concat", axis, "put the arrays into one list: ac.concat([x, y])")
+        raise
 
 
 def stack(arrays: Sequence[TensorLike], /, axis: int = 0) -> Tensor:
@@ -165,13 +168,17 @@ def stack(arrays: Sequence[TensorLike], /, axis: int = 0) -> Tensor:
     Tensor([[1, 3],
             [2, 4]], dtype=int64)
     """
-    tensors = [asarray(x) for x in arrays]
+    try:
+        tensors = [asarray(x) for x in arrays]
+        axis = _axis("stack", axis, tensors[0].ndim + 1 if tensors else 1)
+    except TypeError:
+        _check_no_array("stack", axis, "put the arrays into one list: ac.stack([x, y])")
+        raise
     if not tensors:
         raise ValueError("stack: expected at least one array; got none")
     for x in tensors[1:]:
         if x.shape != tensors[0].shape:
             raise ShapeError(f"stack: shapes must be equal; got {tensors[0].shape} and {x.shape}")
-    axis = _axis("stack", axis, tensors[0].ndim + 1)
     return _concat(*(_expand_dims(x, (axis,)) for x in tensors), axis)
 
 

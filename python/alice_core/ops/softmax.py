@@ -106,7 +106,7 @@ def _check_temperature(temperature: TensorLike) -> None:
     if isinstance(temperature, Tensor):
         if not temperature._readable:
             return
-        values = temperature._exact()
+        values = temperature._constant()._exact()
     else:
         values = np.asarray(temperature)
     if not np.all(values > 0):

@@ -11,6 +11,7 @@ import numpy as np
 import alice_core as ac
 
 from .. import tree
+from .._checks import checked_number, shown
 from .._state import checked, overwrite
 
 __all__ = ["Optimizer", "ParamGroup"]
@@ -32,7 +33,8 @@ class ParamGroup:
         return self._kind._numbers
 
     def __getitem__(self, name: str) -> Any:
-        value = float(self._hyper.numpy()[self._index(name)])
+        index = self._index(name)
+        value = float(self._hyper.numpy()[index])
         return bool(value) if name in self._kind._flags else value
 
     def __setitem__(self, name: str, value: Any) -> None:
@@ -44,6 +46,12 @@ class ParamGroup:
         return f"ParamGroup({len(self.params)} parameters, {numbers})"
 
     def _index(self, name: str) -> int:
+        if not self._hyper._readable:
+            raise ac.TraceError(
+                f"{self._kind.__name__}: expected {', '.join(self.keys())} to be read or set outside of traced "
+                f"functions; got it inside of one, where it would happen only once; do it before the call, every step "
+                f"reads them anew"
+            )
         if name not in self.keys():
             raise KeyError(f"{self._kind.__name__}: expected one of {', '.join(self.keys())}; got {name!r}")
         return self.keys().index(name)
@@ -131,9 +139,7 @@ class Optimizer:
     @classmethod
     def _checked(cls, values: Mapping[str, Any], now: Mapping[str, Any] | None = None) -> list[float]:
         """The numbers in the order of the native update, unless one of them is none. ``now``: what they are so far."""
-        return [
-            (_flag if name in cls._flags else _number)(f"{cls.__name__}: {name}", values[name]) for name in cls._numbers
-        ]
+        return [(_flag if name in cls._flags else _number)(cls.__name__, name, values[name]) for name in cls._numbers]
 
     def step(self) -> None:
         """Change every parameter that has a gradient; those whose ``.grad`` is None stay as they are."""
@@ -180,8 +186,10 @@ class Optimizer:
 
 
 def _groups(who: str, params: Any) -> list[dict[str, Any]]:
-    if isinstance(params, ac.Tensor):
-        raise TypeError(f"{who}: params must be a list of Tensors; got a Tensor; write [p]")
+    if isinstance(params, (ac.Tensor, ac.nn.Module)) or not isinstance(params, Iterable):
+        raise ac.DTypeError(
+            f"{who}: params must be a list of Tensors; got {shown(params)}; write [p], or model.parameters()"
+        )
     given = params if isinstance(params, (dict, list, tuple)) else list(params)
     if given and all(isinstance(group, dict) and "params" in group for group in given):
         return [dict(group) for group in given]
@@ -193,21 +201,14 @@ def _members(params: Any) -> list[Any]:
     return list(tree.present(given))
 
 
-def _number(what: str, value: Any) -> float:
-    try:
-        if isinstance(value, (str, bytes, bool)):
-            raise TypeError
-        number = float(value)
-    except TypeError:
-        raise ac.DTypeError(f"{what} must be a number ≥ 0; got {value!r}") from None
-    except OverflowError:
-        number = math.inf
+def _number(who: str, name: str, value: Any) -> float:
+    number = checked_number(who, name, value, "a number ≥ 0")
     if not (number >= 0 and math.isfinite(number)):
-        raise ValueError(f"{what} must be a number ≥ 0; got {value!r}")
+        raise ValueError(f"{who}: {name} must be a number ≥ 0; got {value!r}")
     return number
 
 
-def _flag(what: str, value: Any) -> float:
+def _flag(who: str, name: str, value: Any) -> float:
     if not isinstance(value, (bool, int, float, np.bool_)) or value not in (0, 1):
-        raise ac.DTypeError(f"{what} must be True or False; got {value!r}")
+        raise ac.DTypeError(f"{who}: {name} must be True or False; got {shown(value)}")
     return float(value)

@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from .. import _core
-from ..errors import TraceError
+from .._checks import check_function
+from ..errors import TraceError, locate
 from ..tensor import Tensor, asarray
 from .evaluation import Trace
 
@@ -56,6 +57,7 @@ def trace(f: Callable[..., Any]) -> Callable[..., Trace]:
     >>> [eq.primitive.name for eq in t.equations]
     ['exp']
     """
+    check_function("trace", f, "pass a function; the sum of a matrix's diagonal is ac.sum(ac.diag(x))")
 
     def traced(*xs: Any) -> Trace:
         arguments = [asarray(x) for x in xs]
@@ -64,7 +66,11 @@ def trace(f: Callable[..., Any]) -> Callable[..., Trace]:
         try:
             watched = [x._leaf(level if x.dtype.kind == "f" else 0) for x in arguments]
             with recording() as equations:
-                result = f(*watched)
+                try:
+                    result = f(*watched)
+                except TraceError as error:
+                    locate(error)
+                    raise
                 results = list(result) if isinstance(result, (tuple, list)) else [result]
                 for y in results:
                     if not isinstance(y, Tensor):

@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import _core, tree
+from .._checks import check_function
 from ..ops._moving import batched_by, linear
 from ..primitive import Primitive
 from ..tensor import Tensor
@@ -81,8 +82,7 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
     runs
     Tensor(0., dtype=float32)
     """
-    if not callable(f):
-        raise TypeError(f"checkpoint: expected a function; got {type(f).__name__}")
+    check_function("checkpoint", f)
 
     @functools.wraps(f, updated=())
     def checkpointed(*args: Any, **kwargs: Any) -> Any:

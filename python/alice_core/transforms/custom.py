@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
+from contextvars import ContextVar
 from typing import Any, NamedTuple
 
 from .. import _core, tree
@@ -25,6 +26,9 @@ __all__ = ["custom_jvp", "custom_primitive", "custom_vjp"]
 #: From cotangents of the results (or tangents of the arguments) and residuals to those of the other side.
 Linear = Callable[[Sequence[Tensor], Sequence[Tensor]], list[Tensor]]
 
+#: The contexts that transpose a rule.
+_linear: ContextVar[int] = ContextVar("linear", default=0)
+
 
 class _Rules(NamedTuple):
     name: str
@@ -36,8 +40,22 @@ class _Rules(NamedTuple):
 
 def _transposed(linear: Linear, like: Sequence[Tensor], given: Sequence[Tensor], residuals: Sequence[Tensor]) -> Any:
     """The transpose of ``linear``, whose operands are shaped as ``like``, applied to ``given``."""
-    _, pullback = vjp(lambda *xs: linear(xs, residuals), *(creation.zeros_like(x) for x in like))
+    enclosing = _core.get_active()
+
+    def traced(*operands: Tensor) -> list[Tensor]:
+        before = _linear.set(_linear.get() | (_core.get_active() & ~enclosing))
+        try:
+            return linear(operands, residuals)
+        finally:
+            _linear.reset(before)
+
+    _, pullback = vjp(traced, *(creation.zeros_like(x) for x in like))
     return list(pullback(list(given)))
+
+
+def _is_linear(arguments: Sequence[Tensor]) -> bool:
+    """Is a rule being transposed, and these are what it is linear in? Then their functions are nothing but linear."""
+    return any(x._levels & _linear.get() for x in arguments)
 
 
 # -- joints ------------------------------------------------------------------------------------------------------------
@@ -86,7 +104,11 @@ def _join_again(
     """The joint of a trace, run for a batch."""
     values, residuals, arguments = inputs[:n], inputs[n:fixed], inputs[fixed:]
     if rules.values is not None:
-        values = rules.values(batched[n:fixed], residuals)
+        if _core.is_followed(arguments):  # for the contexts further out there are the rules, too
+            with _core.Hidden(arguments):
+                values = _join_again(rules, n, fixed, batched, inputs)
+        else:
+            values = rules.values(batched[n:fixed], residuals)
         residuals = [*values, *residuals[n:]]
         batched = (any(batched),) * n * 2 + tuple(batched[2 * n :])
     if not any(batched):
@@ -236,7 +258,7 @@ class custom_vjp(_Custom):
         if self._fwd is None or self._bwd is None:
             raise GradientError(f"{self._name}: no VJP rule is defined; call {self._name}.defvjp(fwd, bwd) first")
         which, arguments = _differentiable(args)
-        if not _core.is_followed(arguments):
+        if not _core.is_followed(arguments) or _is_linear(arguments):
             return self._f(*args)
         with _core.Hidden(arguments):
             pair = self._fwd(*args)
@@ -303,7 +325,7 @@ class custom_jvp(_Custom):
         if self._rule is None:
             raise GradientError(f"{self._name}: no JVP rule is defined; call {self._name}.defjvp(rule) first")
         which, arguments = _differentiable(args)
-        if not _core.is_followed(arguments):
+        if not _core.is_followed(arguments) or _is_linear(arguments):
             return self._f(*args)
         with _core.Hidden(arguments):
             result = self._f(*args)
@@ -387,8 +409,9 @@ def custom_primitive(
             ones = value(*(creation.ones_like(x) for x in inputs))
             result = tree.map_leaves(lambda y: _core.abstract(list(y.shape), y.dtype), ones)
         else:
+            # For each context that follows the inputs there are the rules; only then may the value leave the package.
             with _core.Hidden(arguments):
-                result = value(*inputs)
+                result = primitive(*inputs)
         single = not isinstance(result, tuple)
         values = _tensors(called, result)
         n = len(values)

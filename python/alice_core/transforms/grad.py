@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from .. import _core, tree
+from .._checks import check_function, checked_int, shown
 from ..errors import DTypeError, GradientError, ShapeError
 from ..ops import creation
 from ..ops.identity import constant, identity
@@ -124,9 +125,13 @@ def _check_cotangent(name: str, y: Tensor, ct: Tensor) -> None:
 
 def checked_point(name: str, x: Any, position: str, otherwise: str) -> tuple[Tensor, bool]:
     """x as a Tensor to be differentiated, and whether it is linked to an x that enclosing contexts follow."""
-    if x is None or isinstance(x, str):
-        raise DTypeError(f"{name}: {position} must hold Tensors or numbers; got {type(x).__name__}")
-    t = asarray(x)
+    try:
+        t = asarray(x)
+    except DTypeError:
+        of_module = "; the parameters of a module get theirs from loss.backward()" if hasattr(x, "parameters") else ""
+        raise DTypeError(
+            f"{name}: {position} must hold Tensors or numbers; got {shown(x)}; {otherwise}{of_module}"
+        ) from None
     if t.dtype.kind != "f":
         raise DTypeError(
             f"{name}: {position} must be floating-point to be differentiated; got {t.dtype.name}; "
@@ -173,7 +178,8 @@ class Pullback:
 
 def checked_argnums(name: str, argnums: int | Sequence[int], count: int) -> list[int]:
     """The positions of the differentiated arguments, counted from the front."""
-    numbers = [argnums] if isinstance(argnums, int) else list(argnums)
+    given = argnums if isinstance(argnums, Sequence) else (argnums,)
+    numbers = [checked_int(name, "argnums", n) for n in given]
     for n in numbers:
         if not -count <= n < count:
             raise ValueError(f"{name}: argnums {argnums} is out of range; the call has {count} arguments")
@@ -257,6 +263,7 @@ def vjp(f: Callable[..., Any], *xs: Any) -> tuple[Any, Pullback]:
     >>> pullback(ac.tensor([1.0, 2.0, 3.0]))
     (Tensor([22., 28.], dtype=float32),)
     """
+    check_function("vjp", f)
     result, pullback, _ = run_watched("vjp", f, xs, range(len(xs)))
     return outside(result), pullback
 
@@ -305,6 +312,8 @@ def value_and_grad(
 def _value_and_grad(
     name: str, f: Callable[..., Any], argnums: int | Sequence[int], has_aux: bool
 ) -> Callable[..., tuple[Any, Any]]:
+    check_function(name, f)
+
     def differentiated(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
         numbers = checked_argnums(name, argnums, len(args))
         y, pullback, aux = run_watched(name, f, args, numbers, kwargs, has_aux)
@@ -318,7 +327,7 @@ def _value_and_grad(
             raise DTypeError(f"{name}: the function must return a floating value; got {y.dtype.name}")
         gradients = pullback(creation.ones_like(y), last=True)
         value = outside(y)
-        return (value, aux) if has_aux else value, gradients[0] if isinstance(argnums, int) else gradients
+        return (value, aux) if has_aux else value, gradients if isinstance(argnums, Sequence) else gradients[0]
 
     return differentiated
 

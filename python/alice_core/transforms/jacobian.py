@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from .. import _core, tree
+from .._checks import check_function, checked_int
 from ..errors import DTypeError, ShapeError
 from ..ops import creation, joining, views
 from ..tensor import Tensor
@@ -107,7 +108,8 @@ def _jacobian(
     chunk: int | None,
     forward: bool | None,
 ) -> Callable[..., Any]:
-    if chunk is not None and chunk < 1:
+    check_function(name, f)
+    if chunk is not None and checked_int(name, "chunk", chunk) < 1:
         raise ValueError(f"{name}: chunk must be at least 1; got {chunk}")
 
     def differentiated(*args: Any, **kwargs: Any) -> Any:
@@ -120,7 +122,7 @@ def _jacobian(
         if columns is None:
             columns = sum(x.size for x in graph.targets) < sum(y.size for y in graph.outputs)
         blocks = _columns(graph, chunk) if columns else _rows(graph, chunk)
-        point = args[argnums] if isinstance(argnums, int) else tuple(args[n] for n in numbers)
+        point = tuple(args[n] for n in numbers) if isinstance(argnums, Sequence) else args[argnums]
         found = tree.fill(result, iter([tree.fill(point, iter(row)) for row in blocks]))
         return (found, aux) if has_aux else found
 
@@ -194,7 +196,8 @@ def hessian(
     Tensor([[0., 6.],
             [6., 4.]], dtype=float32)
     """
-    return jacfwd(jacrev(f, argnums, has_aux, chunk=chunk), argnums, has_aux, chunk=chunk)
+    gradient = _jacobian("hessian", f, argnums, has_aux, chunk, False)
+    return _jacobian("hessian", gradient, argnums, has_aux, chunk, True)
 
 
 def hvp(f: Callable[..., Any], xs: Sequence[Any], vs: Sequence[Any]) -> tuple[Any, ...]:

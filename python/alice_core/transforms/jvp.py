@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from .. import _core, tree
+from .._checks import check_function
 from ..errors import GradientError, ShapeError
 from ..ops import creation
 from ..tensor import Tensor, asarray
@@ -61,6 +62,7 @@ def jvp(f: Callable[..., Any], xs: Sequence[Any], vs: Sequence[Any]) -> tuple[An
     >>> ac.jvp(lambda x: ac.sin(x) * x, [1.0], [2.0])
     (Tensor(0.84147096, dtype=float32), Tensor(2.7635467, dtype=float32))
     """
+    check_function("jvp", f)
     points, directions = _pairs("jvp", xs, vs)
     context = _core.push_forward()
     try:
@@ -135,6 +137,7 @@ def linearize(f: Callable[..., Any], *xs: Any) -> tuple[Any, Callable[..., Any]]
     >>> f_jvp(1.0), f_jvp(0.5)
     (Tensor(12., dtype=float32), Tensor(6., dtype=float32))
     """
+    check_function("linearize", f)
     result, graph, _ = run_watched("linearize", f, xs, range(len(xs)))
 
     def f_jvp(*vs: Any) -> Any:

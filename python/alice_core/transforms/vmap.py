@@ -15,7 +15,8 @@ from contextlib import nullcontext
 from typing import Any, NamedTuple
 
 from .. import _core, tree
-from ..errors import GradientError, ShapeError, TraceError
+from .._checks import check_function
+from ..errors import GradientError, ShapeError, TraceError, locate
 from ..ops import creation, diagonals, views
 from ..tensor import Tensor, asarray
 from .grad import no_grad
@@ -67,7 +68,8 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable
     ShapeError
         If batch axes do not exist or differ in length, or nothing is batched.
     TraceError
-        If f asks for a value (``if x > 0``, ``x.item()``), or changes a batched value's Tensor in place.
+        If f asks for a value (``if x > 0``, ``x.item()``; names the line), or changes a batched value's Tensor in
+        place.
 
     Notes
     -----
@@ -92,6 +94,7 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable
     Tensor([[2., 0.],
             [6., 6.]], dtype=float32)
     """
+    check_function("vmap", f)
 
     @functools.wraps(f)
     def batched(*args: Any, **kwargs: Any) -> Any:
@@ -192,7 +195,11 @@ def _trace(f: Callable[..., Any], args: Any, kwargs: Any, values: Sequence[Any])
             else:
                 stand_ins.append(v)
         example_args, example_kwargs = tree.rebuild((args, kwargs), iter(stand_ins))
-        result = f(*example_args, **example_kwargs)
+        try:
+            result = f(*example_args, **example_kwargs)
+        except TraceError as error:
+            locate(error)
+            raise
         outputs = []
         for y in tree.leaves(result):
             if not isinstance(y, (Tensor, bool, int, float)):

@@ -1,0 +1,82 @@
+"""What a Tensor has in NumPy or PyTorch and not here: looking it up fails as for any other name, but with a remedy.
+
+``Tensor.__getattr__`` would do the same, but makes reading every attribute slower, those that exist too.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+from .ops import activation, arithmetic, comparison, indexing, linalg, reduction, shape, softmax, transcendental
+from .tensor import Tensor
+
+__all__ = ["Elsewhere"]
+
+_ON_CPU = "leave it out, all Tensors are on the CPU"
+_ASSIGN = "Tensors are values: make a new one, or change a parameter with p.assign_(value)"
+
+_HABITS: dict[str, str] = {
+    "bmm": "write x @ y",
+    "clamp": "write ac.clip(x, low, high)",
+    "clone": "write ac.copy(x)",
+    "contiguous": "leave it out, ops take any layout; ac.copy(x) has C order",
+    "cpu": _ON_CPU,
+    "cuda": _ON_CPU,
+    "data": "read the values with x.detach() or x.numpy(), change a parameter with p.assign_(value)",
+    "dim": "write x.ndim",
+    "div": "write x / y",
+    "dot": "write x @ y",
+    "double": "write x.astype(ac.float64)",
+    "eq": "write x == y",
+    "expand": "write ac.broadcast_to(x, shape)",
+    "float": "write x.astype(ac.float32)",
+    "gather": "write ac.take_along_axis(x, indices, axis)",
+    "ge": "write x >= y",
+    "gt": "write x > y",
+    "half": "write x.astype(ac.float16)",
+    "index_select": "write ac.take(x, indices, axis)",
+    "int": "write x.astype(ac.int32)",
+    "is_cuda": _ON_CPU,
+    "le": "write x <= y",
+    "long": "write x.astype(ac.int64)",
+    "lt": "write x < y",
+    "masked_fill": "write ac.where(mask, value, x)",
+    "mm": "write x @ y",
+    "mul": "write x * y",
+    "ne": "write x != y",
+    "neg": "write -x",
+    "numel": "write x.size",
+    "permute": "write ac.permute_dims(x, axes)",
+    "ravel": "write x.flatten()",
+    "sub": "write x - y",
+    "t": "write x.T",
+    "to": f"write x.astype(dtype) for another dtype; for a device {_ON_CPU}",
+    "transpose": "write x.T for all axes in reverse, x.mT for the last two, else ac.permute_dims(x, axes)",
+    "type": "write x.astype(dtype)",
+    "unsqueeze": "write ac.expand_dims(x, axis)",
+    "view": "write x.reshape(shape)",
+    **dict.fromkeys(("add_", "copy_", "div_", "fill", "fill_", "mul_", "sub_", "zero_"), _ASSIGN),
+}
+
+
+class Elsewhere:
+    """A name that is no attribute: reading and setting it raise AttributeError, so ``hasattr`` is False."""
+
+    __slots__ = ("message",)
+
+    def __init__(self, name: str, remedy: str) -> None:
+        self.message = f"'Tensor' object has no attribute '{name}'; {remedy}"
+
+    def __get__(self, instance: object, owner: type) -> NoReturn:
+        raise AttributeError(self.message)
+
+    def __set__(self, instance: object, value: Any) -> NoReturn:
+        raise AttributeError(self.message)
+
+
+_FAMILIES = (activation, arithmetic, comparison, indexing, linalg, reduction, shape, softmax, transcendental)
+_FUNCTIONS = {name: f"write ac.{name}(…)" for family in _FAMILIES for name in family.__all__}
+
+for _name, _remedy in (_FUNCTIONS | _HABITS).items():
+    if not hasattr(Tensor, _name):
+        setattr(Tensor, _name, Elsewhere(_name, _remedy))

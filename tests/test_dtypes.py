@@ -1,0 +1,109 @@
+"""Which dtype a Tensor gets from what it is made of, and that its dtype holds the numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import alice_core as ac
+
+F32, F64 = ac.float32, ac.float64
+DOUBLES = {
+    "scalar": np.float64(0.1),
+    "0-d array": np.array(0.1),
+    "0-d Tensor": ac.tensor(0.1, dtype=F64),
+}
+LISTS: dict[str, Any] = {
+    "alone": lambda x: [x],
+    "beside a float": lambda x: [0.5, x],
+    "behind an int": lambda x: [1, x],
+    "a tuple": lambda x: (x, x),
+    "nested": lambda x: [[0.5, 1.0], [1, x]],
+}
+
+
+@pytest.mark.parametrize("make", [ac.tensor, ac.asarray])
+@pytest.mark.parametrize("inside", DOUBLES)
+@pytest.mark.parametrize("around", LISTS)
+def test_doubles_in_lists_stay_double(around: str, inside: str, make: Any) -> None:
+    x = make(LISTS[around](DOUBLES[inside]))
+    assert x.dtype == F64
+    assert x.numpy().ravel()[-1] == 0.1
+
+
+@pytest.mark.parametrize(
+    "data", [[0.1], [np.float32(0.1), 0.5], [np.int64(1), 0.5], [ac.tensor(0.1), 2], 0.1, [[1, 0.1]]]
+)
+def test_other_floats_are_single(data: Any) -> None:
+    assert ac.tensor(data).dtype == F32
+
+
+class Foreign:
+    """What other packages' arrays look like."""
+
+    def __init__(self, data: np.ndarray[Any, Any]) -> None:
+        self.data = data
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray[Any, Any]:
+        return self.data if dtype is None else self.data.astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", [F32, F64, ac.int32, ac.uint8, np.dtype(bool)])
+def test_arrays_of_other_packages_keep_their_dtype(dtype: Any) -> None:
+    assert ac.tensor(Foreign(np.ones(2, dtype))).dtype == dtype
+    assert (ac.ones((2,), dtype=F64) * ac.asarray(Foreign(np.ones(2)))).dtype == F64
+
+
+INTEGERS = [ac.uint8, ac.int32, ac.int64]
+MAKERS: dict[str, Any] = {
+    "tensor": lambda x, dtype: ac.tensor(x, dtype=dtype),
+    "list": lambda x, dtype: ac.tensor([0, x], dtype=dtype)[1],
+    "array": lambda x, dtype: ac.asarray(np.array([x]), dtype=dtype)[0],
+    "full": lambda x, dtype: ac.full((2,), x, dtype=dtype)[0],
+    "full_like": lambda x, dtype: ac.full_like(ac.ones(2, dtype=dtype), x)[0],
+    "arange": lambda x, dtype: ac.arange(x, x + 1, dtype=dtype)[0],
+}
+
+
+@pytest.mark.parametrize("make", MAKERS)
+@given(
+    x=st.integers(-(2**62), 2**62)
+    | st.integers(-300, 300)
+    | st.floats(-1e10, 1e10)
+    | st.sampled_from([np.nan, np.inf]),
+    dtype=st.sampled_from(INTEGERS),
+)
+def test_integers_fit_or_are_refused(make: str, x: Any, dtype: Any) -> None:
+    if make == "arange" and not np.isfinite(x):
+        return
+    limits = np.iinfo(dtype)
+    fits = bool(np.isfinite(x)) and limits.min <= int(x) <= limits.max
+    if fits:
+        assert int(MAKERS[make](x, dtype)) == int(x)
+    else:
+        with pytest.raises(ac.DTypeError, match=rf"expected numbers that {dtype.name} holds"):
+            MAKERS[make](x, dtype)
+
+
+def test_no_copy_is_a_promise() -> None:
+    with pytest.raises(ValueError, match="copy=False"):
+        ac.asarray(ac.ones(2), dtype=F64, copy=False)
+    x = ac.ones(2)
+    assert ac.asarray(x, dtype=F32, copy=False) is x
+
+
+def test_what_fills_a_tensor_is_differentiated() -> None:
+    w = ac.tensor([1.0, 2.0, 3.0])
+    for f in (
+        lambda x: ac.sum(ac.full((3,), x) * w),
+        lambda x: ac.sum(ac.full_like(w, x) * w),
+        lambda x: ac.sum(ac.full((3,), x, dtype=F64) * w).astype(F32),
+    ):
+        assert ac.grad(f)(2.0).item() == 6.0
+        assert ac.jvp(f, [2.0], [1.0])[1].item() == 6.0
+        assert ac.compile(ac.grad(f))(ac.tensor(2.0)).item() == 6.0
+        assert ac.vmap(ac.grad(f))(ac.tensor([2.0, 3.0])).tolist() == [6.0, 6.0]
