@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ import numpy as np
 import pytest
 
 import alice_core as ac
+from alice_core import tree
 
 
 class FullyConnectedLayer(ac.nn.Module):
@@ -152,6 +155,252 @@ def test_load_state_dict_errors_change_nothing() -> None:
         with pytest.raises(exception, match=message):
             model.load_state_dict(state)
     assert model.weight.tolist() == before
+
+
+class Holder(ac.nn.Module):
+    def __init__(self, **attributes: Any) -> None:
+        for name, value in attributes.items():
+            setattr(self, name, value)
+
+
+def read_only() -> ac.Tensor:
+    array = np.zeros(2)
+    array.flags.writeable = False
+    return ac.asarray(array, copy=False)
+
+
+BASE = ac.zeros((2, 2))
+
+#: The last one of these states cannot be taken over.
+REFUSED = [
+    (ac.zeros(2), np.array(["a", "b"]), "last must be float32 numbers, got dtype <U1"),
+    (ac.zeros(2), np.array([1j, 0]), "last must be float32 numbers, got dtype complex128"),
+    (ac.zeros(2), [None, None], "last must be float32 numbers, got dtype object"),
+    (ac.zeros(2), [1e300, 0.0], r"last must be float32 numbers, got 1e\+300, which is none"),
+    (ac.zeros(2, ac.float16), [0, 70_000], "last must be float16 numbers, got 70000, which is none"),
+    (ac.zeros(2, ac.int64), [1.0, 2.5], r"last must be int64 numbers, got 2\.5, which is none"),
+    (ac.zeros(2, ac.int64), [1.0, np.nan], "last: expected numbers that int64 holds, .*; got nan;"),
+    (ac.zeros(2, ac.uint8), [1, -1], "last: expected numbers that uint8 holds, 0 to 255; got -1;"),
+    (ac.zeros(2, ac.int32), [1, 2**40], "last: expected numbers that int32 holds, .*; got 1099511627776;"),
+    (ac.zeros(2, ac.bool), [1, 2], "last must be bool numbers, got 2, which is none"),
+    (ac.zeros(2), 1.0, r"last must have shape \(2,\), got \(\)"),
+    (read_only(), [1.0, 2.0], "read-only memory"),
+    (BASE[0], [1.0, 2.0], "is a view of another one"),
+]
+
+
+@pytest.mark.parametrize(("own", "value", "message"), REFUSED)
+def test_a_state_is_taken_over_as_a_whole_or_not_at_all(own: ac.Tensor, value: Any, message: str) -> None:
+    model = Holder(first=ac.nn.Parameter([1.0, 2.0]), last=own)
+    before = model.state_dict()
+    with pytest.raises((ValueError, TypeError), match=message) as caught:
+        model.load_state_dict({"first": np.zeros(2), "last": value})
+    assert "numbers" not in message or isinstance(caught.value, ac.DTypeError)
+    for name, x in model.state_dict().items():
+        assert x.tolist() == before[name].tolist()
+
+
+@pytest.mark.parametrize("value", [[1.0, 0.0], [True, False], np.array([1, 0], np.uint8), ac.tensor([1.0, 0.0])])
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "int64", "float16", "bfloat16", "float32", "float64"])
+def test_a_state_may_have_other_dtypes_for_the_same_numbers(dtype: str, value: Any) -> None:
+    model = Holder(x=ac.zeros(2, getattr(ac, dtype)))
+    model.load_state_dict({"x": value})
+    assert model.x.tolist() == [1, 0]
+    assert model.x.dtype == getattr(ac, dtype)
+
+
+def test_a_state_of_the_module_itself_and_of_nan() -> None:
+    model = Holder(a=ac.tensor([1.0, np.nan]), b=ac.tensor([2.0, np.inf]))
+    model.load_state_dict({"a": model.b, "b": model.a})
+    np.testing.assert_array_equal(model.a.numpy(), [2, np.inf])
+    np.testing.assert_array_equal(model.b.numpy(), [1, np.nan])
+    with pytest.raises(ac.DTypeError, match="expected a mapping of names to Tensors or arrays; got list"):
+        model.load_state_dict([1.0])  # type: ignore[arg-type]
+
+
+def test_a_tensor_of_two_names_gets_one_value() -> None:
+    p = ac.nn.Parameter([1.0, np.nan])
+    model = Holder(a=p, b=p)
+    model.load_state_dict(model.state_dict())
+    with pytest.raises(ValueError, match="a and b are the same Tensor here, but differ"):
+        model.load_state_dict({"a": [1.0, 2.0], "b": [1.0, 3.0]})
+
+
+ODD = [
+    "file",
+    "allow_pickle",
+    "args",
+    "kwds",
+    "self",
+    "arr_0",
+    "name",
+    "w",
+    "w.npy",
+    "w.npy.npy",
+    "a/b",
+    "../up",
+    "ä b",
+]
+
+
+@pytest.mark.parametrize("ending", ["npz", "safetensors"])
+def test_any_name_survives_saving(tmp_path: Path, ending: str) -> None:
+    if ending == "safetensors":
+        pytest.importorskip("safetensors")
+
+    def make(offset: float) -> Holder:
+        numbers = {name: ac.nn.Parameter([i + offset]) for i, name in enumerate(ODD)}
+        holder = Holder(nested={"deep": numbers})
+        for name, p in numbers.items():
+            setattr(holder, name, ac.nn.Parameter(p))
+        return holder
+
+    model, other = make(0.0), make(0.5)
+    assert len(model.state_dict()) == 2 * len(ODD)
+    model.save(tmp_path / f"m.{ending}")
+    other.load(tmp_path / f"m.{ending}")
+    assert [p.tolist() for p in other.parameters()] == [p.tolist() for p in model.parameters()]
+
+
+def test_archives_are_those_of_numpy(tmp_path: Path) -> None:
+    model, path = ac.nn.Linear(2, 3), tmp_path / "m.npz"
+    model.save(path)
+    with np.load(path) as archive:
+        assert sorted(archive) == ["bias", "weight"]
+        np.testing.assert_array_equal(archive["weight"], model.weight.numpy())
+    for save in (np.savez, np.savez_compressed):
+        save(path, weight=np.ones((2, 3)), bias=np.arange(3.0))
+        model.load(path)
+        assert model.bias.tolist() == [0, 1, 2]
+
+
+def test_a_name_that_no_archive_can_hold(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"save: no archive can hold the name 'd\.a\\x00b'"):
+        Holder(d={"a\0b": ac.nn.Parameter(1.0)}).save(tmp_path / "m.npz")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("parts", "name"),
+    [
+        ({"a.b": 1.0, "a": {"b": 2.0}}, r"d\.a\.b"),
+        ({"a": {"b": 2.0}, "a.b": 1.0}, r"d\.a\.b"),
+        ({1: 1.0, "1": 2.0}, r"d\.1"),
+        ([{"0": 1.0}, {"0": 2.0}, {"0": {"0": 1.0}, "0.0": 2.0}], r"d\.2\.0\.0"),
+    ],
+)
+def test_names_that_collide_are_refused(tmp_path: Path, parts: Any, name: str) -> None:
+    model = Holder(d=tree.map_leaves(ac.nn.Parameter, parts))
+    for ask in (model.parameters, model.state_dict, model.zero_grad, lambda: model.save(tmp_path / "m.npz")):
+        with pytest.raises(ValueError, match=f"Holder: two Tensors have the name {name}"):
+            ask()
+
+
+# ---- what calls keep ------------------------------------------------------------------------------------------------
+
+
+class Keeper(ac.nn.Module):
+    """Keeps what it meets under names that are new, None before, or private."""
+
+    def __init__(self) -> None:
+        self.weight = ac.nn.Parameter([2.0])
+        self.running = ac.zeros(1)
+        self.none: Any = None
+        self.pairs: Any = []
+        self.inner = Holder(table=ac.ones(1))
+
+    def forward(self, x: ac.Tensor, fail: bool = False) -> ac.Tensor:
+        self.last_input = x
+        self.none = y = x * self.weight
+        self.pairs = [x, {"y": y}]
+        self.running = 0.9 * self.running + 0.1 * ac.stop_gradient(x)
+        if not hasattr(self, "late"):
+            self.late = ac.nn.Parameter([1.0])
+            self.part = Holder(mask=ac.ones(1), drop=ac.nn.Dropout())
+        if fail:
+            raise RuntimeError
+        return y
+
+
+STATE = ["weight", "running", "inner.table"]
+MADE_LATE = ["late", "part.mask"]
+
+
+def run_plain(model: Keeper, x: ac.Tensor) -> None:
+    model(x)
+
+
+def run_without_gradients(model: Keeper, x: ac.Tensor) -> None:
+    with ac.no_grad():
+        model(x)
+
+
+def run_evaluating(model: Keeper, x: ac.Tensor) -> None:
+    frozen = [p.requires_grad_(False) for p in model.eval().parameters()]
+    model(x)
+    for p in frozen:
+        p.requires_grad_()
+
+
+def run_inside_another(model: Keeper, x: ac.Tensor) -> None:
+    with ac.no_grad():
+        ac.nn.Sequential(ac.tanh, ac.nn.Sequential(model))(x)
+
+
+def run_failing(model: Keeper, x: ac.Tensor) -> None:
+    with ac.no_grad(), pytest.raises(RuntimeError):
+        model(x, fail=True)
+
+
+@pytest.mark.parametrize("copied", [lambda m: m, copy.deepcopy, copy.copy, lambda m: pickle.loads(pickle.dumps(m))])
+@pytest.mark.parametrize("learned_input", [False, True])
+@pytest.mark.parametrize("run", [run_plain, run_without_gradients, run_evaluating, run_inside_another, run_failing])
+def test_what_calls_keep_is_no_state(run: Any, learned_input: bool, copied: Any) -> None:
+    model, x = Keeper(), ac.tensor([3.0]).requires_grad_(learned_input)
+    assert list(model.state_dict()) == STATE
+    for _ in range(3):
+        run(model, x)
+        model = copied(model)
+        assert sorted(model.state_dict()) == sorted(STATE + MADE_LATE)
+        assert [n for n, _ in model.named_parameters()] == ["weight", "late"]
+    assert sum(isinstance(m, ac.nn.Dropout) for m in model.modules()) == 1
+    model.none = ac.ones(2)  # outside of calls: meant
+    assert "none" in model.state_dict()
+    run_without_gradients(model, x)
+    assert "none" in model.state_dict()
+
+
+class MakesLate(ac.nn.Module):
+    """Makes its parameter at the first call, after the name held something else."""
+
+    def __init__(self, before: Any) -> None:
+        self.before = before
+
+    def forward(self, x: ac.Tensor) -> ac.Tensor:
+        if not hasattr(self, "weight"):
+            self.weight = self.before
+            self.weight = ac.nn.Parameter(x)
+        return x
+
+
+@pytest.mark.parametrize("before", [None, [], [None]])
+def test_a_parameter_made_by_a_call_counts_whatever_the_name_held(before: Any) -> None:
+    model = MakesLate(before)
+    model(ac.ones(2))
+    assert list(model.state_dict()) == ["weight"]
+
+
+def test_calls_of_one_module_are_no_calls_of_another() -> None:
+    outer, inner = Keeper(), Keeper()
+
+    def forward(x: ac.Tensor) -> ac.Tensor:
+        inner.outside = x  # as any function would: the call that goes on is that of outer
+        return inner(x)
+
+    outer.forward = forward  # type: ignore[assignment, method-assign]
+    outer(ac.ones(1))
+    assert "outside" in inner.state_dict()
+    assert "none" not in inner.state_dict()
 
 
 def test_save_and_load_npz(tmp_path: Path) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import os
+import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -136,6 +138,85 @@ def test_streams() -> None:
     assert g.state == (1, 0)
 
 
+def test_threads_share_a_generator_and_no_number() -> None:
+    g, n, draws = ac.random.Generator(12), 4, 50
+    with ThreadPoolExecutor(n) as pool:
+        # Large draws let other threads run meanwhile.
+        firsts = [*pool.map(lambda _: g.uniform(60_000, dtype=ac.float64)[:3].tolist(), range(n * draws))]
+    h = ac.random.Generator(12)
+    assert sorted(firsts) == sorted(h.uniform(3, dtype=ac.float64).tolist() for _ in range(n * draws))
+    assert g.state == h.state
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_the_child_of_a_fork_can_draw() -> None:
+    g = ac.random.Generator(0)
+    with ThreadPoolExecutor(1) as pool:
+        drawing = pool.submit(lambda: [g.uniform(100_000) for _ in range(50)])
+        for _ in range(5):
+            pid = os.fork()
+            if pid == 0:
+                signal.alarm(20)
+                g.uniform(2)
+                os._exit(0)
+            assert os.waitpid(pid, 0)[1] == 0
+        drawing.result()
+
+
+SEVERAL = [
+    ("uniform", lambda g, a: g.uniform(low=a)),
+    ("uniform", lambda g, a: g.uniform(low=a.tolist(), high=2.0)),
+    ("normal", lambda g, a: g.normal(mean=a)),
+    ("normal", lambda g, a: g.normal(std=a + 1)),
+    ("normal", lambda g, a: g.normal(mean=a.numpy(), std=a[0] + 1)),
+]
+
+
+@pytest.mark.parametrize(("name", "draw"), SEVERAL)
+def test_every_element_of_a_parameter_gets_a_number_of_its_own(name: str, draw: Any) -> None:
+    x = draw(ac.random.Generator(0), ac.zeros((3, 4)))
+    assert x.shape == (3, 4)
+    assert len(set(x.flatten().tolist())) == 12
+
+
+def test_parameters_and_shapes() -> None:
+    g = ac.random.Generator(1)
+    assert len(set(g.bernoulli(p=ac.full(64, 0.5)).tolist())) == 2
+    assert g.uniform().shape == g.normal().shape == g.bernoulli().shape == g.normal(mean=np.float32(3)).shape == ()
+    assert g.normal(mean=ac.zeros((3, 1)), std=ac.ones(2)).shape == (3, 2)
+    assert g.normal((5, 2), mean=ac.zeros(2)).shape == (5, 2)
+    np.testing.assert_array_equal(
+        ac.random.Generator(2).normal(mean=ac.zeros(3)).numpy(), ac.random.Generator(2).normal(3).numpy()
+    )
+    for shape in ((), 2, (3, 1)):
+        with pytest.raises(ac.ShapeError, match=r"normal: mean must broadcast to shape .*; got mean \(3,\); leave"):
+            g.normal(shape, mean=ac.zeros(3))
+    with pytest.raises(ac.ShapeError, match=r"uniform: low and high must broadcast .*; got low \(3,\), high \(2,\)"):
+        g.uniform(low=ac.zeros(3), high=ac.ones(2))
+    with pytest.raises(ac.ShapeError, match=r"bernoulli: p must broadcast to shape \(2,\)"):
+        g.bernoulli(2, ac.full(3, 0.5))
+
+
+def test_one_seed_for_all_that_has_none_of_its_own() -> None:
+    def run() -> list[Any]:
+        model = ac.nn.Sequential(ac.nn.MLP([4, 3]), ac.nn.Linear(3, 8, dtype=ac.float64), ac.nn.Dropout())
+        return [
+            *(p.tolist() for p in model.parameters()),
+            model(ac.ones((5, 4))).tolist(),
+            ac.random.normal(3).tolist(),
+        ]
+
+    ac.random.seed(7)
+    first = run()
+    assert run() != first
+    for start in (ac.random.seed, ac.nn.manual_seed):
+        start(7)
+        assert run() == first
+    a, b = (ac.nn.Linear(3, 2, seed=ac.random.Generator(1)).weight.tolist() for _ in range(2))
+    assert a == b
+
+
 def test_prefixes_agree() -> None:
     """An element depends on its index, not on how many there are."""
     long = ac.random.Generator(5).uniform(100_000).numpy()
@@ -166,7 +247,8 @@ def test_threads_and_levels_change_no_bit() -> None:
 
 
 def test_import_leaves_numpy_random_alone() -> None:
-    code = "import sys, alice_core; alice_core.random.uniform(3); sys.exit('numpy.random' in sys.modules)"
+    drawing = "import sys, alice_core as ac; ac.random.uniform(3); ac.nn.Linear(2, 2)"
+    code = f"{drawing}; sys.exit('numpy.random' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

@@ -25,13 +25,15 @@ def checked_int(who: str, name: str, value: Any) -> int:
         raise DTypeError(f"{who}: {name} must be an int; got {shown(value)}; convert it with int(…)") from None
 
 
-def checked_number(who: str, name: str, value: Any) -> float:
+def checked_number(who: str, name: str, value: Any, expected: str = "a number") -> float:
     try:
-        if not isinstance(value, str):  # which float() would read
+        if not isinstance(value, (str, bytes, bytearray, bool)):  # which float() would read
             return float(value)
+    except OverflowError:
+        raise ValueError(f"{who}: {name} must be {expected}; got {value!r}") from None
     except TypeError:
         pass
-    raise DTypeError(f"{who}: {name} must be a number; got {shown(value)}; convert it with float(…)")
+    raise DTypeError(f"{who}: {name} must be {expected}; got {shown(value)}; convert it with float(…)")
 
 
 def check_function(who: str, f: Any, remedy: str = "") -> None:

@@ -1,13 +1,22 @@
-"""Files that are either whole or not there."""
+"""Files that are either whole or not there, and NumPy's archives of arrays."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-__all__ = ["whole"]
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["NPZ_ERRORS", "read_npz", "whole", "write_npz"]
+
+#: What reading a file raises that is no archive of arrays.
+NPZ_ERRORS = (ValueError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError)
 
 
 @contextmanager
@@ -20,3 +29,27 @@ def whole(path: str | os.PathLike[str]) -> Iterator[Path]:
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def write_npz(path: str | os.PathLike[str], arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+    """What ``np.savez`` writes, under any names: those of its own parameters (``file``) are names as others."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, array in arrays.items():
+            entry = zipfile.ZipInfo(f"{name}.npy")
+            if entry.filename != f"{name}.npy":
+                raise ValueError(f"save: no archive can hold the name {name!r}; give the attribute or key another one")
+            with archive.open(entry, "w", force_zip64=True) as file:
+                np.lib.format.write_array(file, array, allow_pickle=False)
+
+
+def read_npz(path: str | os.PathLike[str]) -> dict[str, npt.NDArray[Any]]:
+    """The arrays by name; ``np.load`` would mix up ``w`` and ``w.npy``."""
+    with zipfile.ZipFile(path) as archive:
+        names = archive.namelist()
+        if len(set(names)) != len(names) or not all(name.endswith(".npy") for name in names):
+            raise ValueError("it holds something else than arrays with names of their own")
+        arrays = {}
+        for name in names:
+            with archive.open(name) as file:
+                arrays[name.removesuffix(".npy")] = np.lib.format.read_array(file, allow_pickle=False)
+        return arrays

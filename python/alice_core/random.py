@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 import os
+from _thread import RLock  # threading takes long to import
 from collections.abc import Sequence
 from functools import partial
 from operator import index as as_int
@@ -29,13 +30,18 @@ from .primitive import Primitive
 from .tensor import Tensor, asarray, float32, float64, tensor
 
 if TYPE_CHECKING:
-    from .tensor import DTypeLike
+    from .tensor import DTypeLike, TensorLike
 
 __all__ = ["Generator", "advance", "bernoulli", "bits", "default_generator", "normal", "seed", "uniform", "unit"]
 
 _bits = Primitive("random_bits", saves=(), differentiable=False)
 _uniform = Primitive("random_uniform", saves=(), differentiable=False)
 _advance = Primitive("random_advance", saves=(), differentiable=False)
+
+# A draw reads a state and moves it on: no other thread may draw in between, and a fork waits until both are done.
+_one_draw = RLock()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_one_draw.acquire, after_in_parent=_one_draw.release, after_in_child=_one_draw.release)
 
 
 def _refuse_batch(name: str, batched: Sequence[bool], inputs: Sequence[Tensor], *attributes: Any) -> Any:
@@ -60,6 +66,31 @@ def _floating(op: str, dtype: DTypeLike) -> np.dtype[Any]:
     if wanted not in (float32, float64):
         raise DTypeError(f"{op}: dtype must be float32 or float64; got {wanted}")
     return wanted
+
+
+def _of_each(op: str, shape: int | Sequence[int] | None, **given: TensorLike) -> tuple[tuple[int, ...], list[Any]]:
+    """The shape to draw, and the parameters of the distribution, numbers or Tensors that broadcast to it.
+
+    Without a shape it is theirs, so that every element of a parameter gets a number of its own.
+    """
+    parameters = [x if isinstance(x, (int, float, np.generic)) else asarray(x) for x in given.values()]
+    shapes = {name: x.shape for name, x in zip(given, parameters, strict=True) if isinstance(x, Tensor)}
+    wanted = None if shape is None else _shape(op, shape)
+    if not shapes:
+        return wanted or (), parameters
+    try:
+        together = np.broadcast_shapes(*shapes.values())
+        fits = wanted is None or np.broadcast_shapes(together, wanted) == wanted
+    except ValueError:
+        fits = False
+    if not fits:
+        got = ", ".join(f"{name} {extents}" for name, extents in shapes.items())
+        target = "each other's shapes" if wanted is None else f"shape {wanted}"
+        raise ShapeError(
+            f"{op}: {' and '.join(shapes)} must broadcast to {target}; got {got}; "
+            f"leave the shape out to draw one number for every element"
+        )
+    return together if wanted is None else wanted, parameters
 
 
 def bits(state: Tensor, /, shape: int | Sequence[int], first: int = 0) -> Tensor:
@@ -157,8 +188,15 @@ def advance(state: Tensor, /, draws: int = 1) -> Tensor:
     return result
 
 
+def _are(first: float, second: float, *parameters: Any) -> bool:
+    """Whether the parameters are these numbers, which need no arithmetic."""
+    return not any(isinstance(x, Tensor) for x in parameters) and parameters == (first, second)
+
+
 class Generator:
     """A stream of random numbers. Every call takes the numbers of one draw and moves on to the next.
+
+    Threads may share a generator: each draw goes to one of them.
 
     In a compiled function the state is captured by reference: each call draws new numbers, the same ones that the
     function would have drawn without compiling, and leaves the generator where it would have left it.
@@ -193,27 +231,36 @@ class Generator:
     @property
     def state(self) -> tuple[int, int]:
         """Key and number of the next draw; may be set to what it was earlier."""
-        key, draw = self._state.tolist()
+        with _one_draw:
+            key, draw = self._state.tolist()
         return key, draw
 
     @state.setter
     def state(self, state: tuple[int, int]) -> None:
         key, draw = state
-        self._state.assign_(np.array([_signed(as_int(key)), _signed(as_int(draw))], dtype=np.int64))
+        new = np.array([_signed(as_int(key)), _signed(as_int(draw))], dtype=np.int64)
+        with _one_draw:
+            self._state.assign_(new)
 
     def _draw(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Tensor:
-        numbers: Tensor = _uniform(self._state, shape, dtype)
-        _core.update("random_advance", [self._state], (1,), [self._state])
+        with _one_draw:
+            numbers: Tensor = _uniform(self._state, shape, dtype)
+            _core.update("random_advance", [self._state], (1,), [self._state])
         return numbers
 
     def uniform(
-        self, shape: int | Sequence[int] = (), low: float = 0.0, high: float = 1.0, dtype: DTypeLike = float32
+        self,
+        shape: int | Sequence[int] | None = None,
+        low: TensorLike = 0.0,
+        high: TensorLike = 1.0,
+        dtype: DTypeLike = float32,
     ) -> Tensor:
         """Uniform numbers in [low, high): ``low + (high - low) * u`` with u as :func:`unit` gives it.
 
         Parameters
         ----------
-        shape : int or tuple of int
+        shape : int or tuple of int, optional
+            Without one, that of ``low`` and ``high`` together: a number for every element.
         low, high : float or Tensor that broadcasts to the shape
             Rounding may turn the largest results into ``high``, unless they are 0 and 1.
         dtype : floating dtype
@@ -225,21 +272,26 @@ class Generator:
         Raises
         ------
         ShapeError, DTypeError
-            If the shape is none or the dtype is not floating.
+            If the shape is none, a parameter does not broadcast to it, or the dtype is not floating.
         """
-        u = self._draw(_shape("uniform", shape), _floating("uniform", dtype))
-        if isinstance(low, (int, float)) and isinstance(high, (int, float)) and (low, high) == (0, 1):
-            return u
-        return low + (high - low) * u
+        extents, (start, end) = _of_each("uniform", shape, low=low, high=high)
+        u = self._draw(extents, _floating("uniform", dtype))
+        result: Tensor = u if _are(0, 1, start, end) else start + (end - start) * u
+        return result
 
     def normal(
-        self, shape: int | Sequence[int] = (), mean: float = 0.0, std: float = 1.0, dtype: DTypeLike = float32
+        self,
+        shape: int | Sequence[int] | None = None,
+        mean: TensorLike = 0.0,
+        std: TensorLike = 1.0,
+        dtype: DTypeLike = float32,
     ) -> Tensor:
         """Normal numbers, by the transform of Box and Muller: ``sqrt(-2 log(1 - u)) cos(2 pi v)`` of uniform u, v.
 
         Parameters
         ----------
-        shape : int or tuple of int
+        shape : int or tuple of int, optional
+            Without one, that of ``mean`` and ``std`` together: a number for every element.
         mean, std : float or Tensor that broadcasts to the shape
         dtype : floating dtype
 
@@ -251,24 +303,25 @@ class Generator:
         Raises
         ------
         ShapeError, DTypeError
-            If the shape is none or the dtype is not floating.
+            If the shape is none, a parameter does not broadcast to it, or the dtype is not floating.
 
         Source
         ------
         Box, Muller, "A note on the generation of random normal deviates", 1958.
         """
-        u = self._draw((2, *_shape("normal", shape)), _floating("normal", dtype))
+        extents, (centre, width) = _of_each("normal", shape, mean=mean, std=std)
+        u = self._draw((2, *extents), _floating("normal", dtype))
         z = ac.sqrt(-2.0 * ac.log1p(-u[0])) * ac.cos((2.0 * math.pi) * u[1])
-        if isinstance(mean, (int, float)) and isinstance(std, (int, float)):
-            return z if (mean, std) == (0, 1) else mean + std * z
-        return mean + std * z
+        result: Tensor = z if _are(0, 1, centre, width) else centre + width * z
+        return result
 
-    def bernoulli(self, shape: int | Sequence[int] = (), p: float = 0.5) -> Tensor:
+    def bernoulli(self, shape: int | Sequence[int] | None = None, p: TensorLike = 0.5) -> Tensor:
         """True with probability ``p``, else False: ``u < p`` with a float32 u as :func:`unit` gives it.
 
         Parameters
         ----------
-        shape : int or tuple of int
+        shape : int or tuple of int, optional
+            Without one, that of ``p``: a number for every element.
         p : float or Tensor that broadcasts to the shape
             From 0 to 1; rounded up to a multiple of 2^-24.
 
@@ -279,24 +332,29 @@ class Generator:
         Raises
         ------
         ShapeError
-            If the shape is none.
+            If the shape is none, or p does not broadcast to it.
         ValueError
             If p is a number, but no probability.
         """
         if isinstance(p, (int, float)) and not 0 <= p <= 1:
             raise ValueError(f"bernoulli: p must be a probability, from 0 to 1; got {p!r}")
-        return self._draw(_shape("bernoulli", shape), float32) < p
+        extents, (limit,) = _of_each("bernoulli", shape, p=p)
+        result: Tensor = self._draw(extents, float32) < limit
+        return result
 
     def __repr__(self) -> str:
         return "Generator(key={}, draw={})".format(*self.state)
 
 
-#: What the functions of this module draw from, and layers that were given no generator of their own.
+#: What the functions of this module draw from, and layers that were given no seed or generator of their own.
 default_generator = Generator()
 
 
 def seed(seed: int | None = None) -> None:
     """Start the common generator anew; None takes a seed from the operating system, as at the start.
+
+    All that is given no seed or generator of its own draws from it: the functions of this module, the starting values
+    of layers, dropout. So one seed at the start makes a run reproducible.
 
     Examples
     --------
@@ -304,20 +362,29 @@ def seed(seed: int | None = None) -> None:
     >>> ac.random.seed(0)
     >>> ac.random.uniform(2)
     Tensor([0.39904642, 0.97224116], dtype=float32)
+    >>> ac.random.seed(0)
+    >>> a = ac.nn.Linear(2, 2).weight.tolist()
+    >>> ac.random.seed(0)
+    >>> a == ac.nn.Linear(2, 2).weight.tolist()
+    True
     """
     default_generator.seed(seed)
 
 
-def uniform(shape: int | Sequence[int] = (), low: float = 0.0, high: float = 1.0, dtype: DTypeLike = float32) -> Tensor:
+def uniform(
+    shape: int | Sequence[int] | None = None, low: TensorLike = 0.0, high: TensorLike = 1.0, dtype: DTypeLike = float32
+) -> Tensor:
     """:meth:`Generator.uniform` of the common generator."""
     return default_generator.uniform(shape, low, high, dtype)
 
 
-def normal(shape: int | Sequence[int] = (), mean: float = 0.0, std: float = 1.0, dtype: DTypeLike = float32) -> Tensor:
+def normal(
+    shape: int | Sequence[int] | None = None, mean: TensorLike = 0.0, std: TensorLike = 1.0, dtype: DTypeLike = float32
+) -> Tensor:
     """:meth:`Generator.normal` of the common generator."""
     return default_generator.normal(shape, mean, std, dtype)
 
 
-def bernoulli(shape: int | Sequence[int] = (), p: float = 0.5) -> Tensor:
+def bernoulli(shape: int | Sequence[int] | None = None, p: TensorLike = 0.5) -> Tensor:
     """:meth:`Generator.bernoulli` of the common generator."""
     return default_generator.bernoulli(shape, p)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-__all__ = ["leaves", "map_leaves", "rebuild"]
+__all__ = ["fill", "leaves", "map_leaves", "map_present", "present", "rebuild"]
 
 
 DEEPEST = 200  # as where the native part takes arguments apart; deeper is what contains itself
@@ -49,3 +49,18 @@ def rebuild(tree: Any, values: Iterator[Any]) -> Any:
 def map_leaves(f: Callable[[Any], Any], tree: Any) -> Any:
     """The same structure with f applied to every leaf."""
     return rebuild(tree, map(f, leaves(tree)))
+
+
+def present(tree: Any) -> Iterator[Any]:
+    """The leaves of a structure in which None stands for what is left out, a missing bias say."""
+    return (leaf for leaf in leaves(tree) if leaf is not None or tree is None)
+
+
+def fill(tree: Any, values: Iterator[Any]) -> Any:
+    """A tree of the same structure whose leaves are the next of ``values``, and None where something is left out."""
+    return rebuild(tree, (next(values) if leaf is not None or tree is None else None for leaf in leaves(tree)))
+
+
+def map_present(f: Callable[[Any], Any], tree: Any) -> Any:
+    """The same structure with f applied to every leaf that is not left out."""
+    return fill(tree, map(f, present(tree)))

@@ -20,7 +20,7 @@ class Dropout(Module):
     Parameters
     ----------
     p : float
-        Probability of a zero, from 0 to 1.
+        Probability of a zero, from 0 to 1; may be set at any time.
     generator : ac.random.Generator, optional
         Where the masks come from; None: the common one of :mod:`alice_core.random`.
 
@@ -49,10 +49,20 @@ class Dropout(Module):
     """
 
     def __init__(self, p: float = 0.5, generator: ac.random.Generator | None = None) -> None:
-        if not 0 <= checked_number("Dropout", "p", p) <= 1:
-            raise ValueError(f"Dropout: p must be a probability, from 0 to 1; got {p!r}")
         self.p = p
         self.generator = generator
+
+    @property
+    def p(self) -> float:
+        """Probability of a zero."""
+        return self._p
+
+    @p.setter
+    def p(self, p: float) -> None:
+        number = checked_number("Dropout", "p", p)
+        if not 0 <= number <= 1:
+            raise ValueError(f"Dropout: p must be a probability, from 0 to 1; got {p!r}")
+        self._p = number
 
     def forward(self, x: ac.Tensor) -> ac.Tensor:
         if not self.training or self.p == 0:

@@ -32,8 +32,8 @@ class Linear(Module):
     bias : bool
         False leaves the bias out.
     dtype : floating dtype
-    seed : int or numpy Generator, optional
-        Of the starting values; None: the generator that :func:`manual_seed` sets.
+    seed : int, numpy Generator or ac.random.Generator, optional
+        Of the starting values; None: the common generator, which :func:`alice_core.random.seed` starts.
 
     Attributes
     ----------
@@ -146,8 +146,8 @@ class MLP(Sequential):
         Tensor, used between all layers.
     bias : bool
     dtype : floating dtype
-    seed : int or numpy Generator, optional
-        Of the starting values; None: the generator that :func:`manual_seed` sets.
+    seed : int, numpy Generator or ac.random.Generator, optional
+        Of the starting values; None: the common generator, which :func:`alice_core.random.seed` starts.
 
     Examples
     --------

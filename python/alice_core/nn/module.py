@@ -1,28 +1,33 @@
 """Module: a function with parameters.
 
 A module's *state* is every Tensor among its attributes, and among those of the modules, lists, tuples and dicts that
-it holds; attributes whose names begin with an underscore are private and left out. Those that require a gradient are
-its *parameters*.
+it holds. Those that require a gradient are its *parameters*. Left out is what is kept by the way:
+
+* attributes whose names begin with an underscore, which are private;
+* what a call of the module assigns to a name that held no Tensor before: its last input or output, say. A parameter
+  that is made at the first call belongs to the state nevertheless;
+* results of recorded ops.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 import alice_core as ac
 
+from .. import tree
 from .._extras import require
+from .._state import checked, overwrite
 
 if TYPE_CHECKING:
-    import numpy.typing as npt
-
     from ..tensor import DTypeLike
 
 __all__ = ["Module", "Parameter"]
+
+_PLAIN = (bool, int, float, str, type(None))  # hold no Tensors
 
 
 def Parameter(value: Any, dtype: DTypeLike | None = None) -> ac.Tensor:
@@ -55,6 +60,9 @@ class Module:
     """Base class of everything with parameters. Subclasses assign Tensors and modules to attributes and define
     :meth:`forward`; there is nothing to register and no ``super().__init__()`` to call.
 
+    State is what is assigned outside of calls, in ``__init__`` above all: Tensors, those that require a gradient being
+    parameters. What a call assigns to a name that held no Tensor is no state, unless it is a new parameter.
+
     Attributes
     ----------
     training : bool
@@ -75,6 +83,8 @@ class Module:
     ['factor']
     """
 
+    _passing: frozenset[str] | set[str] = frozenset()  # attributes that hold no state
+
     training: bool = True
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
@@ -84,39 +94,34 @@ class Module:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.forward(*args, **kwargs)
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not isinstance(value, _PLAIN):
+            given = _arguments(self)
+            if given is None or _makes_parameters(value, given):
+                if name in self._passing:
+                    self.__dict__["_passing"] = self._passing - {name}
+            elif name not in self._passing and not _tensors(self.__dict__.get(name)):
+                self.__dict__.setdefault("_passing", set()).add(name)
+        object.__setattr__(self, name, value)
+
     # -- what is inside -------------------------------------------------------------------------------------------
 
-    def _walk(self) -> Iterator[tuple[str, Any]]:
-        """All modules and Tensors inside, with their dotted names, in the order of their assignment."""
-        seen: set[int] = set()
-        stack: list[tuple[str, Any]] = [("", self)]
-        while stack:
-            name, node = stack.pop()
-            if isinstance(node, ac.Tensor):
-                if node._producer is None:  # not the recorded result of some op, kept by the way
-                    yield name, node
-                continue
-            if isinstance(node, Module):
-                if id(node) in seen:
-                    continue
-                seen.add(id(node))
-                yield name, node
-                inside = [(k, v) for k, v in vars(node).items() if not k.startswith("_")]
-            elif isinstance(node, Mapping):
-                inside = [(str(k), v) for k, v in node.items()]
-            elif isinstance(node, (list, tuple)):
-                inside = [(str(i), v) for i, v in enumerate(node)]
-            else:
-                continue
-            prefix = f"{name}." if name else ""
-            stack += [(prefix + k, v) for k, v in reversed(inside)]
-
     def _state(self) -> dict[str, ac.Tensor]:
-        return {name: node for name, node in self._walk() if isinstance(node, ac.Tensor)}
+        """All Tensors of the state with their dotted names, in the order of their assignment."""
+        state: dict[str, ac.Tensor] = {}
+        for name, node in _walk(self):
+            if isinstance(node, ac.Tensor) and node._producer is None:
+                if name in state:
+                    raise ValueError(
+                        f"{type(self).__name__}: two Tensors have the name {name}; names are joined by dots, so give "
+                        f"one of the keys or attributes that lead there another name"
+                    )
+                state[name] = node
+        return state
 
     def modules(self) -> Iterator[Module]:
         """The module itself and all modules inside."""
-        return (node for _, node in self._walk() if isinstance(node, Module))
+        return (node for _, node in _walk(self) if isinstance(node, Module))
 
     def named_parameters(self) -> Iterator[tuple[str, ac.Tensor]]:
         """The Tensors that require a gradient, with dotted names; one that is shared comes once."""
@@ -159,40 +164,25 @@ class Module:
         return {name: ac.tensor(x) for name, x in self._state().items()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Overwrite all state in place.
+        """Overwrite all state in place. If there is any error, nothing has been changed.
 
         Parameters
         ----------
         state : mapping from dotted names to Tensors or arrays
-            What :meth:`state_dict` returned.
+            What :meth:`state_dict` returned. Floating numbers may be rounded to the dtype of the module; integers and
+            bools must be such.
 
         Raises
         ------
         ValueError
-            If names are missing or unexpected.
+            If names are missing or unexpected, or a Tensor that has two names would get two values.
         ShapeError
-            If shapes differ. Nothing has been changed then.
+            If shapes differ.
+        DTypeError
+            If a value is no number of its dtype.
         """
         own = self._state()
-        who = f"load_state_dict: {type(self).__name__}"
-        missing, unexpected = [n for n in own if n not in state], [n for n in state if n not in own]
-        if missing or unexpected:
-            parts = [
-                f"{what} {', '.join(names)}"
-                for what, names in (("misses", missing), ("does not know", unexpected))
-                if names
-            ]
-            raise ValueError(f"{who} {' and '.join(parts)}; the state must come from a module of the same structure")
-        arrays = {name: np.asarray(_plain(state[name])) for name in own}
-        wrong = [
-            f"{name} must have shape {x.shape}, got {arrays[name].shape}"
-            for name, x in own.items()
-            if arrays[name].shape != x.shape
-        ]
-        if wrong:
-            raise ac.ShapeError(f"{who}: {'; '.join(wrong)}")
-        for name, x in own.items():
-            x.assign_(arrays[name])
+        overwrite(own, checked(f"load_state_dict: {type(self).__name__}", own, state))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the state to a file: ``.npz`` (NumPy) or ``.safetensors`` (needs the package safetensors).
@@ -200,23 +190,23 @@ class Module:
         Raises
         ------
         ValueError
-            If the name has another ending.
+            If the name has another ending, or a Tensor has a name that cannot be written.
         MissingPackageError
             If safetensors is needed and not installed.
         """
         arrays = {name: x._exact() for name, x in self.state_dict().items()}
         ending = _ending("save", path)
         package = require("safetensors.numpy", "safetensors", "save") if ending == ".safetensors" else None
-        from .._files import whole  # pathlib takes longer to import than this module
+        from .._files import whole, write_npz  # pathlib takes longer to import than this module
 
         with whole(path) as unfinished:
             if package is not None:
                 package.save_file(arrays, str(unfinished))
             else:
-                np.savez(unfinished, **arrays)  # type: ignore[arg-type]
+                write_npz(unfinished, arrays)
 
     def load(self, path: str | os.PathLike[str]) -> None:
-        """Read the state from a file that :meth:`save` wrote.
+        """Read the state from a file that :meth:`save` wrote. If there is any error, nothing has been changed.
 
         Raises
         ------
@@ -224,16 +214,18 @@ class Module:
             If there is no such file.
         ValueError
             If it is no file of its kind, or holds another module's state.
+        DTypeError
+            If it holds other numbers than the module.
         """
         if _ending("load", path) == ".safetensors":
             package = require("safetensors.numpy", "safetensors", "load")
             readable: tuple[type[Exception], ...] = (require("safetensors", "safetensors", "load").SafetensorError,)
         else:
-            import zipfile  # takes longer to import than this module
+            from .._files import NPZ_ERRORS, read_npz
 
-            package, readable = None, (ValueError, zipfile.BadZipFile, EOFError)
+            package, readable = None, NPZ_ERRORS
         try:
-            arrays = _read_npz(path) if package is None else package.load_file(str(path))
+            arrays = read_npz(path) if package is None else package.load_file(str(path))
         except readable as error:
             raise ValueError(f"load: {path} is not a readable {_ending('load', path)} file ({error})") from None
         self.load_state_dict(arrays)
@@ -258,8 +250,59 @@ class Module:
         return "\n".join([head, *lines, ")"])
 
 
-def _plain(value: Any) -> Any:
-    return value.detach()._exact() if isinstance(value, ac.Tensor) else value
+def _walk(root: Any) -> Iterator[tuple[str, Any]]:
+    """All modules and Tensors inside, with their dotted names, in the order of their assignment."""
+    seen: set[int] = set()
+    stack: list[tuple[str, Any, bool]] = [("", root, True)]
+    while stack:
+        name, node, kept = stack.pop()
+        inside: list[tuple[str, Any, bool]]
+        if isinstance(node, ac.Tensor):
+            if kept:
+                yield name, node
+            continue
+        if isinstance(node, Module):
+            if id(node) in seen:
+                continue
+            seen.add(id(node))
+            yield name, node
+            inside = [(k, v, k not in node._passing) for k, v in vars(node).items() if not k.startswith("_")]
+        elif isinstance(node, Mapping):
+            inside = [(str(k), v, kept) for k, v in node.items()]
+        elif isinstance(node, (list, tuple)):
+            inside = [(str(i), v, kept) for i, v in enumerate(node)]
+        else:
+            continue
+        prefix = f"{name}." if name else ""
+        stack += [(prefix + k, v, kept) for k, v, kept in reversed(inside)]
+
+
+def _tensors(value: Any) -> list[ac.Tensor]:
+    if isinstance(value, ac.Tensor):
+        return [value]
+    return [node for _, node in _walk(value) if isinstance(node, ac.Tensor)]
+
+
+def _arguments(module: Module) -> Any:
+    """What the innermost call of the module that is going on was given; None outside of its calls.
+
+    Found on the stack, so that calls pay nothing for it: they are many, and few of them assign anything.
+    """
+    frame = sys._getframe(2)
+    while frame is not None:
+        if frame.f_code is _CALL and (call := frame.f_locals)["self"] is module:
+            return call["args"], call["kwargs"]
+        frame = frame.f_back  # type: ignore[assignment]
+    return None
+
+
+_CALL = Module.__call__.__code__
+
+
+def _makes_parameters(value: Any, arguments: Any) -> bool:
+    """Whether there are parameters in what a call assigns that it was not given."""
+    new = [x for x in _tensors(value) if x.requires_grad]
+    return any(not any(x is given for given in tree.leaves(arguments)) for x in new)
 
 
 def _ending(who: str, path: str | os.PathLike[str]) -> str:
@@ -267,11 +310,3 @@ def _ending(who: str, path: str | os.PathLike[str]) -> str:
     if ending not in (".npz", ".safetensors"):
         raise ValueError(f"{who}: the file must end in .npz or .safetensors; got {str(path)!r}")
     return ending
-
-
-def _read_npz(path: str | os.PathLike[str]) -> dict[str, npt.NDArray[Any]]:
-    with open(path, "rb") as file:  # closed whatever NumPy finds in it
-        archive = np.load(file, allow_pickle=False)
-        if not isinstance(archive, np.lib.npyio.NpzFile):
-            raise ValueError("it holds a single array")
-        return dict(archive)

@@ -1,4 +1,4 @@
-"""What all optimisers share: the checked list of parameters, the learning rate, and state that can be saved."""
+"""What all optimisers share: checked groups of parameters, the numbers that steer them, and state that can be saved."""
 
 from __future__ import annotations
 
@@ -10,78 +10,136 @@ import numpy as np
 
 import alice_core as ac
 
+from .. import tree
 from .._checks import checked_number, shown
+from .._state import checked, overwrite
 
-__all__ = ["Optimizer"]
+__all__ = ["Optimizer", "ParamGroup"]
+
+
+class ParamGroup:
+    """Parameters that the same numbers steer: ``group["lr"]``, which may be set at any time, and so on.
+
+    They lie in one float64 Tensor, which changes in place: whoever holds a reference sees the current values.
+    """
+
+    def __init__(self, kind: type[Optimizer], params: list[ac.Tensor], values: Mapping[str, Any]) -> None:
+        self.params = params
+        self._kind = kind
+        self._hyper = ac.tensor(np.array(kind._checked(values), np.float64))
+
+    def keys(self) -> tuple[str, ...]:
+        """The names of the numbers."""
+        return self._kind._numbers
+
+    def __getitem__(self, name: str) -> Any:
+        index = self._index(name)
+        value = float(self._hyper.numpy()[index])
+        return bool(value) if name in self._kind._flags else value
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        index = self._index(name)
+        self._hyper.numpy(writable=True)[index] = self._changed({name: value})[index]  # nothing depends on these
+
+    def __repr__(self) -> str:
+        numbers = ", ".join(f"{name}={self[name]}" for name in self.keys())
+        return f"ParamGroup({len(self.params)} parameters, {numbers})"
+
+    def _index(self, name: str) -> int:
+        if not self._hyper._readable:
+            raise ac.TraceError(
+                f"{self._kind.__name__}: expected {', '.join(self.keys())} to be read or set outside of traced "
+                f"functions; got it inside of one, where it would happen only once; do it before the call, every step "
+                f"reads them anew"
+            )
+        if name not in self.keys():
+            raise KeyError(f"{self._kind.__name__}: expected one of {', '.join(self.keys())}; got {name!r}")
+        return self.keys().index(name)
+
+    def _changed(self, new: Mapping[str, Any]) -> list[float]:
+        """All numbers after a change, checked."""
+        now = dict(self)
+        return self._kind._checked({**now, **new}, now)
 
 
 class Optimizer:
-    """Base class. Subclasses define :meth:`step` and keep what they remember in :attr:`_memory`.
-
-    The numbers that steer an optimiser lie in one float64 Tensor, ``lr`` first, which changes in place: whoever holds
-    a reference sees the current values.
+    """Base class. Subclasses define :meth:`step`, name the numbers that steer them, and keep what they remember in
+    ``_memory``.
 
     Parameters
     ----------
     params : iterable of Tensor
-        Leaves that require a gradient.
-    hyper : sequence of float
-        The learning rate and what else the native update reads.
+        Leaves that require a gradient. May be nested in lists, tuples and dicts, with None where a parameter is left
+        out; or a list of groups, dicts with ``"params"`` and those numbers that differ from the others.
+    **numbers : float
+        The learning rate ``lr`` and what else the native update reads.
+
+    Attributes
+    ----------
+    params : list of Tensor
+        All parameters.
+    param_groups : list of ParamGroup
+        One, unless groups were given.
     """
 
-    def __init__(self, params: Iterable[ac.Tensor], *hyper: float) -> None:
+    _numbers: tuple[str, ...] = ("lr",)  # in the order of the native update
+    _flags: frozenset[str] = frozenset()  # those of them that are True or False
+
+    def __init__(self, params: Iterable[Any], **numbers: float) -> None:
         who = type(self).__name__
-        if isinstance(params, (ac.Tensor, ac.nn.Module)) or not isinstance(params, Iterable):
-            raise ac.DTypeError(
-                f"{who}: params must be a list of Tensors; got {shown(params)}; write [p], or model.parameters()"
-            )
-        self.params = list(params)
-        if not self.params:
-            raise ValueError(f"{who}: params is empty; pass the Tensors to learn, for instance model.parameters()")
+        self._checked(numbers)
+        self.param_groups: list[ParamGroup] = []
         seen: set[int] = set()
-        for i, p in enumerate(self.params):
-            if not isinstance(p, ac.Tensor):
-                raise TypeError(f"{who}: params must be Tensors; got {type(p).__name__} as parameter {i}")
-            if not p.requires_grad:
-                raise ac.GradientError(
-                    f"{who}: parameter {i}, shape {p.shape}, does not require a gradient; call p.requires_grad_() first"
+        for group in _groups(who, params):
+            members = _members(group.pop("params"))
+            if not members:
+                raise ValueError(f"{who}: params is empty; pass the Tensors to learn, for instance model.parameters()")
+            for i, p in enumerate(members, len(seen)):
+                if not isinstance(p, ac.Tensor):
+                    raise TypeError(f"{who}: params must be Tensors; got {type(p).__name__} as parameter {i}")
+                if not p.requires_grad:
+                    raise ac.GradientError(
+                        f"{who}: parameter {i}, shape {p.shape}, does not require a gradient; call p.requires_grad_() "
+                        f"first"
+                    )
+                if id(p) in seen:
+                    raise ValueError(f"{who}: parameter {i}, shape {p.shape}, is listed twice")
+                seen.add(id(p))
+            if unknown := [str(name) for name in group if name not in self._numbers]:
+                raise ValueError(
+                    f"{who}: a group may have params, {', '.join(self._numbers)}; got {', '.join(unknown)}"
                 )
-            if id(p) in seen:
-                raise ValueError(f"{who}: parameter {i}, shape {p.shape}, is listed twice")
-            seen.add(id(p))
-        self._hyper = ac.tensor(np.array(hyper, dtype=np.float64))
-        self._memory: dict[str, list[ac.Tensor]] = {}  # lists parallel to params
-        self.lr = hyper[0]
+            self.param_groups.append(ParamGroup(type(self), members, {**numbers, **group}))
+        self.params = [p for group in self.param_groups for p in group.params]
+        self._memory: dict[str, list[ac.Tensor | None]] = {}  # lists parallel to params
 
     @property
     def lr(self) -> float:
-        """The learning rate; may be set at any time."""
-        return self._get(0)
+        """The learning rate; may be set at any time, for all groups."""
+        return float(self._common("lr"))
 
     @lr.setter
     def lr(self, value: float) -> None:
-        self._set(0, self._check("lr", value))
+        self._set_all("lr", value)
 
-    def _get(self, index: int) -> float:
-        self._check_outside()
-        return float(self._hyper.numpy()[index])
-
-    def _set(self, index: int, value: float) -> None:
-        self._check_outside()
-        self._hyper.numpy(writable=True)[index] = value  # nothing is differentiated by these numbers
-
-    def _check_outside(self) -> None:
-        if not self._hyper._readable:
-            raise ac.TraceError(
-                f"{type(self).__name__}: expected lr to be read or set outside of traced functions; got it inside of "
-                f"one, where it would happen only once; set opt.lr before the call, every step reads it anew"
+    def _common(self, name: str) -> Any:
+        values = [group[name] for group in self.param_groups]
+        if any(value != values[0] for value in values):
+            raise ValueError(
+                f"{type(self).__name__}: {name} differs between the groups, {values}; read param_groups[i][{name!r}]"
             )
+        return values[0]
 
-    def _check(self, name: str, value: float) -> float:
-        number = checked_number(type(self).__name__, name, value)
-        if not (number >= 0 and math.isfinite(number)):
-            raise ValueError(f"{type(self).__name__}: {name} must be a number ≥ 0; got {value!r}")
-        return number
+    def _set_all(self, name: str, value: Any) -> None:
+        for group in self.param_groups:
+            group._changed({name: value})  # before any of them changes
+        for group in self.param_groups:
+            group[name] = value
+
+    @classmethod
+    def _checked(cls, values: Mapping[str, Any], now: Mapping[str, Any] | None = None) -> list[float]:
+        """The numbers in the order of the native update, unless one of them is none. ``now``: what they are so far."""
+        return [(_flag if name in cls._flags else _number)(cls.__name__, name, values[name]) for name in cls._numbers]
 
     def step(self) -> None:
         """Change every parameter that has a gradient; those whose ``.grad`` is None stay as they are."""
@@ -92,10 +150,15 @@ class Optimizer:
         for p in self.params:
             p.grad = None
 
+    def _hypers(self) -> dict[str, ParamGroup]:
+        if len(self.param_groups) == 1:
+            return {"hyper": self.param_groups[0]}
+        return {f"hyper.{i}": group for i, group in enumerate(self.param_groups)}
+
     def _state(self) -> dict[str, ac.Tensor]:
-        state = {"hyper": self._hyper}
+        state = {name: group._hyper for name, group in self._hypers().items()}
         for name, tensors in self._memory.items():
-            state |= {f"{name}.{i}": x for i, x in enumerate(tensors)}
+            state |= {f"{name}.{i}": x for i, x in enumerate(tensors) if x is not None}
         return state
 
     def state_dict(self) -> dict[str, ac.Tensor]:
@@ -103,23 +166,49 @@ class Optimizer:
         return {name: ac.tensor(x) for name, x in self._state().items()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take over what :meth:`state_dict` of the same kind of optimiser returned.
+        """Take over what :meth:`state_dict` of the same kind of optimiser returned. If there is any error, nothing has
+        been changed.
 
         Raises
         ------
         ValueError
-            If names or shapes differ. Nothing has been changed then.
+            If names differ, or a number is one that the constructor refuses.
+        ShapeError
+            If shapes differ.
+        DTypeError
+            If a value is no number.
         """
         own = self._state()
-        who = type(self).__name__
-        if own.keys() != state.keys():
-            missing, unexpected = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
-            raise ValueError(
-                f"load_state_dict: {who} misses {missing or 'nothing'}, does not know {unexpected or 'nothing'}"
-            )
-        arrays = {name: np.asarray(x) for name, x in state.items()}
-        for name, x in own.items():
-            if arrays[name].shape != x.shape:
-                raise ac.ShapeError(f"load_state_dict: {name} must have shape {x.shape}; got {arrays[name].shape}")
-        for name, x in own.items():
-            x.assign_(arrays[name])
+        new = checked(f"load_state_dict: {type(self).__name__}", own, state)
+        for name, group in self._hypers().items():
+            group._changed(dict(zip(group.keys(), new[name].tolist(), strict=True)))
+        overwrite(own, new)
+
+
+def _groups(who: str, params: Any) -> list[dict[str, Any]]:
+    if isinstance(params, (ac.Tensor, ac.nn.Module)) or not isinstance(params, Iterable):
+        raise ac.DTypeError(
+            f"{who}: params must be a list of Tensors; got {shown(params)}; write [p], or model.parameters()"
+        )
+    given = params if isinstance(params, (dict, list, tuple)) else list(params)
+    if given and all(isinstance(group, dict) and "params" in group for group in given):
+        return [dict(group) for group in given]
+    return [{"params": given}]
+
+
+def _members(params: Any) -> list[Any]:
+    given = params if isinstance(params, (ac.Tensor, dict, list, tuple)) else list(params)
+    return list(tree.present(given))
+
+
+def _number(who: str, name: str, value: Any) -> float:
+    number = checked_number(who, name, value, "a number ≥ 0")
+    if not (number >= 0 and math.isfinite(number)):
+        raise ValueError(f"{who}: {name} must be a number ≥ 0; got {value!r}")
+    return number
+
+
+def _flag(who: str, name: str, value: Any) -> float:
+    if not isinstance(value, (bool, int, float, np.bool_)) or value not in (0, 1):
+        raise ac.DTypeError(f"{who}: {name} must be True or False; got {shown(value)}")
+    return float(value)

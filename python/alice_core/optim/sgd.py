@@ -6,7 +6,8 @@ initialization and momentum in deep learning", 2013, for Nesterov's variant.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import alice_core as ac
 
@@ -29,11 +30,14 @@ class SGD(Optimizer):
     Parameters
     ----------
     params : iterable of Tensor
-        Leaves that require a gradient, float32 or float64.
+        Leaves that require a gradient, float32 or float64. May be nested in lists, tuples and dicts, with None where a
+        parameter is left out; or a list of groups, dicts with ``"params"`` and those of the numbers below that differ
+        from the others.
     lr : float
-        Learning rate, ≥ 0. ``opt.lr`` may be set at any time.
+        Learning rate, ≥ 0. Like the other numbers it may be set at any time: ``opt.lr = 0.01`` for all parameters,
+        ``opt.param_groups[0]["lr"] = 0.01`` for a group.
     momentum : float
-        Part of the velocity that is kept at each step, ≥ 0.
+        Part of the velocity that is kept at each step, ≥ 0. Cannot be switched on or off later.
     nesterov : bool
         Needs momentum.
     weight_decay : float
@@ -47,7 +51,10 @@ class SGD(Optimizer):
     Raises
     ------
     ValueError
-        If there are no parameters or one comes twice, a number is negative or not finite, or Nesterov has no momentum.
+        If there are no parameters or one comes twice, a number is negative or not finite, Nesterov has no momentum, or
+        a group has an unknown name.
+    DTypeError
+        If what should be a number is none.
     GradientError
         If a parameter does not require a gradient.
 
@@ -64,49 +71,86 @@ class SGD(Optimizer):
     0.900
     0.720
     0.486
+
+    Groups, one of which has its own learning rate:
+
+    >>> w, b = ac.nn.Parameter([1.0]), ac.nn.Parameter([1.0])
+    >>> opt = ac.optim.SGD([{"params": [w]}, {"params": [b], "lr": 0.5}], lr=0.25)
+    >>> ac.sum(w + b).backward()
+    >>> opt.step()
+    >>> w.item(), b.item()
+    (0.75, 0.5)
     """
+
+    _numbers = ("lr", "momentum", "nesterov", "weight_decay")
+    _flags = frozenset({"nesterov"})
 
     def __init__(
         self,
-        params: Iterable[ac.Tensor],
+        params: Iterable[Any],
         lr: float,
         momentum: float = 0.0,
         nesterov: bool = False,
         weight_decay: float = 0.0,
     ) -> None:
-        self._check("momentum", momentum)
-        self._check("weight_decay", weight_decay)
+        super().__init__(params, lr=lr, momentum=momentum, nesterov=nesterov, weight_decay=weight_decay)
+        self._parts: list[tuple[ac.Tensor, list[ac.Tensor], list[ac.Tensor]]] = []  # hyper, parameters, velocities
+        memory: list[ac.Tensor | None] = []
+        for group in self.param_groups:
+            velocities = [ac.zeros_like(p) for p in group.params] if group["momentum"] else []
+            memory += velocities or [None] * len(group.params)
+            self._parts.append((group._hyper, group.params, velocities))
+        self._memory["velocity"] = memory
+
+    @classmethod
+    def _checked(cls, values: Mapping[str, Any], now: Mapping[str, Any] | None = None) -> list[float]:
+        numbers = super()._checked(values, now)
+        momentum, nesterov = numbers[1:3]
         if nesterov and momentum == 0:
             raise ValueError("SGD: nesterov needs momentum > 0; got momentum=0")
-        super().__init__(params, lr, momentum, float(nesterov), weight_decay)
-        if momentum:
-            self._memory["velocity"] = [ac.zeros_like(p) for p in self.params]
+        if now is not None and (momentum > 0) != (now["momentum"] > 0):
+            raise ValueError(
+                f"SGD: momentum cannot be switched on or off later; got {momentum} instead of {now['momentum']}; "
+                f"make a new optimiser"
+            )
+        return numbers
 
     @property
     def momentum(self) -> float:
         """Part of the velocity that is kept at each step."""
-        return self._get(1)
+        return float(self._common("momentum"))
+
+    @momentum.setter
+    def momentum(self, value: float) -> None:
+        self._set_all("momentum", value)
 
     @property
     def nesterov(self) -> bool:
         """Whether the step looks ahead along the velocity."""
-        return self._get(2) != 0
+        return bool(self._common("nesterov"))
+
+    @nesterov.setter
+    def nesterov(self, value: bool) -> None:
+        self._set_all("nesterov", value)
 
     @property
     def weight_decay(self) -> float:
         """Pull towards zero."""
-        return self._get(3)
+        return float(self._common("weight_decay"))
+
+    @weight_decay.setter
+    def weight_decay(self, value: float) -> None:
+        self._set_all("weight_decay", value)
 
     def step(self) -> None:
         """Change every parameter that has a gradient; those whose ``.grad`` is None stay as they are."""
-        velocities = self._memory.get("velocity", [])
-        grads = [g for p in self.params if (g := p.grad) is not None]
-        params = self.params
-        if len(grads) != len(params):
-            chosen = [i for i, p in enumerate(params) if p.grad is not None]
-            if not chosen:
-                return
-            params = [params[i] for i in chosen]
-            velocities = [velocities[i] for i in chosen] if velocities else []
-        inputs = [self._hyper, *params, *grads, *velocities]
-        _core.update("sgd", inputs, (len(params), bool(velocities)), [*params, *velocities])
+        for hyper, params, velocities in self._parts:
+            grads = [g for p in params if (g := p.grad) is not None]
+            if len(grads) != len(params):
+                chosen = [i for i, p in enumerate(params) if p.grad is not None]
+                if not chosen:
+                    continue
+                params = [params[i] for i in chosen]
+                velocities = [velocities[i] for i in chosen] if velocities else []
+            inputs = [hyper, *params, *grads, *velocities]
+            _core.update("sgd", inputs, (len(params), bool(velocities)), [*params, *velocities])

@@ -158,7 +158,7 @@ class Pullback:
         self.targets = targets
 
     def __call__(self, cotangent: Any, last: bool = False) -> tuple[Any, ...]:
-        given = list(tree.leaves(cotangent))
+        given = list(tree.present(cotangent))
         if len(given) != len(self.outputs):
             raise ShapeError(
                 f"vjp: the cotangent must have the structure of the result; expected {len(self.outputs)} Tensors, "
@@ -168,7 +168,7 @@ class Pullback:
         for y, ct in zip(self.outputs, cts, strict=True):
             _check_cotangent("vjp", y, ct)
         found = iter(self.pull(cts, last))
-        return tuple(tree.rebuild(argument, found) for argument in self._arguments)
+        return tuple(tree.fill(argument, found) for argument in self._arguments)
 
     def pull(self, cotangents: list[Tensor], last: bool = False) -> list[Tensor]:
         """From the leaves of the result to the leaves of the arguments; the last time, what was saved is given back."""
@@ -201,9 +201,9 @@ def run_watched(
         watched = list(args)
         targets: list[Tensor] = []
         for n in argnums:
-            leaves = [_watch(name, leaf, f"argument {n}", level) for leaf in tree.leaves(args[n])]
+            leaves = [_watch(name, leaf, f"argument {n}", level) for leaf in tree.present(args[n])]
             targets += leaves
-            watched[n] = tree.rebuild(args[n], iter(leaves))
+            watched[n] = tree.fill(args[n], iter(leaves))
         result = f(*watched, **(kwargs or {}))
     finally:
         _core.pop_level(before)
@@ -212,7 +212,7 @@ def run_watched(
         if not isinstance(result, tuple) or len(result) != 2:
             raise GradientError(f"{name}: with has_aux=True the function must return a pair (value, aux)")
         result, aux = result
-    outputs = list(tree.leaves(result))
+    outputs = list(tree.present(result))
     for y in outputs:
         if not isinstance(y, Tensor):
             raise GradientError(
@@ -225,7 +225,7 @@ def run_watched(
 
 def outside(result: Any) -> Any:
     """Handles on the results that do not keep the finished context's graph alive, unless an enclosing one needs it."""
-    return tree.map_leaves(lambda y: y if y.is_tracked else y._leaf(0), result)
+    return tree.map_present(lambda y: y if y.is_tracked else y._leaf(0), result)
 
 
 def vjp(f: Callable[..., Any], *xs: Any) -> tuple[Any, Pullback]:
@@ -278,7 +278,8 @@ def value_and_grad(
     f : callable
         Returns a 0-d floating Tensor, or a pair (that, anything) with ``has_aux``.
     argnums : int or sequence of int
-        The positional arguments to differentiate; Tensors or nested lists, tuples and dicts of them.
+        The positional arguments to differentiate; Tensors or nested lists, tuples and dicts of them, in which None
+        stands for what is left out.
     has_aux : bool
         ``f`` returns ``(value, aux)``, and so does the new function in place of the value.
 

@@ -123,7 +123,7 @@ def _jacobian(
             columns = sum(x.size for x in graph.targets) < sum(y.size for y in graph.outputs)
         blocks = _columns(graph, chunk) if columns else _rows(graph, chunk)
         point = tuple(args[n] for n in numbers) if isinstance(argnums, Sequence) else args[argnums]
-        found = tree.rebuild(result, iter([tree.rebuild(point, iter(row)) for row in blocks]))
+        found = tree.fill(result, iter([tree.fill(point, iter(row)) for row in blocks]))
         return (found, aux) if has_aux else found
 
     return differentiated

@@ -67,10 +67,10 @@ def jvp(f: Callable[..., Any], xs: Sequence[Any], vs: Sequence[Any]) -> tuple[An
     context = _core.push_forward()
     try:
         duals = iter([_core.with_tangent(x, context, v) for x, v in zip(points, directions, strict=True)])
-        result = f(*tree.rebuild(tuple(xs), duals))
+        result = f(*(tree.fill(x, duals) for x in xs))
     finally:
         _core.pop_forward()
-    for y in tree.leaves(result):
+    for y in tree.present(result):
         if not isinstance(y, Tensor):
             raise GradientError(
                 f"jvp: the function must return Tensors; got {type(y).__name__}; numbers taken out of Tensors "
@@ -81,7 +81,7 @@ def jvp(f: Callable[..., Any], xs: Sequence[Any], vs: Sequence[Any]) -> tuple[An
         t: Tensor | None = _core.tangent(y, context)
         return creation.zeros_like(y) if t is None else t
 
-    return tree.map_leaves(lambda y: _core.without_tangent(y, context), result), tree.map_leaves(tangent, result)
+    return tree.map_present(lambda y: _core.without_tangent(y, context), result), tree.map_present(tangent, result)
 
 
 def _pairs(name: str, xs: Sequence[Any], vs: Sequence[Any]) -> tuple[list[Tensor], list[Tensor]]:
@@ -89,8 +89,8 @@ def _pairs(name: str, xs: Sequence[Any], vs: Sequence[Any]) -> tuple[list[Tensor
     if not isinstance(xs, (list, tuple)) or not isinstance(vs, (list, tuple)):
         raise TypeError(f"{name}: the point and the direction must be sequences with one entry per argument")
     points, directions = [], []
-    given = list(tree.leaves(tuple(vs)))
-    wanted = list(tree.leaves(tuple(xs)))
+    given = [leaf for v in vs for leaf in tree.present(v)]
+    wanted = [leaf for x in xs for leaf in tree.present(x)]
     if len(xs) != len(vs) or len(given) != len(wanted):
         raise ShapeError(
             f"{name}: the direction must have the structure of the point; expected {len(wanted)} Tensors, "
@@ -144,6 +144,6 @@ def linearize(f: Callable[..., Any], *xs: Any) -> tuple[Any, Callable[..., Any]]
         _, directions = _pairs("linearize", xs, vs)
         tangents = _core.push_along(graph.outputs, graph.targets, directions)
         filled = (creation.zeros_like(y) if t is None else t for t, y in zip(tangents, graph.outputs, strict=True))
-        return tree.rebuild(result, filled)
+        return tree.fill(result, filled)
 
     return outside(result), f_jvp
