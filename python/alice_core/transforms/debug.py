@@ -14,14 +14,14 @@ import numpy.typing as npt
 from .. import _core
 from ..errors import NonFiniteError
 from ..tensor import Tensor
+from ._modes import Mode
 
 __all__ = ["debug_nans"]
 
 Test = Callable[[Any], npt.NDArray[np.bool_]]
 
 
-@contextmanager
-def debug_nans(inf: bool = False) -> Iterator[None]:
+def debug_nans(inf: bool = False) -> Mode:
     """Raise at the first op that makes a NaN out of inputs without any, in the function or in its gradient.
 
     The error names the op, the line of your code, and for an op of the dual program the op whose gradient rule it
@@ -55,6 +55,11 @@ def debug_nans(inf: bool = False) -> Iterator[None]:
     tests: list[tuple[str, Test]] = [("NaN", np.isnan)]
     if inf:
         tests.append(("infinity", np.isinf))
+    return Mode("debug_nans", partial(_checking, tests))
+
+
+@contextmanager
+def _checking(tests: list[tuple[str, Test]]) -> Iterator[None]:
     previous = _core.set_checker(partial(_check, tests))
     try:
         yield

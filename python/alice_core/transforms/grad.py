@@ -7,6 +7,7 @@ arguments. The dual program runs after the context has closed, so it is recorded
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -19,6 +20,7 @@ from ..errors import DTypeError, GradientError, ShapeError
 from ..ops import creation
 from ..ops.identity import constant, identity
 from ..tensor import Tensor, TensorLike, asarray, tensor
+from ._modes import Mode
 
 __all__ = [
     "backward",
@@ -42,11 +44,11 @@ def _active(levels: int) -> Iterator[None]:
         _core.set_active(before)
 
 
-@contextmanager
-def no_grad() -> Iterator[None]:
+def no_grad() -> Mode:
     """Run ops without recording them; parameters are constants inside.
 
-    ``grad`` and ``vjp`` called inside still differentiate with respect to their own arguments.
+    For a block of code, or as the decorator of a function or generator function. ``grad`` and ``vjp`` called inside
+    still differentiate with respect to their own arguments.
 
     Examples
     --------
@@ -57,8 +59,7 @@ def no_grad() -> Iterator[None]:
     >>> y.is_tracked
     False
     """
-    with _active(0):
-        yield
+    return Mode("no_grad", functools.partial(_active, 0))
 
 
 def grad_enabled() -> bool:
