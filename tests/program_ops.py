@@ -372,7 +372,8 @@ _WRITTEN: dict[str, Template] = {
     "gelu": lambda g: f"ac.gelu({g.operand('f')}" + (', approximate="tanh")' if g.chance(0.5) else ")"),
     "prelu": _prelu,
     **{name: _binary(name, "fiu") for name in ("add", "subtract", "multiply", "maximum", "minimum")},
-    **{name: _binary(name, "fi") for name in ("floor_divide", "remainder", "pow")},
+    **{name: _binary(name, "fi") for name in ("floor_divide", "remainder")},
+    "pow": _binary("pow", "f"),  # integers raise for values, also where a program computes nothing as nobody reads it
     **{name: _binary(name, "f") for name in ("divide", "atan2", "logaddexp", "xlogy")},
     **{name: _binary(name, "fiu") for name in ("equal", "not_equal", "less", "less_equal", "greater", "greater_equal")},
     **{name: _binary(name, "fib") for name in ("logical_and", "logical_or", "logical_xor")},

@@ -62,7 +62,7 @@ def test_every_primitive_is_reached() -> None:
         reached |= {equation.primitive.name for equation in equations}
     drawing = {"random_advance", "random_bits", "random_uniform"}  # from a state: tests/test_random.py
     # Left by transforms: tests/test_engine.py, test_checkpoint.py, test_vecmat.py.
-    transforms = {"identity", "remat", "vecmat"}
+    transforms = {"identity", "remat", "vecmat", "nonnegative"}
     assert set(ac.primitives()) - drawing - transforms <= reached
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import numpy as np
@@ -107,3 +108,44 @@ def test_what_fills_a_tensor_is_differentiated() -> None:
         assert ac.jvp(f, [2.0], [1.0])[1].item() == 6.0
         assert ac.compile(ac.grad(f))(ac.tensor(2.0)).item() == 6.0
         assert ac.vmap(ac.grad(f))(ac.tensor([2.0, 3.0])).tolist() == [6.0, 6.0]
+
+
+COMPARISONS = [operator.lt, operator.le, operator.gt, operator.ge, operator.eq, operator.ne]
+
+
+@pytest.mark.parametrize("compare", COMPARISONS)
+@given(x=st.lists(st.integers(0, 255), min_size=1), y=st.integers(-(2**40), 2**40) | st.integers(-300, 300))
+def test_integers_compare_by_value(compare: Any, x: list[int], y: int) -> None:
+    for dtype in INTEGERS:
+        t = ac.tensor(x, dtype=dtype)
+        want = [compare(a, y) for a in x]
+        assert compare(t, y).tolist() == want
+        assert compare(y, t).tolist() == [compare(y, a) for a in x]
+        assert ac.compile(lambda t: compare(t, y))(t).tolist() == want
+        assert ac.compile(compare)(t, y).tolist() == want
+        assert ac.vmap(lambda a: compare(a, y))(t).tolist() == want
+
+
+POWERS: dict[str, Any] = {
+    "operator": operator.pow,
+    "function": ac.pow,
+    "NumPy": np.power,
+    "compiled": lambda x, y: ac.compile(operator.pow)(x, y),
+}
+
+
+@pytest.mark.parametrize("power", POWERS)
+@given(x=st.integers(-5, 5), y=st.integers(-3, 6), dtype=st.sampled_from([ac.int32, ac.int64]))
+def test_powers_of_integers_are_integers_or_refused(power: str, x: int, y: int, dtype: Any) -> None:
+    base, exponent = ac.tensor([x], dtype=dtype), ac.tensor([2, y], dtype=dtype)
+    for a, b in ((base, exponent), (base, y), (x, exponent), (base, np.array([2, y], dtype))):
+        if y < 0:
+            with pytest.raises(ValueError, match=r"^pow: expected exponents of at least 0 for integers; got -"):
+                POWERS[power](a, b)
+        else:
+            got = POWERS[power](a, b)
+            assert got.dtype == dtype
+            assert got.tolist()[-1] == x**y
+    real = POWERS[power](base.astype(F64), y)
+    assert real.tolist() == [float("inf") if x == 0 and y < 0 else float(x) ** y]
+    assert ac.vmap(lambda a: a**2)(base).tolist() == [x * x]

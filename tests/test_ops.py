@@ -239,6 +239,7 @@ ELSEWHERE = {
     "remat": "test_checkpoint_compiled.py",
     "stop_gradient": "test_engine.py",
     "constant_copy": "test_views.py",
+    "nonnegative": "test_dtypes.py",
     "vecmat": "test_vecmat.py",
     "sgd": "test_optim.py",
     "cross_entropy_value_and_vjp": "test_compile.py",

@@ -26,6 +26,13 @@ DType with_scalar(DType common, const Scalar& s) {
   return common;
 }
 
+bool fits(const Operands& a, std::size_t i, DType dtype) {
+  const bool traced = !a.weak.empty() && a.weak[i];
+  if (a.scalars[i].kind != Scalar::Kind::Int) return true;
+  if (traced) return a.weak[i]->width <= itemsize(dtype);
+  return width_of(a.scalars[i].integer) <= itemsize(dtype);
+}
+
 // Brings the arguments from `first` on to one dtype and returns it.
 DType promote_arguments(const Operands& a, std::size_t first, Inputs mode) {
   bool any = false;
@@ -37,6 +44,9 @@ DType promote_arguments(const Operands& a, std::size_t first, Inputs mode) {
     }
   for (std::size_t i = first; i < a.tensors.size(); ++i)
     if (!a.tensors[i]) common = any ? with_scalar(common, a.scalars[i]) : promote(common, scalar_dtype(a.scalars[i]));
+  if (mode == Inputs::Compare && any && !is_floating(common))
+    for (std::size_t i = first; i < a.tensors.size(); ++i)
+      if (!a.tensors[i] && !fits(a, i, common)) common = DType::Int64;
   if (mode == Inputs::Numeric && common == DType::Bool) return DType::Int32;
   if (mode == Inputs::Floating && !is_floating(common)) return DType::Float32;
   return common;
@@ -117,7 +127,7 @@ void convert(Operands& a, const Kernel& kernel, PyObject* const* args, std::size
       return;
     }
     default: {
-      if (plain && (is_floating(first) || kernel.inputs == Inputs::Promote ||
+      if (plain && (is_floating(first) || kernel.inputs == Inputs::Promote || kernel.inputs == Inputs::Compare ||
                     (kernel.inputs == Inputs::Numeric && first != DType::Bool)))
         return;
       const DType dtype = promote_arguments(a, 0, kernel.inputs);

@@ -14,6 +14,8 @@ bool operand(PyObject* o) {
 
 py::object not_implemented() { return borrowed(Py_NotImplemented); }
 
+py::object bind_one(int slot, PyObject* o) { return bind(operator_primitive(slot), &o, 1); }
+
 bool is_weak(PyObject* o) { return is_tensor(o) && as_tensor(o)->weak; }
 
 // One of the numbers of a traced call as a Tensor.
@@ -35,6 +37,7 @@ py::object number_arithmetic(int slot, PyObject* const* args, int n) {
     strong[i] = number(args[i]);
     real = real || is_floating(as_tensor(strong[i].ptr())->array.dtype());
   }
+  if (slot == kPower && !real) strong[1] = bind_one(kNonnegative, strong[1].ptr());
   for (int i = 0; i < n; ++i) {
     if (real && slot != kInvert) {
       PyObject* cast[] = {strong[i].ptr(), dtype_object(DType::Float64).ptr()};
@@ -82,8 +85,23 @@ py::object invert(PyObject* a) { return logical<kInvert>(a, nullptr); }
 
 py::object itself(PyObject* a) { return borrowed(a); }
 
+// Not of a floating dtype, whatever it is.
+bool is_integer(PyObject* o) {
+  if (is_tensor(o)) return !is_floating(as_tensor(o)->array.dtype());
+  if (is_numpy_array(o)) return !is_floating(array_from_numpy(o, false).dtype());
+  return parse_scalar(o).kind != Scalar::Kind::Real;
+}
+
 py::object power(PyObject* a, PyObject* b, PyObject* modulus) {
-  return modulus == Py_None ? binary<kPower>(a, b) : not_implemented();
+  if (modulus != Py_None || !operand(a) || !operand(b)) return not_implemented();
+  if (is_weak(a) && is_weak(b)) return binary<kPower>(a, b);
+  if (!is_integer(b) || !is_integer(a)) return binary<kPower>(a, b);
+  const py::object exponent = bind_one(kNonnegative, b);
+  if (is_weak(b)) {  // still a number
+    as_tensor(exponent.ptr())->weak = true;
+    as_tensor(exponent.ptr())->width = as_tensor(b)->width;
+  }
+  return binary<kPower>(a, is_tensor(b) || is_numpy_array(b) ? exponent.ptr() : b);  // a number takes a's dtype
 }
 
 py::object compare(PyObject* a, PyObject* b, int op) {

@@ -72,6 +72,7 @@ enum OperatorSlot {
   kInvert,
   kAstype,
   kRemat,
+  kNonnegative,
   kOperatorSlots
 };
 

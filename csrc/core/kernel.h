@@ -88,6 +88,7 @@ struct Call {
 enum class Inputs : std::uint8_t {
   AsIs,      // the kernel checks dtypes itself
   Promote,   // all inputs to their common dtype
+  Compare,   // as Promote, but a Python integer that their dtype does not hold widens it
   Numeric,   // as Promote, bool becomes int32
   Floating,  // as Promote, integers and bool become float32
   Where,     // first input bool, the rest as Promote

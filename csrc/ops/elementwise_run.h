@@ -146,7 +146,7 @@ template <class F, int N>
 constexpr ElementwiseRow predicate(const char* name, float cost) {
   return {name,
           N,
-          Inputs::Promote,
+          Inputs::Compare,
           ElementwiseResult::Bool,
           cost,
           {SameLoop<F, N, bool, true>::value, SameLoop<F, N, std::uint8_t, true>::value,

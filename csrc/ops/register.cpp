@@ -13,6 +13,7 @@ void register_kernels() {
     register_indexing(r);
     register_update(r);
     register_random(r);
+    register_checks(r);
     return true;
   }();
 }

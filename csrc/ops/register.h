@@ -15,5 +15,6 @@ void register_shape(Registry&);
 void register_indexing(Registry&);
 void register_update(Registry&);
 void register_random(Registry&);
+void register_checks(Registry&);
 
 }  // namespace alice

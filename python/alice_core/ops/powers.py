@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..primitive import Primitive
+from ..tensor import Tensor, asarray
 from . import arithmetic as _ar
 from . import reduction as _reduction
 from ._elementwise import elementwise
 from ._slopes import slope_kernel
 
 if TYPE_CHECKING:
-    from ..tensor import Tensor, TensorLike
+    from ..tensor import TensorLike
 
 __all__ = [
     "pow",
@@ -76,7 +77,9 @@ _pow_log.defvjp(
     lambda g, ans, x, y, k: _reduction.sum_to(_ar.strong_mul(g, _pow_log(x, y, k + 1)), y.shape),
 )
 
-elementwise(_square, _sqrt, _rsqrt, _reciprocal, _pow, _pow_vjp, _pow_log)
+_nonnegative = Primitive("nonnegative", saves=(), differentiable=False)
+
+elementwise(_square, _sqrt, _rsqrt, _reciprocal, _pow, _pow_vjp, _pow_log, _nonnegative)
 
 
 def pow(x: TensorLike, y: TensorLike, /) -> Tensor:
@@ -85,8 +88,7 @@ def pow(x: TensorLike, y: TensorLike, /) -> Tensor:
     Parameters
     ----------
     x, y : Tensor
-        Any numeric dtype, of shapes that broadcast. Integer powers of integers wrap around; a negative integer
-        exponent gives the integral part of the real power.
+        Any numeric dtype, of shapes that broadcast. Integer powers of integers wrap around.
 
     Returns
     -------
@@ -104,6 +106,8 @@ def pow(x: TensorLike, y: TensorLike, /) -> Tensor:
     ------
     ShapeError
         If the shapes do not broadcast.
+    ValueError
+        For integers to a negative power, which is no integer.
 
     Examples
     --------
@@ -111,7 +115,9 @@ def pow(x: TensorLike, y: TensorLike, /) -> Tensor:
     >>> ac.pow(ac.tensor([-2.0, 3.0]), 2)
     Tensor([4., 9.], dtype=float32)
     """
-    return _pow(x, y)
+    base = x if isinstance(x, Tensor) else None
+    power = asarray(y).__rpow__(x) if base is None else base.__pow__(y)
+    return _pow(x, y) if power is NotImplemented else power  # which says what is wrong
 
 
 def square(x: TensorLike, /) -> Tensor:
