@@ -80,6 +80,8 @@ def checked_dtype(op: str, dtype: DTypeLike) -> Any:
 
 def cast_exactly(op: str, array: npt.NDArray[Any], dtype: Any) -> npt.NDArray[Any]:
     """The numbers in another dtype of NumPy's; those that an integer dtype does not hold are refused."""
+    with np.errstate(invalid="ignore"):  # it is looked for below
+        cast = array.astype(dtype, copy=False)
     if dtype.kind in "iu" and array.size and not np.can_cast(array.dtype, dtype, "safe"):
         limits = np.iinfo(dtype)
         for x in (array.min().item(), array.max().item()):
@@ -88,7 +90,7 @@ def cast_exactly(op: str, array: npt.NDArray[Any], dtype: Any) -> npt.NDArray[An
                     f"{op}: expected numbers that {dtype.name} holds, {limits.min} to {limits.max}; got {x}; "
                     "choose a wider dtype"
                 )
-    return array.astype(dtype, copy=False)
+    return cast
 
 
 def numpy_bfloat16() -> Any:
