@@ -57,11 +57,18 @@ class NextRun : public Watcher {
  private:
   void note(EquationObject* eq, py::handle result) override {
     const std::size_t place = repeat_.equations.size();
-    const std::vector<const Kernel*>& steps = segment_.steps_;
-    if (place >= steps.size() || steps[place] != eq->primitive->kernel)
+    const std::vector<Step>& steps = segment_.steps_;
+    const Step now = Step::of(eq, result);
+    if (place >= steps.size() || steps[place].kernel != now.kernel)
       fail(ErrorKind::Gradient, "checkpoint: the function must do the same whenever it runs; op ", place + 1, " was ",
-           place < steps.size() ? steps[place]->name : "the end", " in the first run, and is ",
-           eq->primitive->kernel->name, " now");
+           place < steps.size() ? steps[place].kernel->name : "the end", " in the first run, and is ", now.kernel->name,
+           " now");
+    // Of other layouts, see Repeats.
+    if (steps[place].layout == now.layout && steps[place].traced == now.traced && steps[place].digest != now.digest)
+      fail(ErrorKind::Gradient, "checkpoint: the function must do the same whenever it runs; op ", place + 1, ", ",
+           now.kernel->name,
+           ", gives other numbers now than in the first run: something that the function reads has changed since (a "
+           "variable of a loop, an array, an attribute); pass it as an argument, or as a default (lambda x, k=k: …)");
     repeat_.equations.push_back(borrowed(as_object(eq)));
     for (const ResultPlace& wanted : segment_.wanted_)
       if (static_cast<std::size_t>(wanted.place) == place)
@@ -134,7 +141,7 @@ Repeat Segment::repeat() const {
   function_(*args_, **kwargs_);
   if (repeat.equations.size() != steps_.size())
     fail(ErrorKind::Gradient, "checkpoint: the function must do the same whenever it runs; op ",
-         repeat.equations.size() + 1, " was ", steps_[repeat.equations.size()]->name,
+         repeat.equations.size() + 1, " was ", steps_[repeat.equations.size()].kernel->name,
          " in the first run, and is missing now");
   return repeat;
 }

@@ -1,6 +1,7 @@
 #include "segment.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "forward.h"
 #include "slot.h"
@@ -15,9 +16,9 @@ class FirstRun : public Watcher {
 
   // What the equations saved can be computed again from now on.
   void finish(PyObject* self) {
+    segment_.steps_ = std::move(steps_);
     for (std::size_t i = 0; i < equations_.size(); ++i) {
       EquationObject* eq = as_equation(equations_[i].ptr());
-      segment_.steps_.push_back(eq->primitive->kernel);
       drop_saved(eq);
       eq->place = static_cast<std::int32_t>(i);
       Py_XSETREF(eq->segment, Py_NewRef(self));
@@ -41,7 +42,10 @@ class FirstRun : public Watcher {
   }
 
  private:
-  void note(EquationObject* eq, py::handle) override { equations_.push_back(borrowed(as_object(eq))); }
+  void note(EquationObject* eq, py::handle result) override {
+    equations_.push_back(borrowed(as_object(eq)));
+    steps_.push_back(Step::of(eq, result));
+  }
 
   static py::object copied(TensorObject* t) {
     const Unwatched scope;
@@ -51,9 +55,29 @@ class FirstRun : public Watcher {
 
   Segment& segment_;
   std::vector<py::object> equations_;
+  std::vector<Step> steps_;
 };
 
 namespace {
+
+constexpr std::int64_t kLookedAt = 8;  // elements: what changed by a factor or a summand has changed there, too
+
+std::uint64_t mixed(std::uint64_t digest, std::uint64_t bits) {
+  digest = (digest ^ bits) * 0x9E3779B97F4A7C15u;
+  return digest ^ digest >> 32;
+}
+
+std::uint64_t mixed(std::uint64_t digest, const Array& a) {
+  const std::int64_t n = a.is_abstract() ? 0 : a.numel(), looks = std::min(n, kLookedAt);
+  for (std::int64_t k = 0; k < looks; ++k) {
+    std::int64_t at = (n - 1) / std::max<std::int64_t>(1, looks - 1) * k, offset = 0;
+    for (int axis = a.rank() - 1; axis >= 0; at /= a.dim(axis), --axis) offset += at % a.dim(axis) * a.strides()[axis];
+    std::uint64_t bits = 0;
+    std::memcpy(&bits, a.bytes() + offset * static_cast<std::int64_t>(itemsize(a.dtype())), itemsize(a.dtype()));
+    digest = mixed(digest, bits);
+  }
+  return digest;
+}
 
 class Collector : public Watcher {
  public:
@@ -64,6 +88,19 @@ class Collector : public Watcher {
 };
 
 }  // namespace
+
+Step Step::of(const EquationObject* eq, py::handle result) {
+  const bool traced = thread_state().session;
+  std::uint64_t layout = 1, digest = 1;
+  for (const Saved& s : eq->inputs) {
+    layout = mixed(layout, static_cast<std::uint64_t>(s.array.dtype()));
+    for (std::int64_t n : s.array.shape()) layout = mixed(layout, static_cast<std::uint64_t>(n));
+    if (traced && s.source && !as_equation(s.source) && !is_outside(as_tensor(s.source)))
+      digest = mixed(digest, as_tensor(s.source)->array);
+  }
+  for (std::size_t i = 0; i < eq->outputs.size(); ++i) digest = mixed(digest, result_at(result, i)->array);
+  return {eq->primitive->kernel, layout, digest, traced};
+}
 
 Segment::Segment(py::object function, py::tuple args, py::dict kwargs)
     : function_(std::move(function)),

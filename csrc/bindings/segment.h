@@ -19,6 +19,16 @@ struct ResultPlace {
   auto operator<=>(const ResultPlace&) const = default;
 };
 
+// What an equation did: another run that does the same leaves the same.
+struct Step {
+  const Kernel* kernel;
+  std::uint64_t layout;  // digest of the shapes and dtypes of the operands
+  std::uint64_t digest;  // of some elements of the results; in a trace, of the numbers that the function makes
+  bool traced;
+
+  static Step of(const EquationObject* eq, py::handle result);
+};
+
 // What one repeated run has left.
 struct Repeat {
   std::vector<py::object> equations;          // by place; null once they are done with
@@ -60,8 +70,8 @@ class Segment {
   std::vector<std::shared_ptr<ForwardContext>> forward_;
 
   bool ran_ = false;
-  std::uint64_t began_;               // Storage::now()
-  std::vector<const Kernel*> steps_;  // of the equations, by place
+  std::uint64_t began_;      // Storage::now()
+  std::vector<Step> steps_;  // of the equations, by place
   std::vector<Before> before_;
   std::vector<ResultPlace> wanted_;  // results that others have not kept
 };
