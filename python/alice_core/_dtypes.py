@@ -80,16 +80,17 @@ def checked_dtype(op: str, dtype: DTypeLike) -> Any:
 
 def cast_exactly(op: str, array: npt.NDArray[Any], dtype: Any) -> npt.NDArray[Any]:
     """The numbers in another dtype of NumPy's; those that an integer dtype does not hold are refused."""
+    if dtype.kind not in "iu" or not array.size or np.can_cast(array.dtype, dtype, "safe"):
+        return array.astype(dtype, copy=False)
     with np.errstate(invalid="ignore"):  # it is looked for below
-        cast = array.astype(dtype, copy=False)
-    if dtype.kind in "iu" and array.size and not np.can_cast(array.dtype, dtype, "safe"):
-        limits = np.iinfo(dtype)
-        for x in (array.min().item(), array.max().item()):
-            if not limits.min - 1 < x < limits.max + 1:  # fractions are cut off; NaN is in no interval
-                raise DTypeError(
-                    f"{op}: expected numbers that {dtype.name} holds, {limits.min} to {limits.max}; got {x}; "
-                    "choose a wider dtype"
-                )
+        cast = array.astype(dtype)
+    limits = np.iinfo(dtype)
+    for x in (array.min().item(), array.max().item()):
+        if not limits.min - 1 < x < limits.max + 1:  # fractions are cut off; NaN is in no interval
+            raise DTypeError(
+                f"{op}: expected numbers that {dtype.name} holds, {limits.min} to {limits.max}; got {x}; "
+                "choose a wider dtype"
+            )
     return cast
 
 

@@ -87,7 +87,6 @@ class Optimizer:
 
     def __init__(self, params: Iterable[Any], **numbers: float) -> None:
         who = type(self).__name__
-        self._checked(numbers)
         self.param_groups: list[ParamGroup] = []
         seen: set[int] = set()
         for group in _groups(who, params):
@@ -110,6 +109,8 @@ class Optimizer:
                     f"{who}: a group may have params, {', '.join(self._numbers)}; got {', '.join(unknown)}"
                 )
             self.param_groups.append(ParamGroup(type(self), members, {**numbers, **group}))
+        if len(self.param_groups) > 1:
+            self._checked(numbers)  # all groups may have their own
         self.params = [p for group in self.param_groups for p in group.params]
         self._memory: dict[str, list[ac.Tensor | None]] = {}  # lists parallel to params
 
