@@ -65,8 +65,8 @@ tsan:
 	$(MAKE) VENV=build/sanitize/thread SANITIZE=thread tsan-stress
 
 tsan-stress: $(VENV)/installed-test
-	LD_PRELOAD="$(call PRELOAD,tsan)" TSAN_OPTIONS=suppressions=tests/tsan.txt:ignore_noninstrumented_modules=1:halt_on_error=1 \
-	$(BIN)/python tests/thread_stress.py $(or $(ARGS),100) --no-fork
+	LD_PRELOAD="$(call PRELOAD,tsan)" TSAN_OPTIONS=suppressions=tests/tsan.txt:halt_on_error=1:die_after_fork=0 \
+	$(BIN)/python tests/thread_stress.py $(or $(ARGS),100)
 
 fuzz: $(VENV)/installed-test
 	$(BIN)/python tests/fuzz_native.py $(or $(ARGS),--calls 1000000)
