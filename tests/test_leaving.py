@@ -84,6 +84,24 @@ def test_no_number_leaves(read: str, transform: str) -> None:
     assert "stop_gradient" in str(error) or "abstract" in str(error)
 
 
+@pytest.mark.parametrize("transform", ["grad", "value_and_grad", "vjp", "jvp", "outer"])
+@pytest.mark.parametrize("read", LEAVING)
+def test_no_number_leaves_into_a_batch(read: str, transform: str) -> None:
+    """What vmap traces is followed from outside only when it runs."""
+
+    def f(x: ac.Tensor) -> ac.Tensor:
+        def one(y: ac.Tensor) -> ac.Tensor:
+            LEAVING[read](x)
+            return y * x
+
+        return ac.sum(ac.vmap(one)(ac.ones(3)))
+
+    with pytest.raises((ac.AliceError, BufferError, ValueError)):
+        TRANSFORMS[transform](f)
+    c = ac.tensor(3.0)
+    assert ac.grad(lambda x: ac.sum(ac.vmap(lambda y: (LEAVING[read](c), y * x)[1])(ac.ones(3))))(2.0).item() == 3.0
+
+
 @pytest.mark.parametrize("read", STAYING)
 def test_looking_is_free(read: str) -> None:
     assert ac.grad(through(STAYING[read]))(2.0).item() == 12.0

@@ -63,6 +63,8 @@ class SessionScope {
     if (!session_.isolated) return;
     session_.reads_outside = !session_.outer || session_.outer->reads_outside;
     outer_active_ = state.active;
+    session_.outer_active = state.active;
+    session_.outer_forward = &outer_forward_;
     session_.followers = std::popcount(state.active) + static_cast<int>(state.forward.size()) +
                          (session_.outer ? session_.outer->followers : 0);
     state.active &= 1u;  // equations tell whether they ran inside no_grad()

@@ -118,16 +118,27 @@ bool is_readable(const TensorObject* t) {
   return !t->array.is_abstract() && (!is_outside(t) || thread_state().session->reads_outside);
 }
 
-bool is_pushed_forward(const TensorObject* t) {
-  const auto& forward = thread_state().forward;
-  return t->tangents && std::any_of(forward.begin(), forward.end(), [&](const auto& c) { return has_tangent(t, *c); });
+bool has_tangent_in(const TensorObject* t, const std::vector<std::shared_ptr<ForwardContext>>& contexts) {
+  return t->tangents &&
+         std::any_of(contexts.begin(), contexts.end(), [&](const auto& c) { return has_tangent(t, *c); });
+}
+
+// Does a transform differentiate the value, or will when the trace that is being made has run?
+bool is_transformed(const TensorObject* t) {
+  const ThreadState& state = thread_state();
+  if ((t->levels & state.active & ~1u) || has_tangent_in(t, state.forward)) return true;
+  for (const Session* s = state.session; s; s = s->outer)
+    if (s->isolated && s->hidden < s->followers &&
+        ((t->levels & s->outer_active & ~1u) || has_tangent_in(t, *s->outer_forward)))
+      return true;
+  return false;
 }
 
 // A number that leaves the trace takes no derivative with it. A loop around backward() reads its losses; a function
 // that a transform differentiates would get a wrong result.
 void check_may_leave(const TensorObject* t, const char* op) {
   check_ours(t, op);
-  if ((t->levels & thread_state().active & ~1u) || is_pushed_forward(t))
+  if (is_transformed(t))
     fail(ErrorKind::Gradient, op, ": expected a constant; got a value, shape ", t->array.shape(), ", dtype ",
          name(t->array.dtype()),
          ", that grad, jvp or another transform is differentiating: as a plain number it would lose its derivative; "
@@ -156,7 +167,7 @@ py::object item(TensorObject* t) {
 // memoryview(x), bytes(x), …: NumPy's array of the same memory serves the request, read-only.
 int get_buffer(TensorObject* t, Py_buffer* view, int flags) {
   view->obj = nullptr;
-  if ((t->levels & thread_state().active) || is_pushed_forward(t))
+  if ((t->levels & thread_state().active) || is_transformed(t))
     throw py::buffer_error("a Tensor that is being differentiated has no buffer; take ac.stop_gradient(x) first");
   const int status = PyObject_GetBuffer(numpy_from_tensor(t, false, "memoryview").ptr(), view, flags);
   if (status < 0) throw py::error_already_set();
