@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from ..primitive import Primitive
 from ..tensor import Tensor, asarray
@@ -82,6 +84,9 @@ _nonnegative = Primitive("nonnegative", saves=(), differentiable=False)
 elementwise(_square, _sqrt, _rsqrt, _reciprocal, _pow, _pow_vjp, _pow_log, _nonnegative)
 
 
+_PLAIN = (int, float, np.generic, np.ndarray)
+
+
 def pow(x: TensorLike, y: TensorLike, /) -> Tensor:
     """Power: ``x ** y``.
 
@@ -115,9 +120,14 @@ def pow(x: TensorLike, y: TensorLike, /) -> Tensor:
     >>> ac.pow(ac.tensor([-2.0, 3.0]), 2)
     Tensor([4., 9.], dtype=float32)
     """
-    base = x if isinstance(x, Tensor) else None
-    power = asarray(y).__rpow__(x) if base is None else base.__pow__(y)
-    return _pow(x, y) if power is NotImplemented else power  # which says what is wrong
+    power: Any = NotImplemented  # the operator looks at the exponents of integers
+    if isinstance(x, Tensor):
+        power = x.__pow__(y)
+    elif isinstance(y, Tensor):
+        power = y.__rpow__(x)
+    elif isinstance(x, _PLAIN) and isinstance(y, _PLAIN):
+        power = asarray(y).__rpow__(x) if isinstance(y, np.ndarray) else asarray(x).__pow__(y)
+    return _pow(x, y) if power is NotImplemented else power
 
 
 def square(x: TensorLike, /) -> Tensor:
