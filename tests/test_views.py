@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import alice_core as ac
-from alice_core import _core
+from alice_core.trace import recording
 from op_cases import all_cases
 from rule_checks import flat
 from test_ops import calls, op, tensors
@@ -204,10 +204,6 @@ def test_a_copy_is_taken_in_one_step() -> None:
     x = ac.ones((3,)).requires_grad_()
     for copy in (lambda x, y: ac.tensor(x), lambda x, y: y.assign_(x)):
         y = ac.zeros((3,))
-        seen: list[Any] = []
-        before = _core.set_recorder(seen)
-        try:
+        with recording() as equations:
             copy(x, y)
-        finally:
-            _core.set_recorder(before)
-        assert len(seen) == 1
+        assert len(equations) == 1

@@ -86,8 +86,7 @@ py::object bind(PrimitiveObject* p, PyObject* const* args, Py_ssize_t nargs) {
   in.reserve(static_cast<std::size_t>(n_in));
   for (TensorObject* t : a.tensors) {
     levels |= t->levels;
-    if (may_be_strange(t, state)) [[unlikely]]
-      refuse_strange(t, kernel.name);
+    check_ours(t, kernel.name, state);
     check_current(value(t), kernel.name);
     in.push_back(state.session ? value(t)->array.hidden() : value(t)->array);
   }

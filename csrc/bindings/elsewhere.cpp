@@ -1,6 +1,5 @@
 #include "elsewhere.h"
 
-#include <algorithm>
 #include <array>
 #include <vector>
 

@@ -14,15 +14,12 @@ void close_level();
 void open_forward(const ForwardContext& context);
 void close_forward(const ForwardContext& context);
 
-// Does the value carry anything that none of this thread's contexts gave it? Most have not.
-inline bool may_be_strange(const TensorObject* t, const ThreadState& state) {
-  return (t->levels > 1 && t->thread != state.number) || t->tangents || t->from_trace > state.tracing;
-}
 // GradientError or TraceError if a context of another thread follows the value.
 void refuse_strange(const TensorObject* t, const char* op);
 
-inline void check_ours(const TensorObject* t, const char* op) {
-  if (may_be_strange(t, thread_state())) [[unlikely]]
+// The same, quick for values that carry nothing which another thread's contexts could have given them.
+inline void check_ours(const TensorObject* t, const char* op, const ThreadState& state = thread_state()) {
+  if ((t->levels > 1 && t->thread != state.number) || t->tangents || t->from_trace > state.tracing) [[unlikely]]
     refuse_strange(t, op);
 }
 

@@ -1,5 +1,6 @@
 #include "forward.h"
 
+#include <algorithm>
 #include <unordered_map>
 
 #include "elsewhere.h"
@@ -135,6 +136,11 @@ class Outside {
 }  // namespace
 
 bool has_tangent(const TensorObject* t, std::uint64_t context) { return tangent_in(t->tangents, context) != nullptr; }
+
+bool has_tangent(const TensorObject* t, const std::vector<std::shared_ptr<ForwardContext>>& contexts) {
+  return t->tangents &&
+         std::any_of(contexts.begin(), contexts.end(), [&](const auto& c) { return has_tangent(t, *c); });
+}
 
 void part_equations(ForwardContext& context) {
   for (const py::object& o : context.equations)

@@ -28,6 +28,8 @@ void carry_tangents(PrimitiveObject* p, const std::vector<TensorObject*>& inputs
 
 bool has_tangent(const TensorObject* t, std::uint64_t context);
 inline bool has_tangent(const TensorObject* t, const ForwardContext& context) { return has_tangent(t, context.id); }
+// Of any of the contexts.
+bool has_tangent(const TensorObject* t, const std::vector<std::shared_ptr<ForwardContext>>& contexts);
 
 void add_forward(py::module_& m);
 

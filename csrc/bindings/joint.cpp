@@ -72,9 +72,7 @@ bool is_followed(py::sequence arguments_given) {
   const ThreadState& state = thread_state();
   for (py::handle h : arguments) {
     const TensorObject* t = checked_tensor(h, "joint");
-    if (t->levels & state.active) return true;
-    for (const auto& context : state.forward)
-      if (has_tangent(t, *context)) return true;
+    if ((t->levels & state.active) || has_tangent(t, state.forward)) return true;
   }
   return state.session && state.session->isolated && state.session->hidden < state.session->followers;
 }

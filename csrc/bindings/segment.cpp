@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "../core/broadcast.h"
 #include "forward.h"
 #include "slot.h"
 #include "watcher.h"
@@ -69,11 +70,12 @@ std::uint64_t mixed(std::uint64_t digest, std::uint64_t bits) {
 
 std::uint64_t mixed(std::uint64_t digest, const Array& a) {
   const std::int64_t n = a.is_abstract() ? 0 : a.numel(), looks = std::min(n, kLookedAt);
+  if (looks == 0) return digest;
+  const Operand elements(a, a.shape());
   for (std::int64_t k = 0; k < looks; ++k) {
-    std::int64_t at = (n - 1) / std::max<std::int64_t>(1, looks - 1) * k, offset = 0;
-    for (int axis = a.rank() - 1; axis >= 0; at /= a.dim(axis), --axis) offset += at % a.dim(axis) * a.strides()[axis];
+    const std::int64_t at = (n - 1) / std::max<std::int64_t>(1, looks - 1) * k;
     std::uint64_t bits = 0;
-    std::memcpy(&bits, a.bytes() + offset * static_cast<std::int64_t>(itemsize(a.dtype())), itemsize(a.dtype()));
+    std::memcpy(&bits, a.bytes() + elements.offset(at) * elements.item(), itemsize(a.dtype()));
     digest = mixed(digest, bits);
   }
   return digest;

@@ -62,13 +62,11 @@ class SessionScope {
     state.watcher = nullptr;
     if (!session_.isolated) return;
     session_.reads_outside = !session_.outer || session_.outer->reads_outside;
-    outer_active_ = state.active;
     session_.outer_active = state.active;
-    session_.outer_forward = &outer_forward_;
     session_.followers = std::popcount(state.active) + static_cast<int>(state.forward.size()) +
                          (session_.outer ? session_.outer->followers : 0);
     state.active &= 1u;  // equations tell whether they ran inside no_grad()
-    outer_forward_.swap(state.forward);
+    session_.outer_forward.swap(state.forward);
   }
   void exit() {
     scope_.exit("Session");
@@ -80,16 +78,14 @@ class SessionScope {
     state.recorder = std::move(outer_recorder_);
     state.watcher = outer_watcher_;
     if (!session_.isolated) return;
-    state.active = outer_active_;
-    outer_forward_.swap(state.forward);
+    state.active = session_.outer_active;
+    session_.outer_forward.swap(state.forward);
   }
   Session& session() { return session_; }
 
  private:
   Session session_;
   Scope scope_;
-  std::uint32_t outer_active_ = 0;
-  std::vector<std::shared_ptr<ForwardContext>> outer_forward_;
   py::object outer_recorder_;
   Watcher* outer_watcher_ = nullptr;
 };

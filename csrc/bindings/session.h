@@ -50,8 +50,8 @@ struct Session {
   bool reads_outside = false;  // the trace is used once, now: values from outside may become constants of it
   // Isolated: how many contexts may follow the trace when it runs, and how many of them rules of one's own have hidden.
   int followers = 0, hidden = 0;
-  std::uint32_t outer_active = 0;  // of them, those that there are when it begins
-  const std::vector<std::shared_ptr<ForwardContext>>* outer_forward = nullptr;
+  std::uint32_t outer_active = 0;  // of them, the thread's own, while the session is entered
+  std::vector<std::shared_ptr<ForwardContext>> outer_forward;
 
   Gradient& gradient_of(TensorObject* leaf);
 };

@@ -118,18 +118,13 @@ bool is_readable(const TensorObject* t) {
   return !t->array.is_abstract() && (!is_outside(t) || thread_state().session->reads_outside);
 }
 
-bool has_tangent_in(const TensorObject* t, const std::vector<std::shared_ptr<ForwardContext>>& contexts) {
-  return t->tangents &&
-         std::any_of(contexts.begin(), contexts.end(), [&](const auto& c) { return has_tangent(t, *c); });
-}
-
 // Does a transform differentiate the value, or will when the trace that is being made has run?
 bool is_transformed(const TensorObject* t) {
   const ThreadState& state = thread_state();
-  if ((t->levels & state.active & ~1u) || has_tangent_in(t, state.forward)) return true;
+  if ((t->levels & state.active & ~1u) || has_tangent(t, state.forward)) return true;
   for (const Session* s = state.session; s; s = s->outer)
     if (s->isolated && s->hidden < s->followers &&
-        ((t->levels & s->outer_active & ~1u) || has_tangent_in(t, *s->outer_forward)))
+        ((t->levels & s->outer_active & ~1u) || has_tangent(t, s->outer_forward)))
       return true;
   return false;
 }

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from typing import Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -20,9 +20,10 @@ from .errors import DataError, DTypeError, ShapeError
 from .ops.indexing import one_hot, take
 from .tensor import Tensor, TensorLike
 
-__all__ = ["DataError", "Dataset", "Minibatches", "load_digits", "load_idx", "minibatches", "one_hot"]
+if TYPE_CHECKING:
+    from ._idx import Bytes
 
-Bytes: TypeAlias = npt.NDArray[np.uint8]
+__all__ = ["DataError", "Dataset", "Minibatches", "load_digits", "load_idx", "minibatches", "one_hot"]
 
 
 class Dataset(NamedTuple):
