@@ -81,7 +81,7 @@ def check_transposed(f: Callable[..., Any], xs: Point, seed: int = 0) -> None:
     y, pullback = ac.vjp(f, *xs)
     vs, ws = like(xs, rng), like(flat(y), rng)
     forward = terms(ws, pushforward(f, xs, vs))
-    reverse = terms(flat(pullback(tree.rebuild(y, iter(ws)))), vs)
+    reverse = terms(flat(pullback(tree.structure(y).unflatten(ws))), vs)
     scale = math.fsum(map(abs, forward)) + math.fsum(map(abs, reverse))
     assert abs(math.fsum(forward) - math.fsum(reverse)) <= 1e-12 * scale, (forward, reverse)
 
@@ -110,7 +110,7 @@ def pulled(f: Callable[..., Any], n: int) -> Callable[..., Any]:
 
     def back(*args: ac.Tensor) -> Any:
         y, pullback = ac.vjp(f, *args[:n])
-        return list(pullback(tree.rebuild(y, iter(args[n:]))))
+        return list(pullback(tree.structure(y).unflatten(args[n:])))
 
     return back
 

@@ -98,8 +98,8 @@ def uses_in_rows() -> dict[str, list[Use]]:
             for args, kwargs in calls(case):
                 op(case)(*tensors(args), **kwargs)
             for f, xs in differentiable_calls(case) if case.grad else ():
-                y, pullback = ac.vjp(f, *tree.map_leaves(ac.tensor, xs))
-                pullback(tree.map_leaves(ac.ones_like, y))
+                y, pullback = ac.vjp(f, *tree.map(ac.tensor, xs))
+                pullback(tree.map(ac.ones_like, y))
     for eq in equations:
         if eq.primitive.name in PRIMITIVES:
             inputs = tuple(Data(x.shape) if x.is_abstract else _index_like(x.numpy()) for x in eq.inputs)

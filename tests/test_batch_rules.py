@@ -44,7 +44,7 @@ def equations(case: OpCase, dtype: str) -> list[Any]:
             ws = [ac.ones_like(v) for v in flat(y)]
             if any(w.dtype.kind != "f" for w in ws):
                 continue
-            ac.vjp(pulled(f, len(xs)), *xs, *ws)[1](list(pullback(tree.rebuild(y, iter(ws)))))
+            ac.vjp(pulled(f, len(xs)), *xs, *ws)[1](list(pullback(tree.structure(y).unflatten(ws))))
     return found
 
 

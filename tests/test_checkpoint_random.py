@@ -26,7 +26,7 @@ def _differentiated(f: Function, how: str) -> Function:
             given = list(leaves)
             for i, x in zip(places, xs, strict=True):
                 given[i] = x
-            a, k = tree.rebuild((args, kwargs), iter(given))
+            a, k = tree.structure((args, kwargs)).unflatten(given)
             results = [y for y in tree.leaves(f(*a, **k)) if isinstance(y, ac.Tensor) and not y._weak]
             return [y * 1.0 for y in results if y.dtype.kind == "f"]
 

@@ -167,14 +167,10 @@ def test_a_gradient_that_was_half_overwritten_is_dropped() -> None:
 def test_a_list_that_changes_while_it_is_read() -> None:
     items: list[Any] = []
 
-    class Meta(type):
-        def __getattribute__(cls, name: str) -> Any:
-            if name == "__alice_bind__":
-                items.clear()
-            return super().__getattribute__(name)
-
-    class Odd(metaclass=Meta):
-        pass
+    class Odd:
+        def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+            items.clear()
+            return np.ones(2)
 
     f = ac.compile(lambda xs: ac.ones((2,)))
     for _ in range(20):

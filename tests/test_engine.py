@@ -114,7 +114,7 @@ def test_vjp_of_several_results() -> None:
 
 def test_cotangent_of_another_structure() -> None:
     _, pullback = ac.vjp(lambda x: (x, 2.0 * x), ac.ones((2,)))
-    with pytest.raises(ac.ShapeError, match="structure of the result; expected 2 Tensors, got 1"):
+    with pytest.raises(ac.ShapeError, match=r"structure of the result; expected \(\*, \*\), got \*"):
         pullback(ac.ones((2,)))
     with pytest.raises(ac.DTypeError, match="grad: argument 0 must hold Tensors or numbers; got 'none';"):
         ac.grad(lambda p: ac.sum(p["a"]))({"a": ac.ones((2,)), "b": "none"})

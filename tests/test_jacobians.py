@@ -297,7 +297,7 @@ def test_products_with_the_hessian() -> None:
 
 def test_products_for_structures() -> None:
     f = lambda p, x: ac.sum(layer(p, x)["h"]) ** 2 * p["b"][1]  # noqa: E731
-    vs = tree.map_leaves(lambda t: normal(*t.shape, seed=7), (P, X))
+    vs = tree.map(lambda t: normal(*t.shape, seed=7), (P, X))
     H = ac.hessian(f, argnums=(0, 1))(P, X)
     columns = list(tree.leaves(vs))
 
@@ -306,7 +306,7 @@ def test_products_for_structures() -> None:
         return sum(parts[1:], start=parts[0])
 
     leaves = [row_times(row) for row in (H[0]["W"], H[0]["b"][0], H[0]["b"][1], H[1])]
-    want = tree.rebuild((P, X), iter(leaves))
+    want = tree.structure((P, X)).unflatten(leaves)
     for products in (ac.hvp(f, (P, X), vs), ac.vhp(f, (P, X), vs)):
         close(products, want, rtol=1e-12)
 
@@ -357,7 +357,7 @@ def test_compiled_jacobians_give_the_same_bits(jac: Any) -> None:
 
 def test_compiled_hessians_give_the_same_bits() -> None:
     f = lambda p, x: ac.sum(layer(p, x)["h"]) ** 2 * p["b"][1]  # noqa: E731
-    vs = tree.map_leaves(lambda t: normal(*t.shape, seed=7), (P, X))
+    vs = tree.map(lambda t: normal(*t.shape, seed=7), (P, X))
     for g in (ac.hessian(f), lambda p, x: ac.hvp(f, (p, x), vs), lambda p, x: ac.vhp(f, (p, x), vs)):
         compiled = ac.compile(g)
         for _ in range(2):

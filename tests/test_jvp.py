@@ -56,7 +56,7 @@ def flat_calls(case: OpCase) -> Any:
     for f, xs in differentiable_calls(case):
 
         def g(*ys: ac.Tensor, f: Any = f, xs: Any = xs) -> Any:
-            return f(*tree.rebuild(xs, iter(ys)))
+            return f(*tree.structure(xs).unflatten(ys))
 
         yield g, [ac.tensor(x) for x in tree.leaves(xs)]
 
@@ -69,7 +69,7 @@ def test_forward_and_reverse_agree(case: OpCase) -> None:
         vs = [normal(rng, x) for x in xs]
         y, dy = ac.jvp(f, xs, vs)
         compare(f(*xs), y)
-        w = tree.map_leaves(lambda o: normal(rng, o), y)
+        w = tree.map(lambda o: normal(rng, o), y)
         (left, size), (right, other) = dot(w, dy), dot(vs, list(ac.vjp(f, *xs)[1](w)))
         assert abs(left - right) <= 1e-12 * (1.0 + size + other), (case.name, left, right)
 
@@ -80,7 +80,7 @@ def test_forward_over_reverse_and_reverse_over_forward_agree(case: OpCase) -> No
     rng = np.random.default_rng(1)
     for f, xs in flat_calls(case):
         vs = [normal(rng, x) for x in xs]
-        w = tree.map_leaves(lambda o: normal(rng, o), f(*xs))
+        w = tree.map(lambda o: normal(rng, o), f(*xs))
 
         def value(*ys: ac.Tensor, f: Any = f, w: Any = w) -> ac.Tensor:
             terms = zip(tree.leaves(w), tree.leaves(f(*ys)), strict=True)
@@ -325,7 +325,7 @@ def test_structures() -> None:
 
     rng = np.random.default_rng(2)
     xs = ([{"W": ac.tensor(rng.standard_normal((2, 3)))}, {"b": ac.tensor(rng.standard_normal(3))}], scalar(0.5))
-    vs = tree.map_leaves(lambda x: normal(rng, x), xs)
+    vs = tree.map(lambda x: normal(rng, x), xs)
     y, dy = ac.jvp(f, xs, vs)
     assert list(y) == list(dy) == ["h", "parts"]
     assert isinstance(dy["parts"], tuple)

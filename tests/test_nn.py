@@ -290,7 +290,7 @@ def test_a_name_that_no_archive_can_hold(tmp_path: Path) -> None:
     ],
 )
 def test_names_that_collide_are_refused(tmp_path: Path, parts: Any, name: str) -> None:
-    model = Holder(d=tree.map_leaves(ac.nn.Parameter, parts))
+    model = Holder(d=tree.map(ac.nn.Parameter, parts))
     for ask in (model.parameters, model.state_dict, model.zero_grad, lambda: model.save(tmp_path / "m.npz")):
         with pytest.raises(ValueError, match=f"Holder: two Tensors have the name {name}"):
             ask()

@@ -80,12 +80,12 @@ def test_tangents_of_ops_are_adjoint_to_cotangents(case: OpCase) -> None:
         vs = [normal_like(rng, x) for x in points]
 
         def g(*ys: ac.Tensor, f: Callable[..., Any] = f, xs: Any = xs) -> Any:
-            return f(*tree.rebuild(xs, iter(ys)))
+            return f(*tree.structure(xs).unflatten(ys))
 
         y, tangents = forward(g, points, vs)
         ws = [normal_like(rng, o) for o in tree.leaves(y)]
         _, pullback = ac.vjp(g, *points)
-        left, right = dot(ws, tangents), dot(vs, pullback(tree.rebuild(y, iter(ws))))
+        left, right = dot(ws, tangents), dot(vs, pullback(tree.structure(y).unflatten(ws)))
         assert abs(left - right) <= 1e-12 * (1.0 + abs(left)), (case.name, left, right)
 
 

@@ -27,13 +27,13 @@ def normal(*shape: int, seed: int = 0, dtype: Any = F64) -> ac.Tensor:
 def stacked(results: list[Any], axis: int = 0) -> Any:
     """One structure whose leaves are those of all results along a new axis."""
     columns = zip(*(list(tree.leaves(r)) for r in results), strict=True)
-    return tree.rebuild(results[0], iter([ac.stack(list(c), axis=axis) for c in columns]))
+    return tree.structure(results[0]).unflatten([ac.stack(list(c), axis=axis) for c in columns])
 
 
 def loop(f: Callable[..., Any], *args: Any) -> Any:
     """f of one example after the other; the leaves of all arguments are batched along axis 0."""
     size = len(next(iter(tree.leaves(args))))
-    return stacked([f(*tree.map_leaves(lambda x, i=i: x[i], args)) for i in range(size)])
+    return stacked([f(*tree.map(lambda x, i=i: x[i], args)) for i in range(size)])
 
 
 # -- every op ---------------------------------------------------------------------------------------------------------
@@ -67,7 +67,7 @@ def test_every_op_gives_the_bits_of_a_loop(case: OpCase) -> None:
                 full = list(tensors(tuple(leaves)))
                 for i, x in zip(chosen, xs, strict=True):
                     full[i] = x
-                result = op(case)(*tree.rebuild(args, iter(full)), **kw)
+                result = op(case)(*tree.structure(args).unflatten(full), **kw)
                 return tuple(result) if isinstance(result, list) else result
 
             xs = [ac.tensor(x) for x in batches]
@@ -115,7 +115,7 @@ def test_structures_of_axes() -> None:
     # One axis for a whole structure, also inside of another one.
     p = {"W": normal(4, 3, 2), "b": (normal(4, 3), normal(4, 3, seed=1))}
     g = lambda p, c: (p["W"] + p["b"][0].reshape(3, 1)) * p["b"][1].reshape(3, 1) * c  # noqa: E731
-    want = ac.stack([g(tree.map_leaves(lambda t, i=i: t[i], p), 3.0) for i in range(4)])
+    want = ac.stack([g(tree.map(lambda t, i=i: t[i], p), 3.0) for i in range(4)])
     compare(want, ac.vmap(g, in_axes=(0, None))(p, 3.0))
     compare(want, ac.vmap(g, in_axes=({"W": 0, "b": 0}, None))(p, 3.0))
 

@@ -8,51 +8,20 @@
 namespace alice {
 namespace {
 
-constexpr int kDeepest = 200;     // nesting of lists, tuples and dicts
 constexpr std::size_t kFew = 32;  // leaves that are looked through one by one
 
-// The words of a signature: the kind in the low byte, above it how many items follow, or which leaf is meant.
+// The words of a signature that are no nodes: the kind in the low byte, above it a detail.
 enum Kind : std::uint64_t {
-  kData,  // a Tensor or an array
-  kSame,  // the Tensor that was leaf number so-and-so already
-  kBool,  // numbers
-  kInt,   // … and their width
+  kData = static_cast<std::uint64_t>(NodeKind::kKinds),  // a Tensor or an array
+  kSame,                                                 // the Tensor that was leaf number so-and-so already
+  kBool,                                                 // numbers
+  kInt,                                                  // … and their width
   kReal,
-  kList,
-  kTuple,
-  kOtherSequence,  // a subclass of the two; its type is among the objects
-  kNamedTuple,     // likewise
-  kDict,           // its keys are among the objects
-  kOtherDict,      // a subclass; its type is among the objects, before the keys
   kObject,
   kKeyword,  // its name is among the objects
 };
 
-bool is_named_tuple(PyObject* o) {
-  static PyObject* fields = PyUnicode_InternFromString("_fields");
-  return PyTuple_Check(o) && PyObject_HasAttr(reinterpret_cast<PyObject*>(Py_TYPE(o)), fields);
-}
-
 }  // namespace
-
-bool same_static(PyObject* a, PyObject* b) {
-  if (a == b) return true;
-  if (Py_TYPE(a) != Py_TYPE(b)) return false;
-  if (PyTuple_CheckExact(a)) {
-    const Py_ssize_t n = PyTuple_GET_SIZE(a);
-    if (n != PyTuple_GET_SIZE(b)) return false;
-    for (Py_ssize_t i = 0; i < n; ++i)
-      if (!same_static(PyTuple_GET_ITEM(a, i), PyTuple_GET_ITEM(b, i))) return false;
-    return true;
-  }
-  DType dtype;
-  if (!PyUnicode_CheckExact(a) && !PyBytes_CheckExact(a) && !PyLong_CheckExact(a) && !PyFloat_CheckExact(a) &&
-      !parse_dtype(a, &dtype))
-    return false;
-  const int equal = PyObject_RichCompareBool(a, b, Py_EQ);
-  if (equal < 0) throw py::error_already_set();
-  return equal;
-}
 
 void Arguments::constant(PyObject* o) {
   signature_.objects.push_back(o);
@@ -61,13 +30,13 @@ void Arguments::constant(PyObject* o) {
 
 void Arguments::read(PyObject* const* args, Py_ssize_t n, PyObject* names) {
   word(thread_state().active & 1u, static_cast<std::uint64_t>(n));  // gradients are recorded, or not
-  for (position_ = 0; position_ < n; ++position_) read_one(args[position_], 0);
+  for (position_ = 0; position_ < n; ++position_) walk_tree(*this, args[position_]);
   if (!names) return;
   for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(names); ++i) {
     keyword_ = PyTuple_GET_ITEM(names, i);
     word(kKeyword);
     constant(keyword_);
-    read_one(args[n + i], 0);
+    walk_tree(*this, args[n + i]);
   }
 }
 
@@ -135,53 +104,30 @@ bool Arguments::read_number(PyObject* o) {
   return true;
 }
 
-// What is read may run code of users, which may change the sequence.
-void Arguments::read_sequence(PyObject* o, int depth) {
-  const Py_ssize_t n = PySequence_Fast_GET_SIZE(o);
-  if (PyList_CheckExact(o) || PyTuple_CheckExact(o)) {
-    word(PyTuple_CheckExact(o) ? kTuple : kList, static_cast<std::uint64_t>(n));
-  } else {
-    word(is_named_tuple(o) ? kNamedTuple : kOtherSequence, static_cast<std::uint64_t>(n));
-    constant(reinterpret_cast<PyObject*>(Py_TYPE(o)));
-  }
-  for (Py_ssize_t i = 0; i < n; ++i) {
-    if (PySequence_Fast_GET_SIZE(o) != n) fail(ErrorKind::Value, "compile: a list changed while it was read");
-    const py::object item = borrowed(PySequence_Fast_GET_ITEM(o, i));
-    read_one(item.ptr(), depth + 1);
-  }
+// Arrays of other packages, whose values are read anew at every call.
+bool Arguments::read_array_like(PyObject* o) {
+  static PyObject* const names[] = {PyUnicode_InternFromString("__dlpack__"), PyUnicode_InternFromString("__array__")};
+  if (!_PyType_Lookup(Py_TYPE(o), names[0]) && !_PyType_Lookup(Py_TYPE(o), names[1])) return false;
+  const py::object made = py::module_::import("alice_core.tensor").attr("asarray")(py::handle(o));
+  read_array(checked_tensor(made, "compile")->array);
+  return true;
 }
 
-void Arguments::read_dict(PyObject* o, int depth) {
-  const Py_ssize_t n = PyDict_GET_SIZE(o);
-  word(PyDict_CheckExact(o) ? kDict : kOtherDict, static_cast<std::uint64_t>(n));
-  if (!PyDict_CheckExact(o)) {
-    constant(reinterpret_cast<PyObject*>(Py_TYPE(o)));
-    copied_.push_back(o);
-    Py_INCREF(o);
-  }
-  Py_ssize_t at = 0, seen = 0;
-  PyObject *key, *value;
-  while (PyDict_Next(o, &at, &key, &value)) {
-    const py::object item = borrowed(value);
-    constant(key);
-    read_one(item.ptr(), depth + 1);
-    ++seen;
-    if (PyDict_GET_SIZE(o) != n || seen > n) break;
-  }
-  if (seen != n || PyDict_GET_SIZE(o) != n) fail(ErrorKind::Value, "compile: a dict changed while it was read");
-}
-
-void Arguments::read_one(PyObject* o, int depth) {
-  if (depth > kDeepest) fail(ErrorKind::Value, "compile: arguments are nested more than ", kDeepest, " deep");
+void Arguments::leaf(PyObject* o) {
   if (is_tensor(o)) return read_tensor(as_tensor(o));
-  if (PyTuple_Check(o) || PyList_Check(o)) return read_sequence(o, depth);
-  if (PyDict_Check(o)) return read_dict(o, depth);
   if (is_numpy_array(o)) return read_array(array_from_numpy(o, false));
-  if (o != Py_None && read_number(o)) return;
-  static PyObject* hook = PyUnicode_InternFromString("__alice_bind__");
-  as_it_is_ = as_it_is_ || PyObject_HasAttr(reinterpret_cast<PyObject*>(Py_TYPE(o)), hook);
-  word(kObject);
-  constant(o);
+  if (read_number(o)) return;
+  if (PyUnicode_CheckExact(o) || !read_array_like(o)) {
+    static PyObject* hook = PyUnicode_InternFromString("__alice_bind__");
+    as_it_is_ = as_it_is_ || _PyType_Lookup(Py_TYPE(o), hook);
+    word(kObject);
+    constant(o);
+  }
+}
+
+void Arguments::carry(PyObject* o) {
+  carried_.push_back(o);
+  Py_INCREF(o);
 }
 
 py::object Arguments::reading() const { return keyword_ ? borrowed(keyword_) : py::int_(position_); }
@@ -193,7 +139,7 @@ void Arguments::clear() {
     leaves_.pop_back();
     Py_XDECREF(tensor);
   }
-  for (std::vector<PyObject*>* owned : {&signature_.objects, &copied_})
+  for (std::vector<PyObject*>* owned : {&signature_.objects, &carried_})
     while (!owned->empty()) {
       PyObject* o = owned->back();
       owned->pop_back();
@@ -224,21 +170,36 @@ program::Variable Arguments::variable(std::size_t i) const {
 
 // Puts the arguments together again from the signature: what was read is what is traced, whatever has become of the
 // lists and dicts since.
-class StandIns {
+class StandIns final : public NodeMaker {
  public:
   explicit StandIns(const Arguments& from) : from_(from) {}
 
   py::tuple all() {
     const auto n = static_cast<std::size_t>(next().detail);
     py::list positional;
-    for (std::size_t i = 0; i < n; ++i) positional.append(one());
+    for (std::size_t i = 0; i < n; ++i) positional.append(child());
     py::dict named;
     while (word_ < from_.signature_.words.size()) {
       next();
       const py::object name = object();
-      named[name] = one();
+      named[name] = child();
     }
     return py::make_tuple(py::tuple(positional), named, made_);
+  }
+
+  py::object object() override { return borrowed(from_.signature_.objects[object_++]); }
+  py::object carried() override { return borrowed(from_.carried_[carried_++]); }
+  py::object child() override {
+    const Word w = next();
+    switch (w.kind) {
+      case kData:
+      case kBool:
+      case kInt:
+      case kReal: made_.append(stand_in(made_.size())); return made_[made_.size() - 1];
+      case kSame: return made_[static_cast<std::size_t>(w.detail)];
+      case kObject: return object();
+      default: return make(static_cast<NodeKind>(w.kind), static_cast<std::size_t>(w.detail));
+    }
   }
 
  private:
@@ -249,44 +210,6 @@ class StandIns {
     const std::uint64_t w = from_.signature_.words[word_++];
     return {w & 0xff, w >> 8};
   }
-  py::object object() { return borrowed(from_.signature_.objects[object_++]); }
-
-  py::object one() {
-    const Word w = next();
-    switch (w.kind) {
-      case kData:
-      case kBool:
-      case kInt:
-      case kReal: made_.append(stand_in(made_.size())); return made_[made_.size() - 1];
-      case kSame: return made_[static_cast<std::size_t>(w.detail)];
-      case kObject: return object();
-      case kDict:
-      case kOtherDict: return dict(w.kind == kOtherDict, w.detail);
-      default: return sequence(w.kind, w.detail);
-    }
-  }
-
-  py::object sequence(std::uint64_t kind, std::uint64_t n) {
-    const py::object type = kind == kList || kind == kTuple ? py::object() : object();
-    py::list items;
-    for (std::uint64_t i = 0; i < n; ++i) items.append(one());
-    if (kind == kList) return items;
-    if (kind == kTuple) return py::tuple(items);
-    return kind == kNamedTuple ? type(*items) : type(items);
-  }
-
-  py::object dict(bool other, std::uint64_t n) {
-    py::object made = py::dict();
-    if (other) {
-      object();  // its type
-      made = py::handle(from_.copied_[copied_++]).attr("copy")();
-    }
-    for (std::uint64_t i = 0; i < n; ++i) {
-      const py::object key = object();
-      made[key] = one();
-    }
-    return made;
-  }
 
   py::object stand_in(std::size_t i) const {
     const Arguments::Leaf& leaf = from_.leaves_[i];
@@ -295,7 +218,7 @@ class StandIns {
   }
 
   const Arguments& from_;
-  std::size_t word_ = 0, object_ = 0, copied_ = 0;
+  std::size_t word_ = 0, object_ = 0, carried_ = 0;
   py::list made_;
 };
 

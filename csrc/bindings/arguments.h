@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "../program/contract.h"
+#include "tree.h"
 #include "variables.h"
 
 namespace alice {
@@ -14,11 +15,8 @@ namespace alice {
 // contract that holds a program can be run again.
 struct Signature {
   std::vector<std::uint64_t> words;
-  std::vector<PyObject*> objects;  // compared by identity; strings, numbers, dtypes and tuples of them by value
+  std::vector<PyObject*> objects;  // the same if same_data() says so
 };
-
-// Runs no code of users.
-bool same_static(PyObject* a, PyObject* b);
 
 class Arguments {
  public:
@@ -61,18 +59,26 @@ class Arguments {
   };
   friend class StandIns;
 
-  void read_one(PyObject* o, int depth);
+  // As a visitor of walk_tree(). What modules hold is captured, not passed.
+  template <class Visitor>
+  friend void walk_tree(Visitor& v, PyObject* o, int depth);
+  static constexpr const char* op = "compile";
+  void leaf(PyObject* o);
+  bool is_leaf(NodeKind kind) const { return kind == NodeKind::kModule; }
+  void node(NodeKind kind, Py_ssize_t n) { word(static_cast<std::uint64_t>(kind), static_cast<std::uint64_t>(n)); }
+  void object(PyObject* o) { constant(o); }
+  void carry(PyObject* o);
+
   void read_tensor(TensorObject* t);
   std::int64_t leaf_of(TensorObject* t);
   void read_array(const Array& array);
   bool read_number(PyObject* o);
-  void read_sequence(PyObject* o, int depth);
-  void read_dict(PyObject* o, int depth);
+  bool read_array_like(PyObject* o);
   void word(std::uint64_t kind, std::uint64_t detail = 0) { signature_.words.push_back(kind | detail << 8); }
   void constant(PyObject* o);  // becomes part of the signature
 
-  Signature signature_;            // owns its objects
-  std::vector<PyObject*> copied_;  // owned dicts of other types than dict, which only they can make
+  Signature signature_;             // owns its objects
+  std::vector<PyObject*> carried_;  // owned; what nodes take along
   std::vector<Leaf> leaves_;
   std::unordered_map<TensorObject*, std::size_t> number_of_;  // of the first `numbered_` leaves, once there are many
   std::size_t numbered_ = 0;

@@ -25,7 +25,7 @@ bool matches(const Cache::Entry& e, const Signature& s) {
   if (e.words != s.words || e.objects.size() != s.objects.size()) return false;
   for (std::size_t i = 0; i < e.objects.size(); ++i) {
     PyObject* o = object_of(e, i);
-    if (!o || !same_static(o, s.objects[i])) return false;
+    if (!o || !same_data(o, s.objects[i])) return false;
   }
   return true;
 }
@@ -82,6 +82,7 @@ int Cache::traverse(visitproc visit, void* arg) const {
     if (e.is_shared()) continue;  // running
     for (const py::object& o : e->objects) Py_VISIT(o.ptr());
     Py_VISIT(e->traced.structure.ptr());
+    Py_VISIT(e->traced.others.ptr());
     if (e->traced.made.use_count() != 1) continue;  // shown to somebody
     for (const py::object& t : e->traced.made->outside) Py_VISIT(t.ptr());
     for (const py::object& t : e->traced.made->changed) Py_VISIT(t.ptr());

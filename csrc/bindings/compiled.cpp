@@ -13,6 +13,7 @@
 #include "gil.h"
 #include "holder.h"
 #include "spare.h"
+#include "treedef.h"
 
 namespace alice {
 namespace {
@@ -54,7 +55,8 @@ py::object describe_program(ProgramObject* o) { return describe(program_of(o)); 
 std::int64_t arena_bytes(ProgramObject* o) { return program_of(o).plan().arena_bytes(); }
 py::object cost(ProgramObject* o) { return py::float_(program_of(o).plan().cost()); }
 
-// Traces the function in Python: self._trace(args, kwargs, inputs) gives (program, structure, outputs).
+// Traces the function in Python: self._trace(args, kwargs, inputs) gives
+// (program, structure, what is no Tensor, outputs).
 Traced trace(CompiledObject* self, const Arguments& arguments) {
   const py::tuple stand_ins = arguments.stand_ins();
   const py::object run = py::handle(reinterpret_cast<PyObject*>(self)).attr("_trace");
@@ -62,8 +64,9 @@ Traced trace(CompiledObject* self, const Arguments& arguments) {
   Traced traced;
   traced.made = ProgramObject::value_of(made[0]);
   traced.structure = made[1];
-  traced.outputs = made[2].cast<std::vector<int>>();
-  traced.single = traced.outputs.size() == 1 && traced.outputs[0] == 0 && traced.structure.is_none() &&
+  traced.others = made[2];
+  traced.outputs = made[3].cast<std::vector<int>>();
+  traced.single = treedef_of(traced.structure.ptr()).is_leaf() && traced.outputs[0] == 0 &&
                   !traced.made->contract.results[0].is_number;
   return traced;
 }

@@ -19,6 +19,7 @@
 #include "reverse.h"
 #include "session.h"
 #include "slot.h"
+#include "treedef.h"
 #include "update.h"
 
 namespace alice {
@@ -112,6 +113,7 @@ PYBIND11_MODULE(_core, m) {
   add_joint(m);
   add_segment(m);
   add_kept_memory(m);
+  add_tree(m);
 
   m.def("setup", &setup, py::arg("tensor"), py::arg("primitive"));
   m.def("use_vectorcall", &use_vectorcall, py::arg("type"));

@@ -6,6 +6,7 @@
 #include "../ops/strided_copy.h"
 #include "locked.h"
 #include "spare.h"
+#include "treedef.h"
 
 namespace alice {
 namespace {
@@ -16,38 +17,6 @@ auto argument_of(const Arguments& arguments) {
 auto outside_of(const CompiledProgram& made) {
   return [&](std::size_t i) { return variable_of(as_tensor(made.outside[i].ptr())); };
 }
-
-// Puts the outputs into the structure that the function returned.
-class Rebuild {
- public:
-  Rebuild(const Traced& traced, const std::vector<py::object>& outputs) : traced_(traced), outputs_(outputs) {}
-
-  py::object operator()(py::handle node) {
-    if (PyTuple_Check(node.ptr())) {
-      py::list items;
-      for (py::handle item : node) items.append((*this)(item));
-      if (PyTuple_CheckExact(node.ptr())) return py::tuple(items);
-      return py::type::of(node).attr("_make")(items);  // a named tuple
-    }
-    if (PyList_Check(node.ptr())) {
-      py::list items;
-      for (py::handle item : node) items.append((*this)(item));
-      return PyList_CheckExact(node.ptr()) ? py::object(items) : py::type::of(node)(items);
-    }
-    if (PyDict_Check(node.ptr())) {
-      py::dict items = node.attr("copy")();  // of the same type
-      for (auto [key, value] : py::reinterpret_borrow<py::dict>(node)) items[key] = (*this)(value);
-      return py::object(items);
-    }
-    const int output = traced_.outputs[leaf_++];
-    return output < 0 ? borrowed(node.ptr()) : outputs_[static_cast<std::size_t>(output)];
-  }
-
- private:
-  const Traced& traced_;
-  const std::vector<py::object>& outputs_;
-  std::size_t leaf_ = 0;
-};
 
 // The gradient that a run leaves for one variable.
 struct NewGradient {
@@ -189,7 +158,13 @@ PyObject* replay(const Traced& traced, Arguments& arguments, bool profile) {
   if (traced.single) return outputs[0].release().ptr();
   for (std::size_t i = 0; i < outputs.size(); ++i)
     if (made.contract.results[i].is_number) outputs[i] = number_from(as_tensor(outputs[i].ptr())->array);
-  return Rebuild(traced, outputs)(traced.structure).release().ptr();
+  std::vector<py::object> leaves;
+  for (std::size_t i = 0; i < traced.outputs.size(); ++i) {
+    const int output = traced.outputs[i];
+    leaves.push_back(output < 0 ? borrowed(PyTuple_GET_ITEM(traced.others.ptr(), static_cast<Py_ssize_t>(i)))
+                                : outputs[static_cast<std::size_t>(output)]);
+  }
+  return treedef_of(traced.structure.ptr()).make(leaves).release().ptr();
 }
 
 }  // namespace alice

@@ -9,8 +9,9 @@ namespace alice {
 // The program of one signature, and the shape of what the function returned.
 struct Traced {
   std::shared_ptr<CompiledProgram> made;
-  py::object structure;      // what the function returned: None where Tensors were
-  std::vector<int> outputs;  // by leaf of the structure: the number of the Tensor, or -1
+  py::object structure;      // of what the function returned, a TreeDef
+  py::object others;         // a tuple: by leaf what is no Tensor, or None
+  std::vector<int> outputs;  // by leaf: the number of the Tensor, or -1
   bool single = false;       // the result is one Tensor
 
   bool runs_as_it_is() const { return !made->program; }

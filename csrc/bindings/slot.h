@@ -150,6 +150,8 @@ constexpr auto signature() {
     return richcmpfunc{};
   else if constexpr (id == Py_tp_hash)
     return hashfunc{};
+  else if constexpr (id == Py_tp_repr || id == Py_tp_str)
+    return reprfunc{};
   else if constexpr (id == Py_tp_descr_get)
     return descrgetfunc{};
   else if constexpr (id == Py_bf_getbuffer)

@@ -13,6 +13,7 @@ from . import nn as nn
 from . import optim as optim
 from . import random as random
 from . import testing as testing
+from . import tree as tree
 from .compile import CompiledFunction as CompiledFunction
 from .compile import Program as Program
 from .compile import compile as compile

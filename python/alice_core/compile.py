@@ -135,20 +135,20 @@ class CompiledFunction(_core.CompiledBase):
         return f"<compiled {self._name}>"
 
     # Called by the native part, when it meets a signature for the first time, with abstract Tensors for the data.
-    def _trace(self, args: Any, kwargs: Any, inputs: list[Tensor]) -> tuple[_core.Program, Any, list[int]]:
+    def _trace(self, args: Any, kwargs: Any, inputs: list[Tensor]) -> tuple[Any, ...]:
         session = _core.Session()
         try:
             with session:
                 result = self.__wrapped__(*args, **kwargs)
-                leaves = list(tree.leaves(result))
+                leaves, structure = _core.tree_flatten(result, True)
                 outputs = [y for y in leaves if isinstance(y, Tensor)]
                 program = _core.lower(session, inputs, outputs)
         except TraceError as error:
             locate(error)
             raise
         numbers = iter(range(len(outputs)))
-        kept = iter([None if isinstance(y, Tensor) else y for y in leaves])
-        return program, tree.rebuild(result, kept), [next(numbers) if isinstance(y, Tensor) else -1 for y in leaves]
+        others = tuple(None if isinstance(y, Tensor) else y for y in leaves)
+        return program, structure, others, [next(numbers) if isinstance(y, Tensor) else -1 for y in leaves]
 
     # Called by the native part, for errors.
     def _argument_name(self, which: int | str) -> str:

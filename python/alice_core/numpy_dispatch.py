@@ -243,7 +243,7 @@ def _shown(func: Callable[..., Any], show: Callable[[Any], Any]) -> Callable[...
     """NumPy's function of what is shown to it of the Tensors among its arguments."""
 
     def observer(*args: Any, **kwargs: Any) -> Any:
-        return func(*tree.map_leaves(show, args), **tree.map_leaves(show, kwargs))
+        return func(*tree.map(show, args), **tree.map(show, kwargs))
 
     return observer
 

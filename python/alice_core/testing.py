@@ -117,7 +117,7 @@ def _check(
 def _reverse(f: Callable[..., Any], xs: list[Tensor], weights: list[Tensor], directions: list[Tensor]) -> _Derivative:
     def pulled(*points: Tensor) -> Any:
         y, pullback = vjp(f, *points)
-        return pullback(tree.rebuild(y, iter(weights)))
+        return pullback(tree.structure(y).unflatten(weights))
 
     return _Derivative("reverse", "VJP", _inner(pulled(*xs), directions), pulled)
 

@@ -146,6 +146,7 @@ INSTANCES: dict[str, tuple[str, ...]] = {
         "core.Segment(ac.exp, (T((3,)),), {})",
         "core.Segment(lambda x, k=1: x * k, (T((3,), leaf=True),), {'k': 2})",
     ),
+    "TreeDef": ("ac.tree.structure([T((3,)), {'a': None}])", "ac.tree.structure(ac.nn.Linear(2, 3))"),
     "Hidden": ("core.Hidden([T((3,), leaf=True)])", "core.Hidden([])"),
 }
 OPERATORS = (

@@ -230,6 +230,33 @@ class Module:
             raise ValueError(f"load: {path} is not a readable {_ending('load', path)} file ({error})") from None
         self.load_state_dict(arrays)
 
+    # -- as a tree ------------------------------------------------------------------------------------------------
+
+    def __tree_flatten__(self) -> tuple[list[ac.Tensor], Any, Any]:
+        """The Tensors of the state, each once; what else there is and compares; and what is kept by the way."""
+        kept = {k: v for k, v in vars(self).items() if not (k == "_passing" or k in self._passing)}
+        private = {k: kept.pop(k) for k, v in list(kept.items()) if k.startswith("_") and _tensors(v)}
+        by_the_way = {k: v for k, v in vars(self).items() if k not in kept and k not in private}
+        leaves, structure = tree.flatten({"training": self.training, **kept})
+        state: list[ac.Tensor] = []
+        numbers: dict[int, int] = {}
+        places = []
+        for x in leaves:
+            if isinstance(x, ac.Tensor) and numbers.setdefault(id(x), len(state)) == len(state):
+                state.append(x)
+            places.append(numbers[id(x)] if isinstance(x, ac.Tensor) else -1)
+        others = tuple(None if isinstance(x, ac.Tensor) else x for x in leaves)
+        return state, (structure, tuple(places), others), {**private, **by_the_way}
+
+    @classmethod
+    def __tree_unflatten__(cls, state: list[Any], rest: Any, carried: dict[str, Any]) -> Module:
+        structure, places, others = rest
+        leaves = [x if place < 0 else state[place] for place, x in zip(places, others, strict=True)]
+        new = object.__new__(cls)
+        vars(new).update(structure.unflatten(leaves))
+        vars(new).update({k: set(v) if k == "_passing" else v for k, v in carried.items()})
+        return new
+
     # -- text -----------------------------------------------------------------------------------------------------
 
     def extra_repr(self) -> str:
@@ -302,7 +329,8 @@ _CALL = Module.__call__.__code__
 def _makes_parameters(value: Any, arguments: Any) -> bool:
     """Whether there are parameters in what a call assigns that it was not given."""
     new = [x for x in _tensors(value) if x.requires_grad]
-    return any(not any(x is given for given in tree.leaves(arguments)) for x in new)
+    given = [id(x) for x in tree.leaves(arguments)]
+    return any(id(x) not in given for x in new)
 
 
 def _ending(who: str, path: str | os.PathLike[str]) -> str:

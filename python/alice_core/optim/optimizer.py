@@ -199,7 +199,7 @@ def _groups(who: str, params: Any) -> list[dict[str, Any]]:
 
 def _members(params: Any) -> list[Any]:
     given = params if isinstance(params, (ac.Tensor, dict, list, tuple)) else list(params)
-    return list(tree.present(given))
+    return tree.leaves(given)
 
 
 def _number(who: str, name: str, value: Any) -> float:

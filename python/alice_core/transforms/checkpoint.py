@@ -88,9 +88,14 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
     def checkpointed(*args: Any, **kwargs: Any) -> Any:
         if not _core.get_active():  # nobody differentiates
             return f(*args, **kwargs)
-        # Lists and dicts are copied: the caller may change them later.
-        copies, named = tree.map_leaves(lambda leaf: leaf, (args, kwargs))
-        return _core.Segment(f, copies, named).run()
+        # Every run gets lists and dicts of its own: the caller may change them later, and so may f.
+        leaves, structure = _core.tree_flatten((args, kwargs), True)
+
+        def run(*leaves: Any) -> Any:
+            positional, named = structure.unflatten(leaves)
+            return f(*positional, **named)
+
+        return _core.Segment(run, tuple(leaves), {}).run()
 
     return checkpointed
 
@@ -199,7 +204,7 @@ class _Sequence:
             if differentiated and end - start > 1:
                 segment = _core.Segment(functools.partial(self._run, start, end - 1), (x,), {})
                 inner = segment.run()
-                leaves = [leaf for leaf in tree.leaves(inner) if isinstance(leaf, Tensor)]
+                leaves = [leaf for leaf in _leaves(inner) if isinstance(leaf, Tensor)]
                 x = segment.run_last(functools.partial(self._run, end - 1, end), (inner,), leaves)
             else:
                 x = self._run(start, end, x)
@@ -220,7 +225,7 @@ class _Sequence:
     def _ends_for(self, x: Any) -> list[int]:
         if self._budget is None:
             return self._ends
-        key = tuple((leaf.shape, leaf.dtype) if _is_array(leaf) else type(leaf) for leaf in tree.leaves(x))
+        key = tuple((leaf.shape, leaf.dtype) if _is_array(leaf) else type(leaf) for leaf in _leaves(x))
         if key not in self._known:
             stored, kept = _activations(self._layers, x)
             ends = _fewest_evaluations(stored, kept, self._budget)
@@ -266,7 +271,7 @@ def _activations(layers: Sequence[Callable[[Any], Any]], x: Any) -> tuple[npt.ND
     session = _core.Session(isolated=True)
     with session:
         _core.set_active(1)  # until the session ends
-        x = tree.map_leaves(_followed, x)
+        x = tree.map(_followed, x)
         for layer in layers:
             x = layer(x)
             ends.append(len(session.equations))
@@ -295,8 +300,13 @@ def _activations(layers: Sequence[Callable[[Any], Any]], x: Any) -> tuple[npt.ND
     return np.array(stored, np.int64), np.array(kept, np.int64)
 
 
+def _leaves(x: Any) -> list[Any]:
+    """Modules are leaves: a repeated run uses those themselves."""
+    return _core.tree_flatten(x, True)[0]
+
+
 def _keys(x: Any) -> list[Hashable]:
-    return [leaf._key for leaf in tree.leaves(x) if isinstance(leaf, Tensor)]
+    return [leaf._key for leaf in _leaves(x) if isinstance(leaf, Tensor)]
 
 
 def _followed(leaf: Any) -> Any:

@@ -14,7 +14,7 @@ from contextvars import ContextVar
 from typing import Any, NamedTuple
 
 from .. import _core, tree
-from ..errors import GradientError
+from ..errors import GradientError, ShapeError
 from ..ops import creation, reduction, views
 from ..primitive import Primitive
 from ..tensor import Tensor, asarray
@@ -137,14 +137,14 @@ def _join_again(
 
 def _differentiable(args: Any) -> tuple[list[bool], list[Tensor]]:
     """Which leaves of the arguments can be differentiated, and these."""
-    leaves = list(tree.leaves(args))
+    leaves = tree.leaves(args)
     which = [isinstance(x, Tensor) and x.dtype.kind == "f" for x in leaves]
     return which, [x for x, chosen in zip(leaves, which, strict=True) if chosen]
 
 
 def _tensors(name: str, result: Any) -> list[Tensor]:
-    leaves = list(tree.leaves(result))
-    for y in leaves:
+    leaves = tree.leaves(result)
+    for y in [result] if result is None else leaves:
         if not isinstance(y, Tensor):
             raise GradientError(f"{name}: the function must return Tensors; got {type(y).__name__}")
     return leaves
@@ -152,14 +152,14 @@ def _tensors(name: str, result: Any) -> list[Tensor]:
 
 def _split(structure: Any) -> tuple[list[Tensor], Callable[[Sequence[Tensor]], Any]]:
     """The Tensors of a structure, and a function that puts others in their places."""
-    leaves = list(tree.leaves(structure))
+    leaves, form = tree.flatten(structure)
     places = [i for i, x in enumerate(leaves) if isinstance(x, Tensor)]
 
     def put(tensors: Sequence[Tensor]) -> Any:
         filled = list(leaves)
         for i, t in zip(places, tensors, strict=True):
             filled[i] = t
-        return tree.rebuild(structure, iter(filled))
+        return form.unflatten(filled)
 
     return [leaves[i] for i in places], put
 
@@ -172,13 +172,12 @@ def _checked(name: str, what: str, found: Any, like: Any, which: Sequence[bool])
     checked: list[Tensor] = []
     chosen = iter(which)
     for number, (part, wanted) in enumerate(zip(found, like, strict=True)):
-        leaves = list(tree.leaves(wanted))
-        given = [None] * len(leaves) if part is None else list(tree.leaves(part))
-        if len(given) != len(leaves):
-            raise GradientError(
-                f"{name}: {what} {number} must have the structure of its counterpart; expected {len(leaves)} Tensors, "
-                f"got {len(given)}"
-            )
+        leaves, form = tree.flatten(wanted)
+        text = f"{name}: {what} {number} must have the structure of its counterpart"
+        try:
+            given = [None] * len(leaves) if part is None else form.match(part, text)
+        except ShapeError as error:
+            raise GradientError(str(error)) from None
         for g, x in zip(given, leaves, strict=True):
             if not next(chosen):
                 continue
@@ -267,14 +266,14 @@ class custom_vjp(_Custom):
         result, kept = pair
         residuals, put = _split(kept)
         bwd, name = self._bwd, self._name
-        shapes = tree.map_leaves(lambda x: _core.abstract(list(x.shape), x.dtype) if isinstance(x, Tensor) else x, args)
+        shapes = tree.map(lambda x: _core.abstract(list(x.shape), x.dtype) if isinstance(x, Tensor) else x, args)
+        form = tree.structure(result)
 
         def pull(cotangents: Sequence[Tensor], given: Sequence[Tensor]) -> list[Tensor]:
-            found = bwd(put(given), tree.rebuild(result, iter(cotangents)))
+            found = bwd(put(given), form.unflatten(cotangents))
             return _checked(name, "cotangent", found, shapes, which)
 
-        values = _join(_Rules(name, pull=pull), _tensors(name, result), residuals, arguments)
-        return tree.rebuild(result, iter(values))
+        return form.unflatten(_join(_Rules(name, pull=pull), _tensors(name, result), residuals, arguments))
 
 
 class custom_jvp(_Custom):
@@ -331,18 +330,19 @@ class custom_jvp(_Custom):
             result = self._f(*args)
         primals, put = _split(args)
         rule, name = self._rule, self._name
-        wanted = tree.map_leaves(lambda y: _core.abstract(list(y.shape), y.dtype), result)
+        given_form, form = tree.structure(args), tree.structure(result)
         values = _tensors(name, result)
+        wanted = form.unflatten(_core.abstract(list(y.shape), y.dtype) for y in values)
 
         def push(tangents: Sequence[Tensor], given: Sequence[Tensor]) -> list[Tensor]:
             them = iter(tangents)
-            moved = tree.rebuild(args, iter([next(them) if chosen else None for chosen in which]))
+            moved = given_form.unflatten(next(them) if chosen else None for chosen in which)
             pair = rule(put(given), moved)
             if not isinstance(pair, tuple) or len(pair) != 2:
                 raise GradientError(f"{name}: the rule must return a pair (result, tangent); got {type(pair).__name__}")
             return _checked(name, "tangent", (pair[1],), (wanted,), [True] * len(values))
 
-        return tree.rebuild(result, iter(_join(_Rules(name, push=push), values, primals, arguments)))
+        return form.unflatten(_join(_Rules(name, push=push), values, primals, arguments))
 
 
 def custom_primitive(
@@ -407,7 +407,7 @@ def custom_primitive(
         placeholders = batch is not None and _core.is_isolated()
         if placeholders:  # a batch rule needs the shapes of one example alone
             ones = value(*(creation.ones_like(x) for x in inputs))
-            result = tree.map_leaves(lambda y: _core.abstract(list(y.shape), y.dtype), ones)
+            result = tree.map(lambda y: _core.abstract(list(y.shape), y.dtype), ones)
         else:
             # For each context that follows the inputs there are the rules; only then may the value leave the package.
             with _core.Hidden(arguments):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -129,10 +130,7 @@ def checked_point(name: str, x: Any, position: str, otherwise: str) -> tuple[Ten
     try:
         t = asarray(x)
     except DTypeError:
-        of_module = "; the parameters of a module get theirs from loss.backward()" if hasattr(x, "parameters") else ""
-        raise DTypeError(
-            f"{name}: {position} must hold Tensors or numbers; got {shown(x)}; {otherwise}{of_module}"
-        ) from None
+        raise DTypeError(f"{name}: {position} must hold Tensors or numbers; got {shown(x)}; {otherwise}") from None
     if t.dtype.kind != "f":
         raise DTypeError(
             f"{name}: {position} must be floating-point to be differentiated; got {t.dtype.name}; "
@@ -143,33 +141,45 @@ def checked_point(name: str, x: Any, position: str, otherwise: str) -> tuple[Ten
     return identity(t) if linked else t, linked
 
 
+_LEAVE_OUT = "leave it out of argnums"
+
+
 def _watch(name: str, x: Any, position: str, level: int) -> Tensor:
     """A leaf of this context with the values of x, linked to x where an enclosing context follows it."""
-    t, linked = checked_point(name, x, position, "leave it out of argnums")
+    t, linked = checked_point(name, x, position, _LEAVE_OUT)
     return t._watch(level) if linked else t._leaf(level)
 
 
 class Pullback:
-    """The function ``cotangent -> cotangents of the arguments`` that :func:`vjp` returns. Can be called repeatedly."""
+    """The function ``cotangent -> cotangents of the arguments`` that :func:`vjp` returns. Can be called repeatedly.
 
-    def __init__(self, result: Any, outputs: list[Tensor], arguments: Sequence[Any], targets: list[Tensor]) -> None:
-        self._result = result
+    Attributes
+    ----------
+    structure : TreeDef
+        Of the result.
+    outputs : list of Tensor
+        Its leaves.
+    arguments : list of TreeDef
+        The structures of the differentiated arguments.
+    targets : list of Tensor
+        Their leaves.
+    """
+
+    def __init__(
+        self, structure: tree.TreeDef, outputs: list[Tensor], arguments: list[tree.TreeDef], targets: list[Tensor]
+    ) -> None:
+        self.structure = structure
         self.outputs = outputs
-        self._arguments = arguments
+        self.arguments = arguments
         self.targets = targets
 
     def __call__(self, cotangent: Any, last: bool = False) -> tuple[Any, ...]:
-        given = list(tree.present(cotangent))
-        if len(given) != len(self.outputs):
-            raise ShapeError(
-                f"vjp: the cotangent must have the structure of the result; expected {len(self.outputs)} Tensors, "
-                f"got {len(given)}"
-            )
+        given = self.structure.match(cotangent, "vjp: the cotangent must have the structure of the result")
         cts = [asarray(c, dtype=y.dtype) for c, y in zip(given, self.outputs, strict=True)]
         for y, ct in zip(self.outputs, cts, strict=True):
             _check_cotangent("vjp", y, ct)
         found = iter(self.pull(cts, last))
-        return tuple(tree.fill(argument, found) for argument in self._arguments)
+        return tuple(argument.unflatten(islice(found, argument.num_leaves)) for argument in self.arguments)
 
     def pull(self, cotangents: list[Tensor], last: bool = False) -> list[Tensor]:
         """From the leaves of the result to the leaves of the arguments; the last time, what was saved is given back."""
@@ -179,12 +189,17 @@ class Pullback:
 
 def checked_argnums(name: str, argnums: int | Sequence[int], count: int) -> list[int]:
     """The positions of the differentiated arguments, counted from the front."""
+    if isinstance(argnums, str):
+        raise DTypeError(f"{name}: argnums must be an int or a sequence of ints; got {argnums!r}; convert with int(…)")
     given = argnums if isinstance(argnums, Sequence) else (argnums,)
     numbers = [checked_int(name, "argnums", n) for n in given]
     for n in numbers:
         if not -count <= n < count:
             raise ValueError(f"{name}: argnums {argnums} is out of range; the call has {count} arguments")
-    return [n % count for n in numbers]
+    numbers = [n % count for n in numbers]
+    if len(set(numbers)) < len(numbers):
+        raise ValueError(f"{name}: argnums must name every argument once; got {argnums}")
+    return numbers
 
 
 def run_watched(
@@ -200,11 +215,16 @@ def run_watched(
     level = _core.push_level()
     try:
         watched = list(args)
+        structures: list[tree.TreeDef] = []
         targets: list[Tensor] = []
         for n in argnums:
-            leaves = [_watch(name, leaf, f"argument {n}", level) for leaf in tree.present(args[n])]
+            given, structure = tree.flatten(args[n])
+            if args[n] is None:  # nothing to differentiate
+                checked_point(name, None, f"argument {n}", _LEAVE_OUT)
+            leaves = [_watch(name, leaf, f"argument {n}", level) for leaf in given]
             targets += leaves
-            watched[n] = tree.fill(args[n], iter(leaves))
+            structures.append(structure)
+            watched[n] = structure.unflatten(leaves)
         result = f(*watched, **(kwargs or {}))
     finally:
         _core.pop_level(before)
@@ -213,20 +233,19 @@ def run_watched(
         if not isinstance(result, tuple) or len(result) != 2:
             raise GradientError(f"{name}: with has_aux=True the function must return a pair (value, aux)")
         result, aux = result
-    outputs = list(tree.present(result))
-    for y in outputs:
+    outputs, structure = tree.flatten(result)
+    for y in [result] if result is None else outputs:
         if not isinstance(y, Tensor):
             raise GradientError(
                 f"{name}: the function must return Tensors; got {type(y).__name__}; numbers taken out of Tensors "
                 f"(float(x), x.item(), NumPy functions) carry no gradient"
             )
-    pullback = Pullback(result, outputs, [watched[n] for n in argnums], targets)
-    return result, pullback, aux
+    return result, Pullback(structure, outputs, structures, targets), aux
 
 
-def outside(result: Any) -> Any:
+def outside(graph: Pullback) -> Any:
     """Handles on the results that do not keep the finished context's graph alive, unless an enclosing one needs it."""
-    return tree.map_present(lambda y: y if y.is_tracked else y._leaf(0), result)
+    return graph.structure.unflatten(y if y.is_tracked else y._leaf(0) for y in graph.outputs)
 
 
 def vjp(f: Callable[..., Any], *xs: Any) -> tuple[Any, Pullback]:
@@ -265,8 +284,8 @@ def vjp(f: Callable[..., Any], *xs: Any) -> tuple[Any, Pullback]:
     (Tensor([22., 28.], dtype=float32),)
     """
     check_function("vjp", f)
-    result, pullback, _ = run_watched("vjp", f, xs, range(len(xs)))
-    return outside(result), pullback
+    _, pullback, _ = run_watched("vjp", f, xs, range(len(xs)))
+    return outside(pullback), pullback
 
 
 def value_and_grad(
@@ -327,7 +346,7 @@ def _value_and_grad(
         if y.dtype.kind != "f":
             raise DTypeError(f"{name}: the function must return a floating value; got {y.dtype.name}")
         gradients = pullback(creation.ones_like(y), last=True)
-        value = outside(y)
+        value = outside(pullback)
         return (value, aux) if has_aux else value, gradients if isinstance(argnums, Sequence) else gradients[0]
 
     return differentiated

@@ -114,7 +114,7 @@ def _jacobian(
 
     def differentiated(*args: Any, **kwargs: Any) -> Any:
         numbers = checked_argnums(name, argnums, len(args))
-        result, graph, aux = run_watched(name, f, args, numbers, kwargs, has_aux)
+        _, graph, aux = run_watched(name, f, args, numbers, kwargs, has_aux)
         for y in graph.outputs:
             if y.dtype.kind != "f":
                 raise DTypeError(f"{name}: the function must return floating values; got {y.dtype.name}")
@@ -122,8 +122,9 @@ def _jacobian(
         if columns is None:
             columns = sum(x.size for x in graph.targets) < sum(y.size for y in graph.outputs)
         blocks = _columns(graph, chunk) if columns else _rows(graph, chunk)
-        point = tuple(args[n] for n in numbers) if isinstance(argnums, Sequence) else args[argnums]
-        found = tree.fill(result, iter([tree.fill(point, iter(row)) for row in blocks]))
+        several = isinstance(argnums, Sequence)
+        point = tree.structure(tuple(args[n] for n in numbers)) if several else graph.arguments[0]
+        found = graph.structure.unflatten(point.unflatten(row) for row in blocks)
         return (found, aux) if has_aux else found
 
     return differentiated

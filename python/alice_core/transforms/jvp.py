@@ -63,14 +63,15 @@ def jvp(f: Callable[..., Any], xs: Sequence[Any], vs: Sequence[Any]) -> tuple[An
     (Tensor(0.84147096, dtype=float32), Tensor(2.7635467, dtype=float32))
     """
     check_function("jvp", f)
-    points, directions = _pairs("jvp", xs, vs)
+    points, directions, structure = _pairs("jvp", xs, vs)
     context = _core.push_forward()
     try:
-        duals = iter([_core.with_tangent(x, context, v) for x, v in zip(points, directions, strict=True)])
-        result = f(*(tree.fill(x, duals) for x in xs))
+        duals = structure.unflatten(_core.with_tangent(x, context, v) for x, v in zip(points, directions, strict=True))
+        result = f(*duals)
     finally:
         _core.pop_forward()
-    for y in tree.present(result):
+    outputs, form = tree.flatten(result)
+    for y in [result] if result is None else outputs:
         if not isinstance(y, Tensor):
             raise GradientError(
                 f"jvp: the function must return Tensors; got {type(y).__name__}; numbers taken out of Tensors "
@@ -81,21 +82,19 @@ def jvp(f: Callable[..., Any], xs: Sequence[Any], vs: Sequence[Any]) -> tuple[An
         t: Tensor | None = _core.tangent(y, context)
         return creation.zeros_like(y) if t is None else t
 
-    return tree.map_present(lambda y: _core.without_tangent(y, context), result), tree.map_present(tangent, result)
+    value = form.unflatten(_core.without_tangent(y, context) for y in outputs)
+    return value, form.unflatten(tangent(y) for y in outputs)
 
 
-def _pairs(name: str, xs: Sequence[Any], vs: Sequence[Any]) -> tuple[list[Tensor], list[Tensor]]:
-    """The leaves of the point and of the direction, checked."""
+def _pairs(name: str, xs: Sequence[Any], vs: Sequence[Any]) -> tuple[list[Tensor], list[Tensor], tree.TreeDef]:
+    """The leaves of the point and of the direction, checked, and the structure of both."""
     if not isinstance(xs, (list, tuple)) or not isinstance(vs, (list, tuple)):
         raise TypeError(f"{name}: the point and the direction must be sequences with one entry per argument")
     points, directions = [], []
-    given = [leaf for v in vs for leaf in tree.present(v)]
-    wanted = [leaf for x in xs for leaf in tree.present(x)]
-    if len(xs) != len(vs) or len(given) != len(wanted):
-        raise ShapeError(
-            f"{name}: the direction must have the structure of the point; expected {len(wanted)} Tensors, "
-            f"got {len(given)}"
-        )
+    wanted, structure = tree.flatten(tuple(xs))
+    if any(x is None for x in xs):  # nothing to differentiate
+        checked_point(name, None, "the point", "close over it")
+    given = structure.match(tuple(vs), f"{name}: the direction must have the structure of the point")
     for i, (leaf, direction) in enumerate(zip(wanted, given, strict=True)):
         x, _ = checked_point(name, leaf, "the point", "close over it")
         v = asarray(direction, dtype=x.dtype)
@@ -103,7 +102,7 @@ def _pairs(name: str, xs: Sequence[Any], vs: Sequence[Any]) -> tuple[list[Tensor
             raise ShapeError(f"{name}: tangent {i} must have the shape of the point; expected {x.shape}, got {v.shape}")
         points.append(x)
         directions.append(v)
-    return points, directions
+    return points, directions, structure
 
 
 def linearize(f: Callable[..., Any], *xs: Any) -> tuple[Any, Callable[..., Any]]:
@@ -138,12 +137,12 @@ def linearize(f: Callable[..., Any], *xs: Any) -> tuple[Any, Callable[..., Any]]
     (Tensor(12., dtype=float32), Tensor(6., dtype=float32))
     """
     check_function("linearize", f)
-    result, graph, _ = run_watched("linearize", f, xs, range(len(xs)))
+    _, graph, _ = run_watched("linearize", f, xs, range(len(xs)))
 
     def f_jvp(*vs: Any) -> Any:
-        _, directions = _pairs("linearize", xs, vs)
+        _, directions, _ = _pairs("linearize", xs, vs)
         tangents = _core.push_along(graph.outputs, graph.targets, directions)
         filled = (creation.zeros_like(y) if t is None else t for t, y in zip(tangents, graph.outputs, strict=True))
-        return tree.fill(result, filled)
+        return graph.structure.unflatten(filled)
 
-    return outside(result), f_jvp
+    return outside(graph), f_jvp

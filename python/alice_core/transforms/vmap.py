@@ -8,14 +8,13 @@ others by the batch rules of their primitives. Enclosing transforms see only tha
 from __future__ import annotations
 
 import functools
-import operator
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from contextlib import nullcontext
 from typing import Any, NamedTuple
 
 from .. import _core, tree
-from .._checks import check_function
+from .._checks import check_function, checked_int
 from ..errors import GradientError, ShapeError, TraceError, locate
 from ..ops import creation, diagonals, views
 from ..tensor import Tensor, asarray
@@ -101,14 +100,14 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable
         axes = in_axes if isinstance(in_axes, (list, tuple)) else (in_axes,) * len(args)
         if len(axes) != len(args):
             raise ShapeError(f"vmap: in_axes must have one entry per argument; expected {len(args)}, got {len(axes)}")
-        spread = [*_spread("in_axes", tuple(axes), args), *_spread("in_axes", 0, kwargs)]
-        values = [_argument(x, axis) for x, axis in zip(tree.leaves((args, kwargs)), spread, strict=True)]
+        leaves, structure = tree.flatten((args, kwargs))
+        spread = _spread("in_axes", (tuple(axes), 0), structure)
+        values = [_argument(x, axis) for x, axis in zip(leaves, spread, strict=True)]
         size = _batch_size([v for v in values if isinstance(v, _Value)])
-        trace = _trace(f, args, kwargs, values)
+        trace = _trace(f, structure, values)
         outputs = _run(trace)
-        axes_out = _spread("out_axes", out_axes, trace.result)
-        results = [_result(y, axis, size) for y, axis in zip(outputs, axes_out, strict=True)]
-        return tree.rebuild(trace.result, iter(results))
+        axes_out = _spread("out_axes", out_axes, trace.structure)
+        return trace.structure.unflatten(_result(y, axis, size) for y, axis in zip(outputs, axes_out, strict=True))
 
     return batched
 
@@ -118,26 +117,17 @@ def along_basis(f: Callable[[Tensor], Sequence[Tensor]], x: Tensor) -> list[Tens
 
     The basis is written out only where it meets a primitive without a basis rule.
     """
-    trace = _trace(f, (x,), {}, [_Value(creation.ones_like(x), True, scales_basis=True)])
+    trace = _trace(f, tree.structure(((x,), {})), [_Value(creation.ones_like(x), True, scales_basis=True)])
     return [_result(y, 0, x.size) for y in _run(trace)]
 
 
 # -- arguments and results ---------------------------------------------------------------------------------------------
 
 
-def _spread(name: str, axes: Any, structure: Any) -> Iterator[Any]:
+def _spread(name: str, axes: Any, structure: tree.TreeDef) -> list[int | None]:
     """One axis for every leaf; an axis for a list, tuple or dict goes for all of it."""
-    if isinstance(axes, dict) and isinstance(structure, dict) and axes.keys() == structure.keys():
-        for key, part in structure.items():
-            yield from _spread(name, axes[key], part)
-    elif isinstance(axes, (list, tuple)) and isinstance(structure, (list, tuple)) and len(axes) == len(structure):
-        for axis, part in zip(axes, structure, strict=True):
-            yield from _spread(name, axis, part)
-    elif isinstance(axes, (dict, list, tuple)):
-        raise ShapeError(f"vmap: {name} must have the structure of what it belongs to; got {axes!r}")
-    else:
-        axis = None if axes is None else operator.index(axes)
-        yield from (axis for _ in tree.leaves(structure))
+    found = structure.match(axes, f"vmap: {name} must have the structure of what it belongs to", True)
+    return [None if axis is None else checked_int("vmap", name, axis) for axis in found]
 
 
 def _argument(x: Any, axis: int | None) -> Any:
@@ -178,11 +168,11 @@ def _result(y: _Value, axis: int | None, size: int) -> Tensor:
 class _Trace(NamedTuple):
     equations: list[_core.Equation]
     known: dict[Hashable, _Value]  # values of the arguments
-    result: Any
+    structure: tree.TreeDef  # of the result
     outputs: list[tuple[Hashable, Tensor]]  # names of the leaves of the result, and handles on them
 
 
-def _trace(f: Callable[..., Any], args: Any, kwargs: Any, values: Sequence[Any]) -> _Trace:
+def _trace(f: Callable[..., Any], arguments: tree.TreeDef, values: Sequence[Any]) -> _Trace:
     known: dict[Hashable, _Value] = {}
     session = _core.Session(isolated=True)
     with session:
@@ -194,21 +184,22 @@ def _trace(f: Callable[..., Any], args: Any, kwargs: Any, values: Sequence[Any])
                 known[stand_ins[-1]._key] = v
             else:
                 stand_ins.append(v)
-        example_args, example_kwargs = tree.rebuild((args, kwargs), iter(stand_ins))
+        example_args, example_kwargs = arguments.unflatten(stand_ins)
         try:
             result = f(*example_args, **example_kwargs)
         except TraceError as error:
             locate(error)
             raise
         outputs = []
-        for y in tree.leaves(result):
+        leaves, structure = tree.flatten(result)
+        for y in [result] if result is None else leaves:
             if not isinstance(y, (Tensor, bool, int, float)):
                 raise GradientError(f"vmap: the function must return Tensors; got {type(y).__name__}")
             y = y if isinstance(y, Tensor) else asarray(y)
             outputs.append((y._key, y._root))
     if session.wrote_gradients:
         raise TraceError("vmap: the function changes .grad; use ac.grad inside, which returns gradients")
-    return _Trace(list(session.equations), known, result, outputs)
+    return _Trace(list(session.equations), known, structure, outputs)
 
 
 def _run(trace: _Trace) -> list[_Value]:
