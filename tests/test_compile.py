@@ -255,16 +255,20 @@ def test_tensors_of_the_closure_are_captured_by_reference() -> None:
 
 
 def test_numbers_and_arrays_of_the_closure_are_constants() -> None:
-    """Hard case 68."""
-    k, a = [2.0], np.array([1.0, 1.0])
-    f = ac.compile(lambda x: x * k[0] + a)
-    assert f(ac.ones(2)).tolist() == [3.0, 3.0]
+    """Hard case 68: of those only the contents of a large array are not looked at."""
+    k, a, large = [2.0], np.array([1.0, 1.0]), np.ones(1000)
+    f = ac.compile(lambda x: x * k[0] + a + large[0])
+    assert f(ac.ones(2)).tolist() == [4.0, 4.0]
     k[0], a[0] = 7.0, 9.0
-    assert f(ac.ones(2)).tolist() == [3.0, 3.0]
+    assert f(ac.ones(2)).tolist() == [17.0, 9.0]
+    large[0] = 2.0
+    assert f(ac.ones(2)).tolist() == [17.0, 9.0]
+    large = np.ones(1000)
+    assert f(ac.ones(2)).tolist() == [17.0, 9.0]
 
 
 def test_check_finds_a_changed_constant() -> None:
-    k = [2.0]
+    k = np.full(1000, 2.0)
     f = ac.compile(lambda x: x * k[0], check=True)
     assert f(ac.ones(2)).tolist() == [2.0, 2.0]
     assert f(ac.ones(2)).tolist() == [2.0, 2.0]

@@ -33,16 +33,22 @@ bool matches(const Cache::Entry& e, const Signature& s) {
 }  // namespace
 
 // Nothing here runs code of users, so the entries stay as they are meanwhile.
-Cache::Ref Cache::find(const Arguments& arguments) {
+Cache::Ref Cache::find(PyObject* function, const Arguments& arguments, std::string* changed) {
+  const Entry* other = nullptr;
   for (auto e = entries_.begin(); e != entries_.end(); ++e) {
     if (!matches(**e, arguments.signature()) || !(*e)->traced.holds(arguments)) continue;
+    if (!(*e)->surroundings.hold(function, arguments.signature().objects)) {
+      if (!other) other = &**e;
+      continue;
+    }
     if (e != entries_.begin()) std::rotate(entries_.begin(), e, e + 1);
     return entries_.front();
   }
+  if (other) *changed = other->surroundings.changed();
   return {};
 }
 
-Cache::Ref Cache::add(const Arguments& arguments, Traced traced, py::handle forget) {
+Cache::Ref Cache::add(PyObject* function, const Arguments& arguments, Traced traced, py::handle forget) {
   const Signature& s = arguments.signature();
   auto* entry = new Entry;
   Ref made(entry);
@@ -55,6 +61,7 @@ Cache::Ref Cache::add(const Arguments& arguments, Traced traced, py::handle forg
       entry->objects.push_back(borrowed(o));
     }
   }
+  entry->surroundings = Surroundings::of(function, s.objects, traced.made->outside);
   entry->traced = std::move(traced);
   entries_.insert(entries_.begin(), made);
   if (entries_.size() > room_) {
@@ -83,6 +90,7 @@ int Cache::traverse(visitproc visit, void* arg) const {
     for (const py::object& o : e->objects) Py_VISIT(o.ptr());
     Py_VISIT(e->traced.structure.ptr());
     Py_VISIT(e->traced.others.ptr());
+    if (const int stop = e->surroundings.traverse(visit, arg)) return stop;
     if (e->traced.made.use_count() != 1) continue;  // shown to somebody
     for (const py::object& t : e->traced.made->outside) Py_VISIT(t.ptr());
     for (const py::object& t : e->traced.made->changed) Py_VISIT(t.ptr());

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "replay.h"
+#include "surroundings.h"
 
 namespace alice {
 
@@ -15,6 +16,7 @@ class Cache {
     std::vector<py::object> objects;  // or weak references to them
     std::vector<bool> weak;
     Traced traced;
+    Surroundings surroundings;
     mutable std::size_t references = 0;
   };
 
@@ -45,10 +47,12 @@ class Cache {
 
   explicit Cache(std::size_t room) : room_(room) {}
 
-  Ref find(const Arguments& arguments);
+  // The entry for these arguments of the function. Where there is none, `changed` may get what has changed since
+  // a call with such arguments was traced.
+  Ref find(PyObject* function, const Arguments& arguments, std::string* changed);
   void count(bool hit) { ++(hit ? hits_ : misses_); }
   // `forget` is called with the weak reference when one of the objects is gone.
-  Ref add(const Arguments& arguments, Traced traced, py::handle forget);
+  Ref add(PyObject* function, const Arguments& arguments, Traced traced, py::handle forget);
   void drop_dead();  // entries of which an object is gone
   void clear();
 

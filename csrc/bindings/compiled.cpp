@@ -23,8 +23,11 @@ struct CompiledObject {
   vectorcallfunc vectorcall;
   PyObject* function;
   bool profile, check;
+  int in_vain;  // traces since the last one that was run again, made because surroundings had changed
   Cache cache;
 };
+
+constexpr int kInVain = 8;  // then users should hear of it
 
 CompiledObject* self_of(PyObject* o) { return reinterpret_cast<CompiledObject*>(o); }
 
@@ -73,13 +76,19 @@ Traced trace(CompiledObject* self, const Arguments& arguments) {
 
 // Null if the function changed, while it was traced, what the trace stands on.
 Cache::Ref entry_for(CompiledObject* self, const Arguments& arguments, bool counted) {
-  Cache::Ref entry = self->cache.find(arguments);
+  std::string changed;
+  Cache::Ref entry = self->cache.find(self->function, arguments, &changed);
   if (counted) self->cache.count(bool(entry));
-  if (entry) return entry;
+  if (entry) {
+    self->in_vain = 0;
+    return entry;
+  }
+  if (!changed.empty() && ++self->in_vain == kInVain)
+    py::handle(reinterpret_cast<PyObject*>(self)).attr("_warn_of_changes")(kInVain, changed);
   Traced traced = trace(self, arguments);
   const py::object weak_self = owned(PyWeakref_NewRef(reinterpret_cast<PyObject*>(self), nullptr));
   const py::object callback = function_of<forget>("forget", weak_self);
-  entry = self->cache.add(arguments, std::move(traced), callback);
+  entry = self->cache.add(self->function, arguments, std::move(traced), callback);
   return entry->traced.holds(arguments) ? entry : Cache::Ref();
 }
 
@@ -137,6 +146,7 @@ py::object make(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
   self->function = Py_NewRef(function);
   self->profile = profile;
   self->check = check;
+  self->in_vain = 0;
   return o;
 }
 

@@ -97,13 +97,13 @@ Fields fields_of(PyObject* o) {
   static PyObject* const metadata = interned("metadata");
   static PyObject* const is_static = interned("static");
   // Class variables and what only __init__ takes are listed too, with another type.
-  static const py::object a_field = py::module_::import("dataclasses").attr("_FIELD");
+  static PyObject* const a_field = py::object(py::module_::import("dataclasses").attr("_FIELD")).release().ptr();
   const py::dict all =
       py::reinterpret_borrow<py::dict>(owned(PyObject_GetAttr(reinterpret_cast<PyObject*>(Py_TYPE(o)), known)));
   Fields out;
   py::list rest;
   for (auto [name, field] : all) {
-    if (!owned(PyObject_GetAttr(field.ptr(), field_type)).is(a_field)) continue;
+    if (!owned(PyObject_GetAttr(field.ptr(), field_type)).is(py::handle(a_field))) continue;
     const py::object value = owned(PyObject_GetAttr(o, name.ptr()));
     const py::object notes = owned(PyObject_GetAttr(field.ptr(), metadata));
     if (PyObject_Length(notes.ptr()) > 0 && notes.attr("get")(py::handle(is_static)).cast<bool>()) {
@@ -172,7 +172,7 @@ py::object NodeMaker::make(NodeKind kind, std::size_t n) {
     }
     case NodeKind::kDataclass: {
       // Past __init__, which may do anything: a frozen one too.
-      static const py::object base = borrowed(reinterpret_cast<PyObject*>(&PyBaseObject_Type));
+      const py::handle base(reinterpret_cast<PyObject*>(&PyBaseObject_Type));
       const py::object type = object(), make = base.attr("__new__"), set = base.attr("__setattr__");
       const py::tuple rest = object();
       const py::object made = make(type);

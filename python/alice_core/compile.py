@@ -8,6 +8,8 @@ kernels in the same order of arithmetic, so they return the same bits.
 from __future__ import annotations
 
 import functools
+import sys
+import warnings
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar, overload
 
@@ -109,6 +111,15 @@ class CompiledFunction(_core.CompiledBase):
 
     def __init__(self, function: Callable[..., Any], cache_size: int, profile: bool, check: bool) -> None:
         functools.update_wrapper(self, function)
+        self._options = (cache_size, profile, check)
+
+    def __reduce__(self) -> Any:
+        found: Any = sys.modules.get(self.__module__)
+        for name in str(getattr(self, "__qualname__", "")).split("."):
+            found = getattr(found, name, None)
+        if found is self:  # the decorated function of a module or class: by its name, as functions are
+            return str(getattr(self, "__qualname__", ""))
+        return CompiledFunction, (self.__wrapped__, *self._options)
 
     def program(self, *args: Any, **kwargs: Any) -> Program:
         """The program that a call with these arguments runs; traced and planned now if it is not there yet.
@@ -162,6 +173,15 @@ class CompiledFunction(_core.CompiledBase):
             names = []
         plain = [p.name for p in names if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
         return f"argument {plain[which]}" if which < len(plain) else f"argument {which}"
+
+    # Called by the native part, when one trace after the other was not used again.
+    def _warn_of_changes(self, times: int, changed: str) -> None:
+        warnings.warn(
+            f"compile: {self._name} was traced {times} times in a row, because {changed}, which it reads, was another "
+            f"one each time; pass it as an argument, or keep what changes in a Tensor and change that by assign_",
+            RuntimeWarning,
+            stacklevel=3,
+        )
 
     # Called by the native part in place of the program, with check=True.
     def _call_checked(self, args: Any, kwargs: Any) -> Any:
