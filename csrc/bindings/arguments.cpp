@@ -28,15 +28,44 @@ void Arguments::constant(PyObject* o) {
   Py_INCREF(o);
 }
 
-void Arguments::read(PyObject* const* args, Py_ssize_t n, PyObject* names) {
+// Equal values of users' types may be other objects each time: one of them stands for all. What compares by identity
+// is not kept alive.
+void Arguments::read_static(PyObject* o, const Statics& statics) {
+  static PyObject* const array = PyUnicode_InternFromString("__array__");
+  if (is_tensor(o) || is_numpy_array(o) || (_PyType_Lookup(Py_TYPE(o), array) && !is_numpy_scalar(o)))
+    fail(ErrorKind::DType, "it is named as static, so it must be a value that compares: a flag, an axis, a shape; got ",
+         Py_TYPE(o)->tp_name, ", whose values are an input; leave it out of static_argnums and static_argnames");
+  word(kObject);
+  if (same_data(o, o) && Py_TYPE(o)->tp_richcompare == PyBaseObject_Type.tp_richcompare) return constant(o);
+  const py::tuple key = py::make_tuple(py::handle(reinterpret_cast<PyObject*>(Py_TYPE(o))), py::handle(o));
+  if (PyDict_GET_SIZE(statics.known.ptr()) > 4096) PyDict_Clear(statics.known.ptr());
+  PyObject* const first = PyDict_SetDefault(statics.known.ptr(), key.ptr(), o);
+  if (!first) {
+    py::error_already_set error;
+    if (!error.matches(PyExc_TypeError)) throw error;
+    fail(ErrorKind::DType, "it is named as static, so it must be hashable; got ", Py_TYPE(o)->tp_name,
+         "; pass a tuple in place of a list, a frozen dataclass in place of another");
+  }
+  constant(first);
+}
+
+void Arguments::read(PyObject* const* args, Py_ssize_t n, PyObject* names, const Statics& statics) {
   word(thread_state().active & 1u, static_cast<std::uint64_t>(n));  // gradients are recorded, or not
-  for (position_ = 0; position_ < n; ++position_) walk_tree(*this, args[position_]);
+  for (position_ = 0; position_ < n; ++position_) {
+    if (statics.names && position_ < 64 && (statics.positions >> position_ & 1))
+      read_static(args[position_], statics);
+    else
+      walk_tree(*this, args[position_]);
+  }
   if (!names) return;
   for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(names); ++i) {
     keyword_ = PyTuple_GET_ITEM(names, i);
     word(kKeyword);
     constant(keyword_);
-    walk_tree(*this, args[n + i]);
+    if (statics.names && PySet_Contains(statics.names.ptr(), keyword_) == 1)
+      read_static(args[n + i], statics);
+    else
+      walk_tree(*this, args[n + i]);
   }
 }
 

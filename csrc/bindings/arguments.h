@@ -18,6 +18,13 @@ struct Signature {
   std::vector<PyObject*> objects;  // the same if same_data() says so
 };
 
+// Arguments that are part of the signature, whatever they are, and none of the data.
+struct Statics {
+  std::uint64_t positions = 0;  // a bit for each of the first 64
+  py::object names;             // a frozenset; null if there are no such arguments
+  py::object known;             // a dict: of equal ones the first, which then stands for all
+};
+
 class Arguments {
  public:
   Arguments() = default;
@@ -26,7 +33,7 @@ class Arguments {
   ~Arguments() { clear(); }
 
   // Reads the arguments of a vectorcall. Throws for what cannot be an argument.
-  void read(PyObject* const* args, Py_ssize_t n, PyObject* names);
+  void read(PyObject* const* args, Py_ssize_t n, PyObject* names, const Statics& statics);
 
   // What read() is or was looking at: the number of a positional argument, or the name of another.
   py::object reading() const;
@@ -76,6 +83,7 @@ class Arguments {
   bool read_array_like(PyObject* o);
   void word(std::uint64_t kind, std::uint64_t detail = 0) { signature_.words.push_back(kind | detail << 8); }
   void constant(PyObject* o);  // becomes part of the signature
+  void read_static(PyObject* o, const Statics& statics);
 
   Signature signature_;             // owns its objects
   std::vector<PyObject*> carried_;  // owned; what nodes take along

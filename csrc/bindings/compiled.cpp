@@ -23,6 +23,7 @@ struct CompiledObject {
   vectorcallfunc vectorcall;
   PyObject* function;
   bool profile, check;
+  Statics statics;
   int in_vain;  // traces since the last one that was run again, made because surroundings had changed
   Cache cache;
 };
@@ -56,10 +57,16 @@ const program::CpuExecutor& program_of(const ProgramObject* o) {
 }
 py::object describe_program(ProgramObject* o) { return describe(program_of(o)); }
 std::int64_t arena_bytes(ProgramObject* o) { return program_of(o).plan().arena_bytes(); }
+py::object followed(ProgramObject* o) {
+  py::list numbers;
+  for (std::size_t i = 0; i < o->value->followed.size(); ++i)
+    if (o->value->followed[i]) numbers.append(i);
+  return numbers;
+}
 py::object cost(ProgramObject* o) { return py::float_(program_of(o).plan().cost()); }
 
 // Traces the function in Python: self._trace(args, kwargs, inputs) gives
-// (program, structure, what is no Tensor, outputs).
+// (program, structure, what is no Tensor, outputs, marks).
 Traced trace(CompiledObject* self, const Arguments& arguments) {
   const py::tuple stand_ins = arguments.stand_ins();
   const py::object run = py::handle(reinterpret_cast<PyObject*>(self)).attr("_trace");
@@ -69,6 +76,7 @@ Traced trace(CompiledObject* self, const Arguments& arguments) {
   traced.structure = made[1];
   traced.others = made[2];
   traced.outputs = made[3].cast<std::vector<int>>();
+  traced.marks = made[4];
   traced.single = treedef_of(traced.structure.ptr()).is_leaf() && traced.outputs[0] == 0 &&
                   !traced.made->contract.results[0].is_number;
   return traced;
@@ -95,7 +103,7 @@ Cache::Ref entry_for(CompiledObject* self, const Arguments& arguments, bool coun
 // Takes the arguments apart; an error says which of them it is about.
 void read(CompiledObject* self, Arguments& arguments, PyObject* const* args, Py_ssize_t n, PyObject* names) {
   try {
-    arguments.read(args, n, names);
+    arguments.read(args, n, names, self->statics);
   } catch (const Error& e) {
     const auto name =
         py::handle(reinterpret_cast<PyObject*>(self)).attr("_argument_name")(arguments.reading()).cast<std::string>();
@@ -141,6 +149,7 @@ py::object make(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
     throw py::error_already_set();
   py::object o = owned(type->tp_alloc(type, 0));
   CompiledObject* self = self_of(o.ptr());
+  new (&self->statics) Statics;
   new (&self->cache) Cache(static_cast<std::size_t>(std::max<Py_ssize_t>(cache_size, 1)));
   self->vectorcall = vectorcall<compiled_call>();
   self->function = Py_NewRef(function);
@@ -153,6 +162,7 @@ py::object make(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
 int traverse(CompiledObject* self, visitproc visit, void* arg) noexcept {
   Py_VISIT(Py_TYPE(self));
   Py_VISIT(self->function);
+  Py_VISIT(self->statics.known.ptr());
   return self->cache.traverse(visit, arg);
 }
 
@@ -167,6 +177,7 @@ void dealloc(CompiledObject* self) noexcept {
   PyObject_GC_UnTrack(self);
   Py_CLEAR(self->function);
   std::destroy_at(&self->cache);
+  std::destroy_at(&self->statics);
   PyTypeObject* type = Py_TYPE(self);
   type->tp_free(self);
   Py_DECREF(type);
@@ -178,6 +189,20 @@ py::object bound(PyObject* o, PyObject* instance, PyObject*) {
 }
 
 py::object get_function(CompiledObject* self) { return borrowed(self->function); }
+
+// (positions, names): which arguments are static.
+void set_statics(CompiledObject* self, PyObject* const* args, Py_ssize_t n) {
+  if (n != 2 || !PyFrozenSet_CheckExact(args[1])) throw py::type_error("_set_statics: expected positions and names");
+  Statics statics;
+  for (py::handle position : py::handle(args[0])) {
+    const auto i = py::cast<std::uint64_t>(position);
+    if (i >= 64) fail(ErrorKind::Value, "compile: static_argnums must be less than 64; got ", i);
+    statics.positions |= std::uint64_t{1} << i;
+  }
+  statics.names = borrowed(args[1]);
+  statics.known = py::dict();
+  std::swap(self->statics, statics);
+}
 
 void cache_clear(CompiledObject* self) { self->cache.clear(); }
 
@@ -226,6 +251,7 @@ void add_compiled(py::module_& m) {
       .method<cache_clear>("cache_clear", "Forget all programs, and the counts of hits and misses.")
       .method<cache_counts>("_cache_counts")
       .method<program_for>("_program")
+      .method<set_statics>("_set_statics")
       .method<call_unchecked>("_call")
       .add_to(m);
 
@@ -235,6 +261,7 @@ void add_compiled(py::module_& m) {
                             .method<describe_program>("describe")
                             .getter<arena_bytes>("arena_bytes", nullptr)
                             .getter<cost>("cost", nullptr)
+                            .getter<followed>("followed", "The results that backward() would go on from.")
                             .add_to(m);
   m.def(
       "lower",

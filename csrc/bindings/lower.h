@@ -16,6 +16,7 @@ struct CompiledProgram {
   std::vector<const TensorObject*> views;         // those of them that can lose their values
   std::unique_ptr<program::CpuExecutor> program;  // null: the function must run as it is
   std::vector<py::object> changed;                // those that it changes in place
+  std::vector<bool> followed;                     // by result: a later backward() would go on to Tensors from outside
 };
 
 // Without a program if somebody differentiates through the function: it depends on a Tensor from outside that is being

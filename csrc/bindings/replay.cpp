@@ -18,6 +18,12 @@ auto outside_of(const CompiledProgram& made) {
   return [&](std::size_t i) { return variable_of(as_tensor(made.outside[i].ptr())); };
 }
 
+// See Traced::marks.
+const TensorObject* mark_of(const py::object& marks, std::size_t i) {
+  PyObject* mark = PyTuple_GET_ITEM(marks.ptr(), static_cast<Py_ssize_t>(i));
+  return mark == Py_None ? nullptr : as_tensor(mark);
+}
+
 // The gradient that a run leaves for one variable.
 struct NewGradient {
   TensorObject* leaf;  // null: nobody asked for it
@@ -148,7 +154,10 @@ PyObject* replay(const Traced& traced, Arguments& arguments, bool profile) {
   for (std::size_t i = 0; i < arguments.count(); ++i) operands->inputs[i] = arguments.data(i);
   std::vector<py::object>& outputs = operands->outputs;
   for (const program::Binding& b : made.contract.results) {
-    outputs.push_back(owned(make_tensor(Array::allocate(b.memory))));
+    const std::size_t i = outputs.size();
+    const TensorObject* mark = traced.marks.is_none() ? nullptr : mark_of(traced.marks, i);
+    outputs.push_back(owned(mark ? make_tensor(Array::allocate(b.memory), mark->producer, mark->index, mark->levels)
+                                 : make_tensor(Array::allocate(b.memory))));
     operands->results[outputs.size() - 1] = as_tensor(outputs.back().ptr())->array.bytes();
   }
   run(made, arguments, *operands, profile);

@@ -10,19 +10,22 @@ from __future__ import annotations
 import functools
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple, TypeVar, overload
 
 import numpy as np
 
 from . import _core, tree
-from ._checks import check_function
-from .errors import TraceError, locate
+from ._checks import check_function, checked_int
+from .errors import DTypeError, GradientError, TraceError, locate
+from .primitive import Primitive
 from .tensor import Tensor, tensor
 
 __all__ = ["CacheInfo", "CompiledFunction", "Instruction", "Program", "compile"]
 
 _F = TypeVar("_F", bound=Callable[..., Any])
+_Statics = tuple[tuple[int, ...], frozenset[str]]  # positions and names
+_FOLLOWED = tensor(0.0).requires_grad_()
 
 
 class CacheInfo(NamedTuple):
@@ -109,6 +112,8 @@ class CompiledFunction(_core.CompiledBase):
 
     __wrapped__: Callable[..., Any]
 
+    _statics: _Statics | None = None
+
     def __init__(self, function: Callable[..., Any], cache_size: int, profile: bool, check: bool) -> None:
         functools.update_wrapper(self, function)
         self._options = (cache_size, profile, check)
@@ -119,7 +124,7 @@ class CompiledFunction(_core.CompiledBase):
             found = getattr(found, name, None)
         if found is self:  # the decorated function of a module or class: by its name, as functions are
             return str(getattr(self, "__qualname__", ""))
-        return CompiledFunction, (self.__wrapped__, *self._options)
+        return _make, (self.__wrapped__, *self._options, self._statics)
 
     def program(self, *args: Any, **kwargs: Any) -> Program:
         """The program that a call with these arguments runs; traced and planned now if it is not there yet.
@@ -140,7 +145,7 @@ class CompiledFunction(_core.CompiledBase):
 
     @property
     def _name(self) -> str:
-        return getattr(self, "__name__", repr(self.__wrapped__))
+        return str(getattr(self, "__name__", type(self.__wrapped__).__name__))
 
     def __repr__(self) -> str:
         return f"<compiled {self._name}>"
@@ -156,10 +161,46 @@ class CompiledFunction(_core.CompiledBase):
                 program = _core.lower(session, inputs, outputs)
         except TraceError as error:
             locate(error)
+            self._name_statics(error, args, kwargs)
             raise
         numbers = iter(range(len(outputs)))
         others = tuple(None if isinstance(y, Tensor) else y for y in leaves)
-        return program, structure, others, [next(numbers) if isinstance(y, Tensor) else -1 for y in leaves]
+        places = [next(numbers) if isinstance(y, Tensor) else -1 for y in leaves]
+        return program, structure, others, places, self._marks(outputs, program.followed)
+
+    def _marks(self, outputs: list[Tensor], followed: list[int]) -> tuple[Tensor | None, ...] | None:
+        """In place of the results that depend on parameters of the closure: Tensors that refuse to be differentiated.
+
+        The program knows the values alone. Nobody may take the results for constants and leave the parameters as they
+        are, without a word.
+        """
+        if not followed:
+            return None
+        refusal = _core.make_joint(Primitive, f"compiled {self._name}")
+
+        def refuse(*_: Any) -> Any:
+            raise GradientError(
+                f"backward: expected the gradient to end where the compiled {self._name} begins; got to its result, "
+                f"which depends on parameters that the function reads from outside; compile the whole step, backward() "
+                f"included, or pass the parameters as arguments, or use ac.stop_gradient(result) if they are to stay "
+                f"as they are"
+            )
+
+        refusal.vjp_joint = refusal.jvp_joint = refuse
+        values = [_core.abstract(list(outputs[i].shape), outputs[i].dtype) for i in followed]
+        marks: list[Tensor | None] = [None] * len(outputs)
+        for i, mark in zip(followed, _core.join(refusal, values, [], [_FOLLOWED]), strict=True):
+            marks[i] = mark
+        return tuple(marks)
+
+    def _name_statics(self, error: TraceError, args: Any, kwargs: Any) -> None:
+        """Adds to the message which arguments may have been meant as constants."""
+        named = [(self._argument_name(i), x) for i, x in enumerate(args)]
+        named += [(self._argument_name(name), x) for name, x in kwargs.items()]
+        numbers = [name.removeprefix("argument ") for name, x in named if isinstance(x, Tensor) and x._weak]
+        if numbers:
+            listed = ", ".join(f'"{name}"' for name in numbers)
+            error.args = (f"{error}; a number that decides is named in ac.compile(…, static_argnames=[{listed}])",)
 
     # Called by the native part, for errors.
     def _argument_name(self, which: int | str) -> str:
@@ -189,13 +230,33 @@ class CompiledFunction(_core.CompiledBase):
 
 
 @overload
-def compile(fn: _F, *, cache_size: int = ..., profile: bool = ..., check: bool = ...) -> CompiledFunction: ...
+def compile(
+    fn: _F,
+    *,
+    static_argnums: int | Sequence[int] = ...,
+    static_argnames: str | Sequence[str] = ...,
+    cache_size: int = ...,
+    profile: bool = ...,
+    check: bool = ...,
+) -> CompiledFunction: ...
 @overload
 def compile(
-    fn: None = None, *, cache_size: int = ..., profile: bool = ..., check: bool = ...
+    fn: None = None,
+    *,
+    static_argnums: int | Sequence[int] = ...,
+    static_argnames: str | Sequence[str] = ...,
+    cache_size: int = ...,
+    profile: bool = ...,
+    check: bool = ...,
 ) -> Callable[[_F], CompiledFunction]: ...
 def compile(
-    fn: Callable[..., Any] | None = None, *, cache_size: int = 32, profile: bool = False, check: bool = False
+    fn: Callable[..., Any] | None = None,
+    *,
+    static_argnums: int | Sequence[int] = (),
+    static_argnames: str | Sequence[str] = (),
+    cache_size: int = 32,
+    profile: bool = False,
+    check: bool = False,
 ) -> Any:
     """Turn a function on Tensors into native programs, one for each signature of its arguments.
 
@@ -205,11 +266,17 @@ def compile(
     Parameters
     ----------
     fn : callable
-        Takes Tensors, NumPy arrays, numbers, and nested lists, tuples and dicts of them; numbers are inputs, not
-        constants. Other arguments (strings, modules, None) are part of the signature. Returns Tensors in the like.
-        Tensors in the closure are captured by reference: their values are read, and ``.grad``, parameters and
-        optimiser state written, at every call. Everything else in the closure, NumPy arrays and numbers too, is a
-        constant of the program, and other side effects happen only while tracing.
+        Takes Tensors, arrays (NumPy's, and all that have ``__dlpack__`` or ``__array__``), numbers, and trees of them
+        (:mod:`ac.tree`); numbers are inputs, not constants. Other arguments (strings, modules, functions) are part of
+        the signature. Returns Tensors in the like. Tensors of the closure and of modules are captured by reference:
+        their values are read, and ``.grad``, parameters and optimiser state written, at every call. All else that fn
+        reads is a constant of the program: numbers, flags such as ``module.training``, what lists and dicts hold. When
+        any of it has changed, wherever it is (closure, globals, defaults, modules, ``self``), the next call traces
+        again. Not noticed are changes inside of arrays of more than 1 KiB and of objects without a ``__dict__``; side
+        effects happen only while tracing.
+    static_argnums, static_argnames : int or sequence of int, str or sequence of str, optional
+        Arguments whose values are part of the signature instead of inputs: flags, axes, shapes, numbers of steps. They
+        must be hashable. Either names the argument however it is passed.
     cache_size : int
         Programs kept; the least recently used one is dropped.
     profile : bool
@@ -220,8 +287,9 @@ def compile(
     Returns
     -------
     CompiledFunction
-        Its results are new Tensors at every call, constants for differentiation. While it is itself traced or
-        differentiated (inside ``ac.grad``, or another compiled function) ``fn`` runs as it is.
+        Its results are new Tensors at every call. While it is itself traced or differentiated (inside ``ac.grad``, or
+        another compiled function) ``fn`` runs as it is. A later ``backward()`` cannot go on into what is captured: it
+        raises GradientError.
 
     Accuracy
     --------
@@ -231,7 +299,16 @@ def compile(
     ------
     TraceError
         If ``fn`` asks for a value (``if x > 0``, ``float(x)``, ``x.item()``, ``x.numpy()``); names the line. Use
-        ``ac.where``, or keep it outside.
+        ``ac.where``, keep it outside, or name the argument in ``static_argnames``.
+    ValueError
+        If there is no such static argument.
+    DTypeError
+        If a static argument is a Tensor or an array, or not hashable.
+
+    Warns
+    -----
+    RuntimeWarning
+        If eight calls in a row had to be traced again because something had changed; names it.
 
     Source
     ------
@@ -247,13 +324,69 @@ def compile(
     Tensor([0.7615942, 0.9950547], dtype=float32)
     >>> f.cache_info()
     CacheInfo(hits=0, misses=1, maxsize=32, currsize=1)
+    >>> power = ac.compile(lambda x, n: x * power(x, n - 1) if n > 1 else x, static_argnames="n")
+    >>> power(ac.tensor(2.0), 3)
+    Tensor(8., dtype=float32)
     """
     if fn is None:
-        return functools.partial(compile, cache_size=cache_size, profile=profile, check=check)
+        return functools.partial(
+            compile,
+            static_argnums=static_argnums,
+            static_argnames=static_argnames,
+            cache_size=cache_size,
+            profile=profile,
+            check=check,
+        )
     check_function("compile", fn)
-    if cache_size < 1:
+    if checked_int("compile", "cache_size", cache_size) < 1:
         raise ValueError(f"compile: cache_size must be at least 1; got {cache_size}")
-    return CompiledFunction(fn, cache_size, profile, check)
+    return _make(fn, cache_size, profile, check, _statics(fn, static_argnums, static_argnames))
+
+
+def _make(
+    fn: Callable[..., Any], cache_size: int, profile: bool, check: bool, statics: _Statics | None
+) -> CompiledFunction:
+    made = CompiledFunction(fn, cache_size, profile, check)
+    if statics is not None:
+        made._statics = statics
+        made._set_statics(*statics)
+    return made
+
+
+def _statics(fn: Callable[..., Any], argnums: int | Sequence[int], argnames: str | Sequence[str]) -> _Statics | None:
+    """The positions and names of static arguments: each of them both, if it has both."""
+    if isinstance(argnums, str):
+        raise DTypeError(f"compile: static_argnums must be ints; got {argnums!r}; names are for static_argnames")
+    positions = list(argnums) if isinstance(argnums, Iterable) else [argnums]
+    names = [argnames] if isinstance(argnames, str) else list(argnames)
+    if not positions and not names:
+        return None
+    import inspect  # slow to import
+
+    try:
+        parameters = list(inspect.signature(fn).parameters.values())
+    except (TypeError, ValueError):
+        parameters = []
+    by_position = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    by_name = [p.name for p in parameters if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    any_position = not parameters or any(p.kind == p.VAR_POSITIONAL for p in parameters)
+    any_name = not parameters or any(p.kind == p.VAR_KEYWORD for p in parameters)
+    listed = ", ".join(p.name for p in parameters)
+    numbers: set[int] = set()
+    for given in positions:
+        n = checked_int("compile", "static_argnums", given)
+        n += len(by_position) if n < 0 and not any_position else 0
+        if n < 0 or (n >= len(by_position) and not any_position):
+            raise ValueError(f"compile: static_argnums: there is no argument {given}; the function has ({listed})")
+        numbers.add(n)
+    for name in names:
+        if not isinstance(name, str):
+            raise DTypeError(f"compile: static_argnames must be names; got {name!r}; numbers are for static_argnums")
+        if name not in by_name and not any_name:
+            raise ValueError(f"compile: static_argnames: there is no argument {name!r}; the function has ({listed})")
+    both = {by_position[n] for n in numbers if n < len(by_position)} | set(names)
+    numbers |= {i for i, name in enumerate(by_position) if name in both}
+    return tuple(sorted(numbers)), frozenset(both)
 
 
 # -- check=True --------------------------------------------------------------------------------------------------------
