@@ -189,9 +189,9 @@ def numbers(result: Any) -> list[Any]:
 
 def state() -> tuple[Any, ...]:
     level = _core.push_level()
-    _core.pop_level(1)
-    recorder, checker = _core.set_recorder(None), _core.set_checker(None)
-    return _core.get_active(), level, recorder, checker, _core.is_isolated(), _core.repeating(), ac.zeros(2).is_abstract
+    _core.pop_level()
+    recorder = _core.set_recorder(None)
+    return _core.get_active(), level, recorder, None, _core.is_isolated(), _core.repeating(), ac.zeros(2).is_abstract
 
 
 def live() -> int:

@@ -323,7 +323,7 @@ def test_a_thread_may_end_in_the_middle_of_everything() -> None:
         gc.collect()
         ac.sin(ac.ones(()))  # the session is alive
         _core.set_recorder([])
-        _core.set_checker(lambda *args: None)
+        _core.enter_mode(True, lambda *args: None)
         _core.push_level()
         _core.push_forward()
         _core.with_tangent(ac.ones(()), 1, ac.ones(()))
@@ -361,18 +361,18 @@ def test_the_thread_owns_what_it_was_given() -> None:
         session.__exit__()
         with pytest.raises(TypeError, match="set_recorder: expected a list"):
             _core.set_recorder(5)  # type: ignore[arg-type]
-        with pytest.raises(TypeError, match="set_checker: expected a function"):
-            _core.set_checker(5)  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match="enter_mode: expected a function"):
+            _core.enter_mode(False, 5)  # type: ignore[arg-type]
         with pytest.raises(ValueError, match="pop_level: no differentiation context is open"):
-            _core.pop_level(1)
+            _core.pop_level()
         with pytest.raises(ValueError, match="pop_forward: no forward context is open"):
             _core.pop_forward()
 
         def checker(*args: Any) -> None:
-            _core.set_checker(None)
+            _core.exit_mode(mode)
             gc.collect()
 
-        _core.set_checker(checker)
+        mode = _core.enter_mode(False, checker)
         del checker
         ac.sin(ac.ones(()))
 

@@ -7,6 +7,7 @@
 #include "forward.h"
 #include "gil.h"
 #include "locked.h"
+#include "modes.h"
 #include "operands.h"
 #include "record.h"
 #include "watcher.h"
@@ -79,7 +80,7 @@ py::object bind(PrimitiveObject* p, PyObject* const* args, Py_ssize_t nargs) {
   convert(a, kernel, args, static_cast<std::size_t>(n_in));
   const std::vector<Attr> attrs = parse_attributes(kernel, args + n_in);
 
-  ThreadState& state = thread_state();
+  ThreadState& state = state_in_context();
   const auto value = [&](TensorObject* t) { return state.watcher ? state.watcher->value(t) : t; };
   std::uint32_t levels = 0;
   std::vector<Array> in;

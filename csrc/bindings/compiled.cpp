@@ -12,6 +12,7 @@
 #include "describe.h"
 #include "gil.h"
 #include "holder.h"
+#include "modes.h"
 #include "spare.h"
 #include "treedef.h"
 
@@ -119,7 +120,7 @@ PyObject* call(CompiledObject* self, PyObject* const* args, std::size_t nargsf, 
   const auto as_it_is = [&] {
     return into_python([&] { return PyObject_Vectorcall(self->function, args, static_cast<std::size_t>(n), names); });
   };
-  if (traced(thread_state())) return as_it_is();
+  if (traced(state_in_context())) return as_it_is();
   const Spare<Arguments> arguments;
   read(self, *arguments, args, n, names);
   if (arguments->runs_as_it_is()) return as_it_is();
@@ -130,7 +131,7 @@ PyObject* call(CompiledObject* self, PyObject* const* args, std::size_t nargsf, 
 
 py::object compiled_call(PyObject* o, PyObject* const* args, std::size_t nargsf, PyObject* names) {
   CompiledObject* self = self_of(o);
-  if (self->check && !traced(thread_state())) {
+  if (self->check && !traced(state_in_context())) {
     const Py_ssize_t n = PyVectorcall_NARGS(nargsf);
     return py::handle(o).attr("_call_checked")(positional(args, n), keywords(args, n, names));
   }
@@ -214,6 +215,7 @@ py::object cache_counts(CompiledObject* self) {
 // The program that a call with these arguments would run, traced now if need be, with the Tensors that it changes and
 // those whose gradients it leaves; None if the function would run as it is.
 py::object program_for(CompiledObject* self, PyObject* const* args, Py_ssize_t n, PyObject* names) {
+  state_in_context();
   Arguments arguments;
   read(self, arguments, args, n, names);
   if (arguments.runs_as_it_is()) return py::none();

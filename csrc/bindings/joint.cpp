@@ -2,6 +2,7 @@
 
 #include "forward.h"
 #include "holder.h"
+#include "modes.h"
 #include "record.h"
 #include "session.h"
 #include "watcher.h"
@@ -69,7 +70,7 @@ py::tuple join(py::object primitive, py::sequence values_given, py::sequence res
 // Will anybody ask for the rules of a function of these arguments?
 bool is_followed(py::sequence arguments_given) {
   const py::tuple arguments(arguments_given);
-  const ThreadState& state = thread_state();
+  const ThreadState& state = state_in_context();
   for (py::handle h : arguments) {
     const TensorObject* t = checked_tensor(h, "joint");
     if ((t->levels & state.active) || has_tangent(t, state.forward)) return true;

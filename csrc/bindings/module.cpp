@@ -15,6 +15,7 @@
 #include "forward.h"
 #include "gil.h"
 #include "joint.h"
+#include "modes.h"
 #include "record.h"
 #include "reverse.h"
 #include "session.h"
@@ -79,19 +80,19 @@ py::dict build_config() {
 
 // One live differentiation context more; returns its bit.
 std::uint32_t push_level() {
-  ThreadState& s = thread_state();
+  ThreadState& s = state_in_context();
   if (s.depth == 31) fail(ErrorKind::Gradient, "grad: at most 31 nested gradients are supported");
   ++s.depth;
   s.active |= 1u << s.depth;
   open_level();
   return 1u << s.depth;
 }
-void pop_level(std::uint32_t active) {
+void pop_level() {
   ThreadState& s = thread_state();
   if (s.depth == 0) fail(ErrorKind::Value, "pop_level: no differentiation context is open on this thread");
   close_level();
+  s.active &= ~(1u << s.depth);
   --s.depth;
-  s.active = active;
 }
 
 }  // namespace
@@ -114,6 +115,7 @@ PYBIND11_MODULE(_core, m) {
   add_segment(m);
   add_kept_memory(m);
   add_tree(m);
+  add_modes(m);
 
   m.def("setup", &setup, py::arg("tensor"), py::arg("primitive"));
   m.def("use_vectorcall", &use_vectorcall, py::arg("type"));
@@ -155,8 +157,8 @@ PYBIND11_MODULE(_core, m) {
   });
   m.def("kernel_signature", &kernel_signature, py::arg("name"));
   m.def("push_level", &push_level);
-  m.def("pop_level", &pop_level, py::arg("active"));
-  m.def("get_active", [] { return thread_state().active; });
+  m.def("pop_level", &pop_level);
+  m.def("get_active", [] { return state_in_context().active; });
   m.def("set_active", [](std::uint32_t active) { thread_state().active = active; }, py::arg("active"));
   m.def("set_recorder", &set_recorder, py::arg("list"));
   m.def("memory_stats", &memory_stats);

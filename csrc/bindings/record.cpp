@@ -181,17 +181,6 @@ void add_record(py::module_& m) {
                     .getter<get<&Record::results>>("results", nullptr)
                     .getter<get<&Record::saved>>("saved", nullptr)
                     .add_to(m);
-  m.def(
-      "set_checker",
-      [](py::object checker) {
-        if (!checker.is_none() && !PyCallable_Check(checker.ptr()))
-          throw py::type_error("set_checker: expected a function or None");
-        py::object& mine = thread_state().checker;
-        py::object previous = mine ? std::move(mine) : py::none();
-        mine = checker.is_none() ? py::object() : std::move(checker);
-        return previous;
-      },
-      py::arg("checker"));
 }
 
 }  // namespace alice

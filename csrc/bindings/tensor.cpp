@@ -10,6 +10,7 @@
 #include "equation.h"
 #include "forward.h"
 #include "locked.h"
+#include "modes.h"
 #include "operators.h"
 #include "session.h"
 #include "slot.h"
@@ -173,7 +174,7 @@ int get_buffer(TensorObject* t, Py_buffer* view, int flags) {
 
 bool get_requires_grad(TensorObject* t) { return t->requires_grad; }
 std::uint32_t get_levels(TensorObject* t) { return t->levels; }
-bool get_is_tracked(TensorObject* t) { return t->levels & thread_state().active; }
+bool get_is_tracked(TensorObject* t) { return t->levels & state_in_context().active; }
 py::object get_producer(TensorObject* t) { return t->producer ? borrowed(as_object(t->producer)) : py::none(); }
 py::object get_key(TensorObject* t) { return owned(value_key(root_of(t), t->index)); }
 py::object get_root(TensorObject* t) {

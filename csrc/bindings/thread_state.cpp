@@ -55,6 +55,7 @@ ThreadState::ThreadState() : number(Remains::instance().take_number()) { let_go_
 ThreadState::~ThreadState() {
   Remains::instance().leave(recorder);
   Remains::instance().leave(checker);
+  Remains::instance().leave(modes);
   for (py::object& session : entered) Remains::instance().leave(session);
   for (auto& context : forward) new std::shared_ptr<ForwardContext>(std::move(context));
   Remains::instance().give_back(number);

@@ -28,6 +28,8 @@ struct ThreadState {
   Watcher* watcher = nullptr;                            // of the innermost checkpointed call that is running
   std::vector<py::object> entered;  // the sessions, which the thread refers to; the outermost first
   std::uint64_t scope = 0;          // number of the innermost Scope that is entered
+  py::object modes;                 // see modes.h: those of the Python context that was looked at last, or null
+  std::uint64_t context = 0;        // its version
 
   ThreadState();
   ThreadState(const ThreadState&) = delete;

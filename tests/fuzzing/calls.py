@@ -95,7 +95,8 @@ STATEFUL = {
     "pop_level",
     "set_active",
     "set_recorder",
-    "set_checker",
+    "enter_mode",
+    "exit_mode",
     "push_forward",
     "pop_forward",
     "Session",
@@ -196,9 +197,9 @@ def right_arguments(draw: Draw, name: str) -> str | None:
         "tangent": lambda: f"{draw.tensor()}, {level}",
         "set_num_threads": lambda: str(draw.pick((1, 2, 3, 4, 0, -1, -(2**31), 2**31, 2**62))),
         "set_active": lambda: level,
-        "pop_level": lambda: level,
         "set_recorder": lambda: draw.pick(("[]", "None", "()", "3", "hostile(list, append=boom)")),
-        "set_checker": lambda: draw.pick(("boom", "None", "3", "lambda *a: None")),
+        "enter_mode": lambda: draw.pick(("True, boom", "False, None", "True, 3", "False, lambda *a: None")),
+        "exit_mode": lambda: draw.pick(("core.enter_mode(True, None)", "(1, None)", "()", "None", "(1, 2, 3)")),
     }
     return rows[name]() if name in rows else None
 

@@ -74,9 +74,9 @@ def run(text: str) -> None:
 
 def state() -> tuple[Any, ...]:
     """The state of this thread, which no call may leave changed."""
-    recorder, checker = _core.set_recorder(None), _core.set_checker(None)
+    recorder, checker = _core.set_recorder(None), _core.modes_entered() or None
     level = _core.push_level()
-    _core.pop_level(1)
+    _core.pop_level()
     return _core.get_active(), level, recorder, checker, _core.is_isolated(), _core.repeating(), ac.zeros(2).is_abstract
 
 

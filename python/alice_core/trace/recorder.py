@@ -61,7 +61,6 @@ def trace(f: Callable[..., Any]) -> Callable[..., Trace]:
 
     def traced(*xs: Any) -> Trace:
         arguments = [asarray(x) for x in xs]
-        active = _core.get_active()
         level = _core.push_level()
         try:
             watched = [x._leaf(level if x.dtype.kind == "f" else 0) for x in arguments]
@@ -78,7 +77,7 @@ def trace(f: Callable[..., Any]) -> Callable[..., Trace]:
                 # The level is over after the call: what the reader gets depends on it no more, but keeps its name.
                 inputs, outputs = [x._leaf(0) for x in watched], [y._leaf(0) for y in results]
         finally:
-            _core.pop_level(active)
+            _core.pop_level()
         if any(eq.record is None for eq in equations):
             raise TraceError("trace: the function that calls this is being compiled; trace outside of ac.compile")
         return Trace(inputs, outputs, equations, watched=watched, results=results)

@@ -1,12 +1,13 @@
-"""Modes of a thread, as context managers and as decorators."""
+"""Modes, as context managers and as decorators."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Generator
-from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, TypeVar
+
+from .. import _core
 
 __all__ = ["Mode"]
 
@@ -17,46 +18,52 @@ _GENERATOR, _COROUTINE, _ASYNC_GENERATOR = 0x20, 0x80, 0x200
 
 
 class Mode:
-    """``with mode:`` for a block, ``@mode`` for every call of a function, and every step of a generator function."""
+    """``with mode:`` for a block, ``@mode`` for every call of a function or coroutine function, and every step of a
+    generator function. A context variable: tasks of asyncio have their own."""
 
-    def __init__(self, name: str, make: Callable[[], AbstractContextManager[Any]]) -> None:
-        self._name, self._make = name, make
-        self._entered: list[AbstractContextManager[Any]] = []
+    def __init__(self, name: str, mutes: bool, checker: Callable[..., None] | None = None) -> None:
+        self._name, self._does = name, (mutes, checker)
+        self._entered: list[tuple[int, Any]] = []
 
     def __enter__(self) -> None:
-        inner = self._make()
-        inner.__enter__()
-        self._entered.append(inner)
+        self._entered.append(_core.enter_mode(*self._does))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool | None:
-        return self._entered.pop().__exit__(kind, error, trace)
+    ) -> None:
+        _core.exit_mode(self._entered.pop())
 
     def __call__(self, f: F) -> F:
         flags = getattr(getattr(f, "__code__", None), "co_flags", 0)
-        if flags & (_COROUTINE | _ASYNC_GENERATOR):
+        if flags & _ASYNC_GENERATOR:
             raise TypeError(
-                f"{self._name}: expected a function or a generator function; got the coroutine function "
-                f"{f.__name__}, which other tasks interrupt; write `with ac.{self._name}():` around what does not await"
+                f"{self._name}: expected a function, generator function or coroutine function; got the asynchronous "
+                f"generator function {f.__name__}; write `with ac.{self._name}():` around what does not yield"
             )
-        make, around = self._make, _steps if flags & _GENERATOR else _call
+        around = _steps if flags & _GENERATOR else _await if flags & _COROUTINE else _call
 
         @functools.wraps(f)
         def wrapped(*args: Any, **kwargs: Any) -> Any:
-            return around(make, f, args, kwargs)
+            return around(self._again, f, args, kwargs)
 
         return wrapped  # type: ignore[return-value]
 
+    def _again(self) -> Mode:
+        """One that may be entered while this one is."""
+        return Mode(self._name, *self._does)
 
-def _call(make: Callable[[], AbstractContextManager[Any]], f: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+
+def _call(make: Callable[[], Mode], f: Callable[..., Any], args: Any, kwargs: Any) -> Any:
     with make():
         return f(*args, **kwargs)
 
 
-def _steps(
-    make: Callable[[], AbstractContextManager[Any]], f: Callable[..., Any], args: Any, kwargs: Any
-) -> Generator[Any, Any, Any]:
+async def _await(make: Callable[[], Mode], f: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+    with make():
+        return await f(*args, **kwargs)
+
+
+def _steps(make: Callable[[], Mode], f: Callable[..., Any], args: Any, kwargs: Any) -> Generator[Any, Any, Any]:
     """What the generator does lies inside, what is done with it between its steps outside."""
     generator = f(*args, **kwargs)
     step = functools.partial(next, generator)

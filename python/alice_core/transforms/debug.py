@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -26,8 +25,8 @@ def debug_nans(inf: bool = False) -> Mode:
 
     The error names the op, the line of your code, and for an op of the dual program the op whose gradient rule it
     belongs to. Parameters are checked when an optimiser changes them. NaNs that come from outside, in data or
-    constants, are nobody's fault and pass. Every op of this thread is checked on its own, which is slow; compiled
-    functions run as they are meanwhile.
+    constants, are nobody's fault and pass. Every op of this thread, or asyncio task, is checked on its own, which is
+    slow; compiled functions run as they are meanwhile.
 
     Parameters
     ----------
@@ -55,16 +54,7 @@ def debug_nans(inf: bool = False) -> Mode:
     tests: list[tuple[str, Test]] = [("NaN", np.isnan)]
     if inf:
         tests.append(("infinity", np.isinf))
-    return Mode("debug_nans", partial(_checking, tests))
-
-
-@contextmanager
-def _checking(tests: list[tuple[str, Test]]) -> Iterator[None]:
-    previous = _core.set_checker(partial(_check, tests))
-    try:
-        yield
-    finally:
-        _core.set_checker(previous)
+    return Mode("debug_nans", False, partial(_check, tests))
 
 
 def _check(

@@ -7,7 +7,6 @@ arguments. The dual program runs after the context has closed, so it is recorded
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
@@ -48,8 +47,8 @@ def _active(levels: int) -> Iterator[None]:
 def no_grad() -> Mode:
     """Run ops without recording them; parameters are constants inside.
 
-    For a block of code, or as the decorator of a function or generator function. ``grad`` and ``vjp`` called inside
-    still differentiate with respect to their own arguments.
+    For a block of code, or as the decorator of a function, generator function or coroutine function. Tasks of asyncio
+    have modes of their own. ``grad`` and ``vjp`` called inside still differentiate with respect to their own arguments.
 
     Examples
     --------
@@ -60,7 +59,7 @@ def no_grad() -> Mode:
     >>> y.is_tracked
     False
     """
-    return Mode("no_grad", functools.partial(_active, 0))
+    return Mode("no_grad", True)
 
 
 def grad_enabled() -> bool:
@@ -211,7 +210,6 @@ def run_watched(
     has_aux: bool = False,
 ) -> tuple[Any, Pullback, Any]:
     """Run f in a context of its own that watches the given arguments: result, pull-back, and what came beside."""
-    before = _core.get_active()
     level = _core.push_level()
     try:
         watched = list(args)
@@ -227,7 +225,7 @@ def run_watched(
             watched[n] = structure.unflatten(leaves)
         result = f(*watched, **(kwargs or {}))
     finally:
-        _core.pop_level(before)
+        _core.pop_level()
     aux = None
     if has_aux:
         if not isinstance(result, tuple) or len(result) != 2:

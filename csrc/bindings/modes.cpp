@@ -1,0 +1,82 @@
+#include "modes.h"
+
+#include <utility>
+
+namespace alice {
+namespace {
+
+// A mode is a pair: which contexts it mutes (as ThreadState::active), and who is shown every call, or None. Those that
+// are entered are a tuple, the outermost first: the value of a context variable.
+PyObject* variable() {
+  static PyObject* const made = owned(PyContextVar_New("alice_core modes", nullptr)).release().ptr();
+  return made;
+}
+
+std::uint32_t muted_by(const py::tuple& modes) {
+  std::uint32_t all = 0;
+  for (py::handle mode : modes) all |= py::cast<std::uint32_t>(mode[py::int_(0)]);
+  return all;
+}
+
+py::tuple current() {
+  PyObject* value = nullptr;
+  if (PyContextVar_Get(variable(), nullptr, &value) < 0) throw py::error_already_set();
+  return value ? py::reinterpret_steal<py::tuple>(value) : py::tuple();
+}
+
+// The thread does as these modes say. Only what has changed is changed: contexts that were opened or muted since by
+// others stay as they are.
+void apply(ThreadState& state, const py::tuple& modes) {
+  const std::uint32_t open = (2u << state.depth) - 1;
+  const std::uint32_t before = state.modes ? muted_by(state.modes) : 0, after = muted_by(modes);
+  state.active = (state.active & ~(after & ~before)) | (before & ~after & open);
+  py::object checker;
+  for (py::handle mode : modes)
+    if (const py::object given = mode[py::int_(1)]; !given.is_none()) checker = given;
+  const py::object old_checker = std::exchange(state.checker, checker), old = std::exchange(state.modes, modes);
+}
+
+void set(ThreadState& state, const py::tuple& modes) {
+  const py::object token = owned(PyContextVar_Set(variable(), modes.ptr()));
+  apply(state, modes);
+}
+
+// Returns what is to be given to exit_mode().
+py::tuple enter_mode(bool mutes, py::object checker) {
+  if (!checker.is_none() && !PyCallable_Check(checker.ptr()))
+    throw py::type_error("enter_mode: expected a function or None");
+  detail::modes_are_used = true;
+  ThreadState& state = state_in_context();
+  const py::tuple modes = current();
+  // What is muted already is muted by this mode too, whichever of them ends first.
+  const py::tuple mode = py::make_tuple(mutes ? state.active | muted_by(modes) : 0u, checker);
+  set(state, py::tuple(modes + py::make_tuple(mode)));
+  return mode;
+}
+
+// A mode that another context has entered is not there: it ends with that one.
+void exit_mode(py::tuple mode) {
+  ThreadState& state = state_in_context();
+  py::list others;
+  for (py::handle m : current())
+    if (!m.is(mode)) others.append(m);
+  set(state, py::tuple(others));
+}
+
+}  // namespace
+
+bool detail::modes_are_used = false;
+
+void detail::look_at_modes(ThreadState& state, std::uint64_t context) {
+  const py::tuple modes = current();
+  state.context = context;
+  if (state.modes ? !modes.is(state.modes) : modes.size() != 0) apply(state, modes);
+}
+
+void add_modes(py::module_& m) {
+  m.def("enter_mode", &enter_mode, py::arg("mutes"), py::arg("checker"));
+  m.def("exit_mode", &exit_mode, py::arg("mode"));
+  m.def("modes_entered", &current);
+}
+
+}  // namespace alice

@@ -1,0 +1,25 @@
+// Modes: no_grad() and debug_nans() as context variables. What a task of asyncio has entered others have not, and modes
+// may be left in any order, as suspended generators do.
+#pragma once
+
+#include "thread_state.h"
+
+namespace alice {
+
+namespace detail {
+extern bool modes_are_used;  // by anybody, ever; under the interpreter's lock
+void look_at_modes(ThreadState& state, std::uint64_t context);
+}  // namespace detail
+
+// The thread's state, with the modes of the Python context that runs.
+inline ThreadState& state_in_context() {
+  ThreadState& state = thread_state();
+  if (detail::modes_are_used)
+    if (const std::uint64_t context = PyThreadState_Get()->context_ver; context != state.context)
+      detail::look_at_modes(state, context);
+  return state;
+}
+
+void add_modes(py::module_& m);
+
+}  // namespace alice
