@@ -71,7 +71,7 @@ class Arguments {
   friend void walk_tree(Visitor& v, PyObject* o, int depth);
   static constexpr const char* op = "compile";
   void leaf(PyObject* o);
-  bool is_leaf(NodeKind kind) const { return kind == NodeKind::kModule; }
+  bool is_leaf(NodeKind kind, PyObject*) const { return kind == NodeKind::kModule; }
   void node(NodeKind kind, Py_ssize_t n) { word(static_cast<std::uint64_t>(kind), static_cast<std::uint64_t>(n)); }
   void object(PyObject* o) { constant(o); }
   void carry(PyObject* o);

@@ -192,7 +192,8 @@ py::tuple saved_inputs(EquationObject* eq, const EquationObject* data) {
     py::object t = owned(make_tensor(d.array, producer, s.index, s.levels));
     as_tensor(t.ptr())->tangents = Py_XNewRef(d.tangents);
     as_tensor(t.ptr())->from_trace = data->from_trace;
-    if (producer) set_origin(t.ptr(), root_of(d), producer);
+    // A constant of the first run comes from an equation of the repeated one, too.
+    if (producer || data != eq) set_origin(t.ptr(), root_of(d), producer);
     return t;
   });
 }

@@ -36,8 +36,10 @@ void apply(ThreadState& state, const py::tuple& modes) {
   const py::object old_checker = std::exchange(state.checker, checker), old = std::exchange(state.modes, modes);
 }
 
+void remember(const py::object& modes) { owned(PyContextVar_Set(variable(), modes.ptr())); }
+
 void set(ThreadState& state, const py::tuple& modes) {
-  const py::object token = owned(PyContextVar_Set(variable(), modes.ptr()));
+  remember(modes);
   apply(state, modes);
 }
 
@@ -71,6 +73,25 @@ void detail::look_at_modes(ThreadState& state, std::uint64_t context) {
   const py::tuple modes = current();
   state.context = context;
   if (state.modes ? !modes.is(state.modes) : modes.size() != 0) apply(state, modes);
+}
+
+void ModesAside::begin(ThreadState& state) {
+  modes_ = current();
+  checker_ = state.checker;
+  active_ = std::exchange(state.active, 1u);
+  if (py::len(modes_) == 0) return;
+  remember(py::tuple());
+  state.modes = py::object();
+}
+
+void ModesAside::end(ThreadState& state) {
+  const py::object modes = std::move(modes_);
+  if (py::len(modes) != 0 || (state.modes && py::len(state.modes) != 0)) {
+    remember(modes);
+    state.modes = modes;
+  }
+  state.checker = std::move(checker_);
+  state.active = active_;
 }
 
 void add_modes(py::module_& m) {

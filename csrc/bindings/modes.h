@@ -20,6 +20,18 @@ inline ThreadState& state_in_context() {
   return state;
 }
 
+// What is traced in between begins without modes, and with backward() as the one context that may follow it: so it shows
+// which of its equations ran inside a no_grad() of its own.
+class ModesAside {
+ public:
+  void begin(ThreadState& state);
+  void end(ThreadState& state);
+
+ private:
+  py::object modes_, checker_;
+  std::uint32_t active_ = 0;
+};
+
 void add_modes(py::module_& m);
 
 }  // namespace alice

@@ -5,6 +5,7 @@
 
 #include "forward.h"
 #include "holder.h"
+#include "modes.h"
 
 namespace alice {
 
@@ -65,7 +66,7 @@ class SessionScope {
     session_.outer_active = state.active;
     session_.followers = std::popcount(state.active) + static_cast<int>(state.forward.size()) +
                          (session_.outer ? session_.outer->followers : 0);
-    state.active &= 1u;  // equations tell whether they ran inside no_grad()
+    modes_.begin(state);
     session_.outer_forward.swap(state.forward);
   }
   void exit() {
@@ -78,7 +79,7 @@ class SessionScope {
     state.recorder = std::move(outer_recorder_);
     state.watcher = outer_watcher_;
     if (!session_.isolated) return;
-    state.active = session_.outer_active;
+    modes_.end(state);
     session_.outer_forward.swap(state.forward);
   }
   Session& session() { return session_; }
@@ -88,6 +89,7 @@ class SessionScope {
   Scope scope_;
   py::object outer_recorder_;
   Watcher* outer_watcher_ = nullptr;
+  ModesAside modes_;
 };
 
 using SessionObject = Holder<SessionScope>;

@@ -66,7 +66,7 @@ Flattened flatten(PyObject* o, NodeKind kind);
 // Walks a structure. The visitor has:
 //   op            a name for errors
 //   leaf(o)
-//   is_leaf(kind) whether nodes of that kind are leaves for it
+//   is_leaf(kind, o) whether a node is a leaf for it
 //   node(kind, n) a node with n children begins
 //   object(o)     the next of its objects, see above
 //   carry(o)      what it takes along without comparing it, for kinds that have such
@@ -74,7 +74,7 @@ Flattened flatten(PyObject* o, NodeKind kind);
 template <class Visitor>
 void walk_tree(Visitor& v, PyObject* o, int depth = 0) {
   const NodeKind kind = kind_of_node(o);
-  if (kind == NodeKind::kLeaf || v.is_leaf(kind)) return v.leaf(o);
+  if (kind == NodeKind::kLeaf || v.is_leaf(kind, o)) return v.leaf(o);
   if (depth >= trees::kDeepest) fail_too_deep(v.op);
   PyObject* const type = reinterpret_cast<PyObject*>(Py_TYPE(o));
   switch (kind) {

@@ -117,14 +117,18 @@ class Reading {
  public:
   static constexpr const char* op = "tree";
   Reading(std::vector<std::uint64_t>& words, std::vector<py::object>& objects, std::vector<py::object>& carried,
-          std::vector<py::object>& leaves, bool modules_are_leaves)
+          std::vector<py::object>& leaves, py::handle modules_are_leaves)
       : words_(words), objects_(objects), carried_(carried), leaves_(leaves), modules_are_leaves_(modules_are_leaves) {}
 
   void leaf(PyObject* o) {
     words_.push_back(word(NodeKind::kLeaf, 0));
     leaves_.push_back(borrowed(o));
   }
-  bool is_leaf(NodeKind kind) const { return modules_are_leaves_ && kind == NodeKind::kModule; }
+  bool is_leaf(NodeKind kind, PyObject* o) const {
+    if (kind != NodeKind::kModule || PyBool_Check(modules_are_leaves_.ptr()))
+      return kind == NodeKind::kModule && modules_are_leaves_.is(py::handle(Py_True));
+    return modules_are_leaves_(py::handle(o)).cast<bool>();
+  }
   void node(NodeKind kind, Py_ssize_t n) {
     words_.push_back(word(kind, static_cast<std::size_t>(n)));
     kind_ = kind;
@@ -135,7 +139,7 @@ class Reading {
  private:
   std::vector<std::uint64_t>& words_;
   std::vector<py::object>&objects_, &carried_, &leaves_;
-  bool modules_are_leaves_;
+  py::handle modules_are_leaves_;
   NodeKind kind_ = NodeKind::kLeaf;
 };
 
@@ -227,7 +231,7 @@ class Matching {
 
 }  // namespace
 
-TreeDef TreeDef::of(PyObject* tree, std::vector<py::object>& leaves, bool modules_are_leaves) {
+TreeDef TreeDef::of(PyObject* tree, std::vector<py::object>& leaves, py::handle modules_are_leaves) {
   TreeDef def;
   const std::size_t before = leaves.size();
   Reading reading(def.words_, def.objects_, def.carried_, leaves, modules_are_leaves);
@@ -342,7 +346,7 @@ py::object match(TreeDefObject* o, PyObject* const* args, Py_ssize_t n) {
   return list_of(o->value.match(args[0], py::cast<std::string>(args[1]), n == 3 && PyObject_IsTrue(args[2]) == 1));
 }
 
-py::tuple flatten(py::object tree, bool modules_are_leaves) {
+py::tuple flatten(py::object tree, py::object modules_are_leaves) {
   std::vector<py::object> leaves;
   TreeDef def = TreeDef::of(tree.ptr(), leaves, modules_are_leaves);
   return py::make_tuple(list_of(std::move(leaves)), make_treedef(std::move(def)));

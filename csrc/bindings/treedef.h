@@ -7,9 +7,9 @@ namespace alice {
 
 class TreeDef {
  public:
-  // The structure of `tree`, whose leaves are appended. Modules may count as leaves: a compiled function captures what
-  // they hold.
-  static TreeDef of(PyObject* tree, std::vector<py::object>& leaves, bool modules_are_leaves = false);
+  // The structure of `tree`, whose leaves are appended. Modules may count as leaves, all of them (True) or those that a
+  // function says are: a compiled function captures what they hold.
+  static TreeDef of(PyObject* tree, std::vector<py::object>& leaves, py::handle modules_are_leaves = Py_False);
 
   std::size_t leaves() const { return leaves_; }
   bool is_leaf() const { return words_.size() == 1 && leaves_ == 1; }

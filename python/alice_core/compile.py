@@ -156,7 +156,7 @@ class CompiledFunction(_core.CompiledBase):
         try:
             with session:
                 result = self.__wrapped__(*args, **kwargs)
-                leaves, structure = _core.tree_flatten(result, True)
+                leaves, structure = _core.tree_flatten(result, _is_from_outside)
                 outputs = [y for y in leaves if isinstance(y, Tensor)]
                 program = _core.lower(session, inputs, outputs)
         except TraceError as error:
@@ -387,6 +387,11 @@ def _statics(fn: Callable[..., Any], argnums: int | Sequence[int], argnames: str
     both = {by_position[n] for n in numbers if n < len(by_position)} | set(names)
     numbers |= {i for i, name in enumerate(by_position) if name in both}
     return tuple(sorted(numbers)), frozenset(both)
+
+
+def _is_from_outside(module: Any) -> bool:
+    """A module that a function returns is itself, unless the function made what it holds."""
+    return not any(isinstance(x, Tensor) and x.is_abstract for x in tree.leaves(module))
 
 
 # -- check=True --------------------------------------------------------------------------------------------------------
