@@ -77,6 +77,15 @@ bool parse_dtype(PyObject* o, DType* out) {
   return false;
 }
 
+py::object numpy_number(PyObject* o) {
+  if (!is_numpy_scalar(o) && !(is_numpy_array(o) && py::reinterpret_borrow<py::array>(o).ndim() == 0)) return {};
+  py::object number = py::handle(o).attr("item")();
+  // Some are wider than Python's.
+  if (is_numpy_scalar(number.ptr()) && std::string(py::str(number.attr("dtype").attr("kind"))) == "f")
+    return py::float_(number);
+  return number;
+}
+
 Array array_from_numpy(py::handle handle, bool copy) {
   auto a = py::reinterpret_borrow<py::array>(handle);
   DType dtype;
@@ -135,7 +144,7 @@ py::object numpy_from_tensor(const TensorObject* tensor, bool writable, const ch
   return out;
 }
 
-Scalar parse_scalar(PyObject* o) {
+Scalar parse_scalar(PyObject* o, const char* op) {
   Scalar s;
   if (PyBool_Check(o)) {
     s.kind = Scalar::Kind::Bool;
@@ -151,14 +160,18 @@ Scalar parse_scalar(PyObject* o) {
     if (overflow) {  // too large for int64: only a floating dtype can hold it
       s.kind = Scalar::Kind::Real;
       s.real = PyLong_AsDouble(o);
-      if (PyErr_Occurred()) throw py::error_already_set();
+      if (PyErr_Occurred()) {
+        PyErr_Clear();
+        fail(ErrorKind::Value, op, ": a number must fit a float; got an int of ",
+             std::string(py::str(py::handle(o).attr("bit_length")())), " bits");
+      }
     } else {
       s.real = static_cast<double>(s.integer);
     }
   } else if (is_numpy_scalar(o)) {
     py::object item = py::reinterpret_borrow<py::object>(o).attr("item")();
     if (item.ptr() != o && (PyBool_Check(item.ptr()) || PyLong_Check(item.ptr()) || PyFloat_Check(item.ptr())))
-      return parse_scalar(item.ptr());
+      return parse_scalar(item.ptr(), op);
   }
   return s;
 }

@@ -109,7 +109,7 @@ void convert(Operands& a, const Kernel& kernel, PyObject* const* args, std::size
       continue;
     }
     a.scalars.resize(n);
-    a.scalars[i] = parse_scalar(o);
+    a.scalars[i] = parse_scalar(o, kernel.name);
     if (a.scalars[i].kind == Scalar::Kind::None) bad_argument(kernel.name, static_cast<Py_ssize_t>(i), o);
     plain = false;
   }

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from ._checks import shown
 from .errors import DTypeError
 
 __all__ = ["DTYPES", "BFloat16", "DTypeLike", "as_dtype", "bfloat16", "cast_exactly", "checked_dtype", "numpy_bfloat16"]
@@ -63,6 +64,8 @@ def as_dtype(dtype: DTypeLike) -> Any:
     """The dtype that is meant: NumPy's, or ``bfloat16``."""
     if isinstance(dtype, np.dtype) and dtype.kind != "V":  # to ask NumPy for names takes long
         return dtype
+    if hasattr(dtype, "shape") and not isinstance(dtype, (type, np.dtype)):  # NumPy would take that of an array
+        raise TypeError(f"expected a dtype; got {type(dtype).__name__}")
     return bfloat16 if _is_bfloat16(dtype) else np.dtype(dtype)  # type: ignore[arg-type]
 
 
@@ -75,7 +78,7 @@ def checked_dtype(op: str, dtype: DTypeLike) -> Any:
     except TypeError:  # NumPy makes nothing of it
         wanted = dtype
     several = f"; several numbers are one argument, a tuple: {op}((…, {dtype}))" if isinstance(dtype, int) else ""
-    raise DTypeError(f"{op}: dtype must be one of {', '.join(d.name for d in DTYPES)}; got {wanted}{several}")
+    raise DTypeError(f"{op}: dtype must be one of {', '.join(d.name for d in DTYPES)}; got {shown(wanted)}{several}")
 
 
 def cast_exactly(op: str, array: npt.NDArray[Any], dtype: Any) -> npt.NDArray[Any]:
