@@ -1,8 +1,8 @@
 """What an op is given beside its arrays: axes, flags, numbers, shapes, dtypes, words. Right, or refused by its name.
 
-Every public op is called with every kind of value for every one of its attributes. What it takes is what the canonical
-spelling says (``np.int64(1)`` is 1, a list a tuple), in every mode; everything else is an error of ours. Nothing is read
-as what it is not, and nothing is ignored.
+Every public op is called with every kind of value for every one of its attributes. What it takes is what the
+canonical spelling says (``np.int64(1)`` is 1, a list a tuple), in every mode; everything else is an error of ours.
+Nothing is read as what it is not, and nothing is ignored.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from enum import IntEnum
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -105,7 +106,7 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     "log_softmax": (ac.log_softmax, {"axis": 1}),
     "softmax": (ac.softmax, {"axis": 1, "temperature": 1.0, "mask": None}),
     **{
-        name: (lambda x, f=getattr(ac.losses, name), **given: f(x, X + 1.0, **given), {"reduction": "mean"})
+        name: (partial(lambda f, x, **given: f(x, X + 1.0, **given), getattr(ac.losses, name)), {"reduction": "mean"})
         for name in (
             "absolute_loss",
             "binary_cross_entropy_with_logits",
@@ -279,15 +280,25 @@ def test_attributes_are_right_or_refused(name: str, keyword: str) -> None:
 
 
 SCALARS = st.sampled_from([np.int8, np.uint8, np.int32, np.int64, np.float16, np.float32, np.float64, np.bool_])
+#: None in between: arrays of that size would have to be allocated.
 NUMBERS = st.one_of(
-    st.integers(-3, 3), st.integers(), st.booleans(), st.floats(), st.floats(0.1, 2), st.none(), st.text(max_size=3)
+    st.integers(-3, 3),
+    st.integers(2**61, 2**80),
+    st.integers(-(2**80), -(2**61)),
+    st.floats(-3, 3),
+    st.floats(min_value=1e18),
+    st.floats(max_value=-1e18),
+    st.sampled_from([True, False, None, float("nan")]),
+    st.text(max_size=3),
 )
 
 
 @st.composite
 def scalars(draw: st.DrawFn) -> Any:
-    number = draw(SCALARS)(draw(st.integers(-2, 2)) * draw(st.sampled_from([1.0, 0.5])))
-    return draw(st.sampled_from([number, np.asarray(number), ac.tensor(number)])) if number.dtype != np.int8 else number
+    number = draw(SCALARS)(draw(st.integers(0, 2)) * draw(st.sampled_from([1.0, 0.5])))
+    number = number if number.dtype.kind in "bu" or draw(st.booleans()) else -number
+    forms = [number, np.asarray(number)]
+    return draw(st.sampled_from(forms if number.dtype == np.int8 else [*forms, ac.tensor(number)]))
 
 
 ENTRIES = st.one_of(st.integers(-3, 3), scalars(), NUMBERS)
@@ -317,7 +328,10 @@ def in_modes(name: str, keyword: str, value: Any) -> dict[str, Any]:
     }
 
 
-@given(attribute=st.sampled_from([a for a in attributes() if a[0] not in WITHOUT_MODES]), value=DRAWN | st.sampled_from(VALUES))
+@given(
+    attribute=st.sampled_from([a for a in attributes() if a[0] not in WITHOUT_MODES]),
+    value=DRAWN | st.sampled_from(VALUES),
+)
 def test_attributes_mean_the_same_in_every_mode(attribute: tuple[str, str], value: Any) -> None:
     name, keyword = attribute
     eager = checked(name, keyword, value)
@@ -331,3 +345,149 @@ def test_attributes_mean_the_same_in_every_mode(attribute: tuple[str, str], valu
             assert not isinstance(eager, Exception), f"{where} is {got}, though eager {eager}"
             if "Tensor" not in annotations(name)[keyword]:
                 assert is_same(got, eager), f"{where} is {got}, not {eager}"
+
+
+# ---- several axes ----------------------------------------------------------------------------------------------------
+
+CUBE = np.random.default_rng(0).standard_normal((2, 3, 4))
+
+
+@pytest.mark.parametrize("axis", [None, (), (0,), [1], (0, 2), (2, 0), [-1, 0], (0, 1, 2), np.int64(1)])
+@pytest.mark.parametrize("name", ["softmax", "log_softmax", "logsumexp"])
+def test_softmax_and_its_kin_take_the_axes_that_scipy_takes(name: str, axis: Any) -> None:
+    f = getattr(ac, name)
+    x = ac.tensor(CUBE)
+    want = getattr(scipy.special, name)(CUBE, axis=tuple(axis) if isinstance(axis, list) else axis)
+    got = f(x, axis=axis)
+    np.testing.assert_allclose(got.numpy(), want, rtol=1e-14)
+    ac.testing.check_grads(lambda x: f(x, axis=axis), [CUBE], order=2, modes=("rev", "fwd"))
+    assert np.array_equal(ac.compile(lambda x: f(x, axis=axis))(x).numpy(), got.numpy())
+    assert np.array_equal(ac.vmap(lambda x: f(x, axis=axis))(ac.stack([x, x]))[1].numpy(), got.numpy())
+
+
+def test_softmax_over_axes_names_each_once() -> None:
+    with pytest.raises(ac.ShapeError, match=r"softmax: each axis must be named once; got \(0, -3\)"):
+        ac.softmax(ac.tensor(CUBE), axis=(0, -3))
+    with pytest.raises(ac.ShapeError, match="log_softmax: axis must be from -3 to 2; got 3"):
+        ac.log_softmax(ac.tensor(CUBE), axis=(0, 3))
+
+
+def test_a_masked_softmax_takes_several_axes() -> None:
+    mask = CUBE > 0
+    want = np.where(mask, np.exp(CUBE), 0.0)
+    got = ac.softmax(ac.tensor(CUBE), axis=(0, 1), mask=mask)
+    np.testing.assert_allclose(got.numpy(), want / want.sum((0, 1)), rtol=1e-14)
+
+
+def test_argmax_counts_through_several_axes_in_order() -> None:
+    rows = np.moveaxis(CUBE, 1, 0).reshape(3, 8)
+    assert np.array_equal(ac.argmax(ac.tensor(CUBE), axis=(0, 2)).numpy(), rows.argmax(1))
+    assert np.array_equal(ac.argmin(ac.tensor(CUBE), axis=(0, 2), keepdims=True).numpy(), rows.argmin(1)[None, :, None])
+
+
+# ---- what is mathematically an input ---------------------------------------------------------------------------------
+
+DIFFERENTIABLE: dict[str, Callable[..., Any]] = {
+    "leaky_relu": lambda s, x: ac.leaky_relu(x, s),
+    "elu": lambda s, x: ac.elu(x, s),
+    "pad": lambda s, x: ac.pad(x, ((1, 0), (2, 1)), s),
+    "full": lambda s, x: ac.full((2, 3), s, x.dtype) * x,
+    "full_like": lambda s, x: ac.full_like(x, s) * x,
+    "start of linspace": lambda s, x: ac.linspace(s, 2.0, 3, dtype=ac.float64) * x,
+    "stop of linspace": lambda s, x: ac.linspace(0, s, 3, dtype=ac.float64, endpoint=False) * x,
+    "temperature of softmax": lambda s, x: ac.softmax(x, temperature=s),
+    "temperature over axes": lambda s, x: ac.softmax(x, (0, 1), temperature=s),
+    "huber_loss": lambda s, x: ac.losses.huber_loss(x, x * 0.5, s),
+    "gaussian_nll": lambda s, x: ac.losses.gaussian_nll(x, x * 0.5, s),
+    "clip": lambda s, x: ac.clip(x, s, 2.5),
+}
+REFUSED: dict[str, Callable[..., Any]] = {
+    "var: correction": lambda s, x: ac.var(x, correction=s),
+    "std: correction": lambda s, x: ac.std(x, 1, s),
+    "cross_entropy: label_smoothing": lambda s, x: ac.losses.cross_entropy(x, LABELS, label_smoothing=s),
+    "arange: start": lambda s, x: ac.sum(ac.arange(s, 4)),
+    "arange: step": lambda s, x: ac.sum(ac.arange(0, 4, s)),
+}
+
+
+@pytest.mark.parametrize("name", DIFFERENTIABLE)
+def test_tensors_that_are_inputs_are_differentiated(name: str) -> None:
+    f, x, s = DIFFERENTIABLE[name], ac.tensor(X.astype(np.float64)), ac.tensor(0.3, dtype=ac.float64)
+    ac.testing.check_grads(lambda s: f(s, x), [np.array(0.3)], order=2, modes=("rev", "fwd"))
+    want = f(0.3, x).numpy()
+    np.testing.assert_allclose(f(s, x).numpy(), want, rtol=1e-14)
+    for number in (s, 0.3):
+        np.testing.assert_allclose(ac.compile(f)(number, x).numpy(), want, rtol=1e-14)
+    assert np.array_equal(ac.compile(lambda x: f(s, x))(x).numpy(), f(s, x).numpy())
+    batch = ac.vmap(f, in_axes=(0, None))(ac.tensor([0.7, 0.3], dtype=ac.float64), x)
+    np.testing.assert_allclose(batch[1].numpy(), want, rtol=1e-14)
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_tensors_that_are_no_inputs_are_refused_where_somebody_follows_them(what: str) -> None:
+    f, x, s = REFUSED[what], ac.tensor(X), ac.tensor(0.3)
+    assert f(s, x).shape == f(0.3, x).shape
+    for run in (lambda: ac.grad(f)(s, x), lambda: ac.jvp(lambda s: f(s, x), (s,), (s,))):
+        with pytest.raises(ac.GradientError, match=f"^{what}: expected a constant; got a value, .*stop_gradient"):
+            run()
+    for run in (lambda: ac.compile(f)(s, x), lambda: ac.compile(f)(0.3, x), lambda: ac.compile(lambda: f(s, x))()):
+        with pytest.raises(ac.TraceError, match=f"^{what}: "):
+            run()
+
+
+@pytest.mark.parametrize("f", [ac.leaky_relu, ac.elu])
+@pytest.mark.parametrize("s", [0.5, 1.0, 2.0, -1.0])
+def test_kinks_of_slopes_that_are_tensors_are_those_of_numbers(f: Callable[..., ac.Tensor], s: float) -> None:
+    assert ac.grad(f)(0.0, s).item() == ac.grad(f)(0.0, ac.tensor(s)).item()
+
+
+# ---- what equations keep ---------------------------------------------------------------------------------------------
+
+
+def test_an_attribute_that_changes_after_the_call_does_no_harm() -> None:
+    x = ac.tensor(X).requires_grad_()
+    axes = [0]
+    y = ac.norm(x, axes)
+    axes[0] = 1
+    ac.sum(y * y).backward()
+    np.testing.assert_allclose(x.grad.numpy(), 2.0 * X, rtol=1e-6)
+
+
+def test_equations_keep_pythons_own_objects() -> None:
+    def f(x: ac.Tensor) -> ac.Tensor:
+        y = ac.var(x, np.array(1), np.float32(0.1), np.True_)
+        return ac.pad(ac.sum(y, [np.int64(0), 1]), (), np.float64(0.5))
+
+    attributes = [a for eq in ac.trace(f)(ac.tensor(X)).equations for a in eq.attributes]
+    assert attributes[:3] == [1, True, float(np.float32(0.1))]
+    assert {type(a) for a in attributes} <= {int, float, bool, tuple}
+    assert {type(n) for a in attributes if isinstance(a, tuple) for n in a} <= {int}
+
+
+def test_rules_compute_with_the_precision_of_the_array() -> None:
+    correction = np.float32(0.1)
+    got = ac.grad(lambda x: ac.var(x, correction=correction))(CUBE)
+    assert np.array_equal(got.numpy(), ac.grad(lambda x: ac.var(x, correction=float(correction)))(CUBE).numpy())
+
+
+@pytest.mark.parametrize("delta", [np.uint8(1), np.array(1, np.uint8), ac.tensor(1, dtype=ac.uint8), 1])
+def test_a_delta_without_a_sign_bounds_from_below_too(delta: Any) -> None:
+    loss = ac.losses.huber_loss(ac.tensor([-3.0, 3.0]), ac.tensor([0.0, 0.0]), delta, reduction="none")
+    assert loss.tolist() == [2.5, 2.5]
+
+
+def test_padding_keeps_every_bit_of_an_integer() -> None:
+    x = ac.tensor([1])
+    for value in (2**63 - 1, -(2**63), 2**53 + 1):
+        assert ac.pad(x, 1, value).tolist() == [value, 1, value]
+    for value in (1.5, np.float32(-0.5), float("inf"), 2**63, 2.0**63):
+        with pytest.raises(ValueError, match="pad: the value must be a number of dtype int64; got"):
+            ac.pad(x, 1, value)
+
+
+@pytest.mark.parametrize(("low", "high"), [(np.nan, 1.0), (0.0, np.nan), (np.nan, np.nan)])
+def test_a_bound_that_is_nan_is_not_ignored(low: float, high: float) -> None:
+    for dtype in (ac.float32, ac.float64, ac.float16):
+        x = ac.tensor([-2.0, 0.5, 3.0, np.nan], dtype=dtype)
+        assert np.isnan(ac.clip(x, low, high).numpy()).all()
+        assert np.isnan(ac.compile(ac.clip)(x, low, high).numpy()).all()

@@ -1,7 +1,7 @@
-// Static arguments from Python: None, flags, numbers, tuples of ints, dtypes. Every object becomes the attribute that it
-// is, or is refused; nothing is read as what it is not. What an equation keeps, and rules read, are Python's own objects
-// of these attributes: nobody can change them, and they are numbers whatever came.
-// Hot: every call runs through here.
+// Static arguments from Python: None, flags, numbers, tuples of ints, dtypes. Every object becomes the attribute that
+// it is, or is refused; nothing is read as what it is not. What an equation keeps, and rules read, are Python's own
+// objects of these attributes: nobody can change them, and they are numbers whatever came. Hot: every call runs through
+// here.
 #include <string>
 
 #include "convert.h"
@@ -65,8 +65,8 @@ double real_of(const Kernel& kernel, const AttrSpec& spec, PyObject* o) {
   return real;
 }
 
-// The number in a Tensor, an array or a NumPy scalar, as Python has it; null for other objects. With axes, one element is
-// no number.
+// The number in a Tensor, an array or a NumPy scalar, as Python has it; null for other objects. With axes, one element
+// is no number.
 py::object number_in(const Kernel& kernel, const AttrSpec& spec, PyObject* o) {
   if (is_tensor(o)) {
     if (as_tensor(o)->array.rank() != 0) refuse(kernel, spec, o);
@@ -189,9 +189,8 @@ std::vector<Attr> parse_attributes(const Kernel& kernel, PyObject* tuple) {
 }
 
 py::tuple plain_attributes(const std::vector<Attr>& attrs, PyObject* const* args) {
-  return tuple_of(attrs.size(), [&](std::size_t i) {
-    return is_plain(attrs[i], args[i]) ? borrowed(args[i]) : plain(attrs[i]);
-  });
+  return tuple_of(attrs.size(),
+                  [&](std::size_t i) { return is_plain(attrs[i], args[i]) ? borrowed(args[i]) : plain(attrs[i]); });
 }
 
 }  // namespace alice

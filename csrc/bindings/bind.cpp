@@ -103,7 +103,8 @@ py::object bind(PrimitiveObject* p, PyObject* const* args, Py_ssize_t nargs) {
   py::object attributes;  // null without
   if (!attrs.empty() && (levels || state.recorder || forward || state.checker))
     attributes = plain_attributes(attrs, args + n_in);
-  if (state.checker && !state.session) check_results(p, constants(in), out, attributes ? py::tuple(attributes) : py::tuple());
+  if (state.checker && !state.session)
+    check_results(p, constants(in), out, attributes ? py::tuple(attributes) : py::tuple());
 
   EquationObject* eq = nullptr;
   py::object held;
@@ -121,8 +122,7 @@ py::object bind(PrimitiveObject* p, PyObject* const* args, Py_ssize_t nargs) {
     return owned(make_tensor(std::move(out[i]), eq, static_cast<int>(i), levels));
   };
   py::object result = out.size() == 1 ? result_of(0) : tuple_of(out.size(), result_of);
-  if (forward)
-    carry_tangents(p, a.tensors, attributes ? &PyTuple_GET_ITEM(attributes.ptr(), 0) : nullptr, eq, result);
+  if (forward) carry_tangents(p, a.tensors, attributes ? &PyTuple_GET_ITEM(attributes.ptr(), 0) : nullptr, eq, result);
   if (levels && state.watcher) state.watcher->note_all(eq, result);
   return result;
 }

@@ -86,14 +86,14 @@ py::object numpy_number(PyObject* o) {
   return number;
 }
 
-Array array_from_numpy(py::handle handle, bool copy) {
+Array array_from_numpy(py::handle handle, bool copy, const char* op) {
   auto a = py::reinterpret_borrow<py::array>(handle);
   DType dtype;
   if (!parse_dtype(a.dtype().ptr(), &dtype))
-    fail(ErrorKind::DType, "asarray: dtype must be one of ", dtype_names(), "; got ", std::string(py::str(a.dtype())),
+    fail(ErrorKind::DType, op, ": dtype must be one of ", dtype_names(), "; got ", std::string(py::str(a.dtype())),
          "; convert with x.astype(\"float32\")");
   if (a.ndim() > kMaxRank)
-    fail(ErrorKind::Shape, "asarray: at most ", kMaxRank, " dimensions are supported; got ", a.ndim());
+    fail(ErrorKind::Shape, op, ": at most ", kMaxRank, " dimensions are supported; got ", a.ndim());
   const auto item = static_cast<std::int64_t>(itemsize(dtype));
   // Kernels count on bools of 0 and 1. Nobody can promise them for memory of others, who may write bytes there at any
   // time: bools are always copied.

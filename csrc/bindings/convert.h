@@ -9,7 +9,8 @@ namespace alice {
 
 bool is_numpy_array(PyObject* o);
 bool is_numpy_scalar(PyObject* o);
-Array array_from_numpy(py::handle array, bool copy);  // throws alice::Error for dtypes we do not have
+// Throws alice::Error for dtypes we do not have.
+Array array_from_numpy(py::handle array, bool copy, const char* op = "asarray");
 py::object numpy_from_tensor(const TensorObject* tensor, bool writable, const char* op);  // throws if not readable
 py::object dtype_object(DType t);           // the np.dtype, borrowed from a table
 bool parse_dtype(PyObject* o, DType* out);  // false without an error if `o` is no np.dtype of ours

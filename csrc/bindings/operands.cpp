@@ -103,7 +103,7 @@ void convert(Operands& a, const Kernel& kernel, PyObject* const* args, std::size
       continue;
     }
     if (is_numpy_array(o)) {
-      a.converted.push_back(owned(make_tensor(array_from_numpy(o, true))));
+      a.converted.push_back(owned(make_tensor(array_from_numpy(o, true, kernel.name))));
       a.tensors[i] = as_tensor(a.converted.back().ptr());
       plain = plain && a.tensors[0] && a.tensors[i]->array.dtype() == a.tensors[0]->array.dtype();
       continue;

@@ -79,8 +79,7 @@ py::object binary(PyObject* a, PyObject* b) {
   const auto number = [](PyObject* o) {
     return is_weak(o) || parse_scalar(o, operator_primitive(Slot)->kernel->name).kind != Scalar::Kind::None;
   };
-  if ((is_weak(a) || is_weak(b)) && number(a) && number(b))
-    return number_arithmetic(Slot, args, 2);
+  if ((is_weak(a) || is_weak(b)) && number(a) && number(b)) return number_arithmetic(Slot, args, 2);
   return bind(operator_primitive(Slot), args, 2);
 }
 template <int Slot>

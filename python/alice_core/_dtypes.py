@@ -8,7 +8,6 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from ._checks import shown
 from .errors import DTypeError
 
 __all__ = ["DTYPES", "BFloat16", "DTypeLike", "as_dtype", "bfloat16", "cast_exactly", "checked_dtype", "numpy_bfloat16"]
@@ -75,10 +74,10 @@ def checked_dtype(op: str, dtype: DTypeLike) -> Any:
         wanted = as_dtype(dtype)
         if wanted in _KNOWN:
             return wanted
-    except TypeError:  # NumPy makes nothing of it
+    except (TypeError, ValueError, SyntaxError):  # NumPy makes nothing of it
         wanted = dtype
     several = f"; several numbers are one argument, a tuple: {op}((…, {dtype}))" if isinstance(dtype, int) else ""
-    raise DTypeError(f"{op}: dtype must be one of {', '.join(d.name for d in DTYPES)}; got {shown(wanted)}{several}")
+    raise DTypeError(f"{op}: dtype must be one of {', '.join(d.name for d in DTYPES)}; got {wanted}{several}")
 
 
 def cast_exactly(op: str, array: npt.NDArray[Any], dtype: Any) -> npt.NDArray[Any]:

@@ -8,7 +8,7 @@ everything.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -146,13 +146,13 @@ def huber_loss(prediction: TensorLike, target: TensorLike, delta: TensorLike = 1
     >>> ac.losses.huber_loss(ac.tensor([0.5, 3.0]), ac.tensor([0.0, 0.0]), reduction="none")
     Tensor([0.125, 2.5  ], dtype=float32)
     """
-    delta = _positive("huber_loss", "delta", delta)
+    bound: Any = _positive("huber_loss", "delta", delta)
     p, t = _pair("huber_loss", prediction, target)
-    if not isinstance(delta, float):
-        delta = asarray(delta) if delta.dtype.kind == "f" else _arithmetic.astype(delta, p.dtype)
+    if not isinstance(bound, float) and bound.dtype.kind != "f":
+        bound = asarray(bound, p.dtype)  # which has negative numbers
     e = _arithmetic.subtract(p, t)
     # Both branches at once: with c = clip(e) they are c (e - c/2), whose slope is c.
-    c = _arithmetic.clip(e, -delta, delta)
+    c = _arithmetic.clip(e, -bound, bound)
     losses = _arithmetic.multiply(c, _arithmetic.subtract(e, _arithmetic.multiply(c, 0.5)))
     return _reduce("huber_loss", losses, reduction)
 
@@ -279,7 +279,7 @@ def gaussian_nll(
     """
     p, t = _pair("gaussian_nll", prediction, target)
     sigma = _positive("gaussian_nll", "sigma", np.asarray(sigma) if isinstance(sigma, (tuple, list)) else sigma)
-    s = asarray(sigma, dtype=p.dtype) if not isinstance(sigma, Tensor) else sigma
+    s = sigma if isinstance(sigma, Tensor) and not sigma._weak else asarray(sigma, p.dtype)
     if s.shape not in ((), p.shape):
         raise ShapeError(f"gaussian_nll: sigma must be one number or of shape {p.shape}; got {s.shape}")
     z = _arithmetic.divide(_arithmetic.subtract(t, p), s)

@@ -95,7 +95,7 @@ def _of_each(op: str, shape: int | Sequence[int] | None, **given: TensorLike) ->
 def _parameter(op: str, name: str, value: Any) -> Any:
     """A number, or a Tensor of numbers."""
     if isinstance(value, Tensor):
-        return asarray(value)
+        return value
     if isinstance(value, (np.ndarray, tuple, list)):
         return asarray(_to_numpy(value, None, op))
     return checked_number(op, name, value, "a number or a Tensor")
@@ -246,7 +246,9 @@ class Generator:
     @state.setter
     def state(self, state: tuple[int, int]) -> None:
         key, draw = state
-        new = np.array([_signed(checked_int("state", "key", key)), _signed(checked_int("state", "draw", draw))], dtype=np.int64)
+        new = np.array(
+            [_signed(checked_int("state", "key", key)), _signed(checked_int("state", "draw", draw))], dtype=np.int64
+        )
         with _one_draw:
             self._state.assign_(new)
 

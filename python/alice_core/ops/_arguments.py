@@ -62,9 +62,7 @@ def _positive(op: str, name: str, value: TensorLike) -> TensorLike:
         value = checked_number(op, name, value, "a positive number or a Tensor")
         positive = value > 0
     elif value.dtype.kind not in "fiu":
-        raise DTypeError(
-            f"{op}: {name} must be a positive number or a Tensor; got {shown(value)}, dtype {value.dtype}"
-        )
+        raise DTypeError(f"{op}: {name} must be a positive number or a Tensor; got {shown(value)}, dtype {value.dtype}")
     elif isinstance(value, np.ndarray):
         positive = bool(np.all(value > 0))
     else:

@@ -6,20 +6,16 @@ At a kink the gradient is the subgradient of least norm.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 from .._checks import checked_choice
 from ..primitive import Primitive
-from ..tensor import Tensor
+from ..tensor import Tensor, TensorLike
 from . import arithmetic as _ar
 from . import comparison as _comparison
 from . import reduction as _reduction
 from . import transcendental as _transcendental
 from ._elementwise import elementwise, strong
 from ._slopes import slope_kernel
-
-if TYPE_CHECKING:
-    from ..tensor import TensorLike
 
 __all__ = [
     "elu",
@@ -148,7 +144,7 @@ def leaky_relu(x: TensorLike, /, negative_slope: float | Tensor = 0.01) -> Tenso
     x : Tensor
         Any dtype; integers and bools become float32.
     negative_slope : float or Tensor
-        Slope left of 0; a Tensor is that of :func:`prelu`, and differentiable.
+        Slope left of 0; a Tensor is that of :func:`prelu`.
 
     Returns
     -------
@@ -169,9 +165,7 @@ def leaky_relu(x: TensorLike, /, negative_slope: float | Tensor = 0.01) -> Tenso
     >>> ac.leaky_relu(ac.tensor([-1.0, 2.0]))
     Tensor([-0.01,  2.  ], dtype=float32)
     """
-    if isinstance(negative_slope, Tensor):
-        return _prelu(x, negative_slope)
-    return _leaky_relu(x, negative_slope)
+    return _prelu(x, negative_slope) if isinstance(negative_slope, Tensor) else _leaky_relu(x, negative_slope)
 
 
 def prelu(x: TensorLike, slope: TensorLike, /) -> Tensor:
@@ -255,9 +249,7 @@ def elu(x: TensorLike, /, alpha: float | Tensor = 1.0) -> Tensor:
     >>> ac.elu(ac.tensor([-1.0, 2.0]))
     Tensor([-0.63212055,  2.        ], dtype=float32)
     """
-    if isinstance(alpha, Tensor):
-        return _prelu(_elu(x, 1.0), alpha)
-    return _elu(x, alpha)
+    return _prelu(_elu(x, 1.0), alpha) if isinstance(alpha, Tensor) else _elu(x, alpha)
 
 
 def selu(x: TensorLike, /) -> Tensor:

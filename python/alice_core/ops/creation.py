@@ -240,7 +240,8 @@ def arange(start: float, /, stop: float | None = None, step: float = 1, dtype: D
 
 
 def linspace(
-    start: TensorLike, stop: TensorLike, /, num: int, dtype: DTypeLike = float32, endpoint: bool = True) -> Tensor:
+    start: TensorLike, stop: TensorLike, /, num: int, dtype: DTypeLike = float32, endpoint: bool = True
+) -> Tensor:
     """``num`` numbers at equal distances from ``start`` to ``stop``.
 
     Parameters
@@ -282,7 +283,7 @@ def linspace(
 def _between(start: TensorLike, stop: TensorLike, count: int, dtype: DTypeLike, endpoint: bool) -> Tensor:
     """As NumPy does it, in differentiable ops."""
     wanted, double = checked_dtype("linspace", dtype), np.dtype(np.float64)
-    first, last = (x.astype(double) if isinstance(x, Tensor) else asarray(x, double) for x in (start, stop))
+    first, last = asarray(start, double), asarray(stop, double)
     if first.ndim or last.ndim:
         raise ShapeError(f"linspace: start and stop must be numbers; got shapes {first.shape} and {last.shape}")
     steps = max(count - endpoint, 1)

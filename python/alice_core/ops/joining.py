@@ -235,7 +235,7 @@ def pad(
         raise ShapeError(f"pad: value must be one number; got a Tensor of shape {value.shape}")
     inside = _pad(_broadcast_to(asarray(True), x.shape), before, after, False)
     zero = False if x.dtype.kind == "b" else 0
-    return _selection.where(inside, _pad(x, before, after, zero), _selection.astype(value, x.dtype))
+    return _selection.where(inside, _pad(x, before, after, zero), asarray(value, x.dtype))
 
 
 def roll(x: TensorLike, /, shift: int | Sequence[int], axis: int | Sequence[int] | None = None) -> Tensor:
@@ -383,8 +383,8 @@ def _counts(repeats: Any) -> Any:
     if isinstance(repeats, Tensor):
         if not repeats._readable:
             raise TraceError(
-                "repeat: repeats must be known, since the shape depends on them; got a Tensor whose values are not known "
-                "while tracing; compute them outside of the traced function"
+                "repeat: repeats must be known, since the shape depends on them; got a Tensor without values, as while "
+                "tracing; compute them outside of the traced function"
             )
         repeats = repeats.numpy()
     elif not isinstance(repeats, np.ndarray):
@@ -393,7 +393,9 @@ def _counts(repeats: Any) -> Any:
             raise ShapeError(f"repeat: repeats must not be too many to address; got {counts}")
         return np.asarray(counts, np.int64).reshape(-1 if isinstance(repeats, (tuple, list)) else ())
     if repeats.dtype.kind not in "iu" or repeats.ndim > 1:
-        raise DTypeError(f"repeat: repeats must be an int or a tuple of ints; got {shown(repeats)}, dtype {repeats.dtype}")
+        raise DTypeError(
+            f"repeat: repeats must be an int or a tuple of ints; got {shown(repeats)}, dtype {repeats.dtype}"
+        )
     return repeats
 
 
@@ -427,7 +429,7 @@ def split(x: TensorLike, /, indices_or_sections: int | Sequence[int], axis: int 
     size = x.shape[axis]
     if isinstance(indices_or_sections, (tuple, list, np.ndarray)) and np.ndim(indices_or_sections):
         # As Python slices cut: negative places count from the end, places outside are moved to the edge.
-        cuts = [slice(0, i).indices(size)[1] for i in _ints("split", "indices_or_sections", indices_or_sections)]  # type: ignore[arg-type]
+        cuts = [slice(0, i).indices(size)[1] for i in _ints("split", "indices_or_sections", indices_or_sections)]
     else:
         sections = checked_int("split", "indices_or_sections", indices_or_sections, "an int or a sequence of ints")
         if sections < 1 or size % sections:

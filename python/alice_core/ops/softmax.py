@@ -95,7 +95,7 @@ def softmax(
     if not (type(temperature) is float and temperature == 1.0):
         x = _arithmetic.divide(x, _positive("softmax", "temperature", temperature))
     if mask is None:
-        return as_one(_softmax, x, axis)
+        return _softmax(x, axis) if type(axis) is int else as_one(_softmax, x, axis)
     return _arithmetic.where(mask, as_one(_softmax, _arithmetic.where(mask, x, -math.inf), axis), 0.0)
 
 
@@ -154,7 +154,7 @@ def log_softmax(x: TensorLike, /, axis: Axis = -1) -> Tensor:
     >>> ac.log_softmax(ac.tensor([1000.0, 0.0]))
     Tensor([    0., -1000.], dtype=float32)
     """
-    return as_one(_log_softmax, x, axis)
+    return _log_softmax(x, axis) if type(axis) is int else as_one(_log_softmax, x, axis)
 
 
 # -- logsumexp: dx = g softmax(x) --------------------------------------------------------------------------------------
