@@ -229,7 +229,9 @@ SAME = {
 
 def is_ours(name: str, error: Exception) -> bool:
     kinds = (ac.AliceError, ValueError, TypeError, IndexError)
-    return isinstance(error, kinds) and re.match(rf"(compile: )?({SAME.get(name, name)}): ", str(error)) is not None
+    too_large = str(error).startswith("shape: too many elements to address; got")  # for any op
+    named = re.match(rf"(compile: )?({SAME.get(name, name)}): ", str(error))
+    return isinstance(error, kinds) and (too_large or named is not None)
 
 
 def is_same(got: Any, want: Any) -> bool:
@@ -305,6 +307,10 @@ ENTRIES = st.one_of(st.integers(-3, 3), scalars(), NUMBERS)
 DRAWN = st.one_of(NUMBERS, scalars(), st.lists(ENTRIES, max_size=3), st.lists(ENTRIES, max_size=3).map(tuple))
 
 
+def holds_tensor(value: Any) -> bool:
+    return isinstance(value, (list, tuple)) and any(isinstance(v, ac.Tensor) or holds_tensor(v) for v in value)
+
+
 def in_modes(name: str, keyword: str, value: Any) -> dict[str, Any]:
     """What the op gives of a float where somebody follows its array."""
     f, given = CALLS[name]
@@ -339,6 +345,7 @@ def test_attributes_mean_the_same_in_every_mode(attribute: tuple[str, str], valu
         where = f"{mode} of {name}({keyword}={value!r})"
         if isinstance(got, Exception):
             known = isinstance(got, ac.DTypeError) and re.match(r"v?jvp: |grad: |multiply: ", str(got))
+            known = known or (isinstance(got, ac.TraceError) and holds_tensor(value))
             assert is_ours(name, got) or known, f"{where} raised {type(got).__name__}: {got}"
             assert isinstance(eager, Exception) or known or isinstance(value, (ac.Tensor, list, tuple)), where
         else:

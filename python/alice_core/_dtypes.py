@@ -63,7 +63,8 @@ def as_dtype(dtype: DTypeLike) -> Any:
     """The dtype that is meant: NumPy's, or ``bfloat16``."""
     if isinstance(dtype, np.dtype) and dtype.kind != "V":  # to ask NumPy for names takes long
         return dtype
-    if hasattr(dtype, "shape") and not isinstance(dtype, (type, np.dtype)):  # NumPy would take that of an array
+    # NumPy would take that of an array, or make one of several.
+    if isinstance(dtype, (tuple, list)) or (hasattr(dtype, "shape") and not isinstance(dtype, (type, np.dtype))):
         raise TypeError(f"expected a dtype; got {type(dtype).__name__}")
     return bfloat16 if _is_bfloat16(dtype) else np.dtype(dtype)  # type: ignore[arg-type]
 

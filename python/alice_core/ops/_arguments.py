@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .._checks import checked_int, checked_number, shown
-from ..errors import DTypeError, ShapeError
+from ..errors import DTypeError, ShapeError, TraceError
 from ..tensor import Tensor
 
 if TYPE_CHECKING:
@@ -48,6 +48,16 @@ def _ints(op: str, name: str, value: int | Sequence[int]) -> tuple[int, ...]:
     except DTypeError:
         got = repr(value) if isinstance(value, (tuple, list)) else shown(value)
         raise DTypeError(f"{op}: {name} must be an int or a tuple of ints; got {got}") from None
+
+
+def _known(op: str, name: str, value: Tensor) -> Any:
+    """The values of a Tensor that a shape depends on."""
+    if not value._readable:
+        raise TraceError(
+            f"{op}: {name} must be known, since the shape depends on it; got a Tensor without values, as while "
+            f"tracing; compute it outside of the traced function"
+        )
+    return value.numpy()
 
 
 def _check_no_array(op: str, axis: object, meant: str) -> None:

@@ -7,14 +7,15 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from .._checks import checked_int, shown
-from ..errors import DTypeError, ShapeError, TraceError
+from ..errors import DTypeError, ShapeError
 from ..primitive import Primitive
 from ..tensor import Tensor, asarray
 from . import indexing as _indexing
 from . import selection as _selection
-from ._arguments import _axes, _axis, _behind_batch, _check_no_array, _ints
+from ._arguments import _axes, _axis, _behind_batch, _check_no_array, _ints, _known
 from ._moving import batched_by, linear
 from .views import _broadcast_to, _expand_dims, _repeated, _reshape, _section, _slice, ravel
 
@@ -218,16 +219,7 @@ def pad(
     Tensor([0, 1, 2, 0, 0], dtype=int64)
     """
     x = asarray(x)
-    widths = np.asarray(pad_width)
-    try:
-        none = isinstance(pad_width, (tuple, list)) and not widths.size
-        if (widths.dtype.kind not in "iu" and not none) or isinstance(pad_width, (bytes, bytearray, memoryview)):
-            raise DTypeError(f"pad: pad_width must be made of ints; got {pad_width!r}")
-        pairs = np.broadcast_to(widths, (x.ndim, 2)) if widths.size else np.zeros((x.ndim, 2), int)
-    except ValueError:
-        raise ShapeError(
-            f"pad: pad_width must be one pair (before, after) for each of the {x.ndim} axes; got {pad_width!r}"
-        ) from None
+    pairs = _widths(pad_width, x.ndim)
     before, after = tuple(pairs[:, 0].tolist()), tuple(pairs[:, 1].tolist())
     if not isinstance(value, Tensor):
         return _pad(x, before, after, value)
@@ -236,6 +228,29 @@ def pad(
     inside = _pad(_broadcast_to(asarray(True), x.shape), before, after, False)
     zero = False if x.dtype.kind == "b" else 0
     return _selection.where(inside, _pad(x, before, after, zero), asarray(value, x.dtype))
+
+
+def _widths(pad_width: Any, ndim: int) -> npt.NDArray[Any]:
+    """One pair (before, after) per axis."""
+    if isinstance(pad_width, Tensor):
+        pad_width = _known("pad", "pad_width", pad_width)
+    try:
+        widths = np.asarray(pad_width)
+    except ValueError:
+        widths = np.zeros(3, int)  # of unequal lengths, as no widths are
+    none = isinstance(pad_width, (tuple, list)) and not widths.size
+    if (widths.dtype.kind not in "iu" and not none) or isinstance(pad_width, (bytes, bytearray, memoryview)):
+        raise DTypeError(f"pad: pad_width must be made of ints; got {pad_width!r}")
+    if none:
+        return np.zeros((ndim, 2), int)
+    if widths.size and widths.max() >= 1 << 59:
+        raise ShapeError(f"pad: widths must not be too many to address; got {pad_width!r}")
+    try:
+        return np.broadcast_to(widths, (ndim, 2))
+    except ValueError:
+        raise ShapeError(
+            f"pad: pad_width must be one pair (before, after) for each of the {ndim} axes; got {pad_width!r}"
+        ) from None
 
 
 def roll(x: TensorLike, /, shift: int | Sequence[int], axis: int | Sequence[int] | None = None) -> Tensor:
@@ -381,15 +396,10 @@ def repeat(x: TensorLike, /, repeats: int | Sequence[int] | TensorLike, axis: in
 
 def _counts(repeats: Any) -> Any:
     if isinstance(repeats, Tensor):
-        if not repeats._readable:
-            raise TraceError(
-                "repeat: repeats must be known, since the shape depends on them; got a Tensor without values, as while "
-                "tracing; compute them outside of the traced function"
-            )
-        repeats = repeats.numpy()
+        repeats = _known("repeat", "repeats", repeats)
     elif not isinstance(repeats, np.ndarray):
         counts = _ints("repeat", "repeats", repeats)
-        if any(r >= 1 << 59 for r in counts):
+        if any(abs(r) >= 1 << 59 for r in counts):
             raise ShapeError(f"repeat: repeats must not be too many to address; got {counts}")
         return np.asarray(counts, np.int64).reshape(-1 if isinstance(repeats, (tuple, list)) else ())
     if repeats.dtype.kind not in "iu" or repeats.ndim > 1:
@@ -427,7 +437,7 @@ def split(x: TensorLike, /, indices_or_sections: int | Sequence[int], axis: int 
     x = asarray(x)
     axis = _axis("split", axis, x.ndim)
     size = x.shape[axis]
-    if isinstance(indices_or_sections, (tuple, list, np.ndarray)) and np.ndim(indices_or_sections):
+    if isinstance(indices_or_sections, (tuple, list, np.ndarray)) and getattr(indices_or_sections, "ndim", 1):
         # As Python slices cut: negative places count from the end, places outside are moved to the edge.
         cuts = [slice(0, i).indices(size)[1] for i in _ints("split", "indices_or_sections", indices_or_sections)]
     else:
