@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from ..tensor import TensorLike
 
 
+_INT = frozenset((int,))
+
+
 def _axis(op: str, axis: int, ndim: int) -> int:
     """The axis counted from the front."""
     number = checked_int(op, "axis", axis)
@@ -36,7 +39,7 @@ def _behind_batch(op: str, axes: Sequence[int], ndim: int) -> tuple[int, ...]:
 
 
 def _ints(op: str, name: str, value: int | Sequence[int]) -> tuple[int, ...]:
-    if type(value) is tuple and all(type(n) is int for n in value):
+    if type(value) is tuple and _INT.issuperset(map(type, value)):
         return value
     entries: Any = value
     if isinstance(value, np.ndarray) and value.dtype.kind in "iu":
@@ -68,7 +71,9 @@ def _check_no_array(op: str, axis: object, meant: str) -> None:
 
 def _positive(op: str, name: str, value: TensorLike) -> TensorLike:
     """A number or Tensor that is an input of the op, positive where its value is known."""
-    if not isinstance(value, (Tensor, np.ndarray)):
+    if type(value) is float:
+        positive = value > 0
+    elif not isinstance(value, (Tensor, np.ndarray)):
         value = checked_number(op, name, value, "a positive number or a Tensor")
         positive = value > 0
     elif value.dtype.kind not in "fiu":

@@ -165,7 +165,7 @@ def leaky_relu(x: TensorLike, /, negative_slope: float | Tensor = 0.01) -> Tenso
     >>> ac.leaky_relu(ac.tensor([-1.0, 2.0]))
     Tensor([-0.01,  2.  ], dtype=float32)
     """
-    return _prelu(x, negative_slope) if isinstance(negative_slope, Tensor) else _leaky_relu(x, negative_slope)
+    return _prelu(x, negative_slope) if type(negative_slope) is Tensor else _leaky_relu(x, negative_slope)
 
 
 def prelu(x: TensorLike, slope: TensorLike, /) -> Tensor:
@@ -249,7 +249,7 @@ def elu(x: TensorLike, /, alpha: float | Tensor = 1.0) -> Tensor:
     >>> ac.elu(ac.tensor([-1.0, 2.0]))
     Tensor([-0.63212055,  2.        ], dtype=float32)
     """
-    return _prelu(_elu(x, 1.0), alpha) if isinstance(alpha, Tensor) else _elu(x, alpha)
+    return _prelu(_elu(x, 1.0), alpha) if type(alpha) is Tensor else _elu(x, alpha)
 
 
 def selu(x: TensorLike, /) -> Tensor:

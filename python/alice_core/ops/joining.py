@@ -437,7 +437,7 @@ def split(x: TensorLike, /, indices_or_sections: int | Sequence[int], axis: int 
     x = asarray(x)
     axis = _axis("split", axis, x.ndim)
     size = x.shape[axis]
-    if isinstance(indices_or_sections, (tuple, list, np.ndarray)) and getattr(indices_or_sections, "ndim", 1):
+    if isinstance(indices_or_sections, (tuple, list, np.ndarray)) and getattr(indices_or_sections, "ndim", True):
         # As Python slices cut: negative places count from the end, places outside are moved to the edge.
         cuts = [slice(0, i).indices(size)[1] for i in _ints("split", "indices_or_sections", indices_or_sections)]
     else:
