@@ -57,8 +57,8 @@ def _known(op: str, name: str, value: Tensor) -> Any:
     """The values of a Tensor that a shape depends on."""
     if not value._readable:
         raise TraceError(
-            f"{op}: {name} must be known, since the shape depends on it; got a Tensor without values, as while "
-            f"tracing; compute it outside of the traced function"
+            f"{op}: {name} must be known, since the shape depends on it; got a Tensor whose values are not; use "
+            f"ac.where to choose by value, or compute it outside of the traced function"
         )
     return value.numpy()
 
