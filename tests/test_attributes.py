@@ -228,7 +228,7 @@ SAME = {
 
 
 def is_ours(name: str, error: Exception) -> bool:
-    kinds = (ac.AliceError, ValueError, TypeError, IndexError)
+    kinds = (ac.AliceError, ValueError, TypeError, IndexError, OverflowError)
     too_large = str(error).startswith("shape: too many elements to address; got")  # for any op
     named = re.match(rf"(compile: )?({SAME.get(name, name)}): ", str(error))
     return isinstance(error, kinds) and (too_large or named is not None)

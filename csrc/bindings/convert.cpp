@@ -162,8 +162,9 @@ Scalar parse_scalar(PyObject* o, const char* op) {
       s.real = PyLong_AsDouble(o);
       if (PyErr_Occurred()) {
         PyErr_Clear();
-        fail(ErrorKind::Value, op, ": a number must fit a float; got an int of ",
-             std::string(py::str(py::handle(o).attr("bit_length")())), " bits");
+        const py::object bits = py::handle(o).attr("bit_length")();
+        PyErr_Format(PyExc_OverflowError, "%s: a number must fit a float; got an int of %S bits", op, bits.ptr());
+        throw py::error_already_set();
       }
     } else {
       s.real = static_cast<double>(s.integer);

@@ -390,6 +390,8 @@ def ufunc(func: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str
     else:
         name += f".{method}"
         target = _method(func, method, target) if name.startswith("np.") else None
+        if method == "outer":
+            _check_same_numbers(name, func, inputs)
     if method in ("reduce", "accumulate"):
         kwargs.setdefault("axis", 0)
     if method == "at" and isinstance(inputs[0], Tensor):  # NumPy writes into read-only memory, too

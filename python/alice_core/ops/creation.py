@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import _core
-from .._checks import checked_choice, checked_flag, checked_int, checked_number, shown
+from .._checks import checked_flag, checked_int, checked_number, shown
 from .._dtypes import bfloat16, cast_exactly, checked_dtype
 from ..errors import ShapeError
 from ..tensor import Tensor, _to_numpy, asarray, float32
@@ -368,7 +368,8 @@ def meshgrid(*arrays: TensorLike, indexing: str = "xy") -> list[Tensor]:
     Tensor([[10, 10, 10],
             [20, 20, 20]], dtype=int64)
     """
-    checked_choice("meshgrid", "indexing", indexing, ("xy", "ij"))
+    if not isinstance(indexing, str) or indexing not in ("xy", "ij"):
+        raise ValueError(f"meshgrid: indexing must be 'xy' or 'ij'; got {indexing!r}")
     tensors = [asarray(x) for x in arrays]
     axes = list(range(len(tensors)))
     if indexing == "xy" and len(axes) > 1:
