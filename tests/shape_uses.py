@@ -79,6 +79,8 @@ class Use(NamedTuple):
     def dtypes(self) -> Sequence[str]:
         if self.name in ("gather_vjp", "take_along_axis_vjp", "one_hot"):
             return FLOATING
+        if self.name == "pad" and self.attributes[2] % 1:
+            return FLOATING  # the others have no fractions
         if self.name == "pad" and self.attributes[2] < 0:
             return DTYPES[2:]  # the others have no negative numbers
         return DTYPES

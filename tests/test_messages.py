@@ -67,8 +67,8 @@ MISTAKES = [
     ("ac.concat(X, X)", D, "concat", "axis must be an int", r"got Tensor of shape \(2, 2\)", r"ac\.concat\(\[x, y\]\)"),
     ("ac.stack(X, X)", D, "stack", "axis must be an int", r"got Tensor of shape \(2, 2\)", r"ac\.stack\(\[x, y\]\)"),
     ("ac.stack(ac.tensor(1.0), V)", D, "stack", "axis must be an int", "got Tensor", r"ac\.stack\(\[x, y\]\)"),
-    ("[1, 2] * X", D, "index", "expected an int", r"got a Tensor of shape \(2, 2\)", r"ac\.tensor\(\[1, 2\]\) \* x"),
-    ("X * [1, 2]", D, "index", "expected an int", r"got a Tensor of shape \(2, 2\)", r"ac\.tensor\(\[1, 2\]\) \* x"),
+    ("[1, 2] * X", D, "multiply", "expected a Tensor, a NumPy array", "got list", r"ac\.tensor\(\[1, 2\]\) \* x"),
+    ("X * [1, 2]", D, "multiply", "expected a Tensor, a NumPy array", "got list", r"ac\.tensor\(\[1, 2\]\) \* x"),
     # axes and counts that are no ints
     ("ac.sum(X, axis='a')", D, "sum", "an int, a tuple of ints or None", "got str", "must be"),
     ("ac.concat([X, X], axis='a')", D, "concat", "an int", "got str", "must be"),

@@ -111,7 +111,7 @@ void Arguments::read_array(const Array& array) {
 }
 
 bool Arguments::read_number(PyObject* o) {
-  const Scalar s = parse_scalar(o);
+  const Scalar s = parse_scalar(o, "compile");
   if (s.kind == Scalar::Kind::None) return false;
   Leaf leaf{};
   leaf.held = -1;

@@ -26,17 +26,19 @@ void run(Call& call) {
              [&] { compute(call); });
 }
 
-// Any argument whose type defines __alice_bind__ takes the call over: the seam for values that carry more than
+// Any input whose type defines __alice_bind__ takes the call over: the seam for values that carry more than
 // an array (a tangent, a batch axis). Null if there is none.
-py::object overridden(PrimitiveObject* p, PyObject* const* args, Py_ssize_t nargs) {
+py::object overridden(PrimitiveObject* p, PyObject* const* args, Py_ssize_t n_in) {
   static PyObject* hook = PyUnicode_InternFromString("__alice_bind__");
-  for (Py_ssize_t i = 0; i < nargs; ++i) {
+  for (Py_ssize_t i = 0; i < n_in; ++i) {
     PyTypeObject* type = Py_TYPE(args[i]);
     if (type == tensor_type || PyFloat_Check(args[i]) || PyLong_Check(args[i]) || PyTuple_Check(args[i]) ||
         args[i] == Py_None)
       continue;
     if (!PyObject_HasAttr(reinterpret_cast<PyObject*>(type), hook)) continue;
-    const py::tuple all = tuple_of(static_cast<std::size_t>(nargs), [&](std::size_t k) { return borrowed(args[k]); });
+    const py::tuple attributes = plain_attributes(parse_attributes(*p->kernel, args + n_in), args + n_in);
+    const py::tuple inputs = tuple_of(static_cast<std::size_t>(n_in), [&](std::size_t k) { return borrowed(args[k]); });
+    const py::object all = inputs + attributes;
     return owned(
         into_python([&] { return PyObject_CallMethodObjArgs(args[i], hook, as_object(p), all.ptr(), nullptr); }));
   }
@@ -97,17 +99,17 @@ py::object bind(PrimitiveObject* p, PyObject* const* args, Py_ssize_t nargs) {
   Call call{kernel, in, out, attrs};
   run(call);
 
-  const auto attributes_of_call = [&] {
-    return tuple_of(attrs.size(), [&](std::size_t i) { return borrowed(args[n_in + static_cast<Py_ssize_t>(i)]); });
-  };
-  if (state.checker && !state.session) check_results(p, constants(in), out, attributes_of_call());
+  const bool forward = !state.forward.empty() && p->differentiable;
+  py::object attributes;  // null without
+  if (!attrs.empty() && (levels || state.recorder || forward || state.checker))
+    attributes = plain_attributes(attrs, args + n_in);
+  if (state.checker && !state.session)
+    check_results(p, constants(in), out, attributes ? py::tuple(attributes) : py::tuple());
 
   EquationObject* eq = nullptr;
   py::object held;
   if (levels || state.recorder) {
     std::shared_ptr<Record> record = make_record(p, in, out, attrs, levels != 0);
-    py::object attributes;
-    if (!attrs.empty()) attributes = attributes_of_call();
     eq = make_equation(p, in.size(), attributes.ptr(), levels, out);
     held = owned(as_object(eq));
     for (std::size_t i = 0; i < in.size(); ++i)
@@ -120,7 +122,7 @@ py::object bind(PrimitiveObject* p, PyObject* const* args, Py_ssize_t nargs) {
     return owned(make_tensor(std::move(out[i]), eq, static_cast<int>(i), levels));
   };
   py::object result = out.size() == 1 ? result_of(0) : tuple_of(out.size(), result_of);
-  if (!state.forward.empty() && p->differentiable) carry_tangents(p, a.tensors, args + n_in, eq, result);
+  if (forward) carry_tangents(p, a.tensors, attributes ? &PyTuple_GET_ITEM(attributes.ptr(), 0) : nullptr, eq, result);
   if (levels && state.watcher) state.watcher->note_all(eq, result);
   return result;
 }

@@ -77,14 +77,23 @@ bool parse_dtype(PyObject* o, DType* out) {
   return false;
 }
 
-Array array_from_numpy(py::handle handle, bool copy) {
+py::object numpy_number(PyObject* o) {
+  if (!is_numpy_scalar(o) && !(is_numpy_array(o) && py::reinterpret_borrow<py::array>(o).ndim() == 0)) return {};
+  py::object number = py::handle(o).attr("item")();
+  // Some are wider than Python's.
+  if (is_numpy_scalar(number.ptr()) && std::string(py::str(number.attr("dtype").attr("kind"))) == "f")
+    return py::float_(number);
+  return number;
+}
+
+Array array_from_numpy(py::handle handle, bool copy, const char* op) {
   auto a = py::reinterpret_borrow<py::array>(handle);
   DType dtype;
   if (!parse_dtype(a.dtype().ptr(), &dtype))
-    fail(ErrorKind::DType, "asarray: dtype must be one of ", dtype_names(), "; got ", std::string(py::str(a.dtype())),
+    fail(ErrorKind::DType, op, ": dtype must be one of ", dtype_names(), "; got ", std::string(py::str(a.dtype())),
          "; convert with x.astype(\"float32\")");
   if (a.ndim() > kMaxRank)
-    fail(ErrorKind::Shape, "asarray: at most ", kMaxRank, " dimensions are supported; got ", a.ndim());
+    fail(ErrorKind::Shape, op, ": at most ", kMaxRank, " dimensions are supported; got ", a.ndim());
   const auto item = static_cast<std::int64_t>(itemsize(dtype));
   // Kernels count on bools of 0 and 1. Nobody can promise them for memory of others, who may write bytes there at any
   // time: bools are always copied.
@@ -135,7 +144,7 @@ py::object numpy_from_tensor(const TensorObject* tensor, bool writable, const ch
   return out;
 }
 
-Scalar parse_scalar(PyObject* o) {
+Scalar parse_scalar(PyObject* o, const char* op) {
   Scalar s;
   if (PyBool_Check(o)) {
     s.kind = Scalar::Kind::Bool;
@@ -151,14 +160,19 @@ Scalar parse_scalar(PyObject* o) {
     if (overflow) {  // too large for int64: only a floating dtype can hold it
       s.kind = Scalar::Kind::Real;
       s.real = PyLong_AsDouble(o);
-      if (PyErr_Occurred()) throw py::error_already_set();
+      if (PyErr_Occurred()) {
+        PyErr_Clear();
+        const py::object bits = py::handle(o).attr("bit_length")();
+        PyErr_Format(PyExc_OverflowError, "%s: a number must fit a float; got an int of %S bits", op, bits.ptr());
+        throw py::error_already_set();
+      }
     } else {
       s.real = static_cast<double>(s.integer);
     }
   } else if (is_numpy_scalar(o)) {
     py::object item = py::reinterpret_borrow<py::object>(o).attr("item")();
     if (item.ptr() != o && (PyBool_Check(item.ptr()) || PyLong_Check(item.ptr()) || PyFloat_Check(item.ptr())))
-      return parse_scalar(item.ptr());
+      return parse_scalar(item.ptr(), op);
   }
   return s;
 }

@@ -9,17 +9,20 @@ namespace alice {
 
 bool is_numpy_array(PyObject* o);
 bool is_numpy_scalar(PyObject* o);
-Array array_from_numpy(py::handle array, bool copy);  // throws alice::Error for dtypes we do not have
+// Throws alice::Error for dtypes we do not have.
+Array array_from_numpy(py::handle array, bool copy, const char* op = "asarray");
 py::object numpy_from_tensor(const TensorObject* tensor, bool writable, const char* op);  // throws if not readable
 py::object dtype_object(DType t);           // the np.dtype, borrowed from a table
 bool parse_dtype(PyObject* o, DType* out);  // false without an error if `o` is no np.dtype of ours
+// The number in a NumPy scalar or 0-d array, as Python has it (it has no complex one for us); null for other objects.
+py::object numpy_number(PyObject* o);
 // Weak value of a Python or NumPy scalar; kind None if `o` is neither.
 struct Scalar {
   enum class Kind { None, Bool, Int, Real } kind = Kind::None;
   std::int64_t integer = 0;
   double real = 0;
 };
-Scalar parse_scalar(PyObject* o);
+Scalar parse_scalar(PyObject* o, const char* op);
 Array scalar_array(const Scalar& value, DType dtype, const char* op);
 py::object number_from(const Array& a);  // the one element as a Python bool, int or float
 // Bytes of the narrowest of uint8, int32, int64 that holds the integer.

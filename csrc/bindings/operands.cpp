@@ -103,13 +103,13 @@ void convert(Operands& a, const Kernel& kernel, PyObject* const* args, std::size
       continue;
     }
     if (is_numpy_array(o)) {
-      a.converted.push_back(owned(make_tensor(array_from_numpy(o, true))));
+      a.converted.push_back(owned(make_tensor(array_from_numpy(o, true, kernel.name))));
       a.tensors[i] = as_tensor(a.converted.back().ptr());
       plain = plain && a.tensors[0] && a.tensors[i]->array.dtype() == a.tensors[0]->array.dtype();
       continue;
     }
     a.scalars.resize(n);
-    a.scalars[i] = parse_scalar(o);
+    a.scalars[i] = parse_scalar(o, kernel.name);
     if (a.scalars[i].kind == Scalar::Kind::None) bad_argument(kernel.name, static_cast<Py_ssize_t>(i), o);
     plain = false;
   }

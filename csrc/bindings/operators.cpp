@@ -12,6 +12,25 @@ bool operand(PyObject* o) {
   return is_tensor(o) || PyFloat_Check(o) || PyLong_Check(o) || is_numpy_array(o) || is_numpy_scalar(o);
 }
 
+// What is no operand is left to the other type, or to Python, unless Python would answer for it: it repeats lists and
+// other sequences (a 0-d Tensor is an index), and compares lists and tuples by identity. Classes of users that have an
+// operator of their own are asked.
+template <auto Operator>
+void refuse_sequence(int slot, PyObject* a, PyObject* b) {
+  PyObject* o = is_tensor(a) ? b : a;
+  PyTypeObject* type = Py_TYPE(o);
+  const bool list = PyList_Check(o) || PyTuple_Check(o);
+  if constexpr (std::is_same_v<decltype(Operator), std::nullptr_t>) {  // comparisons
+    if (!list || type->tp_richcompare != (PyList_Check(o) ? PyList_Type : PyTuple_Type).tp_richcompare) return;
+  } else {
+    if (type->tp_as_number && type->tp_as_number->*Operator) return;
+    if (!list && !(slot == kMultiply && type->tp_as_sequence && type->tp_as_sequence->sq_repeat)) return;
+  }
+  fail(ErrorKind::DType, operator_primitive(slot)->kernel->name,
+       ": expected a Tensor, a NumPy array or a number on either side of the operator; got ", type->tp_name,
+       list ? "; make it a Tensor first: ac.tensor([1, 2]) * x" : "; a Tensor is no count, use int(x)");
+}
+
 py::object not_implemented() { return borrowed(Py_NotImplemented); }
 
 py::object bind_one(int slot, PyObject* o) { return bind(operator_primitive(slot), &o, 1); }
@@ -21,7 +40,7 @@ bool is_weak(PyObject* o) { return is_tensor(o) && as_tensor(o)->weak; }
 // One of the numbers of a traced call as a Tensor.
 py::object number(PyObject* o) {
   if (is_weak(o)) return owned(strengthened(as_tensor(o)));
-  const Scalar s = parse_scalar(o);
+  const Scalar s = parse_scalar(o, "number");
   const DType dtype = s.kind == Scalar::Kind::Real  ? DType::Float64
                       : s.kind == Scalar::Kind::Int ? DType::Int64
                                                     : DType::Bool;
@@ -50,13 +69,17 @@ py::object number_arithmetic(int slot, PyObject* const* args, int n) {
   return result;
 }
 
-template <int Slot>
+template <int Slot, auto Operator = nullptr>
 py::object binary(PyObject* a, PyObject* b) {
-  if (!operand(a) || !operand(b)) return not_implemented();
+  if (!operand(a) || !operand(b)) {
+    refuse_sequence<Operator>(Slot, a, b);
+    return not_implemented();
+  }
   PyObject* args[] = {a, b};
-  if ((is_weak(a) || is_weak(b)) && (is_weak(a) || parse_scalar(a).kind != Scalar::Kind::None) &&
-      (is_weak(b) || parse_scalar(b).kind != Scalar::Kind::None))
-    return number_arithmetic(Slot, args, 2);
+  const auto number = [](PyObject* o) {
+    return is_weak(o) || parse_scalar(o, operator_primitive(Slot)->kernel->name).kind != Scalar::Kind::None;
+  };
+  if ((is_weak(a) || is_weak(b)) && number(a) && number(b)) return number_arithmetic(Slot, args, 2);
   return bind(operator_primitive(Slot), args, 2);
 }
 template <int Slot>
@@ -70,9 +93,12 @@ bool is_bool(PyObject* o) {
   if (PyLong_Check(o) || PyFloat_Check(o)) return PyBool_Check(o);
   return py::object(py::handle(o).attr("dtype")).equal(dtype_object(DType::Bool));  // of NumPy's arrays and scalars
 }
-template <int Slot>
+template <int Slot, auto Operator = nullptr>
 py::object logical(PyObject* a, PyObject* b) {
-  if (!operand(a) || (b && !operand(b))) return not_implemented();
+  if (!operand(a) || (b && !operand(b))) {
+    refuse_sequence<Operator>(Slot, a, b);
+    return not_implemented();
+  }
   PyObject* args[] = {a, b};
   for (PyObject* o : args)
     if (o && !is_bool(o))
@@ -89,11 +115,12 @@ py::object itself(PyObject* a) { return borrowed(a); }
 bool is_integer(PyObject* o) {
   if (is_tensor(o)) return !is_floating(as_tensor(o)->array.dtype());
   if (is_numpy_array(o)) return !is_floating(array_from_numpy(o, false).dtype());
-  return parse_scalar(o).kind != Scalar::Kind::Real;
+  return parse_scalar(o, "pow").kind != Scalar::Kind::Real;
 }
 
 py::object power(PyObject* a, PyObject* b, PyObject* modulus) {
-  if (modulus != Py_None || !operand(a) || !operand(b)) return not_implemented();
+  if (modulus != Py_None) return not_implemented();
+  if (!operand(a) || !operand(b)) return binary<kPower, &PyNumberMethods::nb_power>(a, b);
   if (is_weak(a) && is_weak(b)) return binary<kPower>(a, b);
   if (!is_integer(b) || !is_integer(a)) return binary<kPower>(a, b);
   const py::object exponent = bind_one(kNonnegative, b);
@@ -119,20 +146,20 @@ py::object compare(PyObject* a, PyObject* b, int op) {
 
 void add_operators(TypeMaker<TensorObject>& type) {
   type.slot<Py_tp_richcompare, compare>()
-      .slot<Py_nb_add, binary<kAdd>>()
-      .slot<Py_nb_subtract, binary<kSubtract>>()
-      .slot<Py_nb_multiply, binary<kMultiply>>()
-      .slot<Py_nb_true_divide, binary<kDivide>>()
-      .slot<Py_nb_floor_divide, binary<kFloorDivide>>()
-      .slot<Py_nb_remainder, binary<kRemainder>>()
+      .slot<Py_nb_add, binary<kAdd, &PyNumberMethods::nb_add>>()
+      .slot<Py_nb_subtract, binary<kSubtract, &PyNumberMethods::nb_subtract>>()
+      .slot<Py_nb_multiply, binary<kMultiply, &PyNumberMethods::nb_multiply>>()
+      .slot<Py_nb_true_divide, binary<kDivide, &PyNumberMethods::nb_true_divide>>()
+      .slot<Py_nb_floor_divide, binary<kFloorDivide, &PyNumberMethods::nb_floor_divide>>()
+      .slot<Py_nb_remainder, binary<kRemainder, &PyNumberMethods::nb_remainder>>()
       .slot<Py_nb_power, power>()
-      .slot<Py_nb_matrix_multiply, binary<kMatmul>>()
+      .slot<Py_nb_matrix_multiply, binary<kMatmul, &PyNumberMethods::nb_matrix_multiply>>()
       .slot<Py_nb_positive, itself>()
       .slot<Py_nb_negative, unary<kNegative>>()
       .slot<Py_nb_absolute, unary<kAbs>>()
-      .slot<Py_nb_and, logical<kAnd>>()
-      .slot<Py_nb_or, logical<kOr>>()
-      .slot<Py_nb_xor, logical<kXor>>()
+      .slot<Py_nb_and, logical<kAnd, &PyNumberMethods::nb_and>>()
+      .slot<Py_nb_or, logical<kOr, &PyNumberMethods::nb_or>>()
+      .slot<Py_nb_xor, logical<kXor, &PyNumberMethods::nb_xor>>()
       .slot<Py_nb_invert, invert>();
 }
 

@@ -85,9 +85,10 @@ py::object make_primitive(py::handle type, const Kernel& kernel, const std::stri
 // Calls a primitive: converts and promotes the arguments, runs the kernel, records. Throws.
 py::object bind(PrimitiveObject* primitive, PyObject* const* args, Py_ssize_t nargs);
 
-// The static arguments of a call (attributes.cpp), as many as the kernel declares; infer() checks their kinds.
+// The static arguments of a call (attributes.cpp), as many as the kernel declares, of kinds that it takes.
 std::vector<Attr> parse_attributes(const Kernel& kernel, PyObject* const* args);
-std::vector<Attr> parse_attributes(const Kernel& kernel, PyObject* tuple);  // of an equation; null for none
+std::vector<Attr> parse_attributes(const Kernel& kernel, PyObject* tuple);          // of an equation; null for none
+py::tuple plain_attributes(const std::vector<Attr>& attrs, PyObject* const* args);  // Python's own objects of them
 py::dict kernel_signature(const std::string& name);  // numbers of operands and results (-1: any), attributes and kinds
 
 void add_primitive_type(py::module_& m);

@@ -149,15 +149,12 @@ py::object to_numpy(TensorObject* t, PyObject* writable) {
   return numpy_from_tensor(t, is_writable, "numpy");
 }
 
-py::object item(TensorObject* t) {
-  check_readable(t, "item");
-  check_may_leave(t, "item");
-  if (t->array.numel() != 1)
-    fail(ErrorKind::Shape, "item: expected a Tensor with one element; got shape ", t->array.shape(),
-         "; use x.numpy() or reduce it first");
-  py::object number;
-  read_locked(t->array, [&] { number = number_from(t->array); });
-  return number;
+py::object get_item(TensorObject* t) { return item(t, "item"); }
+
+py::object item_for(TensorObject* t, PyObject* who) {
+  const char* op = PyUnicode_AsUTF8(who);
+  if (!op) throw py::error_already_set();
+  return item(t, op);
 }
 
 // memoryview(x), bytes(x), …: NumPy's array of the same memory serves the request, read-only.
@@ -271,6 +268,17 @@ void set_grad(TensorObject* t, PyObject* value) {
 
 }  // namespace
 
+py::object item(TensorObject* t, const char* op) {
+  check_readable(t, op);
+  check_may_leave(t, op);
+  if (t->array.numel() != 1)
+    fail(ErrorKind::Shape, op, ": expected a Tensor with one element; got shape ", t->array.shape(),
+         "; use x.numpy() or reduce it first");
+  py::object number;
+  read_locked(t->array, [&] { number = number_from(t->array); });
+  return number;
+}
+
 PyObject* make_tensor(Array array, EquationObject* producer, int index, std::uint32_t levels) {
   PyObject* o = tensor_type->tp_alloc(tensor_type, 0);
   if (!o) throw py::error_already_set();
@@ -349,7 +357,8 @@ void add_tensor_type(py::module_& m) {
       .method<strong>("_strong", "A number of a traced call as a Tensor like any other.")
       .method<watch>("_watch", "The same value, followed by one more differentiation context.")
       .method<to_numpy>("_numpy", "A NumPy view; the argument says whether it may be written to.")
-      .method<item>("item", "The only element as a Python bool, int or float.")
+      .method<item_for>("_item", "The same, asked for by an op, which errors name.")
+      .method<get_item>("item", "The only element as a Python bool, int or float.")
       .method<shares_memory>("_shares_memory");
   add_operators(type);
   tensor_type = type.add_to(m);  // until Python names its subclass

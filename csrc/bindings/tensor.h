@@ -63,6 +63,9 @@ PyObject* strengthened(TensorObject* t);  // a number of a traced call as a Tens
 // they have changed.
 void check_readable(const TensorObject* t, const char* op);
 
+// The one element as a Python number. Throws if it may not be read, or would lose a derivative.
+py::object item(TensorObject* t, const char* op);
+
 // For a function that is being compiled, what comes from outside is a leaf, however it was made.
 inline bool is_outside(const TensorObject* t) { return t->from_trace < thread_state().tracing; }
 

@@ -1,3 +1,7 @@
+#include <charconv>
+#include <iterator>
+#include <string_view>
+
 #include "kernel.h"
 
 namespace alice {
@@ -22,12 +26,23 @@ std::string describe(AttrKind set) {
   return text;
 }
 
+namespace {
+
+// All its digits, and a point if it would look like an integer.
+std::ostream& write_real(std::ostream& os, double value) {
+  char digits[32];
+  const std::string_view text(digits, std::to_chars(digits, std::end(digits), value).ptr - digits);
+  return os << text << (text.find_first_not_of("-0123456789") == text.npos ? ".0" : "");
+}
+
+}  // namespace
+
 std::ostream& operator<<(std::ostream& os, const Attr& a) {
   switch (a.kind_) {
     case AttrKind::None: return os << "None";
     case AttrKind::Flag: return os << (a.int_ ? "True" : "False");
     case AttrKind::Integer: return os << a.int_;
-    case AttrKind::Real: return os << a.real_;
+    case AttrKind::Real: return write_real(os, a.real_);
     case AttrKind::DType: return os << name(a.dtype());
     case AttrKind::Dims: return os << a.dims_;
   }

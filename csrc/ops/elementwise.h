@@ -209,8 +209,8 @@ struct Minimum {
 struct Clip {
   template <class T>
   ALICE_HD T operator()(T x, T low, T high) const {
-    const T raised = x < low ? low : x;  // NaN stays
-    return raised > high ? high : raised;
+    const T raised = (x < low) | (low != low) ? low : x;  // NaN stays, and is a NaN of either bound
+    return (raised > high) | (high != high) ? high : raised;
   }
 };
 struct Where {

@@ -1,5 +1,6 @@
 // Kernels that move items or only look at them differently. The first half are views: infer() answers with
 // an array on the same memory, and nothing runs. The second half copy, all through strided_copy.
+#include <cmath>
 #include <cstdlib>
 #include <cstring>
 #include <limits>
@@ -336,8 +337,10 @@ void pad_infer(Call& call) {
     if constexpr (Limits::is_integer) {
       // The upper bound as max/2+1, doubled: exact in double where max itself is not.
       const double end = 2.0 * (static_cast<double>(Limits::max() / 2) + 1);
-      if (!(value >= static_cast<double>(Limits::min()) && value < end))
-        fail(ErrorKind::Value, "pad: the value must be a number of dtype ", name(x.dtype()), "; got ", value);
+      const bool fits = value >= static_cast<double>(Limits::min()) && value < end && value == std::trunc(value);
+      if (!fits && !(Limits::digits == 63 && wish.is(AttrKind::Integer)))  // which a double may round up to the end
+        fail(ErrorKind::Value, "pad: the value must be a number of dtype ", name(x.dtype()), "; got ", wish,
+             "; convert x with x.astype(ac.float32), or round the value");
     }
   });
   call.out[0] = Array::abstract(shape, x.dtype());
@@ -449,7 +452,7 @@ void register_shape(Registry& registry) {
   concat.n_in = -1;
   concat.inputs = Inputs::Promote;
   registry.add(concat);
-  const AttrSpec value{"value", AttrKind::Real | AttrKind::Flag};
+  const AttrSpec value{"value", AttrKind::Integer | AttrKind::Real | AttrKind::Flag};
   registry.add(copy("pad", {ints("before"), ints("after"), value}, pad_infer, pad_run));
   registry.add(copy("tril", {k}, triangle_infer, triangle_run<true>));
   registry.add(copy("triu", {k}, triangle_infer, triangle_run<false>));

@@ -63,6 +63,9 @@ def as_dtype(dtype: DTypeLike) -> Any:
     """The dtype that is meant: NumPy's, or ``bfloat16``."""
     if isinstance(dtype, np.dtype) and dtype.kind != "V":  # to ask NumPy for names takes long
         return dtype
+    # NumPy would take that of an array, or make one of several.
+    if isinstance(dtype, (tuple, list)) or (hasattr(dtype, "shape") and not isinstance(dtype, (type, np.dtype))):
+        raise TypeError(f"expected a dtype; got {type(dtype).__name__}")
     return bfloat16 if _is_bfloat16(dtype) else np.dtype(dtype)  # type: ignore[arg-type]
 
 
@@ -72,7 +75,7 @@ def checked_dtype(op: str, dtype: DTypeLike) -> Any:
         wanted = as_dtype(dtype)
         if wanted in _KNOWN:
             return wanted
-    except TypeError:  # NumPy makes nothing of it
+    except (TypeError, ValueError, SyntaxError):  # NumPy makes nothing of it
         wanted = dtype
     several = f"; several numbers are one argument, a tuple: {op}((…, {dtype}))" if isinstance(dtype, int) else ""
     raise DTypeError(f"{op}: dtype must be one of {', '.join(d.name for d in DTYPES)}; got {wanted}{several}")

@@ -8,16 +8,18 @@ everything.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ._checks import checked_choice
 from .errors import ShapeError
 from .ops import activation as _activation
 from .ops import arithmetic as _arithmetic
 from .ops import comparison as _comparison
 from .ops import reduction as _reduction
 from .ops import transcendental as _transcendental
+from .ops._arguments import _positive
 from .ops.cross_entropy import cross_entropy
 from .tensor import Tensor, asarray
 
@@ -50,13 +52,10 @@ def _pair(name: str, prediction: TensorLike, target: TensorLike) -> tuple[Tensor
 
 
 def _reduce(name: str, losses: Tensor, reduction: str) -> Tensor:
+    checked_choice(name, "reduction", reduction, ("mean", "sum", "none"))
     if reduction == "mean":
         return _reduction.mean(losses)
-    if reduction == "sum":
-        return _reduction.sum(losses)
-    if reduction == "none":
-        return losses
-    raise ValueError(f'{name}: reduction must be "mean", "sum" or "none"; got {reduction!r}')
+    return _reduction.sum(losses) if reduction == "sum" else losses
 
 
 def mse_loss(prediction: TensorLike, target: TensorLike, reduction: str = "mean") -> Tensor:
@@ -113,14 +112,14 @@ def absolute_loss(prediction: TensorLike, target: TensorLike, reduction: str = "
     return _reduce("absolute_loss", _arithmetic.abs(_arithmetic.subtract(p, t)), reduction)
 
 
-def huber_loss(prediction: TensorLike, target: TensorLike, delta: float = 1.0, reduction: str = "mean") -> Tensor:
+def huber_loss(prediction: TensorLike, target: TensorLike, delta: TensorLike = 1.0, reduction: str = "mean") -> Tensor:
     """Huber loss of the error e: ``e²/2`` up to ``|e| = delta``, from there on ``delta (|e| - delta/2)``.
 
     Parameters
     ----------
     prediction, target : Tensor
         Of one shape; floating predictions keep their dtype.
-    delta : float
+    delta : float or Tensor
         Positive: where the loss goes over from squared to absolute; value and slope are continuous there.
     reduction : {"mean", "sum", "none"}
 
@@ -130,7 +129,7 @@ def huber_loss(prediction: TensorLike, target: TensorLike, delta: float = 1.0, r
         0-d, or of the shape of the prediction with reduction "none".
 
     Gradient
-        ``clip(e, -delta, delta)`` per item.
+        ``clip(e, -delta, delta)`` per item, and by delta.
 
     Raises
     ------
@@ -147,12 +146,13 @@ def huber_loss(prediction: TensorLike, target: TensorLike, delta: float = 1.0, r
     >>> ac.losses.huber_loss(ac.tensor([0.5, 3.0]), ac.tensor([0.0, 0.0]), reduction="none")
     Tensor([0.125, 2.5  ], dtype=float32)
     """
-    if not delta > 0:
-        raise ValueError(f"huber_loss: delta must be positive; got {delta}")
+    bound: Any = _positive("huber_loss", "delta", delta)
     p, t = _pair("huber_loss", prediction, target)
+    if not isinstance(bound, float) and bound.dtype.kind != "f":
+        bound = asarray(bound, p.dtype)  # which has negative numbers
     e = _arithmetic.subtract(p, t)
     # Both branches at once: with c = clip(e) they are c (e - c/2), whose slope is c.
-    c = _arithmetic.clip(e, -delta, delta)
+    c = _arithmetic.clip(e, -bound, bound)
     losses = _arithmetic.multiply(c, _arithmetic.subtract(e, _arithmetic.multiply(c, 0.5)))
     return _reduce("huber_loss", losses, reduction)
 
@@ -278,11 +278,10 @@ def gaussian_nll(
     Tensor(1.6233357, dtype=float32)
     """
     p, t = _pair("gaussian_nll", prediction, target)
-    s = asarray(sigma, dtype=p.dtype) if not isinstance(sigma, Tensor) else sigma
+    sigma = _positive("gaussian_nll", "sigma", np.asarray(sigma) if isinstance(sigma, (tuple, list)) else sigma)
+    s = sigma if isinstance(sigma, Tensor) and not sigma._weak else asarray(sigma, p.dtype)
     if s.shape not in ((), p.shape):
         raise ShapeError(f"gaussian_nll: sigma must be one number or of shape {p.shape}; got {s.shape}")
-    if s._readable and not np.all(s._constant()._exact() > 0):
-        raise ValueError("gaussian_nll: sigma must be positive; got a sigma that is not")
     z = _arithmetic.divide(_arithmetic.subtract(t, p), s)
     constant = _arithmetic.add(_transcendental.log(s), 0.5 * math.log(2.0 * math.pi))
     losses = _arithmetic.add(_arithmetic.multiply(_arithmetic.square(z), 0.5), constant)

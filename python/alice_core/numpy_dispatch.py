@@ -185,13 +185,20 @@ def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> 
 
 
 def _pad(array: Any, pad_width: Any, mode: Any = "constant", constant_values: Any = 0) -> Any:
-    if mode != "constant" or np.ndim(constant_values) != 0:
+    if mode != "constant" or isinstance(pad_width, dict):
         raise UnsupportedError(
-            f"np.pad: expected mode='constant' and one number as constant_values; got mode={mode!r}, "
-            f"constant_values={constant_values!r}; pad side by side with ac.concat"
+            f"np.pad: expected mode='constant' and a sequence of widths; got mode={mode!r}, pad_width={pad_width!r}; "
+            f"pad side by side with ac.concat"
         )
-    widths = np.broadcast_to(np.asarray(pad_width), (array.ndim, 2)).tolist()
-    return _ac("pad")(array, widths, constant_values)
+    widths = np.broadcast_to(np.asarray(pad_width), (array.ndim, 2))
+    if np.ndim(constant_values) == 0:
+        return _ac("pad")(array, widths.tolist(), constant_values)
+    values = np.broadcast_to(np.asarray(constant_values), (array.ndim, 2))
+    for axis, side in np.ndindex(array.ndim, 2):  # the last axes have the corners
+        only = np.zeros_like(widths)
+        only[axis, side] = widths[axis, side]
+        array = _ac("pad")(array, only.tolist(), values[axis, side].item())
+    return array
 
 
 def _vstack(arrays: Sequence[Any]) -> Any:
@@ -382,13 +389,25 @@ def ufunc(func: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str
             return target(*inputs)  # refuses integers, on whichever side of the operator the Tensor is
     else:
         name += f".{method}"
-        reduces = method == "reduce" and name.startswith("np.")
-        target = _ac(_UFUNC_REDUCTIONS[func.__name__]) if reduces and func.__name__ in _UFUNC_REDUCTIONS else None
-    if method == "reduce":
+        target = _method(func, method, target) if name.startswith("np.") else None
+        if method == "outer":
+            _check_same_numbers(name, func, inputs)
+    if method in ("reduce", "accumulate"):
         kwargs.setdefault("axis", 0)
     if method == "at" and isinstance(inputs[0], Tensor):  # NumPy writes into read-only memory, too
         raise _unsupported(name, "Tensors are values, NumPy cannot write into one", True)
     return _serve(name, target, inputs, kwargs, getattr(func, method))
+
+
+def _method(func: np.ufunc, method: str, target: Callable[..., Any] | None) -> Callable[..., Any] | None:
+    """Which op of ours is that method of a ufunc of NumPy's; None for none."""
+    if method == "reduce" and func.__name__ in _UFUNC_REDUCTIONS:
+        return _ac(_UFUNC_REDUCTIONS[func.__name__])
+    if method == "accumulate" and func is np.add:
+        return _ac("cumsum")
+    if method == "outer" and target is not None:
+        return lambda a, b: target(_ac("reshape")(a, np.shape(a) + (1,) * np.ndim(b)), b)
+    return None
 
 
 def function(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

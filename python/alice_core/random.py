@@ -14,7 +14,6 @@ import os
 from _thread import RLock  # threading takes long to import
 from collections.abc import Sequence
 from functools import partial
-from operator import index as as_int
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,12 +21,12 @@ import numpy as np
 import alice_core as ac
 
 from . import _core
-from ._checks import checked_int
-from ._dtypes import as_dtype
+from ._checks import checked_int, checked_number
+from ._dtypes import checked_dtype
 from .errors import DTypeError, ShapeError
 from .ops.creation import _shape
 from .primitive import Primitive
-from .tensor import Tensor, asarray, float32, float64, tensor
+from .tensor import Tensor, _to_numpy, asarray, float32, float64, tensor
 
 if TYPE_CHECKING:
     from .tensor import DTypeLike, TensorLike
@@ -62,7 +61,7 @@ def _signed(number: int) -> int:
 
 
 def _floating(op: str, dtype: DTypeLike) -> np.dtype[Any]:
-    wanted: np.dtype[Any] = as_dtype(dtype)
+    wanted: np.dtype[Any] = checked_dtype(op, dtype)
     if wanted not in (float32, float64):
         raise DTypeError(f"{op}: dtype must be float32 or float64; got {wanted}")
     return wanted
@@ -73,7 +72,7 @@ def _of_each(op: str, shape: int | Sequence[int] | None, **given: TensorLike) ->
 
     Without a shape it is theirs, so that every element of a parameter gets a number of its own.
     """
-    parameters = [x if isinstance(x, (int, float, np.generic)) else asarray(x) for x in given.values()]
+    parameters = [_parameter(op, name, x) for name, x in given.items()]
     shapes = {name: x.shape for name, x in zip(given, parameters, strict=True) if isinstance(x, Tensor)}
     wanted = None if shape is None else _shape(op, shape)
     if not shapes:
@@ -91,6 +90,15 @@ def _of_each(op: str, shape: int | Sequence[int] | None, **given: TensorLike) ->
             f"leave the shape out to draw one number for every element"
         )
     return together if wanted is None else wanted, parameters
+
+
+def _parameter(op: str, name: str, value: Any) -> Any:
+    """A number, or a Tensor of numbers."""
+    if isinstance(value, Tensor):
+        return value
+    if isinstance(value, (np.ndarray, tuple, list)):
+        return asarray(_to_numpy(value, None, op))
+    return checked_number(op, name, value, "a number or a Tensor")
 
 
 def bits(state: Tensor, /, shape: int | Sequence[int], first: int = 0) -> Tensor:
@@ -124,7 +132,7 @@ def bits(state: Tensor, /, shape: int | Sequence[int], first: int = 0) -> Tensor
     >>> hex(ac.random.bits(ac.tensor([0, 0]), ()).item())
     '-0x1e963a7299d8172b'
     """
-    result: Tensor = _bits(asarray(state), _shape("bits", shape), _signed(as_int(first)))
+    result: Tensor = _bits(asarray(state), _shape("bits", shape), _signed(checked_int("bits", "first", first)))
     return result
 
 
@@ -184,7 +192,7 @@ def advance(state: Tensor, /, draws: int = 1) -> Tensor:
     >>> ac.random.advance(ac.tensor([7, 1])).tolist()
     [7, 2]
     """
-    result: Tensor = _advance(asarray(state), _signed(as_int(draws)))
+    result: Tensor = _advance(asarray(state), _signed(checked_int("advance", "draws", draws)))
     return result
 
 
@@ -238,7 +246,9 @@ class Generator:
     @state.setter
     def state(self, state: tuple[int, int]) -> None:
         key, draw = state
-        new = np.array([_signed(as_int(key)), _signed(as_int(draw))], dtype=np.int64)
+        new = np.array(
+            [_signed(checked_int("state", "key", key)), _signed(checked_int("state", "draw", draw))], dtype=np.int64
+        )
         with _one_draw:
             self._state.assign_(new)
 
@@ -336,9 +346,9 @@ class Generator:
         ValueError
             If p is a number, but no probability.
         """
-        if isinstance(p, (int, float)) and not 0 <= p <= 1:
-            raise ValueError(f"bernoulli: p must be a probability, from 0 to 1; got {p!r}")
         extents, (limit,) = _of_each("bernoulli", shape, p=p)
+        if not isinstance(limit, Tensor) and not 0 <= limit <= 1:
+            raise ValueError(f"bernoulli: p must be a probability, from 0 to 1; got {limit!r}")
         result: Tensor = self._draw(extents, float32) < limit
         return result
 

@@ -149,11 +149,11 @@ class Tensor(_core.TensorBase):
         """See :func:`alice_core.std`."""
         return ops.reduction.std(self, axis=axis, correction=correction, keepdims=keepdims)
 
-    def argmax(self, axis: int | None = None, keepdims: bool = False) -> Tensor:
+    def argmax(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
         """See :func:`alice_core.argmax`."""
         return ops.reduction.argmax(self, axis=axis, keepdims=keepdims)
 
-    def argmin(self, axis: int | None = None, keepdims: bool = False) -> Tensor:
+    def argmin(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
         """See :func:`alice_core.argmin`."""
         return ops.reduction.argmin(self, axis=axis, keepdims=keepdims)
 

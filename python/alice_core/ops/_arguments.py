@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from operator import index as as_int
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .._checks import checked_int, shown
-from ..errors import DTypeError, ShapeError
+from .._checks import checked_int, checked_number, shown
+from ..errors import DTypeError, ShapeError, TraceError
+from ..tensor import Tensor
+
+if TYPE_CHECKING:
+    from ..tensor import TensorLike
+
+
+_INT = frozenset((int,))
 
 
 def _axis(op: str, axis: int, ndim: int) -> int:
@@ -32,15 +39,49 @@ def _behind_batch(op: str, axes: Sequence[int], ndim: int) -> tuple[int, ...]:
 
 
 def _ints(op: str, name: str, value: int | Sequence[int]) -> tuple[int, ...]:
-    if type(value) is tuple and all(type(n) is int for n in value):
+    if type(value) is tuple and _INT.issuperset(map(type, value)):
         return value
+    entries: Any = value
+    if isinstance(value, np.ndarray) and value.dtype.kind in "iu":
+        entries = value.tolist()
+    if not isinstance(entries, (tuple, list)):
+        entries = (entries,)
     try:
-        return tuple(as_int(n) for n in value) if isinstance(value, (tuple, list, np.ndarray)) else (as_int(value),)  # type: ignore[arg-type]
-    except TypeError:
-        raise DTypeError(f"{op}: {name} must be an int or a tuple of ints; got {shown(value)}") from None
+        return tuple(checked_int(op, name, n) for n in entries)
+    except DTypeError:
+        got = repr(value) if isinstance(value, (tuple, list)) else shown(value)
+        raise DTypeError(f"{op}: {name} must be an int or a tuple of ints; got {got}") from None
+
+
+def _known(op: str, name: str, value: Tensor) -> Any:
+    """The values of a Tensor that a shape depends on."""
+    if not value._readable:
+        raise TraceError(
+            f"{op}: {name} must be known, since the shape depends on it; got a Tensor whose values are not; use "
+            f"ac.where to choose by value, or compute it outside of the traced function"
+        )
+    return value.numpy()
 
 
 def _check_no_array(op: str, axis: object, meant: str) -> None:
     """An array where the axis goes: another function, or a list, was meant."""
     if hasattr(axis, "shape"):
         raise DTypeError(f"{op}: axis must be an int; got {shown(axis)}; {meant}") from None
+
+
+def _positive(op: str, name: str, value: TensorLike) -> TensorLike:
+    """A number or Tensor that is an input of the op, positive where its value is known."""
+    if type(value) is float:
+        positive = value > 0
+    elif not isinstance(value, (Tensor, np.ndarray)):
+        value = checked_number(op, name, value, "a positive number or a Tensor")
+        positive = value > 0
+    elif value.dtype.kind not in "fiu":
+        raise DTypeError(f"{op}: {name} must be a positive number or a Tensor; got {shown(value)}, dtype {value.dtype}")
+    elif isinstance(value, np.ndarray):
+        positive = bool(np.all(value > 0))
+    else:
+        positive = not value._readable or bool(np.all(value._constant()._exact() > 0))
+    if not positive:
+        raise ValueError(f"{op}: {name} must be positive; got {value}")
+    return value

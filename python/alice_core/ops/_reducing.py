@@ -7,13 +7,16 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from ..errors import ShapeError
 from ..primitive import Primitive
+from ..tensor import asarray
 from . import shape as _shape
+from ._arguments import _axes
 
 if TYPE_CHECKING:
-    from ..tensor import Axis, Tensor
+    from ..tensor import Axis, Tensor, TensorLike
 
-__all__ = ["along_axis", "along_last", "count", "everywhere", "in_rows", "over_axes", "spread"]
+__all__ = ["along_axis", "along_last", "as_one", "count", "everywhere", "in_rows", "over_axes", "spread"]
 
 
 def _reduced(axis: Axis, ndim: int) -> tuple[int, ...]:
@@ -37,15 +40,28 @@ def count(shape: tuple[int, ...], axis: Axis) -> int:
     return math.prod(shape[i] for i in _reduced(axis, len(shape)))
 
 
-def in_rows(rule: Callable[[Tensor, Tensor], Tensor], g: Tensor, x: Tensor, axis: Axis) -> Tensor:
+def in_rows(rule: Callable[[Any, Tensor], Tensor], g: Tensor | None, x: Tensor, axis: Axis) -> Tensor:
     """``rule(g, x)`` with the reduced axes as the last one of x, and its result in the shape of x again."""
     reduced = _reduced(axis, x.ndim)
     kept = tuple(i for i in range(x.ndim) if i not in reduced)
     order = kept + reduced
     outer = tuple(x.shape[i] for i in kept)
     rows = _shape.reshape(_shape.permute_dims(x, order), (*outer, count(x.shape, axis)))
-    result = _shape.reshape(rule(_shape.reshape(g, outer), rows), tuple(x.shape[i] for i in order))
+    y = rule(None if g is None else _shape.reshape(g, outer), rows)
+    result = _shape.reshape(y, tuple(x.shape[i] for i in order))
     return _shape.permute_dims(result, tuple(order.index(i) for i in range(x.ndim)))
+
+
+def as_one(p: Primitive, x: TensorLike, axis: Axis) -> Tensor:
+    """``p(x, axis)`` for a primitive of one axis; several axes, or (None) all, are taken as if they were one."""
+    if axis is not None and not isinstance(axis, (tuple, list)):
+        y: Tensor = p(x, axis)
+        return y
+    x = asarray(x)
+    axes = tuple(range(x.ndim)) if axis is None else _axes(p.name, axis, x.ndim)
+    if len(set(axes)) != len(axes):
+        raise ShapeError(f"{p.name}: each axis must be named once; got {axis}")
+    return in_rows(lambda _, rows: p(rows, -1), None, x, axes)
 
 
 # -- batch rules: the axes of one example are one further on ---------------------------------------------------------

@@ -6,18 +6,16 @@ At a kink the gradient is the subgradient of least norm.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
+from .._checks import checked_choice
 from ..primitive import Primitive
+from ..tensor import Tensor, TensorLike
 from . import arithmetic as _ar
 from . import comparison as _comparison
 from . import reduction as _reduction
 from . import transcendental as _transcendental
 from ._elementwise import elementwise, strong
 from ._slopes import slope_kernel
-
-if TYPE_CHECKING:
-    from ..tensor import Tensor, TensorLike
 
 __all__ = [
     "elu",
@@ -138,15 +136,15 @@ def relu6(x: TensorLike, /) -> Tensor:
     return _relu6(x)
 
 
-def leaky_relu(x: TensorLike, /, negative_slope: float = 0.01) -> Tensor:
+def leaky_relu(x: TensorLike, /, negative_slope: float | Tensor = 0.01) -> Tensor:
     """Leaky rectified linear unit: x for positive x, else negative_slope times x.
 
     Parameters
     ----------
     x : Tensor
         Any dtype; integers and bools become float32.
-    negative_slope : float
-        Slope left of 0.
+    negative_slope : float or Tensor
+        Slope left of 0; a Tensor is that of :func:`prelu`.
 
     Returns
     -------
@@ -167,7 +165,7 @@ def leaky_relu(x: TensorLike, /, negative_slope: float = 0.01) -> Tensor:
     >>> ac.leaky_relu(ac.tensor([-1.0, 2.0]))
     Tensor([-0.01,  2.  ], dtype=float32)
     """
-    return _leaky_relu(x, float(negative_slope))
+    return _prelu(x, negative_slope) if type(negative_slope) is Tensor else _leaky_relu(x, negative_slope)
 
 
 def prelu(x: TensorLike, slope: TensorLike, /) -> Tensor:
@@ -222,15 +220,15 @@ _selu.defvjp(lambda g, ans, x: selu_vjp(g, x))
 selu_vjp: Primitive = slope_kernel("selu_vjp", lambda h, x: _where_negative(x, selu_vjp(h, x)))
 
 
-def elu(x: TensorLike, /, alpha: float = 1.0) -> Tensor:
+def elu(x: TensorLike, /, alpha: float | Tensor = 1.0) -> Tensor:
     """Exponential linear unit: x for positive x, else alpha (exp(x) - 1).
 
     Parameters
     ----------
     x : Tensor
         Any dtype; integers and bools become float32.
-    alpha : float
-        Minus the limit far left.
+    alpha : float or Tensor
+        Minus the limit far left; differentiable, if it is a Tensor, which broadcasts with x.
 
     Returns
     -------
@@ -251,7 +249,7 @@ def elu(x: TensorLike, /, alpha: float = 1.0) -> Tensor:
     >>> ac.elu(ac.tensor([-1.0, 2.0]))
     Tensor([-0.63212055,  2.        ], dtype=float32)
     """
-    return _elu(x, float(alpha))
+    return _prelu(_elu(x, 1.0), alpha) if type(alpha) is Tensor else _elu(x, alpha)
 
 
 def selu(x: TensorLike, /) -> Tensor:
@@ -495,6 +493,5 @@ def gelu(x: TensorLike, /, approximate: str = "none") -> Tensor:
     >>> ac.gelu(ac.tensor([0.0, 1.0]))
     Tensor([0.       , 0.8413448], dtype=float32)
     """
-    if approximate not in ("none", "tanh"):
-        raise ValueError(f'gelu: approximate must be "none" or "tanh"; got {approximate!r}')
+    checked_choice("gelu", "approximate", approximate, ("none", "tanh"))
     return _gelu_tanh(x) if approximate == "tanh" else _gelu(x)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from operator import index as as_int
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .. import _core
+from .._checks import checked_flag, checked_int, checked_number, shown
 from .._dtypes import bfloat16, cast_exactly, checked_dtype
-from ..errors import DTypeError, ShapeError
-from ..tensor import Tensor, asarray, float32
+from ..errors import ShapeError
+from ..tensor import Tensor, _to_numpy, asarray, float32
+from . import arithmetic as _arithmetic
 from . import joining as _joining
 from . import views as _views
+from ._arguments import _ints
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -36,10 +38,7 @@ __all__ = [
 
 
 def _shape(op: str, shape: int | Sequence[int]) -> tuple[int, ...]:
-    try:
-        extents = tuple(map(as_int, shape)) if isinstance(shape, (tuple, list)) else (as_int(shape),)  # type: ignore[arg-type]
-    except TypeError:
-        raise DTypeError(f"{op}: shape must be an int or a tuple of ints; got {shape!r}") from None
+    extents = _ints(op, "shape", shape)
     items = 1
     for n in extents:
         items *= max(n, 1)
@@ -118,7 +117,7 @@ def empty(shape: int | Sequence[int], dtype: DTypeLike = float32) -> Tensor:
     return _filled("empty", np.zeros, shape, dtype)
 
 
-def full(shape: int | Sequence[int], fill_value: float, dtype: DTypeLike | None = None) -> Tensor:
+def full(shape: int | Sequence[int], fill_value: TensorLike, dtype: DTypeLike | None = None) -> Tensor:
     """One value everywhere.
 
     Parameters
@@ -144,10 +143,19 @@ def full(shape: int | Sequence[int], fill_value: float, dtype: DTypeLike | None 
     >>> ac.full(2, 0.5), ac.full(2, 7)
     (Tensor([0.5, 0.5], dtype=float32), Tensor([7, 7], dtype=int64))
     """
-    value = asarray(fill_value, None if dtype is None else checked_dtype("full", dtype))
-    if isinstance(fill_value, Tensor) or not value._readable:
-        return _joining.copy(_views.broadcast_to(value, _shape("full", shape)))
-    return _own("full", np.broadcast_to(value._exact(), _shape("full", shape)), value.dtype)
+    return _full("full", shape, fill_value, dtype)
+
+
+def _full(op: str, shape: int | Sequence[int], fill_value: TensorLike, dtype: DTypeLike | None) -> Tensor:
+    extents = _shape(op, shape)
+    wanted = None if dtype is None else checked_dtype(op, dtype)
+    value = asarray(fill_value, wanted) if isinstance(fill_value, Tensor) else _to_numpy(fill_value, wanted, op)
+    try:
+        if isinstance(value, Tensor):
+            return _joining.copy(_views.broadcast_to(value, extents))
+        return _own(op, np.broadcast_to(value, extents), value.dtype if wanted is None else wanted)
+    except ValueError:
+        raise ShapeError(f"{op}: fill_value must broadcast to shape {extents}; got shape {value.shape}") from None
 
 
 def zeros_like(x: TensorLike, /, dtype: DTypeLike | None = None) -> Tensor:
@@ -160,7 +168,7 @@ def zeros_like(x: TensorLike, /, dtype: DTypeLike | None = None) -> Tensor:
     Tensor([0., 0.], dtype=float32)
     """
     x = asarray(x)
-    return zeros(x.shape, x.dtype if dtype is None else dtype)
+    return _filled("zeros_like", np.zeros, x.shape, x.dtype if dtype is None else dtype)
 
 
 def ones_like(x: TensorLike, /, dtype: DTypeLike | None = None) -> Tensor:
@@ -173,10 +181,10 @@ def ones_like(x: TensorLike, /, dtype: DTypeLike | None = None) -> Tensor:
     Tensor([1., 1.], dtype=float32)
     """
     x = asarray(x)
-    return ones(x.shape, x.dtype if dtype is None else dtype)
+    return _filled("ones_like", np.ones, x.shape, x.dtype if dtype is None else dtype)
 
 
-def full_like(x: TensorLike, /, fill_value: float, dtype: DTypeLike | None = None) -> Tensor:
+def full_like(x: TensorLike, /, fill_value: TensorLike, dtype: DTypeLike | None = None) -> Tensor:
     """One value, in the shape and, unless told otherwise, the dtype of ``x``, which may be abstract.
 
     Examples
@@ -186,7 +194,7 @@ def full_like(x: TensorLike, /, fill_value: float, dtype: DTypeLike | None = Non
     Tensor([3., 3.], dtype=float32)
     """
     x = asarray(x)
-    return full(x.shape, fill_value, x.dtype if dtype is None else dtype)
+    return _full("full_like", x.shape, fill_value, x.dtype if dtype is None else dtype)
 
 
 def arange(start: float, /, stop: float | None = None, step: float = 1, dtype: DTypeLike | None = None) -> Tensor:
@@ -213,21 +221,33 @@ def arange(start: float, /, stop: float | None = None, step: float = 1, dtype: D
     >>> ac.arange(3), ac.arange(1, 2, 0.5)
     (Tensor([0, 1, 2], dtype=int64), Tensor([1. , 1.5], dtype=float32))
     """
+    start, step = _number("arange", "start", start), _number("arange", "step", step)
     if step == 0:
         raise ValueError("arange: step must not be zero")
-    start, stop = (0, start) if stop is None else (start, stop)
-    values = np.arange(start, stop, step)  # in float64, then rounded once
+    start, stop = (0, start) if stop is None else (start, _number("arange", "stop", stop))
+    try:
+        values = np.arange(start, stop, step)  # in float64, then rounded once
+    except ValueError as error:
+        why = str(error).removeprefix("arange: ")
+        raise ValueError(
+            f"arange: {why}; got start {shown(start)}, stop {shown(stop)}, step {shown(step)}; count less far"
+        ) from None
+    if values.dtype.kind == "O":
+        raise ValueError(f"arange: start, stop and step must fit 64 bits; got step {shown(step)}; use floats")
     if dtype is None:
         dtype = float32 if values.dtype.kind == "f" else np.dtype(np.int64)
     return _own("arange", values, dtype)
 
 
-def linspace(start: float, stop: float, /, num: int, dtype: DTypeLike = float32, endpoint: bool = True) -> Tensor:
+def linspace(
+    start: TensorLike, stop: TensorLike, /, num: int, dtype: DTypeLike = float32, endpoint: bool = True
+) -> Tensor:
     """``num`` numbers at equal distances from ``start`` to ``stop``.
 
     Parameters
     ----------
-    start, stop : float
+    start, stop : float or 0-d Tensor
+        Differentiable, if they are Tensors.
     num : int
     dtype : dtype
     endpoint : bool
@@ -252,8 +272,35 @@ def linspace(start: float, stop: float, /, num: int, dtype: DTypeLike = float32,
     >>> ac.linspace(0, 1, 5)
     Tensor([0.  , 0.25, 0.5 , 0.75, 1.  ], dtype=float32)
     """
-    (count,) = _shape("linspace", as_int(num))
-    return _own("linspace", np.linspace(start, stop, count, endpoint=endpoint), dtype)
+    (count,) = _shape("linspace", checked_int("linspace", "num", num))
+    endpoint = checked_flag("linspace", "endpoint", endpoint)
+    if isinstance(start, Tensor) or isinstance(stop, Tensor):
+        return _between(start, stop, count, dtype, endpoint)
+    first, last = checked_number("linspace", "start", start), checked_number("linspace", "stop", stop)
+    return _own("linspace", np.linspace(first, last, count, endpoint=endpoint), dtype)
+
+
+def _between(start: TensorLike, stop: TensorLike, count: int, dtype: DTypeLike, endpoint: bool) -> Tensor:
+    """As NumPy does it, in differentiable ops."""
+    wanted, double = checked_dtype("linspace", dtype), np.dtype(np.float64)
+    first, last = asarray(start, double), asarray(stop, double)
+    if first.ndim or last.ndim:
+        raise ShapeError(f"linspace: start and stop must be numbers; got shapes {first.shape} and {last.shape}")
+    steps = max(count - endpoint, 1)
+    places = np.arange(count, dtype=np.float64)
+    numbers = _arithmetic.add(_arithmetic.multiply(places, _arithmetic.divide(last - first, steps)), first)
+    if endpoint and count > 1:
+        numbers = _arithmetic.where(places == steps, last, numbers)
+    return _arithmetic.astype(numbers, wanted)
+
+
+def _number(op: str, name: str, value: float) -> float:
+    """An int as it is, for the dtype follows from it."""
+    return checked_int(op, name, value) if _is_integer(value) else checked_number(op, name, value)
+
+
+def _is_integer(value: Any) -> bool:
+    return getattr(getattr(value, "dtype", None), "kind", "") in ("i", "u") or type(value) is int
 
 
 def eye(n_rows: int, n_cols: int | None = None, /, k: int = 0, dtype: DTypeLike = float32) -> Tensor:
@@ -284,6 +331,7 @@ def eye(n_rows: int, n_cols: int | None = None, /, k: int = 0, dtype: DTypeLike 
             [0., 1.]], dtype=float32)
     """
     rows, cols = _shape("eye", (n_rows, n_rows if n_cols is None else n_cols))
+    k = min(max(checked_int("eye", "k", k), -rows), cols)
     return _own("eye", np.eye(rows, cols, k, dtype=np.uint8), dtype)
 
 
@@ -320,7 +368,7 @@ def meshgrid(*arrays: TensorLike, indexing: str = "xy") -> list[Tensor]:
     Tensor([[10, 10, 10],
             [20, 20, 20]], dtype=int64)
     """
-    if indexing not in ("xy", "ij"):
+    if not isinstance(indexing, str) or indexing not in ("xy", "ij"):
         raise ValueError(f"meshgrid: indexing must be 'xy' or 'ij'; got {indexing!r}")
     tensors = [asarray(x) for x in arrays]
     axes = list(range(len(tensors)))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .._checks import checked_choice
 from ..primitive import Primitive
 from ..tensor import Tensor, asarray
 from . import arithmetic as _arithmetic
@@ -217,12 +218,12 @@ def cross_entropy(
     >>> ac.losses.cross_entropy(x, ac.tensor([0, 0]))
     Tensor(1.126928, dtype=float32)
     """
-    code = _REDUCTIONS.get(reduction)
+    code = _REDUCTIONS.get(reduction) if type(reduction) is str else None
     if code is None:
-        raise ValueError(f'cross_entropy: reduction must be "mean", "sum" or "none"; got {reduction!r}')
+        code = _REDUCTIONS[checked_choice("cross_entropy", "reduction", reduction, ("mean", "sum", "none"))]
     x = logits if isinstance(logits, Tensor) else asarray(logits)
     q = targets if isinstance(targets, Tensor) else _targets(targets)
     if q.dtype != x.dtype and _is_probabilities(q):
         q = _arithmetic.astype(q, x.dtype)
-    loss: Tensor = _cross_entropy(x, q, code, ignore_index, float(label_smoothing), 0)[0]
+    loss: Tensor = _cross_entropy(x, q, code, ignore_index, label_smoothing, 0)[0]
     return loss

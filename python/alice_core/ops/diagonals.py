@@ -105,12 +105,14 @@ def diag(x: TensorLike, /, k: int = 0) -> Tensor:
     Tensor([[1, 0],
             [0, 2]], dtype=int64)
     """
-    x = asarray(x)
+    x, k = asarray(x), checked_int("diag", "k", k)
+    if abs(k) >= 1 << 59:
+        raise ShapeError(f"diag: k must not be too large to address; got {k}")
     if x.ndim == 2:
         return _diagonal(x, k, 0, 1)
     if x.ndim != 1:
         raise ShapeError(f"diag: 1 or 2 dimensions are needed; got shape {x.shape}")
-    n = x.shape[0] + abs(checked_int("diag", "k", k))
+    n = x.shape[0] + abs(k)
     return _diagonal_vjp(x, (n, n), k, 0, 1)
 
 

@@ -105,17 +105,15 @@ _argmin = Primitive("argmin", saves=(), differentiable=False)
 over_axes(_argmax, _argmin)
 
 
-def argmax(x: TensorLike, /, axis: int | None = None, keepdims: bool = False) -> Tensor:
-    """Index of the largest item along an axis: the first one among equals, the first NaN if there is one.
+def argmax(x: TensorLike, /, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """Index of the largest item over axes: the first one among equals, the first NaN if there is one.
 
     Parameters
     ----------
     x : Tensor
         Any shape, any dtype.
-    axis : int or None
-        None counts through all items in row-major order.
-    keepdims : bool
-        Whether the axis stays, of size 1.
+    axis, keepdims
+        As of :func:`alice_core.sum`. Several axes, or (None) all, are counted through in row-major order.
 
     Returns
     -------
@@ -125,7 +123,7 @@ def argmax(x: TensorLike, /, axis: int | None = None, keepdims: bool = False) ->
     Raises
     ------
     ShapeError
-        If the axis is out of range.
+        If an axis is out of range or named twice.
     ValueError
         If a result would have no items.
 
@@ -138,8 +136,8 @@ def argmax(x: TensorLike, /, axis: int | None = None, keepdims: bool = False) ->
     return _argmax(x, axis, keepdims)
 
 
-def argmin(x: TensorLike, /, axis: int | None = None, keepdims: bool = False) -> Tensor:
-    """Index of the smallest item along an axis; see :func:`argmax`.
+def argmin(x: TensorLike, /, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """Index of the smallest item over axes; see :func:`argmax`.
 
     Examples
     --------

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from operator import index as as_int
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
-from ..errors import ShapeError
+from .._checks import checked_int, shown
+from ..errors import DTypeError, ShapeError
 from ..primitive import Primitive
 from ..tensor import Tensor, asarray
 from . import indexing as _indexing
-from ._arguments import _axes, _axis, _behind_batch, _check_no_array, _ints
+from . import selection as _selection
+from ._arguments import _axes, _axis, _behind_batch, _check_no_array, _ints, _known
 from ._moving import batched_by, linear
 from .views import _broadcast_to, _expand_dims, _repeated, _reshape, _section, _slice, ravel
 
@@ -182,7 +184,9 @@ def stack(arrays: Sequence[TensorLike], /, axis: int = 0) -> Tensor:
     return _concat(*(_expand_dims(x, (axis,)) for x in tensors), axis)
 
 
-def pad(x: TensorLike, /, pad_width: int | Sequence[int] | Sequence[Sequence[int]], value: float = 0.0) -> Tensor:
+def pad(
+    x: TensorLike, /, pad_width: int | Sequence[int] | Sequence[Sequence[int]], value: float | Tensor = 0.0
+) -> Tensor:
     """A border of a constant around ``x``.
 
     Parameters
@@ -190,8 +194,8 @@ def pad(x: TensorLike, /, pad_width: int | Sequence[int] | Sequence[Sequence[int
     x : Tensor, shape (...), any dtype
     pad_width : int, (before, after), or one (before, after) per axis
         Elements to add; a single number or pair holds for every axis.
-    value : number
-        What the border is filled with.
+    value : number, or 0-d Tensor
+        What the border is filled with; a Tensor is cast to the dtype of ``x``.
 
     Returns
     -------
@@ -199,14 +203,14 @@ def pad(x: TensorLike, /, pad_width: int | Sequence[int] | Sequence[Sequence[int
 
     Gradient
     --------
-    The cotangent without the border.
+    The cotangent without the border; its sum over the border by a ``value`` that is a Tensor.
 
     Raises
     ------
     ShapeError
         If widths are negative or do not fit the axes of ``x``.
     ValueError
-        If the dtype of ``x`` cannot hold ``value``.
+        If the dtype of ``x`` cannot hold ``value``: a fraction, or a number out of its range.
 
     Examples
     --------
@@ -215,16 +219,38 @@ def pad(x: TensorLike, /, pad_width: int | Sequence[int] | Sequence[Sequence[int
     Tensor([0, 1, 2, 0, 0], dtype=int64)
     """
     x = asarray(x)
-    widths = np.asarray(pad_width)
+    pairs = _widths(pad_width, x.ndim)
+    before, after = tuple(pairs[:, 0].tolist()), tuple(pairs[:, 1].tolist())
+    if not isinstance(value, Tensor):
+        return _pad(x, before, after, value)
+    if value.ndim:
+        raise ShapeError(f"pad: value must be one number; got a Tensor of shape {value.shape}")
+    inside = _pad(_broadcast_to(asarray(True), x.shape), before, after, False)
+    zero = False if x.dtype.kind == "b" else 0
+    return _selection.where(inside, _pad(x, before, after, zero), asarray(value, x.dtype))
+
+
+def _widths(pad_width: Any, ndim: int) -> npt.NDArray[Any]:
+    """One pair (before, after) per axis."""
+    if isinstance(pad_width, Tensor):
+        pad_width = _known("pad", "pad_width", pad_width)
     try:
-        if widths.size and widths.dtype.kind not in "iu":
-            raise TypeError(f"pad: pad_width must be made of ints; got {pad_width!r}")
-        pairs = np.broadcast_to(widths, (x.ndim, 2)) if widths.size else np.zeros((x.ndim, 2), int)
+        widths = np.asarray(pad_width)
+    except ValueError:
+        widths = np.zeros(3, int)  # of unequal lengths, as no widths are
+    none = isinstance(pad_width, (tuple, list)) and not widths.size
+    if (widths.dtype.kind not in "iu" and not none) or isinstance(pad_width, (bytes, bytearray, memoryview)):
+        raise DTypeError(f"pad: pad_width must be made of ints; got {pad_width!r}")
+    if none:
+        return np.zeros((ndim, 2), int)
+    if widths.size and widths.max() >= 1 << 59:
+        raise ShapeError(f"pad: widths must not be too many to address; got {pad_width!r}")
+    try:
+        return np.broadcast_to(widths, (ndim, 2))
     except ValueError:
         raise ShapeError(
-            f"pad: pad_width must be one pair (before, after) for each of the {x.ndim} axes; got {pad_width!r}"
+            f"pad: pad_width must be one pair (before, after) for each of the {ndim} axes; got {pad_width!r}"
         ) from None
-    return _pad(x, tuple(pairs[:, 0].tolist()), tuple(pairs[:, 1].tolist()), value)
 
 
 def roll(x: TensorLike, /, shift: int | Sequence[int], axis: int | Sequence[int] | None = None) -> Tensor:
@@ -306,8 +332,8 @@ def tile(x: TensorLike, /, repetitions: int | Sequence[int]) -> Tensor:
     """
     x = asarray(x)
     counts = _ints("tile", "repetitions", repetitions)
-    if any(r < 0 for r in counts):
-        raise ShapeError(f"tile: repetitions must not be negative; got {counts}")
+    if any(not 0 <= r < 1 << 59 for r in counts):
+        raise ShapeError(f"tile: repetitions must not be negative, nor too many to address; got {counts}")
     rank = max(len(counts), x.ndim)
     counts = (1,) * (rank - len(counts)) + counts
     sizes = (1,) * (rank - x.ndim) + x.shape
@@ -354,9 +380,7 @@ def repeat(x: TensorLike, /, repeats: int | Sequence[int] | TensorLike, axis: in
     x = ravel(x) if axis is None else asarray(x)
     axis = _axis("repeat", 0 if axis is None else axis, x.ndim)
     size = x.shape[axis]
-    counts = np.asarray(repeats.numpy() if isinstance(repeats, Tensor) else repeats)
-    if counts.dtype.kind not in "iu" or counts.ndim > 1:
-        raise TypeError(f"repeat: repeats must be an int or a sequence of ints; got {repeats!r}")
+    counts = _counts(repeats)
     if (counts < 0).any() or (counts.ndim == 1 and counts.size not in (1, size)):
         raise ShapeError(
             f"repeat: repeats must hold one number ≥ 0 for each of the {size} elements of axis {axis}, or one for all; "
@@ -368,6 +392,21 @@ def repeat(x: TensorLike, /, repeats: int | Sequence[int] | TensorLike, axis: in
         spread = _broadcast_to(apart, (*x.shape[: axis + 1], r, *x.shape[axis + 1 :]))
         return _reshape(spread, (*x.shape[:axis], size * r, *x.shape[axis + 1 :]))
     return _indexing.take(x, np.repeat(np.arange(size), counts), axis)
+
+
+def _counts(repeats: Any) -> Any:
+    if isinstance(repeats, Tensor):
+        repeats = _known("repeat", "repeats", repeats)
+    elif not isinstance(repeats, np.ndarray):
+        counts = _ints("repeat", "repeats", repeats)
+        if any(abs(r) >= 1 << 59 for r in counts):
+            raise ShapeError(f"repeat: repeats must not be too many to address; got {counts}")
+        return np.asarray(counts, np.int64).reshape(-1 if isinstance(repeats, (tuple, list)) else ())
+    if repeats.dtype.kind not in "iu" or repeats.ndim > 1:
+        raise DTypeError(
+            f"repeat: repeats must be an int or a tuple of ints; got {shown(repeats)}, dtype {repeats.dtype}"
+        )
+    return repeats
 
 
 def split(x: TensorLike, /, indices_or_sections: int | Sequence[int], axis: int = 0) -> list[Tensor]:
@@ -398,11 +437,11 @@ def split(x: TensorLike, /, indices_or_sections: int | Sequence[int], axis: int 
     x = asarray(x)
     axis = _axis("split", axis, x.ndim)
     size = x.shape[axis]
-    if isinstance(indices_or_sections, (tuple, list, np.ndarray)):
+    if isinstance(indices_or_sections, (tuple, list, np.ndarray)) and getattr(indices_or_sections, "ndim", True):
         # As Python slices cut: negative places count from the end, places outside are moved to the edge.
-        cuts = [slice(0, as_int(i)).indices(size)[1] for i in indices_or_sections]
+        cuts = [slice(0, i).indices(size)[1] for i in _ints("split", "indices_or_sections", indices_or_sections)]
     else:
-        sections = as_int(indices_or_sections)  # type: ignore[arg-type]
+        sections = checked_int("split", "indices_or_sections", indices_or_sections, "an int or a sequence of ints")
         if sections < 1 or size % sections:
             raise ShapeError(f"split: axis {axis} with size {size} must divide into {sections} equal parts")
         cuts = [size // sections * i for i in range(1, sections)]

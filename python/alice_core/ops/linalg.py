@@ -11,13 +11,13 @@ A batch of vectors that meets one matrix is a product of matrices, but as such i
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..errors import DTypeError, ShapeError
+from .._checks import checked_int
+from ..errors import ShapeError
 from ..primitive import Primitive
 from ..tensor import asarray
 from . import arithmetic as _arithmetic
@@ -203,6 +203,7 @@ def vecdot(x1: TensorLike, x2: TensorLike, /, *, axis: int = -1) -> Tensor:
     Tensor([21., 43.], dtype=float32)
     """
     a, b = asarray(x1), asarray(x2)
+    axis = checked_int("vecdot", "axis", axis)
     if not -min(a.ndim, b.ndim) <= axis < 0:
         raise ShapeError(
             f"vecdot: axis must be negative and exist in x1 and x2; got axis {axis}, x1 {a.shape}, x2 {b.shape}"
@@ -346,7 +347,4 @@ def _paired_axes(axes: object, a: Tensor, b: Tensor) -> tuple[list[int], list[in
 
 
 def _index(i: object) -> int:
-    try:
-        return operator.index(i)  # type: ignore[arg-type]
-    except TypeError:
-        raise DTypeError(f"tensordot: axes must be an int or a pair of sequences of ints; got {i!r}") from None
+    return checked_int("tensordot", "axes", i, "an int or a pair of sequences of ints")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .._dtypes import checked_dtype
 from ..primitive import Primitive
 from ..tensor import asarray
 from . import arithmetic as _arithmetic
@@ -109,7 +110,7 @@ def sum(x: TensorLike, /, axis: Axis = None, dtype: DTypeLike | None = None, kee
     Tensor([4., 6.], dtype=float32)
     """
     if dtype is not None:
-        x = _arithmetic.astype(x, dtype)
+        x = _arithmetic.astype(x, checked_dtype("sum", dtype))
     return _sum(x, axis, keepdims)
 
 
@@ -269,7 +270,7 @@ def var(x: TensorLike, /, axis: Axis = None, correction: float = 0.0, keepdims: 
     >>> ac.var(ac.tensor([1.0, 2.0, 3.0, 4.0]))
     Tensor(1.25, dtype=float32)
     """
-    return _var(x, axis, keepdims, float(correction))
+    return _var(x, axis, keepdims, correction)
 
 
 def std(x: TensorLike, /, axis: Axis = None, correction: float = 0.0, keepdims: bool = False) -> Tensor:
@@ -302,7 +303,7 @@ def std(x: TensorLike, /, axis: Axis = None, correction: float = 0.0, keepdims: 
     >>> ac.std(ac.tensor([1.0, 3.0]), correction=1)
     Tensor(1.4142135, dtype=float32)
     """
-    return _std(x, axis, keepdims, float(correction))
+    return _std(x, axis, keepdims, correction)
 
 
 _norm = Primitive("norm", saves=(0, "ans"))

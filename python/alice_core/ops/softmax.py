@@ -9,19 +9,17 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from ..primitive import Primitive
-from ..tensor import Tensor
 from . import arithmetic as _arithmetic
 from . import creation as _creation
 from . import reduction as _reduction
 from . import shape as _shape
 from . import transcendental as _transcendental
-from ._reducing import along_axis, along_last, in_rows, over_axes
+from ._arguments import _positive
+from ._reducing import along_axis, along_last, as_one, in_rows, over_axes
 
 if TYPE_CHECKING:
-    from ..tensor import Axis, TensorLike
+    from ..tensor import Axis, Tensor, TensorLike
 
 __all__ = ["log_softmax", "logsumexp", "softmax"]
 
@@ -53,7 +51,7 @@ along_axis(_softmax, softmax_vjp)
 
 
 def softmax(
-    x: TensorLike, /, axis: int = -1, temperature: TensorLike = 1.0, *, mask: TensorLike | None = None
+    x: TensorLike, /, axis: Axis = -1, temperature: TensorLike = 1.0, *, mask: TensorLike | None = None
 ) -> Tensor:
     """Softmax along an axis: ``y_i = exp(x_i/T) / Σ_j exp(x_j/T)``, a point of the probability simplex.
 
@@ -61,8 +59,8 @@ def softmax(
     ----------
     x : Tensor
         At least 1-d, floating; integers become float32.
-    axis : int
-        The axis along which the result sums to 1.
+    axis : int, tuple of int or None
+        The axis along which the result sums to 1, or axes, or (None) all.
     temperature : float or Tensor
         T > 0, broadcast against x. Large: uniform; small: the largest item takes all.
     mask : Tensor of bool, optional
@@ -94,23 +92,11 @@ def softmax(
     >>> ac.softmax(ac.tensor([1.0, 2.0, 3.0]))
     Tensor([0.09003057, 0.24472848, 0.66524094], dtype=float32)
     """
-    if not (isinstance(temperature, (int, float)) and temperature == 1):
-        _check_temperature(temperature)
-        x = _arithmetic.divide(x, temperature)
+    if not (type(temperature) is float and temperature == 1.0):
+        x = _arithmetic.divide(x, _positive("softmax", "temperature", temperature))
     if mask is None:
-        return _softmax(x, axis)
-    return _arithmetic.where(mask, _softmax(_arithmetic.where(mask, x, -math.inf), axis), 0.0)
-
-
-def _check_temperature(temperature: TensorLike) -> None:
-    if isinstance(temperature, Tensor):
-        if not temperature._readable:
-            return
-        values = temperature._constant()._exact()
-    else:
-        values = np.asarray(temperature)
-    if not np.all(values > 0):
-        raise ValueError(f"softmax: temperature must be positive; got {values}")
+        return _softmax(x, axis) if type(axis) is int else as_one(_softmax, x, axis)
+    return _arithmetic.where(mask, as_one(_softmax, _arithmetic.where(mask, x, -math.inf), axis), 0.0)
 
 
 # -- log_softmax: dx = g - exp(y) Σ g ----------------------------------------------------------------------------------
@@ -134,15 +120,15 @@ log_softmax_vjp.defjvp(lambda t, ans, g, y, axis: log_softmax_vjp(t, y, axis), _
 along_axis(_log_softmax, log_softmax_vjp)
 
 
-def log_softmax(x: TensorLike, /, axis: int = -1) -> Tensor:
+def log_softmax(x: TensorLike, /, axis: Axis = -1) -> Tensor:
     """Logarithm of the softmax along an axis: ``y_i = x_i - log Σ_j exp(x_j)``.
 
     Parameters
     ----------
     x : Tensor
         At least 1-d, floating; integers become float32.
-    axis : int
-        The axis along which ``exp(y)`` sums to 1.
+    axis : int, tuple of int or None
+        The axis along which ``exp(y)`` sums to 1, or axes, or (None) all.
 
     Returns
     -------
@@ -168,7 +154,7 @@ def log_softmax(x: TensorLike, /, axis: int = -1) -> Tensor:
     >>> ac.log_softmax(ac.tensor([1000.0, 0.0]))
     Tensor([    0., -1000.], dtype=float32)
     """
-    return _log_softmax(x, axis)
+    return _log_softmax(x, axis) if type(axis) is int else as_one(_log_softmax, x, axis)
 
 
 # -- logsumexp: dx = g softmax(x) --------------------------------------------------------------------------------------
