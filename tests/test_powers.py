@@ -1,4 +1,4 @@
-"""Powers, quotients and angles beside exact arithmetic: exponents with loops of their own, all others, and the edges."""
+"""Powers, quotients and angles beside exact arithmetic: exponents with loops of their own, others, and edges."""
 
 from __future__ import annotations
 

@@ -59,6 +59,13 @@ ALICE_HD double scale_exp(double x, double n) {
   return P::kPairs ? scale(x, n) : x * pow2(n);
 }
 
+// The same for x ≤ 0, where one bound and one factor will do: beyond, e^x is 0 a few hundred times over.
+template <class P>
+ALICE_HD ExpReduction reduce_exp_down(double x, double x_lo = 0.0) {
+  return reduce_exp_within<P>(at_least(x, -760.0), x_lo);
+}
+ALICE_HD double scale_down(double x, double n) { return x * pow2(n + 128.0) * 0x1p-128; }
+
 // eʳ as a pair; e^x is this times 2ⁿ. r_lo enters as a factor, since it may be far above eps (an x² in two parts).
 template <class P>
 ALICE_HD Pair exp_mantissa(const ExpReduction& e) {
