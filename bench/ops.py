@@ -60,6 +60,7 @@ def product_row(name: str, shape_a: Shape, shape_b: Shape, dtype: str, at_most: 
     )
 
 
+TALL = ((10**6, 32, 1), (1, 10**6, 32))  # a matrix of samples and features, times weights, and residuals times it
 SKINNY = ((1, 1024, 1024), (1024, 1024, 1), (32, 128, 10), (128, 784, 256), (4096, 16, 16), (16, 4096, 16))
 
 
@@ -74,9 +75,11 @@ def matmul(quick: bool) -> Iterator[Row]:
                 yield product_row(str(n), (n, n), (n, n), dtype, 1.05 if n >= 64 else None)
         if quick:
             return
+    for m, k, n in TALL:
+        yield product_row(f"{m}x{k} by {k}x{n}", (m, k), (k, n), "float32", 1.0)
     for m, k, n in SKINNY:
         yield product_row(f"{m}x{k} by {k}x{n}", (m, k), (k, n), "float32", None)
-    for count, n, at_most in ((1024, 16, 1 / 1.5), (256, 16, None), (64, 64, None), (8, 256, None)):
+    for count, n, at_most in ((1024, 16, 1 / 1.5), (256, 16, None), (64, 64, 0.9), (8, 256, None)):
         yield product_row(f"{count} of {n}x{n}", (count, n, n), (count, n, n), "float32", at_most)
 
 

@@ -44,6 +44,7 @@ SECTIONS = (
     Section("epochs", "Epochs", "epochs.rows"),
     Section("matmul", "Matrix products", "ops.matmul"),
     Section("elementwise", "Elementwise", "ops.elementwise_rows"),
+    Section("functions", "Elementwise functions", "functions.rows", style="plain", quick=False),
     Section("cross_entropy", "Cross-entropy with its gradient", "ops.cross_entropy_rows"),
     Section("recorded", "Recording one op", "ops.recorded_rows"),
     Section("cost", "Cost of a gradient", "cost.rows", style="cost"),

@@ -68,6 +68,7 @@ Operand::Operand(const Array& x, const Dims& result) : item_(static_cast<std::in
   contiguous_ = rank == 1 && walk_.step(0) == 1;
   period_ = single_ ? 1 : walk_.step(0) == 0 ? size / std::max<std::int64_t>(walk_.extent(0), 1) : size;
   row_ = rank > 0 && walk_.row_step() == 1 ? walk_.row() : 1;
+  held_ = rank > 0 && walk_.row_step() == 0 ? walk_.row() : 1;
 }
 
 void Operand::gather(const std::byte* data, std::int64_t begin, std::int64_t n, std::byte* to) const {

@@ -34,6 +34,8 @@ class Operand {
   std::int64_t period() const { return period_; }
   // So many elements lie side by side before the walk jumps; 1 if neighbours are apart.
   std::int64_t row() const { return row_; }
+  // One element serves so many neighbours; 1 if each has its own.
+  std::int64_t held() const { return held_; }
 
   // Where element `at` lies, from the operand's first.
   std::int64_t offset(std::int64_t at) const { return walk_.at(at)[0]; }
@@ -42,7 +44,7 @@ class Operand {
 
  private:
   Walk<1> walk_;
-  std::int64_t item_ = 0, period_ = 1, row_ = 1;
+  std::int64_t item_ = 0, period_ = 1, row_ = 1, held_ = 1;
   bool contiguous_ = false, single_ = true;
 };
 

@@ -118,7 +118,13 @@ struct Sigmoid {
 ALICE_SLOPE(SigmoidSlope, sigmoid_slope<P>(x))
 ALICE_VJP_FLOAT(SigmoidVjp, SigmoidSlope, sigmoid_slope, 104.0f)
 
-ALICE_ELEMENTARY(Softplus, softplus)
+struct Softplus {
+  float far = 104.0f;
+  ALICE_HD float operator()(float x) const {
+    return ALICE_HAS_FMA ? softplus(x, far) : static_cast<float>(softplus<Short>(static_cast<double>(x)));
+  }
+  ALICE_HD double operator()(double x) const { return softplus<Full>(x); }
+};
 ALICE_SLOPE(SoftplusSlope, sigmoid<P>(x))
 ALICE_VJP_FLOAT(SoftplusVjp, SoftplusSlope, sigmoid, 104.0f)
 
@@ -138,10 +144,22 @@ struct Silu {
 };
 ALICE_SLOPE(SiluSlope, silu_slope<AcrossZero<P>>(x))
 
-ALICE_ELEMENTARY(Gelu, gelu)
+struct Gelu {
+  float far = 15.0f;
+  ALICE_HD float operator()(float x) const {
+    return ALICE_HAS_FMA ? gelu(x, far) : static_cast<float>(gelu<Short>(static_cast<double>(x)));
+  }
+  ALICE_HD double operator()(double x) const { return gelu<Full>(x); }
+};
 ALICE_SLOPE(GeluSlope, gelu_slope<AcrossZero<P>>(x))
 
-ALICE_ELEMENTARY(GeluTanh, gelu_tanh)
+struct GeluTanh {
+  float far = 112.0f, bound = 20.0f;
+  ALICE_HD float operator()(float x) const {
+    return ALICE_HAS_FMA ? gelu_tanh(x, far, bound) : static_cast<float>(gelu_tanh<Short>(static_cast<double>(x)));
+  }
+  ALICE_HD double operator()(double x) const { return gelu_tanh<Full>(x); }
+};
 ALICE_SLOPE(GeluTanhSlope, gelu_tanh_slope<AcrossZero<P>>(x))
 
 // The kernels: for which dtypes, the functor, how many operands it has, the kernel's name, how many nanoseconds an
@@ -163,14 +181,14 @@ ALICE_SLOPE(GeluTanhSlope, gelu_tanh_slope<AcrossZero<P>>(x))
   row(floating, Vjp<SeluSlope>, 2, "selu_vjp", 1.0f) \
   row(floating, Sigmoid, 1, "sigmoid", 0.4f) \
   row(floating, SigmoidVjp, 2, "sigmoid_vjp", 1.0f) \
-  row(floating, Softplus, 1, "softplus", 1.5f) \
+  row(floating, Softplus, 1, "softplus", 0.6f) \
   row(floating, SoftplusVjp, 2, "softplus_vjp", 1.0f) \
-  row(floating, LogSigmoid, 1, "log_sigmoid", 1.5f) \
+  row(floating, LogSigmoid, 1, "log_sigmoid", 0.6f) \
   row(floating, Silu, 1, "silu", 1.0f) \
   row(floating, Vjp<SiluSlope>, 2, "silu_vjp", 1.2f) \
-  row(floating, Gelu, 1, "gelu", 1.5f) \
+  row(floating, Gelu, 1, "gelu", 1.0f) \
   row(floating, Vjp<GeluSlope>, 2, "gelu_vjp", 1.8f) \
-  row(floating, GeluTanh, 1, "gelu_tanh", 1.2f) \
+  row(floating, GeluTanh, 1, "gelu_tanh", 0.8f) \
   row(floating, Vjp<GeluTanhSlope>, 2, "gelu_tanh_vjp", 1.8f)
 // clang-format on
 

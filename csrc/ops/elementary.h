@@ -7,6 +7,7 @@
 #include "elementwise.h"
 #include "math_erf.h"
 #include "math_float.h"
+#include "math_pow.h"
 #include "math_trig.h"
 
 namespace alice::ALICE_ISA {
@@ -127,7 +128,12 @@ struct Erf {
 ALICE_SLOPE(ErfSlope, erf_slope<P>(x))
 ALICE_ELEMENTARY_FLOAT(Log, log)
 ALICE_ELEMENTARY(Expm1, expm1)
-ALICE_ELEMENTARY(Exp2, exp2)
+struct Exp2 {
+  float low = -151.0f, high = 128.25f;
+  double low_full = -1100.0, high_full = 1024.25;
+  ALICE_HD float operator()(float x) const { return exp2(x, low, high); }
+  ALICE_HD double operator()(double x) const { return exp2<Full>(x, low_full, high_full); }
+};
 ALICE_SLOPE(Exp2Slope, exp2_slope<P>(x))
 ALICE_ELEMENTARY(Log1p, log1p)
 ALICE_ELEMENTARY_LIBM(Log2, kLog2E* log<Short>, std::log2)
@@ -185,8 +191,18 @@ struct TurnVjp : Vjp<Slope> {
 };
 
 struct Atan2 {
-  ALICE_HD float operator()(float y, float x) const { return static_cast<float>(atan2_short(y, x)); }
-  ALICE_HD double operator()(double y, double x) const { return std::atan2(y, x); }
+  ALICE_HD float operator()(float y, float x) const {
+    return ALICE_HAS_FMA ? atan2_near(y, x) : static_cast<float>(atan2_short(y, x));
+  }
+  ALICE_HD double operator()(double y, double x) const { return atan2_near(y, x); }
+  template <class T>
+  ALICE_HD static bool in_range(T y, T x) {
+    return is_near_axes(y, x);
+  }
+  template <class T>
+  ALICE_HD static T beyond(T y, T x) {
+    return std::atan2(y, x);
+  }
 };
 
 // x/(x² + y²), by a power of two of its own so that no square over- or underflows.
@@ -213,25 +229,13 @@ struct Atan2Vjp {
   }
 };
 
-// xʸ in double arithmetic for float32 operands.
-ALICE_HD double pow_short(double x, double y) {
-  const double magnitude = exp<Short>(y * log<Full>(absolute(x)));
-  const bool integral = absolute(y) >= 0x1p50 || nearest(y) == y;
-  const bool odd = absolute(y) < 0x1p50 && nearest(0.5 * y) != 0.5 * y && integral;
-  double r = odd ? copy_sign(magnitude, x) : magnitude;
-  r = x < 0.0 && x > -kInf && !integral ? kNaN : r;
-  r = absolute(x) == 1.0 && (absolute(y) == kInf || x == 1.0) ? 1.0 : r;
-  r = x != x ? x : r;
-  return y == 0.0 ? 1.0 : r;
-}
-
-// Squares are products, so that the driver may take the loop of `square` for an exponent of 2.
+// Exponents that have loops of their own (SimplePower) leave the vectorised form: their bits are those of the loops.
 struct Pow {
+  double low = -1000.0, high = 1000.0, low_full = -1100.0, high_full = 1024.25;  // members as Exp's are
   ALICE_HD float operator()(float x, float y) const {
-    const float r = static_cast<float>(pow_short(x, y));
-    return y == 2.0f ? x * x : r;
+    return static_cast<float>(pow_short(static_cast<double>(x), static_cast<double>(y), low, high));
   }
-  ALICE_HD double operator()(double x, double y) const { return y == 2.0 ? x * x : std::pow(x, y); }
+  ALICE_HD double operator()(double x, double y) const { return pow_full(x, {y, 0.0}, low_full, high_full); }
   // By squaring, wrapping around; a negative exponent gives the integral part of the real power.
   template <class T, class = std::enable_if_t<!kIsFloat<T>>>
   ALICE_HD T operator()(T x, T y) const {
@@ -244,21 +248,45 @@ struct Pow {
     }
     return static_cast<T>(r);
   }
+  template <class T>
+  ALICE_HD static bool in_range(T x, T y) {
+    return !is_rare(x, y);
+  }
+  template <class T>
+  ALICE_HD static T beyond(T x, T y) {
+    return rare_power(x, y);
+  }
 };
 
 // g · y xʸ⁻¹
 struct PowVjp {
+  double low = -1000.0, high = 1000.0, low_full = -1100.0, high_full = 1024.25;
   ALICE_HD float operator()(float g, float x, float y) const {
-    const double slope = static_cast<double>(y) * pow_short(x, static_cast<double>(y) - 1.0);
-    const float r = y == 2.0f ? g * (x + x) : static_cast<float>(static_cast<double>(g) * slope);
-    return g == 0.0f || y == 0.0f ? 0.0f : r;
+    const double wide = static_cast<double>(y);
+    const double slope = wide * pow_short(static_cast<double>(x), wide - 1.0, low, high);
+    return g == 0.0f || y == 0.0f ? 0.0f : static_cast<float>(static_cast<double>(g) * slope);
   }
   ALICE_HD double operator()(double g, double x, double y) const {
-    if (g == 0.0 || y == 0.0) return 0.0;
-    if (y == 2.0) return SquareVjp{}(g, x);
-    // Where y − 1 is rounded, xʸ/x does better; |y| is then small and the power in range.
-    const Pair e = two_sum(y, -1.0);
-    return g * (y * (e.lo == 0.0 || absolute(y) > 1.0 ? std::pow(x, e.hi) : std::pow(x, y) / x));
+    return of(g, y, pow_full(x, two_sum(y, -1.0), low_full, high_full));
+  }
+  template <class T>
+  ALICE_HD static T of(T g, T y, T power) {
+    return g == T{0} || y == T{0} ? T{0} : g * (y * power);
+  }
+  template <class T>
+  ALICE_HD static bool in_range(T, T x, T y) {
+    return !is_rare(x, y, T{1});
+  }
+  template <class T>
+  ALICE_HD static T beyond(T g, T x, T y) {
+    return of(g, y, rare_power(x, y, T{1}));
+  }
+};
+template <int Twice>
+struct SimplePowerVjp {  // of the exponent that is one more
+  template <class T>
+  ALICE_HD T operator()(T g, T x) const {
+    return PowVjp::of(g, T(0.5 * Twice) + T{1}, SimplePower<Twice>{}(x));
   }
 };
 
@@ -270,10 +298,10 @@ struct PowLog {
   template <class T>
   ALICE_HD T operator()(T x, T y) const {
     const double xd = static_cast<double>(x), yd = static_cast<double>(y);
-    const double power = static_cast<double>(Pow{}(xd, yd)), logarithm = log<Full>(xd);
+    const double power = std::pow(xd, yd), logarithm = log<Full>(xd);
     double r = power;
     for (double i = 0.0; i < k && i < kFewFactors; i += 1.0) r *= logarithm;
-    if (k > kFewFactors) r *= Pow{}(logarithm, k - kFewFactors);
+    if (k > kFewFactors) r *= std::pow(logarithm, k - kFewFactors);
     const bool zero = power == 0.0 || (xd == 0.0 && yd == 0.0 && k > 0.0);
     return static_cast<T>(zero ? 0.0 : r);
   }
@@ -321,7 +349,7 @@ struct XLogY {
 #define ALICE_ELEMENTARY_KERNELS(row) \
   row(floating, Exp, 1, "exp", 0.3f) \
   row(floating, Expm1, 1, "expm1", 1.0f) \
-  row(floating, Exp2, 1, "exp2", 1.0f) \
+  row(floating, Exp2, 1, "exp2", 0.3f) \
   row(floating, Log, 1, "log", 0.4f) \
   row(floating, Log1p, 1, "log1p", 1.2f) \
   row(floating, Log2, 1, "log2", 1.0f) \
@@ -332,7 +360,7 @@ struct XLogY {
   row(floating, Asin, 1, "asin", 1.5f) \
   row(floating, Acos, 1, "acos", 1.5f) \
   row(floating, Atan, 1, "atan", 1.5f) \
-  row(floating, Atan2, 2, "atan2", 2.0f) \
+  row(floating, Atan2, 2, "atan2", 1.0f) \
   row(floating, Sinh, 1, "sinh", 1.5f) \
   row(floating, Cosh, 1, "cosh", 1.2f) \
   row(floating, Tanh, 1, "tanh", 0.4f) \
@@ -341,7 +369,7 @@ struct XLogY {
   row(floating, Atanh, 1, "atanh", 2.0f) \
   row(floating, Erf, 1, "erf", 2.0f) \
   row(floating, Erfc, 1, "erfc", 2.0f) \
-  row(numeric, Pow, 2, "pow", 3.0f, {.at_two = "square"}) \
+  row(numeric, Pow, 2, "pow", 1.5f, {.at = kPowAt}) \
   row(floating, PowLog, 2, "pow_log", 20.0f, {.params = {"k"}}) \
   row(floating, LogAddExp, 2, "logaddexp", 3.0f) \
   row(floating, XLogY, 2, "xlogy", 1.0f)
@@ -363,7 +391,7 @@ struct XLogY {
   row(floating, Vjp<AtanhSlope>, 2, "atanh_vjp", 0.8f) \
   row(floating, Vjp<ErfSlope>, 2, "erf_vjp", 1.0f) \
   row(floating, Atan2Vjp, 3, "atan2_vjp", 1.0f) \
-  row(floating, PowVjp, 3, "pow_vjp", 3.0f, {.at_two = "square_vjp"}) \
+  row(floating, PowVjp, 3, "pow_vjp", 1.5f, {.at = kPowVjpAt}) \
   row(floating, LogAddExpVjp, 3, "logaddexp_vjp", 2.0f)
 // clang-format on
 

@@ -5,7 +5,7 @@
 // is gathered into a buffer of at most kTile elements, so that one loop per dtype serves every layout.
 #include <algorithm>
 #include <cmath>
-#include <vector>
+#include <limits>
 
 #include "../core/broadcast.h"
 #include "../core/chunks.h"
@@ -20,6 +20,7 @@ constexpr int kMaxOperands = 4;
 constexpr std::int64_t kTile = 512;
 // Shorter innermost axes are gathered several rows at a time: a loop call should have something to do.
 constexpr std::int64_t kShortRow = 64;
+constexpr std::int64_t kNowhere = std::numeric_limits<std::int64_t>::min();
 
 Dims broadcast_shape(const Call& call) {
   Dims shape = call.in[0].shape();
@@ -46,6 +47,7 @@ struct Job {
 void run_range(const Job& job, std::int64_t begin, std::int64_t end) {
   const Scratch<std::byte[kTile * 8]> buffers(job.n_in);
   const void* in[kMaxOperands];
+  std::int64_t filled[kMaxOperands];  // where the element lies that fills the buffer, of operands that hold one
   bool gathers = false;
   for (int k = 0; k < job.n_in; ++k) {
     const Operand& x = job.in[k];
@@ -54,13 +56,16 @@ void run_range(const Job& job, std::int64_t begin, std::int64_t end) {
       in[k] = buffers[k];
       gathers = true;  // no run may be longer than the buffer
     }
+    filled[k] = kNowhere;
     gathers = gathers || (!x.contiguous() && x.row() < kShortRow);
   }
   while (begin < end) {
     std::int64_t n = gathers ? std::min(kTile, end - begin) : end - begin;
-    for (int k = 0; k < job.n_in; ++k)
-      if (const std::int64_t row = job.in[k].row(); !job.in[k].contiguous() && row >= kShortRow)
-        n = std::min(n, row - begin % row);
+    for (int k = 0; k < job.n_in; ++k) {
+      const Operand& x = job.in[k];
+      const std::int64_t row = std::max(x.row(), x.held());
+      if (!x.contiguous() && !x.single() && row >= kShortRow) n = std::min(n, row - begin % row);
+    }
     for (int k = 0; k < job.n_in; ++k) {
       const Operand& x = job.in[k];
       if (x.single()) continue;
@@ -68,6 +73,12 @@ void run_range(const Job& job, std::int64_t begin, std::int64_t end) {
         in[k] = job.data[k] + begin * x.item();
       } else if (x.row() >= kShortRow) {
         in[k] = job.data[k] + x.offset(begin) * x.item();
+      } else if (x.held() >= kShortRow) {
+        if (const std::int64_t at = x.offset(begin); at != filled[k]) {
+          fill(x.item(), job.data[k] + at * x.item(), std::min(kTile, x.held()), buffers[k]);
+          filled[k] = at;
+        }
+        in[k] = buffers[k];
       } else {
         x.gather(job.data[k], begin, n, buffers[k]);
         in[k] = buffers[k];
@@ -106,15 +117,10 @@ void run_loop(const Call& call, const Elementwise& work) {
   parallel_chunks(n, chunk, [&](std::int64_t begin, std::int64_t end) { run_range(job, begin, end); });
 }
 
-// A row of the table, with what it names found.
-struct ElementwiseKernel : ElementwiseRow {
-  const Kernel* at_two;  // null for none
-};
-
-const ElementwiseKernel& row_of(const Call& call) { return *static_cast<const ElementwiseKernel*>(call.kernel.impl); }
+const ElementwiseRow& row_of(const Call& call) { return *static_cast<const ElementwiseRow*>(call.kernel.impl); }
 
 void elementwise_infer(Call& call) {
-  const ElementwiseKernel& row = row_of(call);
+  const ElementwiseRow& row = row_of(call);
   const DType dtype = call.in.back().dtype();
   for (std::size_t k = 0; k < call.in.size(); ++k) {
     const DType want = row.inputs == Inputs::Where && k == 0 ? DType::Bool : dtype;
@@ -128,8 +134,7 @@ void elementwise_infer(Call& call) {
   call.out[0] = Array::abstract(broadcast_shape(call), row.result == ElementwiseResult::Bool ? DType::Bool : dtype);
 }
 
-Elementwise elementwise_loop(const Call& call) {
-  const ElementwiseKernel& row = row_of(call);
+Elementwise loop_of(const ElementwiseRow& row, const Call& call) {
   const DType dtype = call.in.back().dtype();
   Elementwise e{row.loops[static_cast<int>(arithmetic(dtype))], {}, static_cast<double>(row.cost)};
   for (std::size_t i = 0; i < call.attrs.size(); ++i) e.params[i] = call.attrs[i].real();
@@ -137,24 +142,37 @@ Elementwise elementwise_loop(const Call& call) {
   return e;
 }
 
+Elementwise elementwise_loop(const Call& call) { return loop_of(row_of(call), call); }
 void elementwise_run(const Call& call) { run_loop(call, elementwise_loop(call)); }
 
-// pow and pow_vjp with one exponent of 2 for all: the loop of square, which gives the same bits.
-bool is_two(const Array& a) {
-  if (a.numel() != 1) return false;
-  return dispatch_any(a.dtype(), [&](auto tag) { return static_cast<double>(*a.data<decltype(tag)>()) == 2.0; });
+// The row for a last operand that is one number for all; null where that has none of its own.
+const ElementwiseRow* row_at_number(const Call& call) {
+  const Array& last = call.in.back();
+  if (last.numel() != 1) return nullptr;
+  const double number =
+      dispatch_any(last.dtype(), [&](auto tag) { return static_cast<double>(*last.data<decltype(tag)>()); });
+  const RowsAt& at = row_of(call).traits.at;
+  for (const RowAt* r = at.rows; r != at.rows + at.count; ++r)
+    if (r->number == number && r->row.loops[static_cast<int>(arithmetic(last.dtype()))]) return &r->row;
+  return nullptr;
 }
 
-Call at_two(const Call& call) { return {*row_of(call).at_two, call.in.first(call.in.size() - 1), call.out, {}}; }
+Call without_last(const Call& call) { return {call.kernel, call.in.first(call.in.size() - 1), call.out, call.attrs}; }
 
-void pow_run(const Call& call) { elementwise_run(is_two(call.in.back()) ? at_two(call) : call); }
+void at_number_run(const Call& call) {
+  const ElementwiseRow* row = row_at_number(call);
+  if (!row) return elementwise_run(call);
+  const Call rest = without_last(call);
+  run_loop(rest, loop_of(*row, rest));
+}
 
-// Which loop a single exponent asks for can be told only if it is there.
-Elementwise pow_loop(const Call& call) {
-  const Array& exponent = call.in.back();
-  if (exponent.numel() != 1) return elementwise_loop(call);
-  if (exponent.is_abstract()) return {};
-  return elementwise_loop(is_two(exponent) ? at_two(call) : call);
+// Which loop a single number asks for can be told only if it is there.
+Elementwise at_number_loop(const Call& call) {
+  const Array& last = call.in.back();
+  if (last.numel() != 1) return elementwise_loop(call);
+  if (last.is_abstract()) return {};
+  const ElementwiseRow* row = row_at_number(call);
+  return row ? loop_of(*row, without_last(call)) : elementwise_loop(call);
 }
 
 double elementwise_cost(const Call& call) {
@@ -180,23 +198,20 @@ void cast_run(const Call& call) { run_loop(call, cast_loop(call)); }
 }  // namespace
 
 void register_elementwise(Registry& registry) {
-  std::vector<ElementwiseKernel*> at_two;
   const auto add_row = [&](const ElementwiseRow& row) {
-    auto* kernel = new ElementwiseKernel{{row}, nullptr};  // lives as long as the process
     const ElementwiseTraits& traits = row.traits;
     Kernel k{.name = row.name,
              .n_in = row.n_in,
              .inputs = row.inputs,
              .infer = elementwise_infer,
-             .run = {traits.at_two ? pow_run : elementwise_run},
+             .run = {traits.at.count ? at_number_run : elementwise_run},
              .cost = elementwise_cost,
-             .impl = kernel,
-             .elementwise = traits.at_two ? pow_loop : elementwise_loop,
+             .impl = &row,
+             .elementwise = traits.at.count ? at_number_loop : elementwise_loop,
              .any_dtype = true};
     for (const char* name : traits.params)
       if (name) k.attributes.push_back({name, AttrKind::Real});
     if (!std::isnan(traits.neutral)) k.neutral = traits.neutral;
-    if (traits.at_two) at_two.push_back(kernel);
     registry.add(k);
   };
   for (const ElementwiseTable& table :
@@ -204,7 +219,6 @@ void register_elementwise(Registry& registry) {
     std::for_each(table.rows, table.rows + table.count, add_row);
   const PairTable pairs = arithmetic_pairs();
   for (int i = 0; i < pairs.count; ++i) registry.add(pairs.pairs[i]);
-  for (ElementwiseKernel* kernel : at_two) kernel->at_two = registry.find(kernel->traits.at_two);
   registry.add({.name = "astype",
                 .n_in = 1,
                 .attributes = {{"dtype", AttrKind::DType}},

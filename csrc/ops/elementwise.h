@@ -119,14 +119,33 @@ struct StrongDivide {
   }
 };
 
+// x − y times the integer nearest to x/y, exactly, where is_near(x, y).
+template <class T>
+ALICE_HD bool is_near(T x, T y) {
+  constexpr T kQuotients = sizeof(T) == 4 ? T(0x1p21) : T(0x1p50);
+  constexpr T kFar = sizeof(T) == 4 ? T(0x1p126) : static_cast<T>(0x1p1022);  // for the product not to overflow
+  return (absolute(x) < absolute(y) * kQuotients) & (absolute(x) < kFar) & (absolute(y) < static_cast<T>(kInf));
+}
+template <class T>
+ALICE_HD T near_rest(T x, T y, T quotient) {
+  if constexpr (sizeof(T) == 4) {
+    if (ALICE_HAS_FMA) return mul_add(-quotient, y, x);
+    return static_cast<T>(static_cast<double>(x) - static_cast<double>(quotient) * static_cast<double>(y));
+  } else {
+    const Pair p = two_prod(quotient, y);
+    return (x - p.hi) - p.lo;
+  }
+}
+
 // Toward −∞, as Python has it. Integers: the result for a divisor of 0 is 0, as in NumPy.
 struct FloorDivide {
   template <class T>
   ALICE_HD T operator()(T x, T y) const {
     if constexpr (kIsFloat<T>) {
-      const T r = std::fmod(x, y), q = (x - r) / y;  // x − r is a multiple of y: q is integral up to rounding
-      const T floored = r != T{0} && (r < T{0}) != (y < T{0}) ? q - T{1} : q;
-      return y == T{0} ? x / y : floored == T{0} ? copy_sign(T{0}, x / y) : std::rint(floored);
+      const T real = x / y, q = nearest(real), r = near_rest(x, y, q);
+      const T wrong = y < T{0} ? -r : r;  // below 0 where q is above the quotient
+      const T floored = wrong < T{0} ? q - T{1} : q;
+      return floored == T{0} ? copy_sign(T{0}, real) : floored;
     } else {
       if (y == T{0}) return T{0};
       if (std::is_signed_v<T> && y == static_cast<T>(-1)) return Negative{}(x);
@@ -134,19 +153,38 @@ struct FloorDivide {
       return x % y != 0 && (x < T{0}) != (y < T{0}) ? static_cast<T>(q - 1) : q;
     }
   }
+  template <class T>
+  ALICE_HD static bool in_range(T x, T y) {
+    return is_near(x, y);
+  }
+  template <class T>
+  ALICE_HD static T beyond(T x, T y) {
+    const T r = std::fmod(x, y), q = (x - r) / y;  // x − r is a multiple of y: q is integral up to rounding
+    const T floored = r != T{0} && (r < T{0}) != (y < T{0}) ? q - T{1} : q;
+    return y == T{0} ? x / y : floored == T{0} ? copy_sign(T{0}, x / y) : std::rint(floored);
+  }
 };
 // x − floor(x/y)·y: the sign of y.
 struct Remainder {
   template <class T>
   ALICE_HD T operator()(T x, T y) const {
     if constexpr (kIsFloat<T>) {
-      const T r = std::fmod(x, y);
-      return r == T{0} ? copy_sign(T{0}, y) : (r < T{0}) != (y < T{0}) ? r + y : r;
+      const T r = near_rest(x, y, nearest(x / y)), wrong = y < T{0} ? -r : r;
+      return r == T{0} ? copy_sign(T{0}, y) : wrong < T{0} ? r + y : r;
     } else {
       if (y == T{0} || (std::is_signed_v<T> && y == static_cast<T>(-1))) return T{0};
       const T r = static_cast<T>(x % y);
       return r != 0 && (r < T{0}) != (y < T{0}) ? static_cast<T>(r + y) : r;
     }
+  }
+  template <class T>
+  ALICE_HD static bool in_range(T x, T y) {
+    return is_near(x, y);
+  }
+  template <class T>
+  ALICE_HD static T beyond(T x, T y) {
+    const T r = std::fmod(x, y);
+    return r == T{0} ? copy_sign(T{0}, y) : (r < T{0}) != (y < T{0}) ? r + y : r;
   }
 };
 

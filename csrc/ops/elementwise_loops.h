@@ -14,11 +14,17 @@ namespace alice {
 
 enum class ElementwiseResult : std::uint8_t { Same, Bool };  // the dtype of the result: the last operand's, or bool
 
+// Rows that give the bits of another where its last operand is a certain number, without that operand.
+struct RowAt;
+struct RowsAt {
+  const RowAt* rows = nullptr;
+  int count = 0;
+};
+
 // What rows have beyond loops.
 struct ElementwiseTraits {
   const char* params[2] = {};          // names of the real attributes, which the loop gets as they are
-  const char* at_two = nullptr;        // the kernel that gives the bits of this one where the last operand is 2,
-                                       // without that operand
+  RowsAt at = {};                      // for some numbers
   double neutral = __builtin_nan("");  // Kernel::neutral; NaN for none
 };
 
@@ -30,6 +36,11 @@ struct ElementwiseRow {
   float cost;               // nanoseconds per element on one thread
   Loop loops[kDTypeCount];  // by the dtype of the last operand; null where the kernel does not take the dtype
   ElementwiseTraits traits = {};
+};
+
+struct RowAt {
+  double number;
+  ElementwiseRow row;
 };
 
 struct ElementwiseTable {
@@ -57,5 +68,8 @@ ALICE_BY_LEVEL(ElementwiseTable, transcendental_table, ())
 ALICE_BY_LEVEL(ElementwiseTable, derivative_table, ())
 ALICE_BY_LEVEL(ElementwiseTable, activation_table, ())
 ALICE_BY_LEVEL(const CastTable&, cast_table, ())
+
+// n copies of an element of 1, 2, 4 or 8 bytes.
+ALICE_BY_LEVEL(void, fill, (std::int64_t item, const void* from, std::int64_t n, void* to))
 
 }  // namespace alice

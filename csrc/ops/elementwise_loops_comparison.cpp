@@ -1,4 +1,4 @@
-// Comparisons, logic and casts.
+// Comparisons, logic, casts and fills.
 #include "../core/half.h"
 #include "elementwise.h"
 #include "elementwise_run.h"
@@ -49,6 +49,13 @@ void narrow(std::int64_t n, const float* __restrict from, void* to) {
   for (std::int64_t i = 0; i < n; ++i) y[i] = Bits::narrow(from[i]);
 }
 
+template <class T>
+void fill_typed(const void* from, std::int64_t n, void* to) {
+  T value, *out = static_cast<T*>(to);
+  std::memcpy(&value, from, sizeof value);
+  for (std::int64_t i = 0; i < n; ++i) out[i] = value;
+}
+
 constexpr CastTable kCasts = {{ALICE_CASTS_FROM(bool), ALICE_CASTS_FROM(std::uint8_t), ALICE_CASTS_FROM(std::int32_t),
                                ALICE_CASTS_FROM(std::int64_t), ALICE_CASTS_FROM(float), ALICE_CASTS_FROM(double)},
                               {CastsFrom<bool>::to<float>, CastsFrom<std::uint8_t>::to<float>, odd_loop<std::int32_t>,
@@ -58,6 +65,14 @@ constexpr CastTable kCasts = {{ALICE_CASTS_FROM(bool), ALICE_CASTS_FROM(std::uin
 
 }  // namespace
 
+void fill(std::int64_t item, const void* from, std::int64_t n, void* to) {
+  switch (item) {
+    case 8: return fill_typed<std::uint64_t>(from, n, to);
+    case 4: return fill_typed<std::uint32_t>(from, n, to);
+    case 2: return fill_typed<std::uint16_t>(from, n, to);
+    default: return fill_typed<std::uint8_t>(from, n, to);
+  }
+}
 ElementwiseTable comparison_table() { return table_of(kRows); }
 const CastTable& cast_table() { return kCasts; }
 

@@ -16,6 +16,7 @@ namespace {
 constexpr std::int64_t kBlock = 16;
 constexpr std::int64_t kRareChunk = 256;  // elements after which a functor's out-of-range elements are mended
 
+// Of a functor that has a range: floating operands may be outside.
 template <class F, class = void>
 struct HasRange : std::false_type {};
 template <class F>
@@ -85,7 +86,7 @@ void run_typed(std::int64_t n, R* out, const double* params, const T*... in) {
 
 template <class F, class R, class... T, std::size_t... I>
 void run_loop(std::int64_t n, R* out, const double* params, const void* const* in, std::index_sequence<I...>) {
-  if constexpr (HasRange<F>::value) {
+  if constexpr (HasRange<F>::value && std::is_floating_point_v<R>) {
     // Mending reads the operands again, so they must not be overwritten yet: work chunk by chunk beside `out`.
     R chunk[kRareChunk];
     for (std::int64_t at = 0; at < n; at += kRareChunk) {

@@ -56,9 +56,9 @@ template <class P>
 ALICE_HD double erfc_tail(double z) {
   const double c = at_most(z, 28.0);  // 0 from 27.3 on
   const Pair zz = two_prod(c, c);
-  const ExpReduction e = reduce_exp<P>(-zz.hi, -zz.lo);
+  const ExpReduction e = reduce_exp_down<P>(-zz.hi, -zz.lo);
   const ScaledErfc s = scaled_erfc<P>({c, 0.0});
-  return scale_exp<P>(quotient<P>(product<P>(exp_mantissa<P>(e), s.above), s.below), e.n);
+  return scale_down(quotient<P>(product<P>(exp_mantissa<P>(e), s.above), s.below), e.n);
 }
 
 template <class P>
@@ -87,8 +87,8 @@ template <class P>
 ALICE_HD double erf_slope(double x) {  // 2/√π exp(−x²)
   const double c = at_most(absolute(x), 28.0);
   const Pair xx = two_prod(c, c);
-  const ExpReduction e = reduce_exp<P>(-xx.hi, -xx.lo);
-  return scale_exp<P>(product<P>(exp_mantissa<P>(e), {kTwoInvSqrtPi, kTwoInvSqrtPiLo}).hi, e.n);
+  const ExpReduction e = reduce_exp_down<P>(-xx.hi, -xx.lo);
+  return scale_down(product<P>(exp_mantissa<P>(e), {kTwoInvSqrtPi, kTwoInvSqrtPiLo}).hi, e.n);
 }
 
 // --- The Gaussian error linear unit: x Φ(x), slope Φ(x) + x φ(x). ---
@@ -103,7 +103,7 @@ template <class P>
 ALICE_HD GaussianTail gaussian_tail(double x) {
   const double a = at_most(absolute(x), 40.0);
   const Pair aa = two_prod(a, a);
-  const ExpReduction e = reduce_exp<P>(-0.5 * aa.hi, -0.5 * aa.lo);
+  const ExpReduction e = reduce_exp_down<P>(-0.5 * aa.hi, -0.5 * aa.lo);
   const Pair z = product<P>({a, 0.0}, {0x1.6a09e667f3bcdp-1, -0x1.bdd3413b26456p-55});
   return {a, e.n, exp_mantissa<P>(e), scaled_erfc<P>(z)};
 }
@@ -112,8 +112,8 @@ template <class P>
 ALICE_HD double gelu(double x) {
   const GaussianTail t = gaussian_tail<P>(x);
   const Pair half_tail = product<P>(t.e, {0.5 * t.s.above.hi, 0.5 * t.s.above.lo});
-  const double negative = scale_exp<P>(quotient<P>(product<P>(half_tail, {-t.a, 0.0}), t.s.below), t.n);
-  const Pair phi = two_sum(1.0, -scale_exp<P>(quotient<P>(half_tail, t.s.below), t.n));
+  const double negative = scale_down(quotient<P>(product<P>(half_tail, {-t.a, 0.0}), t.s.below), t.n);
+  const Pair phi = two_sum(1.0, -scale_down(quotient<P>(half_tail, t.s.below), t.n));
   const double positive = mul_add(x, phi.hi, t.a * phi.lo);
   return x < 0.0 ? negative : positive;
 }
@@ -125,7 +125,7 @@ ALICE_HD double gelu_slope(double x) {
   const Pair density = product<P>(product<P>({t.a, 0.0}, t.s.below), {kInvSqrt2Pi, kInvSqrt2PiLo});
   Pair d = two_sum(0.5 * t.s.above.hi, -density.hi);
   if constexpr (P::kPairs) d = fast_two_sum(d.hi, d.lo + (0.5 * t.s.above.lo - density.lo));
-  const double left = scale_exp<P>(quotient<P>(product<P>(t.e, d), t.s.below), t.n);
+  const double left = scale_down(quotient<P>(product<P>(t.e, d), t.s.below), t.n);
   return x < 0.0 ? left : 1.0 - left;
 }
 
@@ -138,8 +138,8 @@ struct Logistic {  // e^−|v| = e · 2ⁿ and d = 1 + e^−|v|
 
 template <class P>
 ALICE_HD Logistic logistic(double v, double v_lo = 0.0) {
-  const ExpReduction r = reduce_exp<P>(-absolute(v), v < 0.0 ? v_lo : -v_lo);
-  const Pair e = exp_mantissa<P>(r), t = {scale_exp<P>(e.hi, r.n), scale_exp<P>(e.lo, r.n)};
+  const ExpReduction r = reduce_exp_down<P>(-absolute(v), v < 0.0 ? v_lo : -v_lo);
+  const Pair e = exp_mantissa<P>(r), t = {scale_down(e.hi, r.n), scale_down(e.lo, r.n)};
   Pair d = fast_two_sum(1.0, t.hi);
   d.lo += t.lo;
   return {r.n, e, t, d};
@@ -149,14 +149,15 @@ template <class P>
 ALICE_HD double sigmoid(double v, double v_lo = 0.0) {
   const Logistic g = logistic<P>(v, v_lo);
   const bool left = v < 0.0;
-  return scale_exp<P>(quotient<P>({left ? g.e.hi : 1.0, left ? g.e.lo : 0.0}, g.d), left ? g.n : 0.0);
+  const double r = quotient<P>({left ? g.e.hi : 1.0, left ? g.e.lo : 0.0}, g.d);
+  return left ? scale_down(r, g.n) : r;
 }
 
 // σ(v) σ(−v) 2ᵏ
 template <class P>
 ALICE_HD double sigmoid_slope(double v, double k = 0.0) {
   const Logistic g = logistic<P>(v);
-  return scale_exp<P>(quotient<P>(g.e, product<P>(g.d, g.d)), g.n + k);
+  return scale_down(quotient<P>(g.e, product<P>(g.d, g.d)), g.n + k);
 }
 
 // x σ(v) where v has the sign of x
@@ -165,7 +166,8 @@ ALICE_HD double gate(double x, Pair v) {
   const Logistic g = logistic<P>(v.hi, v.lo);
   const bool left = v.hi < 0.0;
   const Pair xe = product<P>(g.e, {x, 0.0});
-  return scale_exp<P>(quotient<P>({left ? xe.hi : x, left ? xe.lo : 0.0}, g.d), left ? g.n : 0.0);
+  const double r = quotient<P>({left ? xe.hi : x, left ? xe.lo : 0.0}, g.d);
+  return left ? scale_down(r, g.n) : r;
 }
 
 // σ(v) + w σ(v) σ(−v), the slope of x σ(v) with w = x dv/dx
@@ -179,7 +181,8 @@ ALICE_HD double gate_slope(Pair v, Pair w) {
   sum = fast_two_sum(sum.hi, sum.lo + (g.d.lo + (left ? w.lo : we.lo)));
   const Pair esum = product<P>(g.e, sum);
   const Pair above = {left ? esum.hi : sum.hi, left ? esum.lo : sum.lo};
-  return scale_exp<P>(quotient<P>(above, product<P>(g.d, g.d)), left ? g.n : 0.0);
+  const double r = quotient<P>(above, product<P>(g.d, g.d));
+  return left ? scale_down(r, g.n) : r;
 }
 
 template <class P>

@@ -34,11 +34,9 @@ ALICE_HD double exp_poly(double r) {
   }
 }
 
+// For |c| up to 1400 or 700.
 template <class P>
-ALICE_HD ExpReduction reduce_exp(double x, double x_lo = 0.0) {
-  // Far outside, so that the scaling by 2ⁿ still tells under- and overflow, and near enough for its factors.
-  const double bound = P::kPairs ? 1400.0 : 700.0;
-  const double c = at_most(at_least(x, -bound), bound);
+ALICE_HD ExpReduction reduce_exp_within(double c, double x_lo = 0.0) {
   const double n = nearest(c * kLog2E);
   if constexpr (P::kPairs) {
     const double h = c - n * kLn2Hi, l = n * kLn2Lo, r = h - l;
@@ -50,9 +48,23 @@ ALICE_HD ExpReduction reduce_exp(double x, double x_lo = 0.0) {
 }
 
 template <class P>
+ALICE_HD ExpReduction reduce_exp(double x, double x_lo = 0.0) {
+  // Far outside, so that the scaling by 2ⁿ still tells under- and overflow, and near enough for its factors.
+  const double bound = P::kPairs ? 1400.0 : 700.0;
+  return reduce_exp_within<P>(at_most(at_least(x, -bound), bound), x_lo);
+}
+
+template <class P>
 ALICE_HD double scale_exp(double x, double n) {
   return P::kPairs ? scale(x, n) : x * pow2(n);
 }
+
+// The same for x ≤ 0, where one bound and one factor will do: beyond, e^x is 0 a few hundred times over.
+template <class P>
+ALICE_HD ExpReduction reduce_exp_down(double x, double x_lo = 0.0) {
+  return reduce_exp_within<P>(at_least(x, -760.0), x_lo);
+}
+ALICE_HD double scale_down(double x, double n) { return x * pow2(n + 128.0) * 0x1p-128; }
 
 // eʳ as a pair; e^x is this times 2ⁿ. r_lo enters as a factor, since it may be far above eps (an x² in two parts).
 template <class P>
@@ -84,28 +96,42 @@ ALICE_HD double expm1(double x) {
   return x > 40.0 ? large : x == 0.0 ? x : small;
 }
 
-// 2ˣ as a mantissa pair and an exponent.
+// 2ᶠ − 1 − f ln 2 for |f| ≤ ½
+ALICE_HD double exp2_curve(double f) {
+  return f * f *
+         poly(f, 0x1.ebfbdff82c598p-3, 0x1.c6b08d704a0c2p-5, 0x1.3b2ab6fba1ddap-7, 0x1.5d87fe78a5276p-10,
+              0x1.430913096fd9fp-13, 0x1.ffcbfc670dcd4p-17, 0x1.62bfd47773353p-20, 0x1.b524fae627834p-24,
+              0x1.e6063f7217bc6p-28, 0x1.e9d3fe3952179p-32);
+}
+// 2ᶠ − 1
 template <class P>
-ALICE_HD Pair exp2_parts(double x, double* exponent) {
-  const double c = at_most(at_least(x, -2000.0), 2000.0), n = nearest(c);
-  const Pair f = product<P>({c - n, 0.0}, {kLn2, kLn2Tail});
-  const ExpReduction e = reduce_exp<P>(f.hi, f.lo);  // |f| < 0.35: its own n is 0, or ±1 at the edge
-  *exponent = e.n + n;
-  return exp_mantissa<P>(e);
+ALICE_HD double exp2m1(double f) {
+  if constexpr (P::kLong) return mul_add(f, kLn2, exp2_curve(f));  // 1.3e-17 f, 1.7e-10 f
+  return f * poly(f, 0x1.62e42fefa39efp-1, 0x1.ebfbe045f4d3cp-3, 0x1.c6b08d883dca1p-5, 0x1.3b2a1b7152befp-7,
+                  0x1.5d879ead06a82p-10, 0x1.443fffc90db59p-13, 0x1.00a581594758ep-16);
+}
+
+// x = n + f with an integer n, |f| ≤ ½, and power · last = 2ⁿ: the first is normal, the last rounds to subnormals and
+// to infinity. −1100 ≤ x ≤ 1024.25.
+struct Exp2Split {
+  double f, power, last;
+};
+ALICE_HD Exp2Split split_exp2(double x) {
+  const bool left = x < 0.0;
+  const double magic = left ? kRoundDouble + (1023.0 + 128.0) : kRoundDouble + (1023.0 - 1.0), sum = x + magic;
+  return {x - (sum - magic), from_bits(to_bits(sum) << 52), left ? 0x1p-128 : 2.0};
 }
 
 template <class P>
-ALICE_HD double exp2(double x) {
-  double n;
-  const Pair m = exp2_parts<P>(x, &n);
-  return scale(m.hi, n);
+ALICE_HD double exp2(double x, double low = -1100.0, double high = 1024.25, double factor = 1.0) {
+  const Exp2Split e = split_exp2(at_most(at_least(x, low), high));
+  const double scaled = factor * e.power;
+  return mul_add(exp2m1<P>(e.f), scaled, scaled) * e.last;
 }
 
 template <class P>
 ALICE_HD double exp2_slope(double x) {
-  double n;
-  const Pair m = exp2_parts<P>(x, &n);
-  return scale(product<P>(m, {kLn2, kLn2Tail}).hi, n);
+  return exp2<P>(x, -1100.0, 1024.25, kLn2);
 }
 
 template <class P>

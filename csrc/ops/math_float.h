@@ -34,13 +34,25 @@ ALICE_HD float exp(float x, float low = -104.0f, float high = 89.0f) {
   return mul_add(s.power, expm1_rest(s.r), s.power) * (left ? 0x1p-64f : 2.0f);
 }
 
+ALICE_HD float exp2(float x, float low, float high) {
+  const float c = at_most(at_least(x, low), high);
+  const bool left = x < 0.0f;  // as in exp()
+  const float magic = kRoundFloat + 127.0f + (left ? 64.0f : -1.0f);
+  const float sum = c + magic, f = c - (sum - magic), power = from_bits(to_bits(sum) << 23);
+  // (2ᶠ − 1)/f for |f| ≤ ½, 7.8e-9
+  const float p =
+      poly(f, 0x1.62e430p-1f, 0x1.ebfbe0p-3f, 0x1.c6af6cp-5f, 0x1.3b2a54p-7f, 0x1.5f0890p-10f, 0x1.441390p-13f);
+  return mul_add(power, f * p, power) * (left ? 0x1p-64f : 2.0f);
+}
+
 // For a = min(|x|, far): t = e⁻ᵃ, and the same times 2⁶⁴ in two parts (no subnormals for a ≤ 112).
 struct FloatTail {
   float a, t, lifted, lifted_lo;
 };
-ALICE_HD FloatTail exp_tail(float x, float far) {
+ALICE_HD FloatTail exp_tail(float x, float far, float x_lo = 0.0f) {
   const float a = at_most(absolute(x), far);
-  const FloatSplit s = split_exp(-a, 64.0f);
+  FloatSplit s = split_exp(-a, 64.0f);
+  s.r += x < 0.0f ? x_lo : -x_lo;
   const float rest = expm1_rest(s.r), lifted = mul_add(s.power, rest, s.power);
   return {a, lifted * 0x1p-64f, lifted, mul_add(s.power, rest, s.power - lifted)};
 }
@@ -59,16 +71,65 @@ ALICE_HD float scaled_sigmoid_slope(float x, float far, float down) {
 }
 ALICE_HD float sigmoid_slope(float x, float far = 104.0f) { return scaled_sigmoid_slope(x, far, 0x1p-64f); }
 
-// x σ(x): −a t/(1 + t) or a/(1 + t). What numerator and denominator lost in rounding corrects the quotient; for that,
-// 1/(1 + t) to 4 % will do. Within 2 ULP with fma only.
-ALICE_HD float silu(float x, float far = 112.0f) {
-  const FloatTail e = exp_tail(x, far);
-  const bool left = x < 0.0f;
-  const float at = -e.a * e.lifted, at_lo = mul_add(-e.a, e.lifted_lo, mul_add(-e.a, e.lifted, -at));
+// x σ(v) for a v of the sign of x: x t/(1 + t) or x/(1 + t). What numerator and denominator lost in rounding corrects
+// the quotient; for that, 1/(1 + t) to 4 % will do. Within 2 ULP with fma only.
+ALICE_HD float gate(float x, float v, float v_lo, float far) {
+  const FloatTail e = exp_tail(v, far, v_lo);
+  const bool left = v < 0.0f;
+  const float xt = x * e.lifted, xt_lo = mul_add(x, e.lifted_lo, mul_add(x, e.lifted, -xt));
   const float d = 1.0f + e.t, d_lo = mul_add(e.lifted_lo, 0x1p-64f, e.t - (d - 1.0f));
-  const float q = (left ? at : e.a) / d, missing = mul_add(-q, d_lo, left ? at_lo : 0.0f);
-  const float r = mul_add(missing, mul_add(d, -0.5f, 1.457f), q) * (left ? 0x1p-64f : 1.0f);
+  const float q = (left ? xt : x) / d, missing = mul_add(-q, d_lo, left ? xt_lo : 0.0f);
+  return mul_add(missing, mul_add(d, -0.5f, 1.457f), q) * (left ? 0x1p-64f : 1.0f);
+}
+
+ALICE_HD float silu(float x, float far = 112.0f) {
+  const float c = at_least(x, -far), r = gate(c, c, 0.0f, far);
   return x > 100.0f ? x : r;
+}
+
+// As in math_erf.h: x σ(v) with v = 2 √(2/π) (x + 0.044715 x³), which is carried in two parts.
+ALICE_HD float gelu_tanh(float x, float far = 112.0f, float bound = 20.0f) {
+  const float c = at_most(at_least(x, -bound), bound);
+  const float xx = c * c, k = 0x1.6e4e26p-5f;
+  const float kxx = k * xx, kxx_lo = mul_add(k, xx, -kxx) + mul_add(k, mul_add(c, c, -xx), xx * 0x1.a9003ep-30f);
+  const float u = 1.0f + kxx, back = u - 1.0f, lost = ((1.0f - (u - back)) + (kxx - back)) + kxx_lo;
+  const float m = 0x1.988454p+0f, cm = c * m, cm_lo = mul_add(c, m, -cm) + c * -0x1.857936p-25f;
+  const float v = cm * u, v_lo = mul_add(cm, u, -v) + mul_add(cm, lost, cm_lo * u);
+  const float r = gate(c, v, v_lo, far);
+  return x > 10.0f ? x : r;
+}
+
+// log(1 + eˣ) = max(x, 0) + t P(t) with t = e^−|x|
+ALICE_HD float softplus(float x, float far = 104.0f) {
+  const FloatTail e = exp_tail(x, far);
+  // log(1 + t)/t on [0, 1], 8.3e-10
+  const float p = poly(e.t, 1.0f, -0x1.fffff2p-2f, 0x1.555324p-2f, -0x1.ffb934p-3f, 0x1.9742f8p-3f, -0x1.49797ap-3f,
+                       0x1.fb00b2p-4f, -0x1.4f61d4p-4f, 0x1.4fed04p-5f, -0x1.b02382p-7f, 0x1.04667ap-9f);
+  const float left = mul_add(e.lifted, p, e.lifted_lo * p) * 0x1p-64f, right = mul_add(e.t, p, x);
+  return x < 0.0f ? left : right;
+}
+
+// x Φ(x) by way of Φ(−a) = e^(−a²/2) F/(a + 2.4) for a = |x|. Low parts of products and of the sum go along to the
+// quotient, as the tail is to be good relative to itself. Within 2 ULP with fma only.
+ALICE_HD float gelu(float x, float far = 15.0f) {
+  const float a = at_most(absolute(x), far), aa = a * a, aa_lo = mul_add(a, a, -aa);
+  const FloatSplit s = split_exp(-0.5f * aa, 64.0f);
+  const float rest = expm1_rest(mul_add(-0.5f, aa_lo, s.r)), e = 1.0f + rest, e_lo = rest - (e - 1.0f);
+  const float d = a + 2.4f, above = d - a, d_lo = (a - (d - above)) + (2.4f - above) - 0x1.99999ap-24f;
+  const float w = 1.0f / d, t = mul_add(-4.8f, w, 1.0f);
+  const float w_lo = (mul_add(-w, d, 1.0f) - w * d_lo) * w, t_lo = mul_add(-4.8f, w_lo, mul_add(-4.8f, w, 1.0f - t));
+  const float g = t * poly(t, -0x1.a998e4p-2f, 0x1.c8085cp-4f, 0x1.21b746p-6f, -0x1.e1a09ap-7f, -0x1.c398a4p-9f,
+                           0x1.0a8b14p-9f, 0x1.1befbep-10f, -0x1.bdc782p-14f, -0x1.ed3ac2p-13f, -0x1.01053fp-14f);
+  const float f = 0x1.66e41cp-1f + g, f_lo = mul_add(t_lo, -0.45f, (0x1.66e41cp-1f - f) + g);
+  const float p = a * e, p_lo = mul_add(a, e, -p) + a * e_lo;
+  const float q = p * f, q_lo = mul_add(p, f, -q) + mul_add(p_lo, f, p * f_lo);
+  const float quick = q * w, missing = (mul_add(-quick, d, q) + q_lo) - quick * d_lo;
+  const float tail = mul_add(missing, w, quick) * s.power * 0x1p-64f;
+  // (Φ(x) − ½)/x for |x| < 0.6, as a function of x²
+  const float near = mul_add(
+      aa, poly(aa, 0x1.988454p-2f, -0x1.105834p-4f, 0x1.46cd50p-7f, -0x1.368cb2p-10f, 0x1.c1083ep-14f), 0.5f * x);
+  const float far_out = x < 0.0f ? -tail : x - tail;
+  return a < 0.6f ? near : far_out;
 }
 
 // With h = (e^2a − 1)/2 for a = |x|, tanh a = h/(1 + h) = c − c·c/(1 + h) for c = min(h, 1): the quotient is at most ½

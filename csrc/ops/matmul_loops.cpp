@@ -275,17 +275,32 @@ void gemv_rows(const GemvBlock<T>& g, const T* first, typename Vec<T>::Reg* chai
 // goes along k a few steps at a time, with the chains in L1: memory is read in long runs.
 constexpr int kStripe = 32;
 
+// Of many short rows the hardware does not see where they lead to: they are asked for so many bytes ahead.
+constexpr std::int64_t kShortRow = 512, kRowsAhead = 1 << 13;
+
+template <class T>
+bool leads_nowhere(std::int64_t row) {
+  return row > 0 && row * std::int64_t{sizeof(T)} <= kShortRow;
+}
+
+template <class T>
+void ask_ahead(const T* a, std::int64_t count) {
+  const char* from = reinterpret_cast<const char*>(a) + kRowsAhead;
+  for (std::int64_t at = 0; at < count * std::int64_t{sizeof(T)}; at += 64) __builtin_prefetch(from + at);
+}
+
 template <class T>
 void gemv_stripe(const GemvBlock<T>& g, std::int64_t first, std::int64_t columns) {
   using V = Vec<T>;
   using Reg = typename V::Reg;
   constexpr int W = V::kWidth;
-  constexpr std::int64_t kSteps = 32 / W;
+  // Narrow stripes go longer: their chains would come and go more often than their columns are worth.
+  const std::int64_t steps = columns <= 4 * W ? 64 / W : 32 / W;
   Reg chains[kStripe][W];
   for (int v = 0; v * W < columns; ++v)
     for (int l = 0; l < W; ++l) chains[v][l] = V::zero();
-  for (std::int64_t k0 = 0; k0 < g.k; k0 += kSteps * W) {
-    const std::int64_t end = g.k - k0 < kSteps * W ? g.k : k0 + kSteps * W;
+  for (std::int64_t k0 = 0; k0 < g.k; k0 += steps * W) {
+    const std::int64_t end = g.k - k0 < steps * W ? g.k : k0 + steps * W;
     for (int v = 0; v * W < columns; ++v) {
       const auto mask = V::first(columns - v * W < W ? columns - v * W : W);
       const T* a = g.a + first + v * W + k0 * g.a_col;
@@ -294,6 +309,7 @@ void gemv_stripe(const GemvBlock<T>& g, std::int64_t first, std::int64_t columns
       for (int l = 0; l < W; ++l) acc[l] = chains[v][l];
       std::int64_t k = k0;
       for (; k + W <= end; k += W) {
+        if (v == 0 && leads_nowhere<T>(g.a_col)) ask_ahead(g.a + k * g.a_col, W * g.a_col);
 #pragma GCC unroll 16
         for (int l = 0; l < W; ++l, a += g.a_col) {
           asm("" : "+r"(a));  // one pointer, not one per row
@@ -328,6 +344,7 @@ void gemv(const GemvBlock<T>& g) {
     typename Vec<T>::Reg chain[W];
     const T* a = g.a + i * g.a_row;
     std::int64_t r = 0;
+    if (leads_nowhere<T>(g.a_row)) ask_ahead(a, W * g.a_row);
     if (rows == W) {
       gemv_rows<T, W>(g, a, chain);
       r = W;

@@ -1,0 +1,174 @@
+// Powers: xʸ for any exponent, and by products and roots for the few exponents that are written most.
+//
+// float32 goes by log2 and exp2 in double arithmetic. float64 carries log x in two parts of 2⁻⁶⁸ together, as y log x
+// reaches 700 and its error is the relative error of the power.
+#pragma once
+
+#include "elementwise.h"
+#include "math_exp.h"
+
+namespace alice::ALICE_ISA {
+
+// a = m·2ᵏ with m in [√½, √2), for a normal number a > 0.
+struct Binade {
+  double k, m;
+};
+ALICE_HD Binade binade(double a) {
+  const std::uint64_t t = to_bits(a) + (0x3ff0000000000000u - 0x3fe6a09e667f3bcdu);
+  return {from_bits((t >> 52) | 0x4330000000000000u) - (0x1p52 + 1023.0),
+          from_bits((t & 0xfffffffffffffu) + 0x3fe6a09e667f3bcdu)};
+}
+
+// log2 of a number a float can be, other than 0, with a relative error of 1e-13.
+ALICE_HD double log2_short(double a) {
+  const Binade b = binade(a);
+  const double f = b.m - 1.0, s = f / (2.0 + f), z = s * s;
+  // (log2((1 + s)/(1 − s)) − 2 s/ln 2)/s³ as a function of s², 1.1e-11
+  const double g = poly(z, 0x1.ec709dc3b6f7dp-1, 0x1.2776c478a3614p-1, 0x1.a618a04f798cfp-2, 0x1.47d600601eab3p-2,
+                        0x1.1e164ab30063bp-2);
+  return b.k + mul_add(s * z, g, s * 0x1.71547652b82fep+1);
+}
+
+// The same of any 0 < a < ∞ in two parts, with 2⁻⁶⁸.
+ALICE_HD Pair log2_pair(double a) {
+  const bool tiny = a < 0x1p-1022;
+  const Binade b = binade(tiny ? a * 0x1p54 : a);
+  const double k = b.k - (tiny ? 54.0 : 0.0);
+  const double f = b.m - 1.0;
+  const Pair d = fast_two_sum(2.0, f);
+  const double inverse = 1.0 / d.hi, s = f * inverse;
+  const Pair back = two_prod(s, d.hi);
+  const double s_lo = (((f - back.hi) - back.lo) - s * d.lo) * inverse;
+  const Pair square = two_prod(s, s);
+  const double z = square.hi, z_lo = mul_add(s + s, s_lo, square.lo);
+  // log2((1 + s)/(1 − s)) = (2/ln 2) s + s z (2/(3 ln 2) + z H), H as a function of z to 2.8e-18. Low parts of products
+  // stay beside them; only what is large is summed up again.
+  const double h = poly(z, 0x1.2776c50ef9bfep-1, 0x1.a61762a7adfabp-2, 0x1.484b13d79bc8ap-2, 0x1.0c9a84bfb6035p-2,
+                        0x1.c68f2ead2ffb4p-3, 0x1.89fee472c73e1p-3, 0x1.59dea78012f18p-3, 0x1.5a744a7d06346p-3);
+  const Pair r = fast_two_sum(0x1.ec709dc3a03fdp-1, z * h), zr = two_prod(z, r.hi);
+  const double zr_lo = mul_add(z, r.lo + 0x1.d27f05548af0cp-55, mul_add(z_lo, r.hi, zr.lo));
+  const Pair cubic = two_prod(s, zr.hi), linear = two_prod(s, 0x1.71547652b82fep+1);
+  const Pair above = fast_two_sum(k, linear.hi), sum = fast_two_sum(above.hi, cubic.hi);
+  const double below = mul_add(s, zr_lo, mul_add(s_lo, zr.hi, cubic.lo));
+  const double linear_lo = mul_add(s, 0x1.777d0ffda0d24p-55, mul_add(s_lo, 0x1.71547652b82fep+1, linear.lo));
+  return {sum.hi, sum.lo + (above.lo + (linear_lo + below))};
+}
+
+// Up to here the loops hold; larger exponents make 0, 1 or ∞ of most numbers.
+inline constexpr double kPowLimit = 0x1p50;
+
+// |x|ʸ with what x < 0 or −0 makes of it: a sign for an odd y, NaN for a y that is no integer.
+ALICE_HD double signed_power(double power, double x, Pair y) {
+  const double shifted = y.hi + kRoundDouble, fraction = (y.hi - (shifted - kRoundDouble)) + y.lo;
+  const double turned = from_bits(to_bits(power) ^ (to_bits(x) & (to_bits(shifted) << 63)));
+  const double root = x < 0.0 ? kNaN : power;
+  return fraction == 0.0 ? turned : root;
+}
+
+// xʸ for finite floats x and a double y with |y| < kPowLimit, but for 0⁰; low and high are −1000 and 1000.
+ALICE_HD double pow_short(double x, double y, double low, double high) {
+  const double a = absolute(x), finite = log2_short(a), logarithm = a == 0.0 ? -kInf : finite;
+  const double c = at_most(at_least(y * logarithm, low), high), n = nearest(c);
+  return signed_power((1.0 + exp2m1<Short>(c - n)) * pow2(n), x, {y, 0.0});
+}
+
+// The same of doubles and a y in two parts; low and high are −1100 and 1024.25.
+ALICE_HD double pow_full(double x, Pair y, double low, double high) {
+  const double a = absolute(x);
+  const Pair finite = log2_pair(a);
+  const double logarithm = a == 0.0 ? -kInf : finite.hi;
+  const Pair p = two_prod(y.hi, logarithm);
+  const Exp2Split e = split_exp2(at_most(at_least(p.hi, low), high));
+  const double lo = p.lo + mul_add(y.hi, finite.lo, y.lo * logarithm);
+  // 2ᶠ = 1 + f ln 2 + (the rest), whose small parts are summed up first.
+  const Pair linear = two_prod(e.f, kLn2), sum = fast_two_sum(1.0, linear.hi);
+  const double curved = exp2_curve(e.f);
+  const double small = mul_add(e.f, kLn2Tail, linear.lo), by_lo = kLn2 * (sum.hi + curved);
+  const double mantissa = sum.hi + (sum.lo + (curved + mul_add(absolute(lo) < 1.0 ? lo : 0.0, by_lo, small)));
+  return signed_power(mantissa * e.power * e.last, x, y);
+}
+
+// --- Powers by products and roots -----------------------------------------------------------------------------
+
+// Twice the exponents that are written most: they have loops of their own. All but −2, −½ and 3 are correctly rounded,
+// and those are within 1 ULP.
+#define ALICE_SIMPLE_POWERS(use) use(-4) use(-2) use(-1) use(0) use(1) use(2) use(4) use(6)
+
+// Whether y is one of them and `more`.
+#define ALICE_IS_SIMPLE(twice) | (y == T(0.5 * twice) + more)
+template <class T>
+ALICE_HD bool is_simple(T y, T more = T{0}) {
+  return false ALICE_SIMPLE_POWERS(ALICE_IS_SIMPLE);
+}
+#undef ALICE_IS_SIMPLE
+
+// A root's operand: powers of −0 and −∞ are those of 0 and ∞.
+template <class T>
+ALICE_HD T under_root(T x) {
+  return x == -static_cast<T>(kInf) ? -x : x + T{0};
+}
+
+ALICE_HD double inverse_square(double x) {
+  // 1/x = q (1 + d)
+  const double q = 1.0 / x;
+  const Pair back = two_prod(q, x), qq = two_prod(q, q);
+  const double d = (1.0 - back.hi) - back.lo, r = qq.hi + (qq.lo + 2.0 * d * qq.hi);
+  return absolute(d) < 1.0 && qq.hi < kInf ? r : qq.hi;
+}
+ALICE_HD double inverse_root(double of) {
+  const bool tiny = of < 0x1p-900;  // what follows would lose its low parts
+  const double x = tiny ? of * 0x1p200 : of;
+  // x = s² + e and 1/s = q (1 + d)
+  const double s = std::sqrt(x), q = 1.0 / s;
+  const Pair ss = two_prod(s, s), back = two_prod(q, s);
+  const double e = (x - ss.hi) - ss.lo, d = (1.0 - back.hi) - back.lo;
+  const double r = mul_add(q, d - 0.5 * e * q * q, q);
+  return (x > 0.0 && x < kInf ? r : q) * (tiny ? 0x1p100 : 1.0);
+}
+ALICE_HD double cube(double x) {
+  const Pair xx = two_prod(x, x);
+  return xx.hi < 0x1p700 ? mul_add(xx.hi, x, xx.lo * x) : xx.hi * x;  // overflows beyond
+}
+ALICE_HD float cube(float x) {
+  if (!ALICE_HAS_FMA)
+    return static_cast<float>(static_cast<double>(x) * static_cast<double>(x) * static_cast<double>(x));
+  const float xx = x * x, lo = mul_add(x, x, -xx);
+  return xx < 0x1p90f ? mul_add(xx, x, lo * x) : xx * x;
+}
+
+template <int Twice>
+struct SimplePower {
+  template <class T>
+  ALICE_HD T operator()(T x) const {
+    const double wide = static_cast<double>(x);
+    constexpr bool kShort = sizeof(T) == 4;
+    if constexpr (Twice == -4)
+      return kShort ? static_cast<T>(1.0 / (wide * wide)) : static_cast<T>(inverse_square(wide));
+    if constexpr (Twice == -2) return T{1} / x;
+    if constexpr (Twice == -1) {
+      const double u = under_root(wide);
+      return kShort ? static_cast<T>(1.0 / std::sqrt(u)) : static_cast<T>(inverse_root(u));
+    }
+    if constexpr (Twice == 0) return T{1};
+    if constexpr (Twice == 1) return std::sqrt(under_root(x));
+    if constexpr (Twice == 2) return x;
+    if constexpr (Twice == 4) return Square{}(x);
+    if constexpr (Twice == 6) return cube(x);
+  }
+};
+
+#define ALICE_CHOOSE_SIMPLE(twice) \
+  if (y == T(0.5 * twice) + more) return SimplePower<twice>{}(x);
+// xʸ⁻ᵐᵒʳᵉ where the loops do not hold.
+template <class T>
+ALICE_HD T rare_power(T x, T y, T more = T{0}) {
+  ALICE_SIMPLE_POWERS(ALICE_CHOOSE_SIMPLE)
+  return static_cast<T>(std::pow(static_cast<double>(x), static_cast<double>(y) - static_cast<double>(more)));
+}
+template <class T>
+ALICE_HD bool is_rare(T x, T y, T more = T{0}) {
+  return !(absolute(x) < static_cast<T>(kInf)) | !(absolute(y) < static_cast<T>(kPowLimit)) | is_simple(y, more);
+}
+#undef ALICE_CHOOSE_SIMPLE
+
+}  // namespace alice::ALICE_ISA
