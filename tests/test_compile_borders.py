@@ -114,9 +114,18 @@ def test_what_cannot_be_static(value: Any) -> None:
 
 
 def test_a_deciding_number_is_told_how_to_be_static() -> None:
-    g = ac.compile(lambda x, training, n=1: x if training else -x)
-    with pytest.raises(ac.TraceError, match=r'static_argnames=\["training", "n"\]'):
-        g(X, True, n=3)
+    g = ac.compile(lambda x, level, n=1: x if level else -x)
+    with pytest.raises(ac.TraceError, match=r'static_argnames=\["level", "n"\]'):
+        g(X, 1, n=3)
+
+
+def test_bools_are_flags() -> None:
+    g = ac.compile(lambda x, flags: x * 2.0 if flags["on"] and flags["more"][0] else x * flags["on"])
+    for on in (True, False):
+        for more in (True, False):
+            got = g(X, {"on": on, "more": [more]})
+            np.testing.assert_array_equal(got.numpy(), X.numpy() * (2.0 if on and more else float(on)))
+    assert g.cache_info().misses == 4
 
 
 # -- gradients that would go on --------------------------------------------------------------------------------------

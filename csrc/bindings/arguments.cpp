@@ -145,8 +145,8 @@ bool Arguments::read_array_like(PyObject* o) {
 void Arguments::leaf(PyObject* o) {
   if (is_tensor(o)) return read_tensor(as_tensor(o));
   if (is_numpy_array(o)) return read_array(array_from_numpy(o, false));
-  if (read_number(o)) return;
-  if (PyUnicode_CheckExact(o) || !read_array_like(o)) {
+  if (!PyBool_Check(o) && read_number(o)) return;
+  if (PyBool_Check(o) || PyUnicode_CheckExact(o) || !read_array_like(o)) {  // a bool is a flag: functions ask for it
     static PyObject* hook = PyUnicode_InternFromString("__alice_bind__");
     as_it_is_ = as_it_is_ || _PyType_Lookup(Py_TYPE(o), hook);
     word(kObject);

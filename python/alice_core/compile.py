@@ -267,13 +267,13 @@ def compile(
     ----------
     fn : callable
         Takes Tensors, arrays (NumPy's, and all that have ``__dlpack__`` or ``__array__``), numbers, and trees of them
-        (:mod:`ac.tree`); numbers are inputs, not constants. Other arguments (strings, modules, functions) are part of
-        the signature. Returns Tensors in the like. Tensors of the closure and of modules are captured by reference:
-        their values are read, and ``.grad``, parameters and optimiser state written, at every call. All else that fn
-        reads is a constant of the program: numbers, flags such as ``module.training``, what lists and dicts hold. When
-        any of it has changed, wherever it is (closure, globals, defaults, modules, ``self``), the next call traces
-        again. Not noticed are changes inside of arrays of more than 1 KiB and of objects without a ``__dict__``; side
-        effects happen only while tracing.
+        (:mod:`ac.tree`); numbers are inputs, not constants. Other arguments (True and False, strings, modules,
+        functions) are part of the signature. Returns Tensors in the like. Tensors of the closure and of modules are
+        captured by reference: their values are read, and ``.grad``, parameters and optimiser state written, at every
+        call. All else that fn reads is a constant of the program: numbers, flags such as ``module.training``, what
+        lists and dicts hold. When any of it has changed, wherever it is (closure, globals, defaults, modules,
+        ``self``), the next call traces again. Not noticed are changes inside of arrays of more than 1 KiB and of
+        objects without a ``__dict__``; side effects happen only while tracing.
     static_argnums, static_argnames : int or sequence of int, str or sequence of str, optional
         Arguments whose values are part of the signature instead of inputs: flags, axes, shapes, numbers of steps. They
         must be hashable. Either names the argument however it is passed.
