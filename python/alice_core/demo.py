@@ -92,7 +92,7 @@ def train(data: ac.data.Dataset, model: Any, settings: Settings) -> Iterator[Epo
             loss, right = step(x, y)
             steps_left -= 1
             total_loss += loss.item() * len(y)
-            correct += right.item()
+            correct += int(right.item())
 
         n = len(data.x_train)
         answers = predict(model, data.x_test).argmax(axis=1)

@@ -6,7 +6,7 @@ Source: notes, section 2.1.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, final
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +34,7 @@ Axis: TypeAlias = "int | tuple[int, ...] | None"
 __all__ = ["Tensor", "abstract", "asarray", "from_dlpack", "tensor"]
 
 
+@final
 class Tensor(_core.TensorBase):
     """An n-dimensional array of numbers of one dtype. Made by :func:`tensor`, :func:`asarray` and every op.
 
@@ -75,9 +76,10 @@ class Tensor(_core.TensorBase):
             f"parameter with ac.nn.Parameter(x)"
         )
 
-    requires_grad = property(
-        _core.TensorBase.requires_grad.__get__, _assign_requires_grad, doc=_core.TensorBase.requires_grad.__doc__
-    )
+    if not TYPE_CHECKING:  # where it is the read-only property of TensorBase
+        requires_grad = property(
+            _core.TensorBase.requires_grad.__get__, _assign_requires_grad, doc=_core.TensorBase.requires_grad.__doc__
+        )
 
     @property
     def nbytes(self) -> int:
