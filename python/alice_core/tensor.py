@@ -14,7 +14,7 @@ import numpy.typing as npt
 from . import _core
 from ._dtypes import DTYPES as DTYPES
 from ._dtypes import DTypeLike as DTypeLike
-from ._dtypes import as_dtype, cast_exactly, checked_dtype
+from ._dtypes import as_dtype, cast_exactly, checked_dtype, checked_or_default, get_default_dtype
 from ._dtypes import bfloat16 as bfloat16
 from ._dtypes import bool_ as bool_
 from ._dtypes import float16 as float16
@@ -402,7 +402,7 @@ def _unpickle(array: npt.NDArray[Any], requires_grad: bool, dtype: DTypeLike | N
 
 
 def _to_numpy(obj: Any, dtype: DTypeLike | None, name: str) -> npt.NDArray[Any]:
-    """A NumPy array of one of our dtypes: Python floats become float32, Python ints int64."""
+    """A NumPy array of one of our dtypes: Python floats get the default, Python ints int64."""
     double = False
     if isinstance(obj, (list, tuple)):
         obj, double = _plain(obj)
@@ -417,7 +417,7 @@ def _to_numpy(obj: Any, dtype: DTypeLike | None, name: str) -> npt.NDArray[Any]:
     if array.dtype.kind not in "biuf" and array.dtype != bfloat16:
         raise DTypeError(f"{name}: expected numbers; got {type(obj).__name__} that NumPy reads as dtype {array.dtype}")
     if dtype is None and array.dtype == np.float64 and not double:
-        dtype = float32
+        dtype = get_default_dtype()
     if dtype is not None and (wanted := checked_dtype(name, dtype)) is not bfloat16:
         array = cast_exactly(name, array, wanted)
     return array
@@ -459,8 +459,8 @@ def tensor(obj: Any, dtype: DTypeLike | None = None) -> Tensor:
     Parameters
     ----------
     obj : nested lists of numbers, NumPy array, Tensor, or number
-        Python floats become float32, Python ints int64; the dtype of arrays is kept, and of lists that hold something
-        of dtype float64.
+        Python floats get the default dtype (float32, see :func:`set_default_dtype`), Python ints int64; the dtype of
+        arrays is kept, and of lists that hold something of dtype float64.
     dtype : dtype, optional
         One of bool, uint8, int32, int64, float16, bfloat16, float32, float64.
 
@@ -488,9 +488,10 @@ def tensor(obj: Any, dtype: DTypeLike | None = None) -> Tensor:
             [3., 4.]], dtype=float64)
     """
     if isinstance(obj, Tensor):
-        wanted = dtype if dtype is not None else float32 if obj._weak and obj.dtype == float64 else obj.dtype
+        if dtype is None:
+            dtype = get_default_dtype() if obj._weak and obj.dtype == float64 else obj.dtype
         source = obj._strong() if obj._weak else obj
-        return ops.identity.constant_copy(ops.arithmetic.astype(source, wanted))
+        return ops.identity.constant_copy(ops.arithmetic.astype(source, dtype))
     return _made(_to_numpy(obj, dtype, "tensor"), dtype, True)
 
 
@@ -562,7 +563,7 @@ def from_dlpack(obj: Any, *, copy: bool | None = None) -> Tensor:
     return asarray(np.from_dlpack(obj), copy=copy)
 
 
-def abstract(shape: Sequence[int], dtype: DTypeLike = float32) -> Tensor:
+def abstract(shape: Sequence[int], dtype: DTypeLike | None = None) -> Tensor:
     """A Tensor with a shape and a dtype but no data: functions run on it to learn what they would return.
 
     Parameters
@@ -576,5 +577,5 @@ def abstract(shape: Sequence[int], dtype: DTypeLike = float32) -> Tensor:
     >>> ac.abstract((3, 4)) @ ac.abstract((4, 5))
     Tensor(abstract, shape=(3, 5), dtype=float32)
     """
-    result: Tensor = _core.abstract(list(shape), as_dtype(dtype))
+    result: Tensor = _core.abstract(list(shape), checked_or_default("abstract", dtype))
     return result

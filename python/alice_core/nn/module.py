@@ -58,6 +58,16 @@ def Parameter(value: Any, dtype: DTypeLike | None = None) -> ac.Tensor:
     return ac.tensor(value, dtype).requires_grad_()
 
 
+def widened(layer: str, x: Any, parameter: ac.Tensor) -> ac.DTypeError:
+    """What a layer raises whose result has not its dtype: nobody wants all that follows in float64 by accident."""
+    own, given = parameter.dtype.name, x.dtype.name
+    return ac.DTypeError(
+        f"{layer}: expected inputs of dtype {own}, that of its parameters, or of a narrower one; got {given}, in which "
+        f"all that follows would be computed; convert them with x.astype(ac.{own}), or make the layer with "
+        f"dtype=ac.{given}"
+    )
+
+
 class Module:
     """Base class of everything with parameters. Subclasses assign Tensors and modules to attributes and define
     :meth:`forward`; there is nothing to register and no ``super().__init__()`` to call.
