@@ -16,7 +16,7 @@ import pytest
 
 import alice_core as ac
 from alice_core import cli, demo
-from test_data import files_of, write
+from mnist_files import files_of, write
 
 FASHION = Path("/usr/share/datasets/fashion-mnist")  # where Debian's package dataset-fashion-mnist puts it
 PICTURES = ("loss.png", "confusion.png", "mistakes.png")
