@@ -222,10 +222,13 @@ class Tensor(_core.TensorBase):
                 f"ac.where, or keep the decision outside of the traced function"
             )
         if self.size != 1:
-            raise ShapeError(
-                f"{asked}: expected a Tensor with one element; got shape {self.shape}; reduce it first, "
-                f"for instance with ac.any or ac.all"
+            remedy = (
+                "reduce it first, for instance with ac.any or ac.all; Python's max and min of two are ac.maximum(x, y) "
+                "and ac.minimum(x, y)"
+                if asked == "bool"
+                else "take one out, x[i], or reduce it first, for instance with ac.sum or ac.mean"
             )
+            raise ShapeError(f"{asked}: expected a Tensor with one element; got shape {self.shape}; {remedy}")
         return self.item()
 
     def __repr__(self) -> str:
@@ -375,7 +378,7 @@ parameter with ac.tensor(x)
                 "assign_: expected a leaf (a parameter); this Tensor is the result of a recorded op; "
                 "use the new value instead of changing the old one"
             )
-        new = asarray(value).astype(self.dtype)
+        new = asarray(value if isinstance(value, Tensor) else _to_numpy(value, None, "assign_")).astype(self.dtype)
         if new.shape != self.shape:
             try:
                 new = ops.shape.broadcast_to(new, self.shape)
@@ -453,7 +456,20 @@ def followed(tensors: Sequence[Tensor]) -> bool:
     return bool(floating) and _core.is_followed(floating)
 
 
-def tensor(obj: Any, dtype: DTypeLike | None = None) -> Tensor:
+#: Keywords of PyTorch, and what to write here.
+_KEYWORDS = {
+    "requires_grad": "write ac.tensor(x).requires_grad_(), or make a parameter: ac.nn.Parameter(x)",
+    "device": "leave it out, all Tensors are on the CPU",
+}
+
+
+def _refuse(name: str, keywords: dict[str, Any]) -> NoReturn:
+    keyword = next(iter(keywords))
+    remedy = _KEYWORDS.get(keyword, "leave it out")
+    raise DTypeError(f"{name}: expected no keyword {keyword}; got {keyword}={keywords[keyword]!r}; {remedy}")
+
+
+def tensor(obj: Any, dtype: DTypeLike | None = None, **elsewhere: NoReturn) -> Tensor:
     """Copy ``obj`` into a new Tensor.
 
     Parameters
@@ -487,6 +503,8 @@ def tensor(obj: Any, dtype: DTypeLike | None = None) -> Tensor:
     Tensor([[1., 2.],
             [3., 4.]], dtype=float64)
     """
+    if elsewhere:
+        _refuse("tensor", elsewhere)
     if isinstance(obj, Tensor):
         if dtype is None:
             dtype = get_default_dtype() if obj._weak and obj.dtype == float64 else obj.dtype

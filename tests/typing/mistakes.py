@@ -40,7 +40,7 @@ model.norm(1)  # type: ignore[call-arg]
 model.predict(x).detach().no_such_name()  # type: ignore[attr-defined]
 clipped(x, bond=1.0)  # type: ignore[call-arg]
 x.requires_grad = True  # type: ignore[misc]
-ac.tensor([1.0], requires_grad=True)  # type: ignore[call-arg]
+ac.tensor([1.0], requires_grad=True)  # type: ignore[arg-type]
 ac.zeros("2")  # type: ignore[arg-type]
 ac.optim.SGD(model, 0.1)  # type: ignore[arg-type]
 

@@ -160,5 +160,5 @@ _NAMES: dict[str, type[Module]] = {
 def by_name(name: str, dtype: DTypeLike | None = None) -> Module:
     """A new module for the name of an activation; one with parameters gets them in ``dtype``."""
     if name not in _NAMES:
-        raise ValueError(f"activation must be one of {', '.join(_NAMES)}, or a function; got {name!r}")
+        raise ValueError(f"MLP: activation must be one of {', '.join(_NAMES)}, or a function; got {name!r}")
     return PReLU(dtype=dtype) if name == "prelu" else _NAMES[name]()

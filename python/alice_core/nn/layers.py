@@ -80,7 +80,13 @@ class Linear(Module):
         except ac.ShapeError:
             raise ac.ShapeError(
                 f"Linear: expected inputs of shape (…, {self.weight.shape[0]}), features along the last axis; got "
-                f"{x.shape}; reshape them, or make the layer with other in_features"
+                f"{getattr(x, 'shape', ())}; reshape them, or make the layer with other in_features"
+            ) from None
+        except TypeError:
+            if isinstance(x, ac.Tensor) or hasattr(x, "dtype"):
+                raise
+            raise ac.DTypeError(
+                f"Linear: expected a Tensor or a NumPy array; got {shown(x)}; convert it with ac.tensor(x)"
             ) from None
         if y.dtype is not self.weight.dtype:
             raise widened("Linear", x, self.weight)
@@ -183,6 +189,8 @@ class MLP(Sequential):
             raise ac.DTypeError(f"MLP: sizes must be a list of ints; got {shown(sizes)}; write MLP([3, 5, 2])")
         if len(sizes) < 2:
             raise ac.ShapeError(f"MLP: sizes must name the input and the output at least; got {list(sizes)}")
+        if isinstance(activation, str):
+            activations.by_name(activation, dtype)  # a wrong name is one even where nothing lies between
         generator = init.rng(seed)
         layers: list[Callable[[ac.Tensor], ac.Tensor]] = []
         for rows, cols in pairwise(sizes):
