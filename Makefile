@@ -8,11 +8,11 @@ ROWS ?=
 BIN := $(VENV)/bin
 
 # The sanitizers' environments: what to build with, what to load before Python, which is not built with it, and which
-# tests measure what a sanitizer changes: sizes, instructions, memory that runs out.
+# tests measure what a sanitizer changes, sizes, instructions, memory that runs out, or run programs of others.
 SANITIZE ?=
 PRELOAD = $(foreach l,lib$(1).so libstdc++.so,$(shell $(CXX) -print-file-name=$(l)))
 SANITIZED = $(if $(SANITIZE),-C cmake.define.ALICE_SANITIZE=$(SANITIZE) -C build-dir=$(VENV)/cmake)
-MEASURED := test_package test_instructions test_memory_growth test_out_of_memory
+MEASURED := test_package test_instructions test_memory_growth test_out_of_memory test_typing
 
 # What the build requires, as pyproject.toml states it on one line, and the tools that the build backend would fetch.
 BUILD_REQUIRES = $(shell sed -n 's/^requires = \[\(.*\)\]$$/\1/p' pyproject.toml | tr ',' ' ') cmake ninja

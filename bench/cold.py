@@ -85,7 +85,8 @@ def rows(quick: bool) -> Iterator[Measured]:
         make = partial(values, what, names, times, notes, once)
         return Measured(name, make, unit, targets, notes)  # type: ignore[arg-type]
 
-    yield row("import, beyond NumPy", "import_time", packages, "s")
+    start = (Target(0.050, "", of=EAGER),)
+    yield row("import, beyond NumPy", "import_time", packages, "s", start)
     yield row("fresh process to first gradient", "first_gradient", packages, "s")
     step = (Target(0.010, "", of=OURS),)
     yield row("first compile of the step 64-128-10", "first_compile", compilers, "s", step, once=("torch",))

@@ -15,6 +15,7 @@ from hypothesis.extra import numpy as hnp
 import alice_core as ac
 from alice_core import tree
 from alice_core.trace import recording
+from op_calls import calls, cast, op, tensors
 from op_cases import OpCase
 from rule_checks import (
     ATTRIBUTES,
@@ -30,7 +31,6 @@ from rule_checks import (
     pulled,
     variants,
 )
-from test_ops import calls, cast, op, tensors
 
 
 def equations(case: OpCase, dtype: str) -> list[Any]:

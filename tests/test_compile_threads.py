@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -118,9 +117,8 @@ def test_threads_that_compile_at_once() -> None:
 # -- depth -------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.alone
-def test_a_long_chain_compiles_quickly() -> None:
-    """Hard case 76: no recursion either."""
+def test_a_long_chain_compiles() -> None:
+    """Hard case 76: no recursion either. What it costs is counted in ``bench/instructions``."""
 
     def f(x: ac.Tensor) -> ac.Tensor:
         for i in range(1000):
@@ -131,10 +129,7 @@ def test_a_long_chain_compiles_quickly() -> None:
     x = ac.tensor(data(1, (10,)))
     want = ac.grad(f)(x)
     g = ac.compile(ac.grad(f))
-    start = time.perf_counter()
-    got = g(x)
-    assert time.perf_counter() - start < 1.5
-    compare(want, got)
+    compare(want, g(x))
 
 
 def test_a_chain_of_100_000_ops_on_a_small_stack() -> None:
@@ -239,6 +234,7 @@ def test_a_program_whose_arena_is_not_to_be_had_runs_when_it_is() -> None:
     x = ac.tensor(1.0, dtype=ac.float64)
     assert f.program(x).arena_bytes >= 8 * n
     before = resource.getrlimit(resource.RLIMIT_AS)
+    ac.trim_memory()  # of other tests, which would do
     with open("/proc/self/statm") as statm:
         used = int(statm.read().split()[0]) * resource.getpagesize()
     try:

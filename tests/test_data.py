@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gzip
 import itertools
-import struct
 import sys
 
 import numpy as np
@@ -12,6 +10,7 @@ import pytest
 
 import alice_core as ac
 from alice_core.data import DataError, load_idx, minibatches
+from mnist_files import files_of, idx, write
 
 # --- minibatches ------------------------------------------------------------------------------------------------------
 
@@ -136,26 +135,6 @@ def test_digits_without_scikit_learn_say_what_to_install(monkeypatch):
 
 
 # --- IDX files --------------------------------------------------------------------------------------------------------
-
-
-def idx(array):
-    return struct.pack(f">BBBB{array.ndim}I", 0, 0, 8, array.ndim, *array.shape) + array.astype(np.uint8).tobytes()
-
-
-def files_of(rng, n_train=12, n_test=5, size=(4, 3)):
-    """Content of the four files by name; images of 4x3 pixels, labels 0 .. 2."""
-    return {
-        "train-images-idx3-ubyte": idx(rng.integers(0, 256, (n_train, *size))),
-        "train-labels-idx1-ubyte": idx(np.arange(n_train) % 3),
-        "t10k-images-idx3-ubyte": idx(rng.integers(0, 256, (n_test, *size))),
-        "t10k-labels-idx1-ubyte": idx(np.arange(n_test) % 3),
-    }
-
-
-def write(folder, files, *, zipped=False):
-    for name, content in files.items():
-        path = folder / (name + (".gz" if zipped else ""))
-        path.write_bytes(gzip.compress(content) if zipped else content)
 
 
 @pytest.fixture

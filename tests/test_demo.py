@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import pytest
 
 import alice_core as ac
 from alice_core import cli, demo
-from test_data import files_of, write
+from mnist_files import files_of, write
 
 FASHION = Path("/usr/share/datasets/fashion-mnist")  # where Debian's package dataset-fashion-mnist puts it
 PICTURES = ("loss.png", "confusion.png", "mistakes.png")
@@ -243,10 +244,146 @@ def test_ctrl_c_keeps_what_was_written(folder, tmp_path):
     assert code == 130
     assert "Traceback" not in err
     assert [int(row["epoch"]) for row in history(tmp_path / "out")][:3] == [1, 2, 3]
-    assert "alice: stopped by Ctrl-C; the finished epochs are kept in out/history.csv and out/model.npz" in err
+    assert err == "alice: stopped by Ctrl-C; the finished epochs are kept in out/history.csv and out/model.npz\n"
     model = demo.build_model(ac.data.load_idx(folder), demo.Settings())
     model.load(tmp_path / "out" / "model.npz")
     assert {p.name for p in (tmp_path / "out").iterdir()} == {"history.csv", "model.npz"}
+
+
+def interrupted(code):
+    """What a process prints to stderr, and its status, that runs `code` and then the command, on a line of its own."""
+    done = subprocess.run(
+        [sys.executable, "-c", f"import signal, sys\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n{code}\n"
+         "from alice_core import cli; raise SystemExit(cli.command())", "info"],
+        capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    return done.returncode, done.stderr
+
+
+MOMENTS = {
+    "while it works": "import alice_core as ac; ac.build_config = lambda: signal.raise_signal(2)",
+    "while arguments are read": "from alice_core import cli; cli._parser = lambda: signal.raise_signal(2)",
+    "in text that is evaluated": """
+import alice_core as ac
+ac.build_config = lambda: eval("signal.raise_signal(2)")""",
+    "in a destructor": """
+import alice_core as ac
+class Last:
+    def __del__(self): signal.raise_signal(2)
+ac.build_config = lambda: (Last(), {})[1]""",
+    "in an import that then fails": """
+import alice_core as ac
+def build():
+    try:
+        signal.raise_signal(2)
+    except KeyboardInterrupt:
+        raise ImportError("something failed to import") from None
+ac.build_config = build""",
+    "twice": """
+import alice_core as ac
+def build():
+    try:
+        signal.raise_signal(2)
+    finally:
+        signal.raise_signal(2)
+ac.build_config = build""",
+    "while it says so": """
+from alice_core import cli, _interrupt
+import alice_core as ac
+ac.build_config = lambda: signal.raise_signal(2)
+tell = _interrupt.CtrlC.tell
+_interrupt.CtrlC.tell = lambda self, *a: (setattr(_interrupt.CtrlC, "tell", tell), signal.raise_signal(2))""",
+}
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_ctrl_c_at_any_moment(moment):
+    assert interrupted(MOMENTS[moment]) == (130, "alice: stopped by Ctrl-C\n")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_ctrl_c_after_the_end_is_none():
+    assert interrupted("import atexit; atexit.register(lambda: signal.raise_signal(2))") == (0, "")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_ctrl_c_stays_as_it_was_for_those_who_call_main(capsys):
+    before = signal.getsignal(signal.SIGINT), sys.unraisablehook
+    assert cli.main(["info"]) == 0
+    assert (signal.getsignal(signal.SIGINT), sys.unraisablehook) == before
+
+
+def test_a_run_without_an_epoch_leaves_the_history(folder, tmp_path, monkeypatch, capsys):
+    arguments = ["demo", "--data", str(folder), "--out", str(tmp_path / "out")]
+    assert cli.main(arguments) == 0
+    before = (tmp_path / "out" / "history.csv").read_bytes()
+
+    def stopped(*_):
+        raise KeyboardInterrupt
+        yield
+
+    monkeypatch.setattr(demo, "train", stopped)
+    assert cli.main(arguments) == 130
+    assert (tmp_path / "out" / "history.csv").read_bytes() == before
+
+
+@pytest.mark.skipif(os.name != "posix", reason="locks")
+def test_a_folder_is_of_one_run(folder, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    arguments = ["demo", "--data", str(folder), "--out", "out", "--epochs"]
+    code = "import sys; from alice_core import cli; cli.demo._finish = lambda *a: input(); raise SystemExit(cli.main())"
+    with subprocess.Popen(
+        [sys.executable, "-uc", code, *arguments, "2"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as first:
+        assert any(line.startswith("epoch 2/2") for line in first.stdout)
+        before = {p.name: p.read_bytes() for p in (tmp_path / "out").iterdir()}
+        assert cli.main([*arguments, "3"]) == 1
+        assert re.fullmatch("alice: demo: --out must be .*; got out, which another run .*\n", capsys.readouterr().err)
+        assert {p.name: p.read_bytes() for p in (tmp_path / "out").iterdir()} == before
+        first.communicate("\n")
+    assert first.returncode == 0
+    assert cli.main([*arguments, "3"]) == 0
+    check_files(tmp_path / "out", 3)
+
+
+def test_two_processes_may_save_to_one_file(tmp_path):
+    code = (
+        "import sys, alice_core as ac\n"
+        "model = ac.nn.Linear(300, 300)\n"
+        "for _ in range(60): model.save(sys.argv[1])\n"
+    )  # fmt: skip
+    path = tmp_path / "model.npz"
+    both = [subprocess.Popen([sys.executable, "-c", code, path], stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    assert [process.communicate()[1] for process in both] == ["", ""]
+    ac.nn.Linear(300, 300).load(path)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_names_that_the_terminal_cannot_show(folder, tmp_path):
+    data = folder.rename(tmp_path / "Zähler")
+    done = subprocess.run(
+        [sys.executable, "-m", "alice_core", "demo", "--data", data, "--out", "Bücher", "--epochs", "1"],
+        capture_output=True, text=True, cwd=tmp_path, env={**os.environ, "PYTHONIOENCODING": "ascii"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "B\\xfccher" in done.stdout
+    check_files(tmp_path / "Bücher", 1)
+    (tmp_path / "Zähler" / "t10k-labels-idx1-ubyte").unlink()
+    done = subprocess.run(
+        [sys.executable, "-m", "alice_core", "demo", "--data", data],
+        capture_output=True, text=True, cwd=tmp_path, env={**os.environ, "PYTHONIOENCODING": "ascii"},
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert re.fullmatch(r"alice: load_idx: .*Z\\xe4hler.*\n", done.stderr)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.00321, "3.21 ms"), (0.0099, "9.90 ms"), (0.01, "0.01 s"), (12, "12.00 s")]
+)
+def test_short_times_are_told_in_milliseconds(seconds, text, capsys):
+    demo._print(demo.Epoch(1, 0.5, 0.5, 0.5, seconds), demo.Settings())
+    assert capsys.readouterr().out.endswith(f"  {text}\n")
 
 
 @pytest.mark.skipif(not FASHION.is_dir(), reason="needs Debian's package dataset-fashion-mnist")

@@ -312,7 +312,7 @@ def training() -> list[Any]:
     model = ac.nn.MLP([3, 5, 2], seed=0)
     opt = ac.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
     rng = np.random.default_rng(0)
-    x, y = ac.tensor(rng.standard_normal((4, 3))), ac.tensor(rng.integers(0, 2, 4))
+    x, y = ac.tensor(rng.standard_normal((4, 3)), ac.float32), ac.tensor(rng.integers(0, 2, 4))
     f = ac.checkpoint(model)
     losses = []
     for _ in range(3):

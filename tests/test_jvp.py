@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import math
 import weakref
-from collections.abc import Callable
 from itertools import product
 from typing import Any
 
@@ -17,25 +16,11 @@ from hypothesis.extra import numpy as hnp
 
 import alice_core as ac
 from alice_core import tree
-from op_cases import OpCase, all_cases
+from derivative_modes import MODES, normal, scalar, vector
+from op_calls import DIFFERENTIABLE as CASES
+from op_calls import flat_calls
+from op_cases import OpCase
 from random_programs import compare
-from test_ops import differentiable_calls
-
-Scalar = Callable[[Any], Any]
-
-CASES = [c for c in all_cases() if c.grad and "float64" in c.dtypes]
-
-
-def scalar(x: float) -> ac.Tensor:
-    return ac.tensor(x, dtype=ac.float64)
-
-
-def vector(*xs: float) -> ac.Tensor:
-    return ac.tensor(list(xs), dtype=ac.float64)
-
-
-def normal(rng: np.random.Generator, x: Any) -> ac.Tensor:
-    return ac.tensor(np.asarray(rng.standard_normal(x.shape)))
 
 
 def dot(a: Any, b: Any) -> tuple[float, float]:
@@ -49,16 +34,6 @@ def dot(a: Any, b: Any) -> tuple[float, float]:
 
 
 # -- every op ---------------------------------------------------------------------------------------------------------
-
-
-def flat_calls(case: OpCase) -> Any:
-    """The calls of a row as functions of Tensors, lists taken apart."""
-    for f, xs in differentiable_calls(case):
-
-        def g(*ys: ac.Tensor, f: Any = f, xs: Any = xs) -> Any:
-            return f(*tree.structure(xs).unflatten(ys))
-
-        yield g, [ac.tensor(x) for x in tree.leaves(xs)]
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda c: c.name)
@@ -130,21 +105,6 @@ def test_columns_of_the_jacobian() -> None:
 
 
 # -- nesting ----------------------------------------------------------------------------------------------------------
-
-
-def reverse(f: Scalar) -> Scalar:
-    return ac.grad(f)
-
-
-def forward(f: Scalar) -> Scalar:
-    return lambda x: ac.jvp(f, [x], [ac.ones_like(x)])[1]
-
-
-def linear(f: Scalar) -> Scalar:
-    return lambda x: ac.linearize(f, x)[1](ac.ones_like(x))
-
-
-MODES = (reverse, forward, linear)
 
 
 def words(n: int) -> pytest.MarkDecorator:

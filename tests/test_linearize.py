@@ -10,9 +10,11 @@ import pytest
 
 import alice_core as ac
 from alice_core import tree
+from derivative_modes import MODES, normal, scalar, vector
+from op_calls import DIFFERENTIABLE as CASES
+from op_calls import flat_calls
 from op_cases import OpCase
 from random_programs import compare
-from test_jvp import CASES, MODES, flat_calls, normal, scalar, vector
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda c: c.name)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from functools import reduce
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,43 +10,10 @@ import pytest
 
 import alice_core as ac
 from alice_core import _core
+from op_calls import calls, cast, differentiable_calls, is_float, op, tensors
 from op_cases import OpCase, all_cases
 
 CASES = all_cases()
-
-
-def op(case: OpCase) -> Callable[..., Any]:
-    return reduce(getattr, case.name.split("."), ac)
-
-
-def calls(case: OpCase) -> Iterator[tuple[tuple[Any, ...], dict[str, Any]]]:
-    for kwargs in case.kwargs:
-        for args in case.inputs:
-            yield args, dict(kwargs)
-
-
-def is_float(a: Any) -> bool:
-    return isinstance(a, np.ndarray) and a.dtype == np.float64
-
-
-def cast(args: tuple[Any, ...], dtype: str) -> tuple[Any, ...]:
-    """The arguments with every float64 array in the given dtype; lists of arrays too."""
-
-    def one(a: Any) -> Any:
-        if isinstance(a, (list, tuple)) and any(isinstance(x, np.ndarray) for x in a):
-            return [one(x) for x in a]
-        return a.astype(dtype) if is_float(a) else a
-
-    return tuple(one(a) for a in args)
-
-
-def tensors(args: tuple[Any, ...], layout: Callable[[np.ndarray[Any, Any]], ac.Tensor] = ac.tensor) -> tuple[Any, ...]:
-    def one(a: Any) -> Any:
-        if isinstance(a, (list, tuple)) and any(isinstance(x, np.ndarray) for x in a):
-            return [one(x) for x in a]
-        return layout(a) if isinstance(a, np.ndarray) else a
-
-    return tuple(one(a) for a in args)
 
 
 def flat(result: Any) -> list[Any]:
@@ -125,21 +91,6 @@ def test_layouts(case: OpCase, layout: Callable[..., ac.Tensor]) -> None:
         strided = flat(op(case)(*tensors(args, layout), **kwargs))
         for p, s in zip(plain, strided, strict=True):
             compare(s.numpy(), p.numpy(), case.tol.get(dtype, 0.0), f"{case.name} {args} {kwargs}")
-
-
-def differentiable_calls(case: OpCase) -> Iterator[tuple[Callable[..., Any], list[np.ndarray[Any, Any]]]]:
-    for args, kwargs in calls(case):
-        chosen = [i for i in case.grad if i < len(args) and (is_float(args[i]) or isinstance(args[i], (list, tuple)))]
-        if not chosen:
-            continue
-
-        def f(*xs: Any, args: Any = args, kwargs: Any = kwargs, chosen: Any = chosen) -> Any:
-            full = list(tensors(args))
-            for i, x in zip(chosen, xs, strict=True):
-                full[i] = x
-            return op(case)(*full, **kwargs)
-
-        yield f, [args[i] for i in chosen]
 
 
 @pytest.mark.parametrize("case", [c for c in CASES if c.grad and "float64" in c.dtypes], ids=lambda c: c.name)

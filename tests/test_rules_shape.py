@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 import alice_core as ac
 from alice_core import tree
 from alice_core.trace import recording
+from op_calls import differentiable_calls
 from op_cases import OpCase
 from shape_uses import BUILDERS, PRIMITIVES, ROWS, Data, Index, Use, uses_in_rows
-from test_ops import differentiable_calls
 
 Array = npt.NDArray[Any]
 

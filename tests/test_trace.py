@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 import alice_core as ac
 from alice_core.trace.listing import quantity
+from op_calls import calls, cast, differentiable_calls, op, tensors
 from op_cases import OpCase, all_cases
-from test_ops import calls, cast, differentiable_calls, op, tensors
 
 HERE = Path(__file__).name
 CASES = all_cases()

@@ -10,9 +10,9 @@ import pytest
 
 import alice_core as ac
 from alice_core.trace import recording
+from op_calls import calls, op, tensors
 from op_cases import all_cases
 from rule_checks import flat
-from test_ops import calls, op, tensors
 
 STALE = "a view, shape .* of a Tensor that was changed in place since has lost its value"
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import alice_core as ac
+from batches import F64, loop, normal, stacked
 from random_programs import compare
-from test_vmap import F64, loop, normal, stacked
 
 
 def test_nested() -> None:

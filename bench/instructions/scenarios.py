@@ -48,6 +48,18 @@ def compiling() -> Callable[[], object]:
     return run
 
 
+def compiling_a_chain() -> Callable[[], object]:
+    """The gradient of 200 ops, one after the other: what grows with their number."""
+    x = ac.tensor(np.ones(10, np.float32))
+
+    def chain(x: ac.Tensor) -> ac.Tensor:
+        for _ in range(100):
+            x = ac.sin(x) + 0.1
+        return ac.sum(x)
+
+    return lambda: ac.compile(ac.grad(chain))(x)
+
+
 #: Name -> what makes the call, calls in the shorter part.
 SCENARIOS: dict[str, tuple[Callable[[], Callable[[], object]], int]] = {
     "recorded multiply": (recorded_multiply, 200),
@@ -56,6 +68,7 @@ SCENARIOS: dict[str, tuple[Callable[[], Callable[[], object]], int]] = {
     "compiled step 2-16-2": (lambda: _step([2, 16, 2], compiled=True), 100),
     "compiled step 64-128-10": (lambda: _step([64, 128, 10], compiled=True), 50),
     "compile step 64-128-10": (compiling, 3),
+    "compile the gradient of 200 ops": (compiling_a_chain, 2),
 }
 
 

@@ -2,6 +2,7 @@
 #include "arguments.h"
 
 #include "../ops/strided_copy.h"
+#include "default_dtype.h"
 #include "elsewhere.h"
 #include "locked.h"
 
@@ -50,7 +51,8 @@ void Arguments::read_static(PyObject* o, const Statics& statics) {
 }
 
 void Arguments::read(PyObject* const* args, Py_ssize_t n, PyObject* names, const Statics& statics) {
-  word(thread_state().active & 1u, static_cast<std::uint64_t>(n));  // gradients are recorded, or not
+  // What decides how a function runs besides its arguments: whether gradients are recorded, and what floats become.
+  word((thread_state().active & 1u) | static_cast<std::uint64_t>(default_dtype()) << 1, static_cast<std::uint64_t>(n));
   for (position_ = 0; position_ < n; ++position_) {
     if (statics.names && position_ < 64 && (statics.positions >> position_ & 1))
       read_static(args[position_], statics);

@@ -11,6 +11,7 @@
 #include "../ops/register.h"
 #include "checkpoint.h"
 #include "compiled.h"
+#include "default_dtype.h"
 #include "elsewhere.h"
 #include "forward.h"
 #include "gil.h"
@@ -160,6 +161,17 @@ PYBIND11_MODULE(_core, m) {
   m.def("pop_level", &pop_level);
   m.def("get_active", [] { return state_in_context().active; });
   m.def("set_active", [](std::uint32_t active) { thread_state().active = active; }, py::arg("active"));
+  m.def("default_dtype", [] { return dtype_object(default_dtype()); });
+  m.def(
+      "exchange_default_dtype",
+      [](py::object dtype) {
+        DType t;
+        if (!parse_dtype(dtype.ptr(), &t) || (t != DType::Float32 && t != DType::Float64))
+          fail(ErrorKind::DType, "set_default_dtype: expected ac.float32 or ac.float64; got ",
+               std::string(py::str(dtype)), "; ask for other dtypes where they are meant: ac.tensor(x, dtype)");
+        return dtype_object(exchange_default_dtype(t));
+      },
+      py::arg("dtype"));
   m.def("set_recorder", &set_recorder, py::arg("list"));
   m.def("memory_stats", &memory_stats);
   m.def("reset_peak_memory", &allocator::reset_peak);

@@ -1,6 +1,7 @@
 // Hot: every call runs through here.
 #include "operands.h"
 
+#include "default_dtype.h"
 #include "primitive.h"
 
 namespace alice {
@@ -15,13 +16,13 @@ DType scalar_dtype(const Scalar& s) {
   switch (s.kind) {
     case Scalar::Kind::Bool: return DType::Bool;
     case Scalar::Kind::Int: return DType::Int64;
-    default: return DType::Float32;
+    default: return default_dtype();
   }
 }
 
 // The dtype that a weak scalar asks for beside tensors of dtype `common`: its kind counts, its width does not.
 DType with_scalar(DType common, const Scalar& s) {
-  if (s.kind == Scalar::Kind::Real && !is_floating(common)) return DType::Float32;
+  if (s.kind == Scalar::Kind::Real && !is_floating(common)) return default_dtype();
   if (s.kind == Scalar::Kind::Int && common == DType::Bool) return DType::Int64;
   return common;
 }
@@ -48,7 +49,7 @@ DType promote_arguments(const Operands& a, std::size_t first, Inputs mode) {
     for (std::size_t i = first; i < a.tensors.size(); ++i)
       if (!a.tensors[i] && !fits(a, i, common)) common = DType::Int64;
   if (mode == Inputs::Numeric && common == DType::Bool) return DType::Int32;
-  if (mode == Inputs::Floating && !is_floating(common)) return DType::Float32;
+  if (mode == Inputs::Floating && !is_floating(common)) return default_dtype();
   return common;
 }
 

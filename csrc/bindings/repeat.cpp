@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <unordered_map>
 
+#include "default_dtype.h"
 #include "forward.h"
 #include "segment.h"
 #include "session.h"
@@ -108,13 +109,21 @@ namespace {
 // The contexts of a first run, for as long as it is repeated.
 class Contexts {
  public:
-  Contexts(std::uint32_t active, int depth, std::vector<std::shared_ptr<ForwardContext>> forward)
-      : state_(thread_state()), active_(state_.active), depth_(state_.depth), again_(forward) {
+  Contexts(std::uint32_t active, int depth, std::vector<std::shared_ptr<ForwardContext>> forward, DType default_dtype)
+      : state_(thread_state()),
+        active_(state_.active),
+        depth_(state_.depth),
+        default_dtype_(exchange_default_dtype(default_dtype)),
+        again_(forward) {
     state_.active = active;
     state_.depth = depth;
     forward_ = std::exchange(state_.forward, std::move(forward));
   }
   ~Contexts() {
+    try {
+      exchange_default_dtype(default_dtype_);
+    } catch (py::error_already_set&) {  // no memory: a destructor can tell nobody
+    }
     state_.active = active_;
     state_.depth = depth_;
     state_.forward = std::move(forward_);
@@ -127,6 +136,7 @@ class Contexts {
   ThreadState& state_;
   const std::uint32_t active_;
   const int depth_;
+  const DType default_dtype_;
   const std::vector<std::shared_ptr<ForwardContext>> again_;
   std::vector<std::shared_ptr<ForwardContext>> forward_;
 };
@@ -136,7 +146,7 @@ class Contexts {
 Repeat Segment::repeat() const {
   if (!function_) fail(ErrorKind::Gradient, "checkpoint: the function is gone, the garbage collector has freed it");
   Repeat repeat;
-  const Contexts contexts(active_, depth_, forward_);
+  const Contexts contexts(active_, depth_, forward_, default_dtype_);
   const NextRun watcher(*this, repeat);
   function_(*args_, **kwargs_);
   if (repeat.equations.size() != steps_.size())

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "../core/broadcast.h"
+#include "default_dtype.h"
 #include "forward.h"
 #include "slot.h"
 #include "watcher.h"
@@ -111,6 +112,7 @@ Segment::Segment(py::object function, py::tuple args, py::dict kwargs)
       active_(thread_state().active),
       depth_(thread_state().depth),
       forward_(thread_state().forward),
+      default_dtype_(default_dtype()),
       began_(Storage::now()) {}
 
 py::object Segment::run(PyObject* self) {

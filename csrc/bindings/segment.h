@@ -68,6 +68,7 @@ class Segment {
   std::uint32_t active_;
   int depth_;
   std::vector<std::shared_ptr<ForwardContext>> forward_;
+  DType default_dtype_;
 
   bool ran_ = false;
   std::uint64_t began_;      // Storage::now()

@@ -14,6 +14,8 @@ from . import optim as optim
 from . import random as random
 from . import testing as testing
 from . import tree as tree
+from ._dtypes import get_default_dtype as get_default_dtype
+from ._dtypes import set_default_dtype as set_default_dtype
 from .compile import CompiledFunction as CompiledFunction
 from .compile import Program as Program
 from .compile import compile as compile

@@ -8,9 +8,23 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from . import _core
 from .errors import DTypeError
 
-__all__ = ["DTYPES", "BFloat16", "DTypeLike", "as_dtype", "bfloat16", "cast_exactly", "checked_dtype", "numpy_bfloat16"]
+__all__ = [
+    "DTYPES",
+    "BFloat16",
+    "DTypeLike",
+    "DefaultDtype",
+    "as_dtype",
+    "bfloat16",
+    "cast_exactly",
+    "checked_dtype",
+    "checked_or_default",
+    "get_default_dtype",
+    "numpy_bfloat16",
+    "set_default_dtype",
+]
 
 
 class BFloat16:
@@ -72,13 +86,18 @@ def as_dtype(dtype: DTypeLike) -> Any:
 def checked_dtype(op: str, dtype: DTypeLike) -> Any:
     """The same, if it is one of ours."""
     try:
-        wanted = as_dtype(dtype)
+        wanted = None if dtype is None else as_dtype(dtype)
         if wanted in _KNOWN:
             return wanted
     except (TypeError, ValueError, SyntaxError):  # NumPy makes nothing of it
         wanted = dtype
     several = f"; several numbers are one argument, a tuple: {op}((…, {dtype}))" if isinstance(dtype, int) else ""
     raise DTypeError(f"{op}: dtype must be one of {', '.join(d.name for d in DTYPES)}; got {wanted}{several}")
+
+
+def checked_or_default(op: str, dtype: DTypeLike | None) -> Any:
+    """The same; for None the default."""
+    return _core.default_dtype() if dtype is None else checked_dtype(op, dtype)
 
 
 def cast_exactly(op: str, array: npt.NDArray[Any], dtype: Any) -> npt.NDArray[Any]:
@@ -103,3 +122,75 @@ def numpy_bfloat16() -> Any:
         return np.dtype(import_module("ml_dtypes").bfloat16)
     except ImportError:
         return None
+
+
+# -- the default -------------------------------------------------------------------------------------------------------
+
+
+class DefaultDtype:
+    """What :func:`set_default_dtype` returns: at the end of its ``with`` block the default is what it was before."""
+
+    def __init__(self, dtype: DTypeLike) -> None:
+        self._dtype = checked_dtype("set_default_dtype", dtype)
+        self._before = _core.exchange_default_dtype(self._dtype)
+
+    def __enter__(self) -> None:
+        _core.exchange_default_dtype(self._dtype)
+
+    def __exit__(self, *error: object) -> None:
+        _core.exchange_default_dtype(self._before)
+
+    def __repr__(self) -> str:
+        return f"<default dtype {self._dtype}, before {self._before}>"
+
+
+def set_default_dtype(dtype: DTypeLike) -> DefaultDtype:
+    """Set the dtype of what has none of its own: from now on, or for a block.
+
+    That are Python's floats, alone and in lists; what is made without a ``dtype`` (``ac.zeros``, ``ac.random.normal``,
+    the parameters of layers); and results of floating ops of integers. NumPy arrays and Tensors keep their dtypes, and
+    a float beside a floating Tensor takes that of the Tensor.
+
+    Parameters
+    ----------
+    dtype : float32 or float64
+        float32 is what a program starts with.
+
+    Returns
+    -------
+    DefaultDtype
+        For ``with ac.set_default_dtype(ac.float64):``, at whose end the default is what it was before the call.
+
+    Raises
+    ------
+    DTypeError
+        For other dtypes.
+
+    Notes
+    -----
+    The default belongs to the context (Python's ``contextvars``): other threads and asyncio tasks have their own. A new
+    thread begins with float32, a new task with what the code that made it had. Compiled functions have a program for
+    each default.
+
+    Examples
+    --------
+    >>> import alice_core as ac
+    >>> with ac.set_default_dtype(ac.float64):
+    ...     ac.tensor([0.1]), ac.zeros(1)
+    (Tensor([0.1], dtype=float64), Tensor([0.], dtype=float64))
+    >>> ac.tensor([0.1])
+    Tensor([0.1], dtype=float32)
+    """
+    return DefaultDtype(dtype)
+
+
+def get_default_dtype() -> Any:
+    """The dtype of what has none of its own; see :func:`set_default_dtype`.
+
+    Examples
+    --------
+    >>> import alice_core as ac
+    >>> ac.get_default_dtype()
+    dtype('float32')
+    """
+    return _core.default_dtype()

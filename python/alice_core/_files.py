@@ -23,7 +23,8 @@ NPZ_ERRORS = (ValueError, EOFError, zipfile.BadZipFile, zlib.error, NotImplement
 def whole(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Give a name to write to, which becomes ``path`` at the end; an error or Ctrl-C leaves ``path`` as it was."""
     path = Path(path)
-    unfinished = path.with_name(f".unfinished-{path.name}")  # same folder: the renaming cannot fail half-way
+    # In the same folder, so that the renaming cannot fail half-way; of this process, for others may write there too.
+    unfinished = path.with_name(f".unfinished-{os.getpid()}-{path.name}")
     try:
         yield unfinished
         unfinished.replace(path)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import io
 import math
 import os
 import shlex
 import shutil
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,10 +17,11 @@ from pathlib import Path
 import alice_core as ac
 
 from . import demo
+from ._interrupt import INTERRUPTED, CtrlC
 
-__all__ = ["main"]
+__all__ = ["command", "main"]
 
-_DATA_ERROR, _INTERRUPTED = 1, 130
+_DATA_ERROR = 1
 
 _NEXT = """
 Three things to try next:
@@ -117,24 +121,45 @@ def _command() -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
-    arguments = _parser().parse_args(argv)
-    try:
-        if arguments.command == "info":
-            for key, value in ac.build_config().items():
-                print(f"{key:9} {value}")
-        else:
-            _demo(arguments)
-    except KeyboardInterrupt as stop:
-        print(f"\nalice: {stop or 'stopped by Ctrl-C'}", file=sys.stderr)
-        return _INTERRUPTED
-    except BrokenPipeError:  # the reader of our output went away, as in `alice demo | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return _DATA_ERROR
-    except (ac.AliceError, OSError, MemoryError) as error:
-        print(f"alice: {error or type(error).__name__}", file=sys.stderr)
-        return _DATA_ERROR
+    with CtrlC("alice") as ctrl_c:
+        try:
+            _run(_parser().parse_args(argv))
+        except KeyboardInterrupt as stop:
+            return ctrl_c.tell(str(stop))
+        except BrokenPipeError:  # the reader of our output went away, as in `alice demo | head`
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return _DATA_ERROR
+        except Exception as error:
+            if ctrl_c.pressed:  # an import that was interrupted says that it failed
+                return ctrl_c.tell()
+            if not isinstance(error, (ac.AliceError, OSError, MemoryError)):
+                raise
+            print(f"alice: {error or type(error).__name__}", file=sys.stderr)
+            return _DATA_ERROR
     return 0
 
 
+def _run(arguments: argparse.Namespace) -> None:
+    if arguments.command == "info":
+        for key, value in ac.build_config().items():
+            print(f"{key:9} {value}")
+    else:
+        _demo(arguments)
+
+
+def command() -> int:
+    """:func:`main` for a process of its own; returns the exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # names of folders that the terminal cannot show
+    status = main()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is said
+    if status == INTERRUPTED:
+        with contextlib.suppress(OSError):
+            sys.stdout.flush()
+        os._exit(status)  # Python would end by a signal where the exception has passed an eval
+    return status
+
+
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(command())

@@ -11,7 +11,7 @@ import functools
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, NamedTuple, ParamSpec, TypeVar, overload
 
 import numpy as np
 
@@ -23,7 +23,9 @@ from .tensor import Tensor, tensor
 
 __all__ = ["CacheInfo", "CompiledFunction", "Instruction", "Program", "compile"]
 
-_F = TypeVar("_F", bound=Callable[..., Any])
+P = ParamSpec("P")
+Q = ParamSpec("Q")
+R = TypeVar("R")
 _Statics = tuple[tuple[int, ...], frozenset[str]]  # positions and names
 _FOLLOWED = tensor(0.0).requires_grad_()
 
@@ -78,8 +80,8 @@ class Program:
             for calls, flops, size, runs, nanoseconds in native.describe()
         ]
         self.arena_bytes = int(native.arena_bytes)
-        self.flops = sum(i.flops for i in self.instructions)
-        self.bytes = sum(i.bytes for i in self.instructions)
+        self.flops: float = sum(i.flops for i in self.instructions)
+        self.bytes: float = sum(i.bytes for i in self.instructions)
 
     def __str__(self) -> str:
         lines = [
@@ -107,15 +109,26 @@ def _line(name: str, inputs: list[str], outputs: list[tuple[str, str]], in_place
     return f"{arrow}{results} = {name}({', '.join(inputs)})"
 
 
-class CompiledFunction(_core.CompiledBase):
+class CompiledFunction(_core.CompiledBase, Generic[P, R]):
     """A function that runs as a native program; made by :func:`compile`."""
 
-    __wrapped__: Callable[..., Any]
+    __wrapped__: Callable[P, R]
+
+    if TYPE_CHECKING:  # both are native
+
+        def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
+        @overload
+        def __get__(self, instance: None, owner: type | None = None, /) -> CompiledFunction[P, R]: ...
+        @overload
+        def __get__(
+            self: CompiledFunction[Concatenate[Any, Q], R], instance: object, owner: type | None = None, /
+        ) -> Callable[Q, R]: ...
+        def __get__(self, instance: object, owner: type | None = None, /) -> Any: ...
 
     _statics: _Statics | None = None
 
-    def __init__(self, function: Callable[..., Any], cache_size: int, profile: bool, check: bool) -> None:
-        functools.update_wrapper(self, function)
+    def __init__(self, function: Callable[P, R], cache_size: int, profile: bool, check: bool) -> None:
+        functools.update_wrapper(self, function, updated=())
         self._options = (cache_size, profile, check)
 
     def __reduce__(self) -> Any:
@@ -126,7 +139,7 @@ class CompiledFunction(_core.CompiledBase):
             return str(getattr(self, "__qualname__", ""))
         return _make, (self.__wrapped__, *self._options, self._statics)
 
-    def program(self, *args: Any, **kwargs: Any) -> Program:
+    def program(self, *args: P.args, **kwargs: P.kwargs) -> Program:
         """The program that a call with these arguments runs; traced and planned now if it is not there yet.
 
         Raises
@@ -231,24 +244,24 @@ class CompiledFunction(_core.CompiledBase):
 
 @overload
 def compile(
-    fn: _F,
+    fn: Callable[P, R],
     *,
-    static_argnums: int | Sequence[int] = ...,
-    static_argnames: str | Sequence[str] = ...,
-    cache_size: int = ...,
-    profile: bool = ...,
-    check: bool = ...,
-) -> CompiledFunction: ...
+    static_argnums: int | Sequence[int] = (),
+    static_argnames: str | Sequence[str] = (),
+    cache_size: int = 32,
+    profile: bool = False,
+    check: bool = False,
+) -> CompiledFunction[P, R]: ...
 @overload
 def compile(
     fn: None = None,
     *,
-    static_argnums: int | Sequence[int] = ...,
-    static_argnames: str | Sequence[str] = ...,
-    cache_size: int = ...,
-    profile: bool = ...,
-    check: bool = ...,
-) -> Callable[[_F], CompiledFunction]: ...
+    static_argnums: int | Sequence[int] = (),
+    static_argnames: str | Sequence[str] = (),
+    cache_size: int = 32,
+    profile: bool = False,
+    check: bool = False,
+) -> Callable[[Callable[P, R]], CompiledFunction[P, R]]: ...
 def compile(
     fn: Callable[..., Any] | None = None,
     *,
@@ -345,7 +358,7 @@ def compile(
 
 def _make(
     fn: Callable[..., Any], cache_size: int, profile: bool, check: bool, statics: _Statics | None
-) -> CompiledFunction:
+) -> CompiledFunction[..., Any]:
     made = CompiledFunction(fn, cache_size, profile, check)
     if statics is not None:
         made._statics = statics
@@ -397,7 +410,7 @@ def _is_from_outside(module: Any) -> bool:
 # -- check=True --------------------------------------------------------------------------------------------------------
 
 
-def _checked(compiled: CompiledFunction, args: Any, kwargs: Any) -> Any:
+def _checked(compiled: CompiledFunction[..., Any], args: Any, kwargs: Any) -> Any:
     """Runs the program, puts the state back, runs the function, and compares results and state bit for bit."""
     found = compiled._program(*args, **kwargs)
     if found is None:

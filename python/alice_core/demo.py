@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import csv
 import math
+import os
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +23,12 @@ import alice_core as ac
 
 from . import plot
 from ._extras import require
+from ._files import whole
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 __all__ = ["DemoError", "Epoch", "Interrupted", "Settings", "build_model", "predict", "run", "train", "worst"]
 
@@ -92,7 +100,7 @@ def train(data: ac.data.Dataset, model: Any, settings: Settings) -> Iterator[Epo
             loss, right = step(x, y)
             steps_left -= 1
             total_loss += loss.item() * len(y)
-            correct += right.item()
+            correct += int(right.item())
 
         n = len(data.x_train)
         answers = predict(model, data.x_test).argmax(axis=1)
@@ -148,17 +156,17 @@ def run(data: ac.data.Dataset, settings: Settings, out: Path) -> float:
 
     history: list[Epoch] = []
     try:
-        with open(out / "history.csv", "w", newline="", encoding="utf-8") as file:
+        with _alone(out):
             for epoch in train(data, model, settings):
                 model.save(out / "model.npz")  # whole, whenever Ctrl-C comes
-                _write(epoch, file)
+                _write(epoch, out / "history.csv")
                 history.append(epoch)
                 _print(epoch, settings)  # last: what was seen is also on the disk
                 if not math.isfinite(epoch.loss):
                     raise DemoError(
                         f"demo: the loss must stay finite; got {epoch.loss} in epoch {epoch.number}; try a smaller --lr"
                     )
-        _finish(data, model, network, history, out)
+            _finish(data, model, network, history, out)
     except KeyboardInterrupt:
         kept = f"the finished epochs are kept in {out / 'history.csv'} and {out / 'model.npz'}"
         raise Interrupted(f"stopped by Ctrl-C; {kept if history else 'no epoch was finished'}") from None
@@ -168,17 +176,47 @@ def run(data: ac.data.Dataset, settings: Settings, out: Path) -> float:
 def _print(epoch: Epoch, settings: Settings) -> None:
     print(
         f"epoch {epoch.number:{len(str(settings.epochs))}}/{settings.epochs}  loss {epoch.loss:.4f}  "
-        f"accuracy {epoch.train_accuracy:.4f}  test accuracy {epoch.test_accuracy:.4f}  {epoch.seconds:.2f} s",
+        f"accuracy {epoch.train_accuracy:.4f}  test accuracy {epoch.test_accuracy:.4f}  {_time(epoch.seconds)}",
         flush=True,
     )
 
 
-def _write(epoch: Epoch, file: TextIO) -> None:
-    writer = csv.writer(file)
-    if epoch.number == 1:
-        writer.writerow(["epoch", "loss_nats", "train_accuracy", "test_accuracy", "seconds"])
-    writer.writerow([epoch.number, epoch.loss, epoch.train_accuracy, epoch.test_accuracy, round(epoch.seconds, 4)])
-    file.flush()
+def _time(seconds: float) -> str:
+    return f"{seconds:.2f} s" if seconds >= 0.01 else f"{1000 * seconds:.2f} ms"
+
+
+@contextmanager
+def _alone(out: Path) -> Iterator[None]:
+    """Nobody else writes to the folder in this block; where the file system has no locks, that is a hope."""
+    if fcntl is None:
+        yield
+        return
+    folder = os.open(out, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise DemoError(
+                f"demo: --out must be a folder of one run; got {out}, which another run is writing to; choose another, "
+                f"or wait until it has ended"
+            ) from None
+        except OSError:
+            pass
+        yield
+    finally:
+        os.close(folder)
+
+
+def _write(epoch: Epoch, path: Path) -> None:
+    """Append an epoch; the first one replaces the file of an earlier run."""
+    row = [epoch.number, epoch.loss, epoch.train_accuracy, epoch.test_accuracy, round(epoch.seconds, 4)]
+    if epoch.number > 1:
+        with path.open("a", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerow(row)
+        return
+    header = ["epoch", "loss_nats", "train_accuracy", "test_accuracy", "seconds"]
+    with whole(path) as unfinished, unfinished.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([header, row])
 
 
 def _finish(data: ac.data.Dataset, model: Any, network: str, history: list[Epoch], out: Path) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ._checks import checked_choice
+from ._dtypes import get_default_dtype
 from .errors import ShapeError
 from .ops import activation as _activation
 from .ops import arithmetic as _arithmetic
@@ -47,7 +48,7 @@ def _pair(name: str, prediction: TensorLike, target: TensorLike) -> tuple[Tensor
             f"{name}: prediction and target must have one shape; got {p.shape} and {t.shape}; reshape one of them"
         )
     if p.dtype.kind != "f":
-        p = _arithmetic.astype(p, np.dtype(np.float32))
+        p = _arithmetic.astype(p, get_default_dtype())
     return p, t if t.dtype == p.dtype else _arithmetic.astype(t, p.dtype)
 
 

@@ -22,7 +22,7 @@ import alice_core as ac
 
 from . import _core
 from ._checks import checked_int, checked_number
-from ._dtypes import checked_dtype
+from ._dtypes import checked_or_default
 from .errors import DTypeError, ShapeError
 from .ops.creation import _shape
 from .primitive import Primitive
@@ -60,8 +60,8 @@ def _signed(number: int) -> int:
     return number - (1 << 64) if number >> 63 else number
 
 
-def _floating(op: str, dtype: DTypeLike) -> np.dtype[Any]:
-    wanted: np.dtype[Any] = checked_dtype(op, dtype)
+def _floating(op: str, dtype: DTypeLike | None) -> np.dtype[Any]:
+    wanted: np.dtype[Any] = checked_or_default(op, dtype)
     if wanted not in (float32, float64):
         raise DTypeError(f"{op}: dtype must be float32 or float64; got {wanted}")
     return wanted
@@ -136,7 +136,7 @@ def bits(state: Tensor, /, shape: int | Sequence[int], first: int = 0) -> Tensor
     return result
 
 
-def unit(state: Tensor, /, shape: int | Sequence[int], dtype: DTypeLike = float32) -> Tensor:
+def unit(state: Tensor, /, shape: int | Sequence[int], dtype: DTypeLike | None = None) -> Tensor:
     """Numbers that are uniform in [0, 1): multiples of 2^-24 (float32) or 2^-53 (float64), all equally likely.
 
     A float32 number is the upper 24 bits of a word, with four words of sixteen blocks side by side as in :func:`bits`;
@@ -147,7 +147,7 @@ def unit(state: Tensor, /, shape: int | Sequence[int], dtype: DTypeLike = float3
     state : Tensor, shape (2,), int64
         Key and draw.
     shape : int or tuple of int
-    dtype : floating dtype
+    dtype : floating dtype, optional
 
     Returns
     -------
@@ -263,7 +263,7 @@ class Generator:
         shape: int | Sequence[int] | None = None,
         low: TensorLike = 0.0,
         high: TensorLike = 1.0,
-        dtype: DTypeLike = float32,
+        dtype: DTypeLike | None = None,
     ) -> Tensor:
         """Uniform numbers in [low, high): ``low + (high - low) * u`` with u as :func:`unit` gives it.
 
@@ -273,7 +273,7 @@ class Generator:
             Without one, that of ``low`` and ``high`` together: a number for every element.
         low, high : float or Tensor that broadcasts to the shape
             Rounding may turn the largest results into ``high``, unless they are 0 and 1.
-        dtype : floating dtype
+        dtype : floating dtype, optional
 
         Returns
         -------
@@ -294,7 +294,7 @@ class Generator:
         shape: int | Sequence[int] | None = None,
         mean: TensorLike = 0.0,
         std: TensorLike = 1.0,
-        dtype: DTypeLike = float32,
+        dtype: DTypeLike | None = None,
     ) -> Tensor:
         """Normal numbers, by the transform of Box and Muller: ``sqrt(-2 log(1 - u)) cos(2 pi v)`` of uniform u, v.
 
@@ -303,7 +303,7 @@ class Generator:
         shape : int or tuple of int, optional
             Without one, that of ``mean`` and ``std`` together: a number for every element.
         mean, std : float or Tensor that broadcasts to the shape
-        dtype : floating dtype
+        dtype : floating dtype, optional
 
         Returns
         -------
@@ -382,14 +382,20 @@ def seed(seed: int | None = None) -> None:
 
 
 def uniform(
-    shape: int | Sequence[int] | None = None, low: TensorLike = 0.0, high: TensorLike = 1.0, dtype: DTypeLike = float32
+    shape: int | Sequence[int] | None = None,
+    low: TensorLike = 0.0,
+    high: TensorLike = 1.0,
+    dtype: DTypeLike | None = None,
 ) -> Tensor:
     """:meth:`Generator.uniform` of the common generator."""
     return default_generator.uniform(shape, low, high, dtype)
 
 
 def normal(
-    shape: int | Sequence[int] | None = None, mean: TensorLike = 0.0, std: TensorLike = 1.0, dtype: DTypeLike = float32
+    shape: int | Sequence[int] | None = None,
+    mean: TensorLike = 0.0,
+    std: TensorLike = 1.0,
+    dtype: DTypeLike | None = None,
 ) -> Tensor:
     """:meth:`Generator.normal` of the common generator."""
     return default_generator.normal(shape, mean, std, dtype)

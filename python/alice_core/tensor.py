@@ -6,7 +6,7 @@ Source: notes, section 2.1.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, final
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,7 @@ import numpy.typing as npt
 from . import _core
 from ._dtypes import DTYPES as DTYPES
 from ._dtypes import DTypeLike as DTypeLike
-from ._dtypes import as_dtype, cast_exactly, checked_dtype
+from ._dtypes import as_dtype, cast_exactly, checked_dtype, checked_or_default, get_default_dtype
 from ._dtypes import bfloat16 as bfloat16
 from ._dtypes import bool_ as bool_
 from ._dtypes import float16 as float16
@@ -34,6 +34,7 @@ Axis: TypeAlias = "int | tuple[int, ...] | None"
 __all__ = ["Tensor", "abstract", "asarray", "from_dlpack", "tensor"]
 
 
+@final
 class Tensor(_core.TensorBase):
     """An n-dimensional array of numbers of one dtype. Made by :func:`tensor`, :func:`asarray` and every op.
 
@@ -75,9 +76,10 @@ class Tensor(_core.TensorBase):
             f"parameter with ac.nn.Parameter(x)"
         )
 
-    requires_grad = property(
-        _core.TensorBase.requires_grad.__get__, _assign_requires_grad, doc=_core.TensorBase.requires_grad.__doc__
-    )
+    if not TYPE_CHECKING:  # where it is the read-only property of TensorBase
+        requires_grad = property(
+            _core.TensorBase.requires_grad.__get__, _assign_requires_grad, doc=_core.TensorBase.requires_grad.__doc__
+        )
 
     @property
     def nbytes(self) -> int:
@@ -220,10 +222,13 @@ class Tensor(_core.TensorBase):
                 f"ac.where, or keep the decision outside of the traced function"
             )
         if self.size != 1:
-            raise ShapeError(
-                f"{asked}: expected a Tensor with one element; got shape {self.shape}; reduce it first, "
-                f"for instance with ac.any or ac.all"
+            remedy = (
+                "reduce it first, for instance with ac.any or ac.all; Python's max and min of two are ac.maximum(x, y) "
+                "and ac.minimum(x, y)"
+                if asked == "bool"
+                else "take one out, x[i], or reduce it first, for instance with ac.sum or ac.mean"
             )
+            raise ShapeError(f"{asked}: expected a Tensor with one element; got shape {self.shape}; {remedy}")
         return self.item()
 
     def __repr__(self) -> str:
@@ -373,7 +378,7 @@ parameter with ac.tensor(x)
                 "assign_: expected a leaf (a parameter); this Tensor is the result of a recorded op; "
                 "use the new value instead of changing the old one"
             )
-        new = asarray(value).astype(self.dtype)
+        new = asarray(value if isinstance(value, Tensor) else _to_numpy(value, None, "assign_")).astype(self.dtype)
         if new.shape != self.shape:
             try:
                 new = ops.shape.broadcast_to(new, self.shape)
@@ -400,7 +405,7 @@ def _unpickle(array: npt.NDArray[Any], requires_grad: bool, dtype: DTypeLike | N
 
 
 def _to_numpy(obj: Any, dtype: DTypeLike | None, name: str) -> npt.NDArray[Any]:
-    """A NumPy array of one of our dtypes: Python floats become float32, Python ints int64."""
+    """A NumPy array of one of our dtypes: Python floats get the default, Python ints int64."""
     double = False
     if isinstance(obj, (list, tuple)):
         obj, double = _plain(obj)
@@ -415,7 +420,7 @@ def _to_numpy(obj: Any, dtype: DTypeLike | None, name: str) -> npt.NDArray[Any]:
     if array.dtype.kind not in "biuf" and array.dtype != bfloat16:
         raise DTypeError(f"{name}: expected numbers; got {type(obj).__name__} that NumPy reads as dtype {array.dtype}")
     if dtype is None and array.dtype == np.float64 and not double:
-        dtype = float32
+        dtype = get_default_dtype()
     if dtype is not None and (wanted := checked_dtype(name, dtype)) is not bfloat16:
         array = cast_exactly(name, array, wanted)
     return array
@@ -451,14 +456,27 @@ def followed(tensors: Sequence[Tensor]) -> bool:
     return bool(floating) and _core.is_followed(floating)
 
 
-def tensor(obj: Any, dtype: DTypeLike | None = None) -> Tensor:
+#: Keywords of PyTorch, and what to write here.
+_KEYWORDS = {
+    "requires_grad": "write ac.tensor(x).requires_grad_(), or make a parameter: ac.nn.Parameter(x)",
+    "device": "leave it out, all Tensors are on the CPU",
+}
+
+
+def _refuse(name: str, keywords: dict[str, Any]) -> NoReturn:
+    keyword = next(iter(keywords))
+    remedy = _KEYWORDS.get(keyword, "leave it out")
+    raise DTypeError(f"{name}: expected no keyword {keyword}; got {keyword}={keywords[keyword]!r}; {remedy}")
+
+
+def tensor(obj: Any, dtype: DTypeLike | None = None, **elsewhere: NoReturn) -> Tensor:
     """Copy ``obj`` into a new Tensor.
 
     Parameters
     ----------
     obj : nested lists of numbers, NumPy array, Tensor, or number
-        Python floats become float32, Python ints int64; the dtype of arrays is kept, and of lists that hold something
-        of dtype float64.
+        Python floats get the default dtype (float32, see :func:`set_default_dtype`), Python ints int64; the dtype of
+        arrays is kept, and of lists that hold something of dtype float64.
     dtype : dtype, optional
         One of bool, uint8, int32, int64, float16, bfloat16, float32, float64.
 
@@ -485,10 +503,13 @@ def tensor(obj: Any, dtype: DTypeLike | None = None) -> Tensor:
     Tensor([[1., 2.],
             [3., 4.]], dtype=float64)
     """
+    if elsewhere:
+        _refuse("tensor", elsewhere)
     if isinstance(obj, Tensor):
-        wanted = dtype if dtype is not None else float32 if obj._weak and obj.dtype == float64 else obj.dtype
+        if dtype is None:
+            dtype = get_default_dtype() if obj._weak and obj.dtype == float64 else obj.dtype
         source = obj._strong() if obj._weak else obj
-        return ops.identity.constant_copy(ops.arithmetic.astype(source, wanted))
+        return ops.identity.constant_copy(ops.arithmetic.astype(source, dtype))
     return _made(_to_numpy(obj, dtype, "tensor"), dtype, True)
 
 
@@ -560,7 +581,7 @@ def from_dlpack(obj: Any, *, copy: bool | None = None) -> Tensor:
     return asarray(np.from_dlpack(obj), copy=copy)
 
 
-def abstract(shape: Sequence[int], dtype: DTypeLike = float32) -> Tensor:
+def abstract(shape: Sequence[int], dtype: DTypeLike | None = None) -> Tensor:
     """A Tensor with a shape and a dtype but no data: functions run on it to learn what they would return.
 
     Parameters
@@ -574,5 +595,5 @@ def abstract(shape: Sequence[int], dtype: DTypeLike = float32) -> Tensor:
     >>> ac.abstract((3, 4)) @ ac.abstract((4, 5))
     Tensor(abstract, shape=(3, 5), dtype=float32)
     """
-    result: Tensor = _core.abstract(list(shape), as_dtype(dtype))
+    result: Tensor = _core.abstract(list(shape), checked_or_default("abstract", dtype))
     return result

@@ -9,8 +9,9 @@ import numpy as np
 
 import alice_core as ac
 from alice_core import _core, tree
+from op_calls import calls, op, tensors
+from op_cases import all_cases
 from rule_checks import differentiable_calls
-from test_ops import all_cases, calls, op, tensors
 
 #: The arrays of a call as (shape, dtype), and the text of its attributes.
 Example = tuple[tuple[tuple[tuple[int, ...], str], ...], tuple[str, ...]]

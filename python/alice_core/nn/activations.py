@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 import alice_core as ac
 
-from ..tensor import float32
-from .module import Module, Parameter
+from .module import Module, Parameter, widened
 
 if TYPE_CHECKING:
     from ..tensor import DTypeLike
@@ -55,14 +54,18 @@ class PReLU(Module):
     num_parameters : int
         1, or the extent of the last axis for a slope per feature.
     init : float
-    dtype : floating dtype
+    dtype : floating dtype, optional
+        None: the default, see :func:`alice_core.set_default_dtype`.
     """
 
-    def __init__(self, num_parameters: int = 1, init: float = 0.25, dtype: DTypeLike = float32) -> None:
+    def __init__(self, num_parameters: int = 1, init: float = 0.25, dtype: DTypeLike | None = None) -> None:
         self.slope = Parameter(ac.full((num_parameters,), init, dtype))
 
     def forward(self, x: ac.Tensor) -> ac.Tensor:
-        return ac.prelu(x, self.slope)
+        y = ac.prelu(x, self.slope)
+        if y.dtype is not self.slope.dtype:
+            raise widened("PReLU", x, self.slope)
+        return y
 
     def extra_repr(self) -> str:
         return str(self.slope.size)
@@ -154,8 +157,8 @@ _NAMES: dict[str, type[Module]] = {
 }
 
 
-def by_name(name: str, dtype: DTypeLike = float32) -> Module:
+def by_name(name: str, dtype: DTypeLike | None = None) -> Module:
     """A new module for the name of an activation; one with parameters gets them in ``dtype``."""
     if name not in _NAMES:
-        raise ValueError(f"activation must be one of {', '.join(_NAMES)}, or a function; got {name!r}")
+        raise ValueError(f"MLP: activation must be one of {', '.join(_NAMES)}, or a function; got {name!r}")
     return PReLU(dtype=dtype) if name == "prelu" else _NAMES[name]()

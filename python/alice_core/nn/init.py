@@ -44,9 +44,10 @@ def rng(seed: Seed) -> np.random.Generator | ac.random.Generator:
 
 
 def uniform(
-    shape: Sequence[int], bound: float, dtype: DTypeLike, generator: np.random.Generator | ac.random.Generator
+    shape: Sequence[int], bound: float, dtype: DTypeLike | None, generator: np.random.Generator | ac.random.Generator
 ) -> ac.Tensor:
-    """Numbers from -bound to bound, drawn in float64 so that a seed means the same in every dtype."""
+    """Numbers from -bound to bound, drawn in float64: a seed means the same in every dtype. None: the default dtype."""
+    dtype = ac.get_default_dtype() if dtype is None else dtype
     if isinstance(generator, ac.random.Generator):
         return ac.tensor(generator.uniform(shape, -bound, bound, ac.float64), dtype)
     return ac.tensor(generator.uniform(-bound, bound, tuple(shape)), dtype)

@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Any
 import alice_core as ac
 
 from .._checks import checked_int, shown
-from ..tensor import float32
 from . import activations, init
-from .module import Module, Parameter
+from .module import Module, Parameter, widened
 
 if TYPE_CHECKING:
     from ..tensor import DTypeLike
@@ -31,7 +30,8 @@ class Linear(Module):
     in_features, out_features : int
     bias : bool
         False leaves the bias out.
-    dtype : floating dtype
+    dtype : floating dtype, optional
+        None: the default, see :func:`alice_core.set_default_dtype`.
     seed : int, numpy Generator or ac.random.Generator, optional
         Of the starting values; None: the common generator, which :func:`alice_core.random.seed` starts.
 
@@ -41,6 +41,14 @@ class Linear(Module):
     bias : Tensor, shape (out_features,), or None
         Both start uniform from -1/sqrt(in_features) to 1/sqrt(in_features), so that outputs are about as large as
         inputs whatever the width.
+
+    Raises
+    ------
+    ShapeError
+        In the call, if the last axis has another extent.
+    DTypeError
+        In the call, if the result would have another dtype than the layer: of float64 data in a float32 layer, say,
+        as NumPy makes them. Integers, and floats that are narrower, become the dtype of the layer.
 
     Examples
     --------
@@ -54,7 +62,7 @@ class Linear(Module):
         in_features: int,
         out_features: int,
         bias: bool = True,
-        dtype: DTypeLike = float32,
+        dtype: DTypeLike | None = None,
         seed: init.Seed = None,
     ) -> None:
         rows = checked_int("Linear", "in_features", in_features)
@@ -72,8 +80,16 @@ class Linear(Module):
         except ac.ShapeError:
             raise ac.ShapeError(
                 f"Linear: expected inputs of shape (…, {self.weight.shape[0]}), features along the last axis; got "
-                f"{x.shape}; reshape them, or make the layer with other in_features"
+                f"{getattr(x, 'shape', ())}; reshape them, or make the layer with other in_features"
             ) from None
+        except TypeError:
+            if isinstance(x, ac.Tensor) or hasattr(x, "dtype"):
+                raise
+            raise ac.DTypeError(
+                f"Linear: expected a Tensor or a NumPy array; got {shown(x)}; convert it with ac.tensor(x)"
+            ) from None
+        if y.dtype is not self.weight.dtype:
+            raise widened("Linear", x, self.weight)
         return y if self.bias is None else y + self.bias
 
     def extra_repr(self) -> str:
@@ -145,7 +161,8 @@ class MLP(Sequential):
         "relu", "leaky_relu", "prelu", "elu", "softplus", "sigmoid", "tanh", "silu", "gelu"; or a function of one
         Tensor, used between all layers.
     bias : bool
-    dtype : floating dtype
+    dtype : floating dtype, optional
+        None: the default, see :func:`alice_core.set_default_dtype`.
     seed : int, numpy Generator or ac.random.Generator, optional
         Of the starting values; None: the common generator, which :func:`alice_core.random.seed` starts.
 
@@ -165,13 +182,15 @@ class MLP(Sequential):
         sizes: Sequence[int],
         activation: str | Callable[[ac.Tensor], ac.Tensor] = "relu",
         bias: bool = True,
-        dtype: DTypeLike = float32,
+        dtype: DTypeLike | None = None,
         seed: init.Seed = None,
     ) -> None:
         if not hasattr(sizes, "__len__"):
             raise ac.DTypeError(f"MLP: sizes must be a list of ints; got {shown(sizes)}; write MLP([3, 5, 2])")
         if len(sizes) < 2:
             raise ac.ShapeError(f"MLP: sizes must name the input and the output at least; got {list(sizes)}")
+        if isinstance(activation, str):
+            activations.by_name(activation, dtype)  # a wrong name is one even where nothing lies between
         generator = init.rng(seed)
         layers: list[Callable[[ac.Tensor], ac.Tensor]] = []
         for rows, cols in pairwise(sizes):

@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import alice_core as ac
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from ..tensor import DTypeLike
 
 __all__ = ["Module", "Parameter"]
+
+M = TypeVar("M", bound="Module")
 
 _PLAIN = (bool, int, float, str, type(None))  # hold no Tensors
 
@@ -54,6 +56,16 @@ def Parameter(value: Any, dtype: DTypeLike | None = None) -> ac.Tensor:
     Tensor([1., 2.], dtype=float32, requires_grad=True)
     """
     return ac.tensor(value, dtype).requires_grad_()
+
+
+def widened(layer: str, x: Any, parameter: ac.Tensor) -> ac.DTypeError:
+    """What a layer raises whose result has not its dtype: nobody wants all that follows in float64 by accident."""
+    own, given = parameter.dtype.name, x.dtype.name
+    return ac.DTypeError(
+        f"{layer}: expected inputs of dtype {own}, that of its parameters, or of a narrower one; got {given}, in which "
+        f"all that follows would be computed; convert them with x.astype(ac.{own}), or make the layer with "
+        f"dtype=ac.{given}"
+    )
 
 
 class Module:
@@ -135,7 +147,7 @@ class Module:
         """The Tensors that require a gradient, each once."""
         return [p for _, p in self.named_parameters()]
 
-    def requires_grad_(self, on: bool = True) -> Module:
+    def requires_grad_(self: M, on: bool = True) -> M:
         """Mark all floating state as learned, or freeze it; returns the module."""
         for x in self._state().values():
             if x.dtype.kind == "f":
@@ -147,13 +159,13 @@ class Module:
         for p in self.parameters():
             p.grad = None
 
-    def train(self, mode: bool = True) -> Module:
+    def train(self: M, mode: bool = True) -> M:
         """Set ``training`` here and in all modules inside; returns the module."""
         for module in self.modules():
             module.training = mode
         return self
 
-    def eval(self) -> Module:
+    def eval(self: M) -> M:
         """Set ``training`` to False here and in all modules inside; returns the module."""
         return self.train(False)
 

@@ -84,7 +84,7 @@ def relu(x: TensorLike, /) -> Tensor:
     Parameters
     ----------
     x : Tensor
-        Any dtype; integers and bools become float32.
+        Any dtype; integers and bools become the default dtype.
 
     Returns
     -------
@@ -114,7 +114,7 @@ def relu6(x: TensorLike, /) -> Tensor:
     Parameters
     ----------
     x : Tensor
-        Any dtype; integers and bools become float32.
+        Any dtype; integers and bools become the default dtype.
 
     Returns
     -------
@@ -142,7 +142,7 @@ def leaky_relu(x: TensorLike, /, negative_slope: float | Tensor = 0.01) -> Tenso
     Parameters
     ----------
     x : Tensor
-        Any dtype; integers and bools become float32.
+        Any dtype; integers and bools become the default dtype.
     negative_slope : float or Tensor
         Slope left of 0; a Tensor is that of :func:`prelu`.
 
@@ -174,7 +174,7 @@ def prelu(x: TensorLike, slope: TensorLike, /) -> Tensor:
     Parameters
     ----------
     x : Tensor
-        Any dtype; integers and bools become float32.
+        Any dtype; integers and bools become the default dtype.
     slope : Tensor
         Of a shape that broadcasts with x.
 
@@ -226,7 +226,7 @@ def elu(x: TensorLike, /, alpha: float | Tensor = 1.0) -> Tensor:
     Parameters
     ----------
     x : Tensor
-        Any dtype; integers and bools become float32.
+        Any dtype; integers and bools become the default dtype.
     alpha : float or Tensor
         Minus the limit far left; differentiable, if it is a Tensor, which broadcasts with x.
 
@@ -258,7 +258,7 @@ def selu(x: TensorLike, /) -> Tensor:
     Parameters
     ----------
     x : Tensor
-        Any dtype; integers and bools become float32.
+        Any dtype; integers and bools become the default dtype.
 
     Returns
     -------
@@ -314,7 +314,7 @@ def sigmoid(x: TensorLike, /) -> Tensor:
     Parameters
     ----------
     x : Tensor
-        Any dtype; integers and bools become float32.
+        Any dtype; integers and bools become the default dtype.
 
     Returns
     -------
@@ -344,7 +344,7 @@ def log_sigmoid(x: TensorLike, /) -> Tensor:
     Parameters
     ----------
     x : Tensor
-        Any dtype; integers and bools become float32.
+        Any dtype; integers and bools become the default dtype.
 
     Returns
     -------
@@ -372,7 +372,7 @@ def softplus(x: TensorLike, /) -> Tensor:
     Parameters
     ----------
     x : Tensor
-        Any dtype; integers and bools become float32.
+        Any dtype; integers and bools become the default dtype.
 
     Returns
     -------
@@ -402,7 +402,7 @@ def silu(x: TensorLike, /) -> Tensor:
     Parameters
     ----------
     x : Tensor
-        Any dtype; integers and bools become float32.
+        Any dtype; integers and bools become the default dtype.
 
     Returns
     -------
@@ -465,7 +465,7 @@ def gelu(x: TensorLike, /, approximate: str = "none") -> Tensor:
     Parameters
     ----------
     x : Tensor
-        Any dtype; integers and bools become float32.
+        Any dtype; integers and bools become the default dtype.
     approximate : {"none", "tanh"}
         "tanh" replaces Φ(x) by (1 + tanh(sqrt(2/π) (x + 0.044715 x³)))/2.
 

@@ -215,7 +215,7 @@ def divide(x: TensorLike, y: TensorLike, /) -> Tensor:
     Parameters
     ----------
     x, y : Tensor
-        Any dtype, of shapes that broadcast; integers and bools become float32.
+        Any dtype, of shapes that broadcast; integers and bools become the default dtype.
 
     Returns
     -------

@@ -9,9 +9,9 @@ import numpy as np
 
 from .. import _core
 from .._checks import checked_flag, checked_int, checked_number, shown
-from .._dtypes import bfloat16, cast_exactly, checked_dtype
+from .._dtypes import bfloat16, cast_exactly, checked_dtype, checked_or_default, get_default_dtype
 from ..errors import ShapeError
-from ..tensor import Tensor, _to_numpy, asarray, float32
+from ..tensor import Tensor, _to_numpy, asarray
 from . import arithmetic as _arithmetic
 from . import joining as _joining
 from . import views as _views
@@ -47,9 +47,9 @@ def _shape(op: str, shape: int | Sequence[int]) -> tuple[int, ...]:
     return extents
 
 
-def _own(op: str, array: npt.NDArray[Any], dtype: DTypeLike) -> Tensor:
+def _own(op: str, array: npt.NDArray[Any], dtype: DTypeLike | None) -> Tensor:
     """The numbers, which NumPy computed in whatever dtype, rounded once."""
-    wanted = checked_dtype(op, dtype)
+    wanted = checked_or_default(op, dtype)
     result: Tensor
     if wanted is bfloat16:
         result = _core.cast(_core.tensor(array, True), wanted)
@@ -58,21 +58,24 @@ def _own(op: str, array: npt.NDArray[Any], dtype: DTypeLike) -> Tensor:
     return result
 
 
-def _filled(op: str, make: Callable[..., npt.NDArray[Any]], shape: int | Sequence[int], dtype: DTypeLike) -> Tensor:
-    wanted = checked_dtype(op, dtype)
+def _filled(
+    op: str, make: Callable[..., npt.NDArray[Any]], shape: int | Sequence[int], dtype: DTypeLike | None
+) -> Tensor:
+    wanted = checked_or_default(op, dtype)
     if wanted is bfloat16:
         return _own(op, make(_shape(op, shape), np.uint8), wanted)
     result: Tensor = _core.tensor(make(_shape(op, shape), wanted), True)
     return result
 
 
-def zeros(shape: int | Sequence[int], dtype: DTypeLike = float32) -> Tensor:
+def zeros(shape: int | Sequence[int], dtype: DTypeLike | None = None) -> Tensor:
     """Zeros.
 
     Parameters
     ----------
     shape : int or tuple of int
-    dtype : dtype
+    dtype : dtype, optional
+        None: the default, float32 unless :func:`alice_core.set_default_dtype` says something else.
 
     Returns
     -------
@@ -93,7 +96,7 @@ def zeros(shape: int | Sequence[int], dtype: DTypeLike = float32) -> Tensor:
     return _filled("zeros", np.zeros, shape, dtype)
 
 
-def ones(shape: int | Sequence[int], dtype: DTypeLike = float32) -> Tensor:
+def ones(shape: int | Sequence[int], dtype: DTypeLike | None = None) -> Tensor:
     """Ones; parameters and errors as for :func:`zeros`.
 
     Examples
@@ -105,7 +108,7 @@ def ones(shape: int | Sequence[int], dtype: DTypeLike = float32) -> Tensor:
     return _filled("ones", np.ones, shape, dtype)
 
 
-def empty(shape: int | Sequence[int], dtype: DTypeLike = float32) -> Tensor:
+def empty(shape: int | Sequence[int], dtype: DTypeLike | None = None) -> Tensor:
     """Elements of no particular value; parameters and errors as for :func:`zeros`.
 
     Examples
@@ -126,7 +129,7 @@ def full(shape: int | Sequence[int], fill_value: TensorLike, dtype: DTypeLike | 
     fill_value : number, or 0-d Tensor
         Differentiable, if it is a Tensor.
     dtype : dtype, optional
-        None: float32 for floats, int64 for ints, bool for bools; that of a Tensor.
+        None: the default for floats, int64 for ints, bool for bools; that of a Tensor.
 
     Returns
     -------
@@ -204,7 +207,7 @@ def arange(start: float, /, stop: float | None = None, step: float = 1, dtype: D
     ----------
     start, stop, step : int or float
     dtype : dtype, optional
-        None: int64 if all are ints, else float32.
+        None: int64 if all are ints, else the default.
 
     Returns
     -------
@@ -235,12 +238,12 @@ def arange(start: float, /, stop: float | None = None, step: float = 1, dtype: D
     if values.dtype.kind == "O":
         raise ValueError(f"arange: start, stop and step must fit 64 bits; got step {shown(step)}; use floats")
     if dtype is None:
-        dtype = float32 if values.dtype.kind == "f" else np.dtype(np.int64)
+        dtype = get_default_dtype() if values.dtype.kind == "f" else np.dtype(np.int64)
     return _own("arange", values, dtype)
 
 
 def linspace(
-    start: TensorLike, stop: TensorLike, /, num: int, dtype: DTypeLike = float32, endpoint: bool = True
+    start: TensorLike, stop: TensorLike, /, num: int, dtype: DTypeLike | None = None, endpoint: bool = True
 ) -> Tensor:
     """``num`` numbers at equal distances from ``start`` to ``stop``.
 
@@ -249,7 +252,7 @@ def linspace(
     start, stop : float or 0-d Tensor
         Differentiable, if they are Tensors.
     num : int
-    dtype : dtype
+    dtype : dtype, optional
     endpoint : bool
         Whether ``stop`` is the last number, or would be the next.
 
@@ -280,9 +283,9 @@ def linspace(
     return _own("linspace", np.linspace(first, last, count, endpoint=endpoint), dtype)
 
 
-def _between(start: TensorLike, stop: TensorLike, count: int, dtype: DTypeLike, endpoint: bool) -> Tensor:
+def _between(start: TensorLike, stop: TensorLike, count: int, dtype: DTypeLike | None, endpoint: bool) -> Tensor:
     """As NumPy does it, in differentiable ops."""
-    wanted, double = checked_dtype("linspace", dtype), np.dtype(np.float64)
+    wanted, double = checked_or_default("linspace", dtype), np.dtype(np.float64)
     first, last = asarray(start, double), asarray(stop, double)
     if first.ndim or last.ndim:
         raise ShapeError(f"linspace: start and stop must be numbers; got shapes {first.shape} and {last.shape}")
@@ -303,7 +306,7 @@ def _is_integer(value: Any) -> bool:
     return getattr(getattr(value, "dtype", None), "kind", "") in ("i", "u") or type(value) is int
 
 
-def eye(n_rows: int, n_cols: int | None = None, /, k: int = 0, dtype: DTypeLike = float32) -> Tensor:
+def eye(n_rows: int, n_cols: int | None = None, /, k: int = 0, dtype: DTypeLike | None = None) -> Tensor:
     """Ones on the k-th diagonal, zeros elsewhere: the identity matrix for ``eye(n)``.
 
     Parameters
@@ -312,7 +315,7 @@ def eye(n_rows: int, n_cols: int | None = None, /, k: int = 0, dtype: DTypeLike 
         A square matrix if ``n_cols`` is left out.
     k : int
         0 is the main diagonal, positive numbers lie above it.
-    dtype : dtype
+    dtype : dtype, optional
 
     Returns
     -------

@@ -84,7 +84,7 @@ def exp(x: TensorLike, /) -> Tensor:
     Parameters
     ----------
     x : Tensor
-        Any dtype; integers and bools become float32.
+        Any dtype; integers and bools become the default dtype.
 
     Returns
     -------
@@ -112,7 +112,7 @@ def expm1(x: TensorLike, /) -> Tensor:
     Parameters
     ----------
     x : Tensor
-        Any dtype; integers and bools become float32.
+        Any dtype; integers and bools become the default dtype.
 
     Returns
     -------
@@ -140,7 +140,7 @@ def exp2(x: TensorLike, /) -> Tensor:
     Parameters
     ----------
     x : Tensor
-        Any dtype; integers and bools become float32.
+        Any dtype; integers and bools become the default dtype.
 
     Returns
     -------
@@ -168,7 +168,7 @@ def log(x: TensorLike, /) -> Tensor:
     Parameters
     ----------
     x : Tensor
-        Any dtype; integers and bools become float32.
+        Any dtype; integers and bools become the default dtype.
 
     Returns
     -------
@@ -196,7 +196,7 @@ def log1p(x: TensorLike, /) -> Tensor:
     Parameters
     ----------
     x : Tensor
-        Any dtype; integers and bools become float32.
+        Any dtype; integers and bools become the default dtype.
 
     Returns
     -------
@@ -224,7 +224,7 @@ def log2(x: TensorLike, /) -> Tensor:
     Parameters
     ----------
     x : Tensor
-        Any dtype; integers and bools become float32.
+        Any dtype; integers and bools become the default dtype.
 
     Returns
     -------
@@ -252,7 +252,7 @@ def log10(x: TensorLike, /) -> Tensor:
     Parameters
     ----------
     x : Tensor
-        Any dtype; integers and bools become float32.
+        Any dtype; integers and bools become the default dtype.
 
     Returns
     -------
@@ -280,7 +280,7 @@ def logaddexp(x: TensorLike, y: TensorLike, /) -> Tensor:
     Parameters
     ----------
     x, y : Tensor
-        Any dtype, of shapes that broadcast; integers and bools become float32.
+        Any dtype, of shapes that broadcast; integers and bools become the default dtype.
 
     Returns
     -------
@@ -314,7 +314,7 @@ def xlogy(x: TensorLike, y: TensorLike, /) -> Tensor:
     Parameters
     ----------
     x, y : Tensor
-        Any dtype, of shapes that broadcast; integers and bools become float32.
+        Any dtype, of shapes that broadcast; integers and bools become the default dtype.
 
     Returns
     -------
@@ -359,7 +359,7 @@ def erf(x: TensorLike, /) -> Tensor:
     Parameters
     ----------
     x : Tensor
-        Any dtype; integers and bools become float32.
+        Any dtype; integers and bools become the default dtype.
 
     Returns
     -------
@@ -387,7 +387,7 @@ def erfc(x: TensorLike, /) -> Tensor:
     Parameters
     ----------
     x : Tensor
-        Any dtype; integers and bools become float32.
+        Any dtype; integers and bools become the default dtype.
 
     Returns
     -------

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from .._dtypes import checked_dtype
+from .._dtypes import checked_or_default
 from ..errors import DTypeError, TraceError
 from ..primitive import Primitive
-from ..tensor import Tensor, asarray, bool_, float32, int32, int64, uint8
+from ..tensor import Tensor, asarray, bool_, int32, int64, uint8
 from . import views as _views
 from ._arguments import _axes, _axis
 from ._elementwise import aligned
@@ -209,7 +209,7 @@ def take_along_axis(x: TensorLike, indices: TensorLike, /, axis: int = -1) -> Te
     return _take_along_axis(x, indices, axis)
 
 
-def one_hot(labels: TensorLike, /, num_classes: int, dtype: DTypeLike = float32) -> Tensor:
+def one_hot(labels: TensorLike, /, num_classes: int, dtype: DTypeLike | None = None) -> Tensor:
     """Rows of zeros with a single 1 at the label.
 
     Parameters
@@ -241,7 +241,7 @@ def one_hot(labels: TensorLike, /, num_classes: int, dtype: DTypeLike = float32)
     Tensor([[0., 0., 1.],
             [1., 0., 0.]], dtype=float32)
     """
-    return _one_hot(_integers("one_hot", labels), num_classes, checked_dtype("one_hot", dtype))
+    return _one_hot(_integers("one_hot", labels), num_classes, checked_or_default("one_hot", dtype))
 
 
 def nonzero(x: TensorLike, /) -> tuple[Tensor, ...]:

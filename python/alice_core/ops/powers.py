@@ -164,7 +164,7 @@ def sqrt(x: TensorLike, /) -> Tensor:
     Parameters
     ----------
     x : Tensor
-        Any dtype; integers and bools become float32.
+        Any dtype; integers and bools become the default dtype.
 
     Returns
     -------
@@ -192,7 +192,7 @@ def rsqrt(x: TensorLike, /) -> Tensor:
     Parameters
     ----------
     x : Tensor
-        Any dtype; integers and bools become float32.
+        Any dtype; integers and bools become the default dtype.
 
     Returns
     -------
@@ -220,7 +220,7 @@ def reciprocal(x: TensorLike, /) -> Tensor:
     Parameters
     ----------
     x : Tensor
-        Any dtype; integers and bools become float32.
+        Any dtype; integers and bools become the default dtype.
 
     Returns
     -------

@@ -120,7 +120,7 @@ def mean(x: TensorLike, /, axis: Axis = None, keepdims: bool = False) -> Tensor:
     Parameters
     ----------
     x : Tensor
-        Any shape, floating; integers become float32.
+        Any shape, floating; integers become the default dtype.
     axis, keepdims
         As of :func:`sum`.
 
@@ -242,7 +242,7 @@ def var(x: TensorLike, /, axis: Axis = None, correction: float = 0.0, keepdims: 
     Parameters
     ----------
     x : Tensor
-        Any shape, floating; integers become float32.
+        Any shape, floating; integers become the default dtype.
     axis, keepdims
         As of :func:`sum`.
     correction : float
@@ -322,7 +322,7 @@ def norm(x: TensorLike, /, axis: Axis = None, keepdims: bool = False) -> Tensor:
     Parameters
     ----------
     x : Tensor
-        Any shape, floating; integers become float32.
+        Any shape, floating; integers become the default dtype.
     axis, keepdims
         As of :func:`sum`. Over two axes this is the Frobenius norm.
 

@@ -58,7 +58,7 @@ def softmax(
     Parameters
     ----------
     x : Tensor
-        At least 1-d, floating; integers become float32.
+        At least 1-d, floating; integers become the default dtype.
     axis : int, tuple of int or None
         The axis along which the result sums to 1, or axes, or (None) all.
     temperature : float or Tensor
@@ -126,7 +126,7 @@ def log_softmax(x: TensorLike, /, axis: Axis = -1) -> Tensor:
     Parameters
     ----------
     x : Tensor
-        At least 1-d, floating; integers become float32.
+        At least 1-d, floating; integers become the default dtype.
     axis : int, tuple of int or None
         The axis along which ``exp(y)`` sums to 1, or axes, or (None) all.
 
@@ -191,7 +191,7 @@ def logsumexp(x: TensorLike, /, axis: Axis = None, keepdims: bool = False) -> Te
     Parameters
     ----------
     x : Tensor
-        Any shape, floating; integers become float32.
+        Any shape, floating; integers become the default dtype.
     axis : int, tuple of int or None
         What to sum over; None for everything.
     keepdims : bool

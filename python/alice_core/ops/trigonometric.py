@@ -89,7 +89,7 @@ def sin(x: TensorLike, /) -> Tensor:
     Parameters
     ----------
     x : Tensor
-        Any dtype; integers and bools become float32.
+        Any dtype; integers and bools become the default dtype.
 
     Returns
     -------
@@ -117,7 +117,7 @@ def cos(x: TensorLike, /) -> Tensor:
     Parameters
     ----------
     x : Tensor
-        Any dtype; integers and bools become float32.
+        Any dtype; integers and bools become the default dtype.
 
     Returns
     -------
@@ -145,7 +145,7 @@ def tan(x: TensorLike, /) -> Tensor:
     Parameters
     ----------
     x : Tensor
-        Any dtype; integers and bools become float32.
+        Any dtype; integers and bools become the default dtype.
 
     Returns
     -------
@@ -173,7 +173,7 @@ def asin(x: TensorLike, /) -> Tensor:
     Parameters
     ----------
     x : Tensor
-        Any dtype; integers and bools become float32.
+        Any dtype; integers and bools become the default dtype.
 
     Returns
     -------
@@ -201,7 +201,7 @@ def acos(x: TensorLike, /) -> Tensor:
     Parameters
     ----------
     x : Tensor
-        Any dtype; integers and bools become float32.
+        Any dtype; integers and bools become the default dtype.
 
     Returns
     -------
@@ -229,7 +229,7 @@ def atan(x: TensorLike, /) -> Tensor:
     Parameters
     ----------
     x : Tensor
-        Any dtype; integers and bools become float32.
+        Any dtype; integers and bools become the default dtype.
 
     Returns
     -------
@@ -257,7 +257,7 @@ def atan2(y: TensorLike, x: TensorLike, /) -> Tensor:
     Parameters
     ----------
     y, x : Tensor
-        Any dtype, of shapes that broadcast; integers and bools become float32.
+        Any dtype, of shapes that broadcast; integers and bools become the default dtype.
 
     Returns
     -------
@@ -325,7 +325,7 @@ def sinh(x: TensorLike, /) -> Tensor:
     Parameters
     ----------
     x : Tensor
-        Any dtype; integers and bools become float32.
+        Any dtype; integers and bools become the default dtype.
 
     Returns
     -------
@@ -353,7 +353,7 @@ def cosh(x: TensorLike, /) -> Tensor:
     Parameters
     ----------
     x : Tensor
-        Any dtype; integers and bools become float32.
+        Any dtype; integers and bools become the default dtype.
 
     Returns
     -------
@@ -381,7 +381,7 @@ def tanh(x: TensorLike, /) -> Tensor:
     Parameters
     ----------
     x : Tensor
-        Any dtype; integers and bools become float32.
+        Any dtype; integers and bools become the default dtype.
 
     Returns
     -------
@@ -411,7 +411,7 @@ def asinh(x: TensorLike, /) -> Tensor:
     Parameters
     ----------
     x : Tensor
-        Any dtype; integers and bools become float32.
+        Any dtype; integers and bools become the default dtype.
 
     Returns
     -------
@@ -439,7 +439,7 @@ def acosh(x: TensorLike, /) -> Tensor:
     Parameters
     ----------
     x : Tensor
-        Any dtype; integers and bools become float32.
+        Any dtype; integers and bools become the default dtype.
 
     Returns
     -------
@@ -467,7 +467,7 @@ def atanh(x: TensorLike, /) -> Tensor:
     Parameters
     ----------
     x : Tensor
-        Any dtype; integers and bools become float32.
+        Any dtype; integers and bools become the default dtype.
 
     Returns
     -------

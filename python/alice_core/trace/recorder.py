@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, ParamSpec
+
+import numpy as np
 
 from .. import _core
 from .._checks import check_function
@@ -13,6 +16,8 @@ from ..tensor import Tensor, asarray
 from .evaluation import Trace
 
 __all__ = ["recording", "trace"]
+
+P = ParamSpec("P")
 
 
 @contextmanager
@@ -26,13 +31,14 @@ def recording() -> Iterator[list[_core.Equation]]:
         _core.set_recorder(previous)
 
 
-def trace(f: Callable[..., Any]) -> Callable[..., Trace]:
+def trace(f: Callable[P, Any]) -> Callable[P, Trace]:
     """Return a function that runs ``f`` and hands back its evaluation trace.
 
     Parameters
     ----------
     f : callable
-        Takes Tensors (or what ``ac.asarray`` takes), returns a Tensor or a tuple or list of Tensors.
+        Takes Tensors (or what ``ac.asarray`` takes) by position, and by keyword anything, of which Tensors and NumPy
+        arrays are inputs too. Returns a Tensor or a tuple or list of Tensors.
 
     Returns
     -------
@@ -59,14 +65,17 @@ def trace(f: Callable[..., Any]) -> Callable[..., Trace]:
     """
     check_function("trace", f, "pass a function; the sum of a matrix's diagonal is ac.sum(ac.diag(x))")
 
-    def traced(*xs: Any) -> Trace:
-        arguments = [asarray(x) for x in xs]
+    @functools.wraps(f, updated=())
+    def traced(*xs: P.args, **kwargs: P.kwargs) -> Trace:
+        named = {name: x for name, x in kwargs.items() if isinstance(x, (Tensor, np.ndarray))}
+        arguments = [asarray(x) for x in (*xs, *named.values())]
         level = _core.push_level()
         try:
             watched = [x._leaf(level if x.dtype.kind == "f" else 0) for x in arguments]
             with recording() as equations:
                 try:
-                    result = f(*watched)
+                    moved = dict(zip(named, watched[len(xs) :], strict=True))
+                    result = f(*watched[: len(xs)], **{**kwargs, **moved})  # type: ignore[arg-type]
                 except TraceError as error:
                     locate(error)
                     raise

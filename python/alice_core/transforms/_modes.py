@@ -42,7 +42,7 @@ class Mode:
             )
         around = _steps if flags & _GENERATOR else _await if flags & _COROUTINE else _call
 
-        @functools.wraps(f)
+        @functools.wraps(f, updated=())
         def wrapped(*args: Any, **kwargs: Any) -> Any:
             return around(self._again, f, args, kwargs)
 

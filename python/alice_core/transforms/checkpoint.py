@@ -14,7 +14,7 @@ import functools
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from itertools import accumulate, pairwise
 from operator import index as as_int
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +27,9 @@ from ..tensor import Tensor
 
 __all__ = ["checkpoint", "checkpoint_sequential"]
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
 # What a repeated run reads in place of values from outside, while a function is being compiled: the same memory, but
 # another value, so that a program does not take the results of the first run for those of the second.
 _remat = Primitive("remat", saves=())
@@ -35,7 +38,7 @@ linear(_remat)
 batched_by(_remat, lambda n, shape: ())
 
 
-def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
+def checkpoint(f: Callable[P, R]) -> Callable[P, R]:
     """Return ``f`` with another bargain in reverse mode: it keeps its arguments alone, and runs again.
 
     Parameters
@@ -85,7 +88,7 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
     check_function("checkpoint", f)
 
     @functools.wraps(f, updated=())
-    def checkpointed(*args: Any, **kwargs: Any) -> Any:
+    def checkpointed(*args: P.args, **kwargs: P.kwargs) -> Any:
         if not _core.get_active():  # nobody differentiates
             return f(*args, **kwargs)
         # Every run gets lists and dicts of its own: the caller may change them later, and so may f.

@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, ParamSpec, TypeVar
 
 from .. import _core, tree
 from ..errors import GradientError, ShapeError
@@ -22,6 +22,9 @@ from .grad import vjp
 from .vmap import vmap
 
 __all__ = ["custom_jvp", "custom_primitive", "custom_vjp"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 #: From cotangents of the results (or tangents of the arguments) and residuals to those of the other side.
 Linear = Callable[[Sequence[Tensor], Sequence[Tensor]], list[Tensor]]
@@ -191,14 +194,31 @@ def _checked(name: str, what: str, found: Any, like: Any, which: Sequence[bool])
     return checked
 
 
-class _Custom:
+def _positional(f: Callable[..., Any], args: Any, kwargs: Any) -> tuple[Any, ...]:
+    """The arguments as rules get them: by position."""
+    import inspect  # slow to import, and rarely needed
+
+    given = inspect.signature(f).bind(*args, **kwargs)
+    given.apply_defaults()
+    if given.kwargs:
+        raise GradientError(
+            f"{getattr(f, '__name__', 'custom')}: rules get arguments by position; got the keyword-only "
+            f"{', '.join(given.kwargs)}; make them positional, or close over them"
+        )
+    return given.args
+
+
+class _Custom(Generic[P, R]):
     """A function with rules of its own."""
 
-    __call__: Callable[..., Any]
+    _run: Callable[..., R]
 
-    def __init__(self, f: Callable[..., Any]) -> None:
-        self._f = f
-        functools.update_wrapper(self, f)
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        return self._run(*(_positional(self._f, args, kwargs) if kwargs else args))
+
+    def __init__(self, f: Callable[P, R]) -> None:
+        self._f: Callable[..., R] = f
+        functools.update_wrapper(self, f, updated=())
 
     @property
     def _name(self) -> str:
@@ -208,7 +228,7 @@ class _Custom:
         return f"<{type(self).__name__} {self._name}>"
 
 
-class custom_vjp(_Custom):
+class custom_vjp(_Custom[P, R]):
     """A function with a VJP of its own; use as a decorator.
 
     Parameters
@@ -253,7 +273,7 @@ class custom_vjp(_Custom):
         """
         self._fwd, self._bwd = fwd, bwd
 
-    def __call__(self, *args: Any) -> Any:
+    def _run(self, *args: Any) -> Any:
         if self._fwd is None or self._bwd is None:
             raise GradientError(f"{self._name}: no VJP rule is defined; call {self._name}.defvjp(fwd, bwd) first")
         which, arguments = _differentiable(args)
@@ -276,7 +296,7 @@ class custom_vjp(_Custom):
         return form.unflatten(_join(_Rules(name, pull=pull), _tensors(name, result), residuals, arguments))
 
 
-class custom_jvp(_Custom):
+class custom_jvp(_Custom[P, R]):
     """A function with a JVP of its own; use as a decorator.
 
     Parameters
@@ -320,7 +340,7 @@ class custom_jvp(_Custom):
         self._rule = rule
         return rule
 
-    def __call__(self, *args: Any) -> Any:
+    def _run(self, *args: Any) -> Any:
         if self._rule is None:
             raise GradientError(f"{self._name}: no JVP rule is defined; call {self._name}.defjvp(rule) first")
         which, arguments = _differentiable(args)
@@ -346,13 +366,13 @@ class custom_jvp(_Custom):
 
 
 def custom_primitive(
-    value: Callable[..., Any],
+    value: Callable[..., R],
     *,
     vjp: Callable[..., Any] | None = None,
     jvp: Callable[..., Any] | None = None,
     batch: Callable[..., Any] | None = None,
     name: str | None = None,
-) -> Callable[..., Any]:
+) -> Callable[..., R]:
     """Make a primitive of a Python function of Tensors, with the rules of :class:`ac.Primitive`.
 
     Parameters
@@ -398,7 +418,7 @@ def custom_primitive(
     """
     called = name or str(getattr(value, "__name__", "custom_primitive"))
 
-    @functools.wraps(value)
+    @functools.wraps(value, updated=())
     def primitive(*args: Any) -> Any:
         inputs = [asarray(x) for x in args]
         which, arguments = _differentiable(inputs)
@@ -433,7 +453,7 @@ def custom_primitive(
 
         def again(batched: Sequence[bool], given: Sequence[Tensor]) -> list[Tensor]:
             assert batch is not None
-            found = batch(tuple(batched[n:]), given[n:]) if any(batched[n:]) else value(*given[n:])
+            found: Any = batch(tuple(batched[n:]), given[n:]) if any(batched[n:]) else value(*given[n:])
             return [found] if single else list(found)
 
         rules = _Rules(called, vjp and pull, jvp and push, again if placeholders else None)

@@ -7,10 +7,11 @@ arguments. The dual program runs after the context has closed, so it is recorded
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
-from typing import Any
+from typing import Any, Concatenate, Literal, ParamSpec, TypeVar, overload
 
 import numpy as np
 
@@ -32,6 +33,12 @@ __all__ = [
     "value_and_grad",
     "vjp",
 ]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+X = TypeVar("X")
+A = TypeVar("A")
+N = TypeVar("N", bound=TensorLike)
 
 
 @contextmanager
@@ -246,7 +253,7 @@ def outside(graph: Pullback) -> Any:
     return graph.structure.unflatten(y if y.is_tracked else y._leaf(0) for y in graph.outputs)
 
 
-def vjp(f: Callable[..., Any], *xs: Any) -> tuple[Any, Pullback]:
+def vjp(f: Callable[..., R], *xs: Any) -> tuple[R, Pullback]:
     """Value of ``f`` and its pull-back, the vector-Jacobian product.
 
     Parameters
@@ -286,6 +293,32 @@ def vjp(f: Callable[..., Any], *xs: Any) -> tuple[Any, Pullback]:
     return outside(pullback), pullback
 
 
+# The gradient with respect to the first argument, which is passed by position, has its structure: that of a number is a
+# Tensor. Which type other arguments have, Python's types cannot say.
+@overload
+def value_and_grad(  # type: ignore[overload-overlap]
+    f: Callable[Concatenate[N, P], Tensor], argnums: Literal[0] = 0, has_aux: Literal[False] = False
+) -> Callable[Concatenate[N, P], tuple[Tensor, Tensor]]: ...
+@overload
+def value_and_grad(  # type: ignore[overload-overlap]
+    f: Callable[Concatenate[X, P], Tensor], argnums: Literal[0] = 0, has_aux: Literal[False] = False
+) -> Callable[Concatenate[X, P], tuple[Tensor, X]]: ...
+@overload
+def value_and_grad(
+    f: Callable[P, Tensor], argnums: int, has_aux: Literal[False] = False
+) -> Callable[P, tuple[Tensor, Any]]: ...
+@overload
+def value_and_grad(
+    f: Callable[P, Tensor], argnums: Sequence[int], has_aux: Literal[False] = False
+) -> Callable[P, tuple[Tensor, tuple[Any, ...]]]: ...
+@overload
+def value_and_grad(
+    f: Callable[P, tuple[Tensor, A]], argnums: int = 0, *, has_aux: Literal[True]
+) -> Callable[P, tuple[tuple[Tensor, A], Any]]: ...
+@overload
+def value_and_grad(
+    f: Callable[P, tuple[Tensor, A]], argnums: Sequence[int], *, has_aux: Literal[True]
+) -> Callable[P, tuple[tuple[Tensor, A], tuple[Any, ...]]]: ...
 def value_and_grad(
     f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False
 ) -> Callable[..., tuple[Any, Any]]:
@@ -332,6 +365,7 @@ def _value_and_grad(
 ) -> Callable[..., tuple[Any, Any]]:
     check_function(name, f)
 
+    @functools.wraps(f, updated=())
     def differentiated(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
         numbers = checked_argnums(name, argnums, len(args))
         y, pullback, aux = run_watched(name, f, args, numbers, kwargs, has_aux)
@@ -350,6 +384,28 @@ def _value_and_grad(
     return differentiated
 
 
+@overload
+def grad(  # type: ignore[overload-overlap]
+    f: Callable[Concatenate[N, P], Tensor], argnums: Literal[0] = 0, has_aux: Literal[False] = False
+) -> Callable[Concatenate[N, P], Tensor]: ...
+@overload
+def grad(  # type: ignore[overload-overlap]
+    f: Callable[Concatenate[X, P], Tensor], argnums: Literal[0] = 0, has_aux: Literal[False] = False
+) -> Callable[Concatenate[X, P], X]: ...
+@overload
+def grad(f: Callable[P, Tensor], argnums: int, has_aux: Literal[False] = False) -> Callable[P, Any]: ...
+@overload
+def grad(
+    f: Callable[P, Tensor], argnums: Sequence[int], has_aux: Literal[False] = False
+) -> Callable[P, tuple[Any, ...]]: ...
+@overload
+def grad(
+    f: Callable[P, tuple[Tensor, A]], argnums: int = 0, *, has_aux: Literal[True]
+) -> Callable[P, tuple[Any, A]]: ...
+@overload
+def grad(
+    f: Callable[P, tuple[Tensor, A]], argnums: Sequence[int], *, has_aux: Literal[True]
+) -> Callable[P, tuple[tuple[Any, ...], A]]: ...
 def grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable[..., Any]:
     """Return the gradient of ``f`` as a function.
 
@@ -383,6 +439,7 @@ def grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool 
     """
     both = _value_and_grad("grad", f, argnums, has_aux)
 
+    @functools.wraps(f, updated=())
     def gradient(*args: Any, **kwargs: Any) -> Any:
         value, g = both(*args, **kwargs)
         return (g, value[1]) if has_aux else g

@@ -6,21 +6,37 @@ pushing a basis of the arguments forward along the same graph.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, Concatenate, Literal, ParamSpec, TypeVar, overload
 
 from .. import _core, tree
 from .._checks import check_function, checked_int
 from ..errors import DTypeError, ShapeError
 from ..ops import creation, joining, views
-from ..tensor import Tensor
+from ..tensor import Tensor, TensorLike
 from .grad import Pullback, checked_argnums, grad, run_watched, vjp
 from .jvp import jvp
 from .vmap import along_basis, vmap
 
 __all__ = ["hessian", "hvp", "jacfwd", "jacobian", "jacrev", "vhp"]
 
+P = ParamSpec("P")
+N = TypeVar("N", bound=TensorLike)
 
+
+@overload
+def jacobian(
+    f: Callable[Concatenate[N, P], Tensor],
+    argnums: Literal[0] = 0,
+    has_aux: Literal[False] = False,
+    *,
+    chunk: int | None = None,
+) -> Callable[Concatenate[N, P], Tensor]: ...
+@overload
+def jacobian(
+    f: Callable[P, Any], argnums: int | Sequence[int] = 0, has_aux: bool = False, *, chunk: int | None = None
+) -> Callable[P, Any]: ...
 def jacobian(
     f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False, *, chunk: int | None = None
 ) -> Callable[..., Any]:
@@ -65,6 +81,18 @@ def jacobian(
     return _jacobian("jacobian", f, argnums, has_aux, chunk, None)
 
 
+@overload
+def jacrev(
+    f: Callable[Concatenate[N, P], Tensor],
+    argnums: Literal[0] = 0,
+    has_aux: Literal[False] = False,
+    *,
+    chunk: int | None = None,
+) -> Callable[Concatenate[N, P], Tensor]: ...
+@overload
+def jacrev(
+    f: Callable[P, Any], argnums: int | Sequence[int] = 0, has_aux: bool = False, *, chunk: int | None = None
+) -> Callable[P, Any]: ...
 def jacrev(
     f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False, *, chunk: int | None = None
 ) -> Callable[..., Any]:
@@ -83,6 +111,18 @@ def jacrev(
     return _jacobian("jacrev", f, argnums, has_aux, chunk, False)
 
 
+@overload
+def jacfwd(
+    f: Callable[Concatenate[N, P], Tensor],
+    argnums: Literal[0] = 0,
+    has_aux: Literal[False] = False,
+    *,
+    chunk: int | None = None,
+) -> Callable[Concatenate[N, P], Tensor]: ...
+@overload
+def jacfwd(
+    f: Callable[P, Any], argnums: int | Sequence[int] = 0, has_aux: bool = False, *, chunk: int | None = None
+) -> Callable[P, Any]: ...
 def jacfwd(
     f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False, *, chunk: int | None = None
 ) -> Callable[..., Any]:
@@ -112,6 +152,7 @@ def _jacobian(
     if chunk is not None and checked_int(name, "chunk", chunk) < 1:
         raise ValueError(f"{name}: chunk must be at least 1; got {chunk}")
 
+    @functools.wraps(f, updated=())
     def differentiated(*args: Any, **kwargs: Any) -> Any:
         numbers = checked_argnums(name, argnums, len(args))
         _, graph, aux = run_watched(name, f, args, numbers, kwargs, has_aux)
@@ -172,6 +213,18 @@ def _along_basis(f: Callable[[Tensor], list[Tensor]], x: Tensor, chunk: int | No
     return [joining.concat(part, axis=0) for part in zip(*parts, strict=True)]
 
 
+@overload
+def hessian(
+    f: Callable[Concatenate[N, P], Tensor],
+    argnums: Literal[0] = 0,
+    has_aux: Literal[False] = False,
+    *,
+    chunk: int | None = None,
+) -> Callable[Concatenate[N, P], Tensor]: ...
+@overload
+def hessian(
+    f: Callable[P, Any], argnums: int | Sequence[int] = 0, has_aux: bool = False, *, chunk: int | None = None
+) -> Callable[P, Any]: ...
 def hessian(
     f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False, *, chunk: int | None = None
 ) -> Callable[..., Any]:
@@ -201,7 +254,7 @@ def hessian(
     return _jacobian("hessian", gradient, argnums, has_aux, chunk, True)
 
 
-def hvp(f: Callable[..., Any], xs: Sequence[Any], vs: Sequence[Any]) -> tuple[Any, ...]:
+def hvp(f: Callable[..., Tensor], xs: Sequence[Any], vs: Sequence[Any]) -> tuple[Any, ...]:
     """Hessian-vector product of a 0-d function, forward over reverse: ``H v`` without H.
 
     Parameters
@@ -235,7 +288,7 @@ def hvp(f: Callable[..., Any], xs: Sequence[Any], vs: Sequence[Any]) -> tuple[An
     return product
 
 
-def vhp(f: Callable[..., Any], xs: Sequence[Any], vs: Sequence[Any]) -> tuple[Any, ...]:
+def vhp(f: Callable[..., Tensor], xs: Sequence[Any], vs: Sequence[Any]) -> tuple[Any, ...]:
     """Vector-Hessian product of a 0-d function, reverse over reverse: ``vᵀ H`` without H.
 
     The same numbers as :func:`hvp` up to rounding, since H is symmetric; for functions without JVP rules.

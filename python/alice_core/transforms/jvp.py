@@ -7,7 +7,7 @@ order without confusing whose tangent is whose.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from .. import _core, tree
 from .._checks import check_function
@@ -18,8 +18,10 @@ from .grad import checked_point, outside, run_watched
 
 __all__ = ["jvp", "linearize"]
 
+R = TypeVar("R")
 
-def jvp(f: Callable[..., Any], xs: Sequence[Any], vs: Sequence[Any]) -> tuple[Any, Any]:
+
+def jvp(f: Callable[..., R], xs: Sequence[Any], vs: Sequence[Any]) -> tuple[R, R]:
     """Value of ``f`` and its derivative in a direction, the Jacobian-vector product.
 
     Parameters
@@ -105,7 +107,7 @@ def _pairs(name: str, xs: Sequence[Any], vs: Sequence[Any]) -> tuple[list[Tensor
     return points, directions, structure
 
 
-def linearize(f: Callable[..., Any], *xs: Any) -> tuple[Any, Callable[..., Any]]:
+def linearize(f: Callable[..., R], *xs: Any) -> tuple[R, Callable[..., R]]:
     """Value of ``f`` and its derivative as a linear function, to be applied to several directions.
 
     Parameters

@@ -11,7 +11,7 @@ import functools
 from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
 from contextlib import nullcontext
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 from .. import _core, tree
 from .._checks import check_function, checked_int
@@ -21,6 +21,9 @@ from ..tensor import Tensor, asarray
 from .grad import no_grad
 
 __all__ = ["along_basis", "vmap"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 class _Value:
@@ -43,7 +46,7 @@ class _Value:
         return self
 
 
-def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable[..., Any]:
+def vmap(f: Callable[P, R], in_axes: Any = 0, out_axes: Any = 0) -> Callable[P, R]:
     """Return ``f`` for batches: ``f`` is written for one example and runs once for all of them.
 
     Parameters
@@ -95,8 +98,8 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable
     """
     check_function("vmap", f)
 
-    @functools.wraps(f)
-    def batched(*args: Any, **kwargs: Any) -> Any:
+    @functools.wraps(f, updated=())
+    def batched(*args: P.args, **kwargs: P.kwargs) -> Any:
         axes = in_axes if isinstance(in_axes, (list, tuple)) else (in_axes,) * len(args)
         if len(axes) != len(args):
             raise ShapeError(f"vmap: in_axes must have one entry per argument; expected {len(args)}, got {len(axes)}")

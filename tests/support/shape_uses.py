@@ -22,7 +22,7 @@ from alice_core.trace import recording
 from cases import creation as creation_cases
 from cases import indexing as indexing_cases
 from cases import shape as shape_cases
-from test_ops import calls, differentiable_calls, op, tensors
+from op_calls import calls, differentiable_calls, op, tensors
 
 __all__ = ["BUILDERS", "PRIMITIVES", "ROWS", "Data", "Index", "Use", "uses_in_rows"]
 

@@ -12,8 +12,8 @@ import numpy as np
 import alice_core as ac
 from alice_core import tree
 from alice_core.ops import _elementwise, _slopes
+from op_calls import calls, is_float, op, tensors
 from op_cases import OpCase, all_cases
-from test_ops import calls, is_float, op, tensors
 
 #: What a batch of states would mean is not settled: they refuse it.
 DRAWS = {"random_bits", "random_uniform", "random_advance"}
