@@ -69,6 +69,8 @@ def test_equal_values_share_a_program() -> None:
     assert g.cache_info().misses == 2
     h = ac.compile(lambda x, k: x * (3.0 if k is True else 1.0 if isinstance(k, int) else 2.0), static_argnums=1)
     assert [h(X, k)[0, 0].item() for k in (1, True, 1.0, 1, True, 1.0)] == [1.0, 3.0, 2.0] * 2
+    t = ac.compile(lambda x, k: x if isinstance(k[0], int) else -x, static_argnums=1)
+    assert [t(1.0, k) for k in ((1,), (1.0,), (1,), (1.0,))] == [1.0, -1.0] * 2
 
 
 @pytest.mark.parametrize("how", [{"static_argnums": 1}, {"static_argnums": (-1,)}, {"static_argnames": "n"}])

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import threading
+import time
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -189,6 +191,39 @@ def test_tasks_have_modes_of_their_own(tasks: list[tuple[str, int]]) -> None:
     asyncio.run(all_of_them())
     assert not in_no_grad()
     assert not in_debug_nans()
+
+
+@pytest.mark.parametrize("name", MODES)
+def test_one_mode_for_many(name: str) -> None:
+    """An instance may be entered by threads and tasks at the same time."""
+    make, inside = MODES[name]
+    mode = make()
+    barrier = threading.Barrier(2, timeout=60)
+
+    def work(wait: float) -> list[bool]:
+        with mode:
+            barrier.wait()
+            time.sleep(wait)
+            found = inside()
+        return [found, inside()]
+
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(work, (0.0, 0.05))) == [[True, False]] * 2
+
+    async def task(waits: int) -> list[bool]:
+        with mode:
+            for _ in range(waits):
+                await asyncio.sleep(0)
+            found = inside()
+        return [found, inside()]
+
+    async def tasks() -> Any:
+        return await asyncio.gather(task(3), task(1), task(2))
+
+    assert asyncio.run(tasks()) == [[True, False]] * 3
+    assert not inside()
+    with pytest.raises(RuntimeError, match=f"{name}: left without having been entered here"):
+        mode.__exit__(None, None, None)
 
 
 def test_threads_and_copied_contexts() -> None:

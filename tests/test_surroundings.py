@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import copy
+import enum
 import functools
 import gc
 import pickle
 import types
 import warnings
 import weakref
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -352,3 +354,186 @@ def test_compiled_functions_are_pickled() -> None:
     assert f.cache_info().maxsize == 3
     with pytest.raises((pickle.PicklingError, AttributeError), match="lambda"):
         pickle.dumps(ac.compile(lambda x: x))
+
+
+# -- found by strangers ------------------------------------------------------------------------------------------------
+
+
+class Base:
+    k = 2.0
+
+    def scale(self, x: Any) -> Any:
+        return x * self.k
+
+
+class Derived(Base):
+    def scale(self, x: Any) -> Any:
+        return super().scale(x) + 1.0
+
+
+class Other(Base):
+    pass
+
+
+class Kind(enum.Enum):
+    A = 1
+    B = 2
+
+
+class Settings(dict[str, Any]):
+    gain = 1.0
+
+    def total(self) -> float:
+        return self.gain + sum(self.values())
+
+
+class Method:
+    """A descriptor of a user's."""
+
+    def __init__(self, by: float) -> None:
+        self.by = by
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        return lambda x: x * self.by
+
+
+class Described:
+    method = Method(2.0)
+
+    def __init__(self) -> None:
+        self.k = 2.0
+
+    @ac.compile
+    def step(self, x: ac.Tensor) -> ac.Tensor:
+        return x * self.k
+
+
+class Slotted:
+    __slots__ = ("k",)
+
+
+class Everything:
+    """All that the functions below read."""
+
+    def __init__(self) -> None:
+        self.derived, self.other = Derived(), Other()
+        self.large: Any = np.ones(1000)
+        self.one, self.two = [1.0], [1.0]
+        self.current = self.one
+        self.table = {"a": 2.0, "b": 3.0}
+        self.ordered = OrderedDict(self.table)
+        self.by_kind: Any = {Kind.A: 2.0, int: [1.0], (1, (2,)): 3.0}
+        self.settings = Settings(a=1.0)
+        self.described = Described()
+        self.slotted = Slotted()
+        self.number = 0.0
+
+
+def through(table: dict[str, float], x: ac.Tensor) -> ac.Tensor:
+    for k, v in table.items():
+        x = x * v if k == "a" else x + v
+    return x
+
+
+READS: dict[str, tuple[Callable[[Everything, ac.Tensor], Any], Callable[[Everything], object]]] = {
+    "super, attribute": (lambda e, x: e.derived.scale(x), lambda e: setattr(e.derived, "k", 3.0)),
+    "super, method": (
+        lambda e, x: e.derived.scale(x),
+        lambda e: setattr(Base, "scale", lambda self, x: x * 7.0),
+    ),
+    "method of a subclass": (
+        lambda e, x: e.derived.scale(x) + e.other.scale(x),
+        lambda e: setattr(Other, "scale", lambda self, x: x * 7.0),
+    ),
+    "an object that goes": (lambda e, x: x if e.large is None else x * 2.0, lambda e: setattr(e, "large", None)),
+    "which object": (lambda e, x: x if e.current is e.one else -x, lambda e: setattr(e, "current", e.two)),
+    "order": (lambda e, x: through(e.table, x), lambda e: e.table.update(a=e.table.pop("a"))),
+    "order of an OrderedDict": (lambda e, x: through(e.ordered, x), lambda e: e.ordered.move_to_end("a")),
+    "key of an enum": (lambda e, x: x * e.by_kind[Kind.A], lambda e: e.by_kind.update({Kind.A: 5.0})),
+    "key of a class": (lambda e, x: x * e.by_kind[int][0], lambda e: e.by_kind[int].__setitem__(0, 4.0)),
+    "key of tuples": (lambda e, x: x * e.by_kind[1, (2,)], lambda e: e.by_kind.update({(1, (2,)): 5.0})),
+    "attribute of a dict": (lambda e, x: x * e.settings.total(), lambda e: setattr(e.settings, "gain", 4.0)),
+    "item of a dict's subclass": (lambda e, x: x * e.settings.total(), lambda e: e.settings.update(b=4.0)),
+    "compiled method": (lambda e, x: e.described.step(x), lambda e: setattr(e.described, "k", 3.0)),
+    "descriptor": (lambda e, x: e.described.method(x), lambda e: setattr(Described.__dict__["method"], "by", 3.0)),
+    "slot set later": (lambda e, x: x * getattr(e.slotted, "k", 1.0), lambda e: setattr(e.slotted, "k", 3.0)),
+    "sign of zero": (lambda e, x: x + np.copysign(1.0, e.number), lambda e: setattr(e, "number", -0.0)),
+    "built-in function": (lambda e, x: max(1.0, 2.0) * x, lambda e: globals().update(max=min)),
+}
+
+
+@pytest.mark.parametrize("name", list(READS))
+def test_odd_reads(name: str) -> None:
+    read, change = READS[name]
+    kept = Base.scale, Described.__dict__["method"].by
+    everything = Everything()
+    f = ac.compile(lambda x: read(everything, x))
+    try:
+        for _ in range(2):
+            np.testing.assert_array_equal(f(X).numpy(), read(everything, X).numpy())
+        before = read(everything, X)
+        change(everything)
+        assert (read(everything, X).numpy() != before.numpy()).any()
+        for _ in range(2):
+            np.testing.assert_array_equal(f(X).numpy(), read(everything, X).numpy())
+    finally:
+        Base.scale, Described.__dict__["method"].by = kept  # type: ignore[method-assign]
+        for owner, attribute in ((Other, "scale"),):
+            if attribute in vars(owner):
+                delattr(owner, attribute)
+        globals().pop("max", None)
+
+
+def test_reading_runs_no_code_of_users() -> None:
+    class Slots:
+        __slots__ = ("k",)
+
+        def __getattribute__(self, name: str) -> Any:
+            if armed:
+                f.cache_clear()
+            return super().__getattribute__(name)
+
+    class Long(dict[Any, Any]):
+        def __len__(self) -> int:
+            f.cache_clear()
+            return 1
+
+    armed: list[int] = []
+    s, d = Slots(), Long({(1, (2,)): 2.0})
+    s.k = 3.0
+    f = ac.compile(lambda x: x * s.k * d[1, (2,)])
+    for _ in range(3):
+        assert f(1.0) == 6.0
+        armed.append(1)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda x: {x * 2.0},
+        lambda x: types.SimpleNamespace(v=x * 2.0),
+        lambda x: (x, (y for y in [x])),
+        lambda x: [Plain2(x)],
+    ],
+)
+def test_results_that_would_stay_abstract_are_refused(make: Callable[[ac.Tensor], Any]) -> None:
+    with pytest.raises(
+        ac.TraceError, match=r"the function must return Tensors, or trees of them .* that holds Tensors"
+    ):
+        ac.compile(make)(X)
+
+
+class Plain2:
+    def __init__(self, v: Any) -> None:
+        self.v = v * 2.0
+
+
+def test_a_function_that_wants_its_values_checked_runs_as_it_is() -> None:
+    def f(x: ac.Tensor) -> ac.Tensor:
+        with ac.debug_nans():
+            return ac.log(x)
+
+    g = ac.compile(f)
+    assert g(ac.ones(2)).tolist() == [0.0, 0.0]
+    with pytest.raises(ac.NonFiniteError):
+        g(ac.tensor([-1.0, 1.0]))

@@ -432,6 +432,52 @@ def test_a_replaced_tensor_of_a_dataclass_is_seen() -> None:
     assert made.w.item() == 6.0
 
 
+def test_a_structure_that_compares_with_itself_for_ever() -> None:
+    class Endless:
+        pass
+
+    def rest() -> Any:
+        r: list[Any] = []
+        r.append(r)
+        return r
+
+    tree.register(Endless, lambda e: ([], rest()), lambda rest, children: Endless())
+    for _ in range(3):
+        with pytest.raises(RecursionError):
+            _ = tree.structure(Endless()) == tree.structure(Endless())
+    assert len([*map(abs, range(100))]) == 100
+
+
+def test_ordered_dicts_keep_their_order() -> None:
+    d = OrderedDict(a=1, b=2)
+    d.move_to_end("a")
+    assert tree.leaves(d) == [2, 1]
+    assert list(tree.map(lambda x: x, d).items()) == [("b", 2), ("a", 1)]
+
+
+def test_attributes_beside_the_fields_of_a_dataclass() -> None:
+    @dataclass
+    class Sized:
+        x: Any
+
+        def __post_init__(self) -> None:
+            self.n = 3
+
+    s = ac.grad(lambda s: ac.sum(s.x * s.n))(Sized(ac.ones(2)))
+    assert s.x.tolist() == [3.0, 3.0]
+    assert s.n == 3
+    sized = Sized(ac.ones(2))
+    sized.norm = ac.ones(())  # type: ignore[attr-defined]
+    with pytest.raises(ac.DTypeError, match=r"attribute norm of the dataclass Sized holds an array and is no field"):
+        tree.leaves(sized)
+
+
+@pytest.mark.parametrize("cls", [int, float, bool, str, list, tuple, dict, type(None), ac.Tensor])
+def test_what_is_known_cannot_be_registered(cls: type) -> None:
+    with pytest.raises(ValueError, match=r"tree\.register: .* is a node or a leaf already"):
+        tree.register(cls, lambda x: ([], None), lambda rest, children: None)
+
+
 def test_classes_are_registered_once() -> None:
     with pytest.raises(ValueError, match="Interval is registered already"):
         tree.register(Interval, lambda i: ([], None), lambda rest, children: None)

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "session.h"
+
 namespace alice {
 namespace {
 
@@ -49,6 +51,8 @@ py::tuple enter_mode(bool mutes, py::object checker) {
     throw py::type_error("enter_mode: expected a function or None");
   detail::modes_are_used = true;
   ThreadState& state = state_in_context();
+  if (!checker.is_none())
+    for (Session* s = state.session; s; s = s->outer) s->checked = true;
   const py::tuple modes = current();
   // What is muted already is muted by this mode too, whichever of them ends first.
   const py::tuple mode = py::make_tuple(mutes ? state.active | muted_by(modes) : 0u, checker);

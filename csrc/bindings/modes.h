@@ -20,8 +20,8 @@ inline ThreadState& state_in_context() {
   return state;
 }
 
-// What is traced in between begins without modes, and with backward() as the one context that may follow it: so it shows
-// which of its equations ran inside a no_grad() of its own.
+// What is traced in between begins without modes, and with backward() as the one context that may follow it: so it
+// shows which of its equations ran inside a no_grad() of its own.
 class ModesAside {
  public:
   void begin(ThreadState& state);

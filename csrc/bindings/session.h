@@ -47,6 +47,7 @@ struct Session {
   std::unordered_map<const Storage*, Change> changes;
   Session* outer = nullptr;    // this one was opened within
   bool isolated = false;       // run once, right after
+  bool checked = false;        // the function wants its values checked, which only a run as it is can do
   bool reads_outside = false;  // the trace is used once, now: values from outside may become constants of it
   // Isolated: how many contexts may follow the trace when it runs, and how many of them rules of one's own have hidden.
   int followers = 0, hidden = 0;

@@ -81,7 +81,7 @@ class Surroundings::Check {
   bool one(const Holder& holder) {
     const Node& node = s_.nodes_[at_++];
     if (node.access == Access::kPart) {
-      const py::object part = owned(PyObject_GetAttr(holder.object, node.key.ptr()));  // which its holder keeps
+      const py::object part = part_of(holder.object, node.key.ptr());  // which its holder keeps
       return same(node, part.ptr());
     }
     if (!holder.unchanged || !is_in_dict(node)) node.last = get(holder, node);
@@ -99,14 +99,15 @@ class Surroundings::Check {
       case Kind::kBytes: return same_bytes(o, node.object.ptr());
       case Kind::kSeen: return (many_.empty() ? few_ : many_.data())[node.size] == o;
       case Kind::kSet: return Py_TYPE(o) == Py_TYPE(node.object.ptr()) && same_set(o, node.object.ptr());
-      case Kind::kLarge: return is_of(o, node) && PyObject_Size(o) == node.size;
-      case Kind::kItems: return is_of(o, node) && PySequence_Fast_GET_SIZE(o) == node.size && items(node, o);
-      case Kind::kDict: return is_of(o, node) && PyDict_GET_SIZE(o) == node.size && children(node, {o, o});
+      case Kind::kLarge: return is_of(o, node) && size_of(o) == node.size;
+      case Kind::kItems: return is_of(o, node) && size_of(o) == node.size && items(node, o);
+      case Kind::kDict: return is_of(o, node) && size_of(o) == node.size && values(node, o);
       case Kind::kFunction:
         return PyFunction_Check(o) && PyFunction_GET_CODE(o) == node.object.ptr() &&
                versioned(node, o, PyFunction_GET_GLOBALS(o));
       case Kind::kParts: return is_of(o, node) && children(node, {o});
-      case Kind::kClass: return is_it(node, o) && children(node, {o});
+      case Kind::kClass:
+        return is_it(node, o) && (!node.children || versioned(node, o, reinterpret_cast<PyTypeObject*>(o)->tp_dict));
       case Kind::kNamespace: return is_it(node, o) && versioned(node, o, PyModule_GetDict(o));
       case Kind::kInstance: {
         if (!is_of(o, node)) return false;
@@ -141,10 +142,29 @@ class Surroundings::Check {
   // Of a list or tuple: often one of Tensors.
   bool items(const Node& node, PyObject* o) {
     PyObject** const items = PySequence_Fast_ITEMS(o);
-    for (Py_ssize_t i = 0; i < node.size; ++i) {
-      const Node& item = s_.nodes_[at_++];
-      const bool is_known = item.kind == Kind::kExactly && item.seen < 0 && item.object.ptr() == items[i];
-      if (!is_known && !same(item, items[i])) return false;
+    for (std::uint32_t i = 0; i < node.children; ++i) {
+      const Node& child = s_.nodes_[at_++];
+      PyObject* const item = items[child.place];
+      const bool is_known = child.kind == Kind::kExactly && child.seen < 0 && child.object.ptr() == item;
+      if (!is_known && !same(child, item)) return false;
+    }
+    return true;
+  }
+
+  // Of a dict, in its order.
+  bool values(const Node& node, PyObject* o) {
+    const py::object keys = PyODict_Check(o) ? owned(PySequence_List(o)) : py::object();
+    Py_ssize_t at = 0, place = -1;
+    PyObject *key = nullptr, *value = nullptr;
+    for (std::uint32_t i = 0; i < node.children; ++i) {
+      const Node& child = s_.nodes_[at_++];
+      if (child.place != place) {
+        place = child.place;
+        if (!keys && !PyDict_Next(o, &at, &key, &value)) return false;
+        if (keys) value = found(o, key = PyList_GET_ITEM(keys.ptr(), place));
+        if (!same_data(key, child.key.ptr())) return false;
+      }
+      if (!same(child, value)) return false;
     }
     return true;
   }
@@ -165,21 +185,28 @@ class Surroundings::Check {
         PyObject* const type = PyType_Check(h.object) ? h.object : reinterpret_cast<PyObject*>(Py_TYPE(h.object));
         return _PyType_Lookup(reinterpret_cast<PyTypeObject*>(type), node.key.ptr());
       }
+      case Access::kBase: {
+        PyObject* const type = PyType_Check(h.object) ? h.object : reinterpret_cast<PyObject*>(Py_TYPE(h.object));
+        PyObject* const mro = reinterpret_cast<PyTypeObject*>(type)->tp_mro;
+        return node.place < PyTuple_GET_SIZE(mro) ? PyTuple_GET_ITEM(mro, node.place) : nullptr;
+      }
       case Access::kAttribute:
-      case Access::kGlobal:
-      case Access::kValue: return found(h.dict, node.key.ptr());
+      case Access::kGlobal: return found(h.dict, node.key.ptr());
+      case Access::kValue:
       case Access::kItem:
-      case Access::kPart: break;  // items() and one()
+      case Access::kPart: break;  // values(), items() and one()
     }
     return nullptr;
   }
 
   static bool is_of(PyObject* o, const Node& node) {
-    return reinterpret_cast<PyObject*>(Py_TYPE(o)) == node.object.ptr();
+    return reinterpret_cast<PyObject*>(Py_TYPE(o)) == node.object.ptr() && (!node.itself || node.itself == o);
   }
   static bool is_it(const Node& node, PyObject* o) {
-    return (node.weak ? PyWeakref_GET_OBJECT(node.object.ptr()) : node.object.ptr()) == o;
+    if (!node.weak) return node.object.ptr() == o;
+    return o != Py_None && PyWeakref_GET_OBJECT(node.object.ptr()) == o;  // None stands for what is gone
   }
+  static Py_ssize_t size_of(PyObject* o) { return PyDict_Check(o) ? PyDict_GET_SIZE(o) : PySequence_Fast_GET_SIZE(o); }
   static bool same_set(PyObject* a, PyObject* b) {  // of plain values
     if (PySet_GET_SIZE(a) != PySet_GET_SIZE(b)) return false;
     const int equal = PyObject_RichCompareBool(a, b, Py_EQ);
@@ -195,6 +222,15 @@ class Surroundings::Check {
   PyObject* few_[kFew];
   std::vector<PyObject*> many_;
 };
+
+py::object Surroundings::part_of(PyObject* o, PyObject* name) {
+  PyObject* const descriptor = _PyType_Lookup(Py_TYPE(o), name);
+  if (!descriptor || (Py_TYPE(descriptor) != &PyMemberDescr_Type && Py_TYPE(descriptor) != &PyGetSetDescr_Type))
+    return {};
+  PyObject* const part = Py_TYPE(descriptor)->tp_descr_get(descriptor, o, reinterpret_cast<PyObject*>(Py_TYPE(o)));
+  if (!part) PyErr_Clear();
+  return py::reinterpret_steal<py::object>(part);
+}
 
 bool Surroundings::hold(PyObject* function, const std::vector<PyObject*>& objects) const {
   Check check(*this, function, objects);
@@ -216,6 +252,7 @@ std::string Surroundings::changed() const {
       case Access::kArgument: text += "an argument"; break;
       case Access::kDefaults:
       case Access::kKwDefaults: text += "a default of an argument"; break;
+      case Access::kBase: break;
       case Access::kItem: text += '[' + std::to_string(node->place) + ']'; break;
       case Access::kValue: text += '[' + std::string(py::repr(node->key)) + ']'; break;
       case Access::kCell:

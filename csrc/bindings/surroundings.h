@@ -29,6 +29,9 @@ class Surroundings {
 
   int traverse(visitproc visit, void* arg) const;
 
+  // An attribute that is a member of a native type or a slot; null if it is not set.
+  static py::object part_of(PyObject* o, PyObject* name);
+
  private:
   friend class SurroundingsReader;
 
@@ -45,7 +48,7 @@ class Surroundings {
     kFunction,   // a Python function with the code `object`
     kInstance,   // of the class `object`, with `size` attributes
     kParts,      // of the type `object`, whose attributes are native
-    kClass,      // the class `object`
+    kClass,      // the class `object`, with what it defines itself
     kNamespace,  // the Python module `object`
     kSeen,       // what stood in place number `size`
   };
@@ -58,9 +61,10 @@ class Surroundings {
     kKwDefaults,  // likewise
     kAttribute,   // of an instance or a Python module
     kClassAttribute,
+    kBase,  // number `place` of the classes that an instance looks in
     kPart,
     kItem,   // number `place`
-    kValue,  // of a dict
+    kValue,  // of entry number `place` of a dict, whose key is `key`
   };
   struct Node {
     Kind kind;
@@ -72,6 +76,7 @@ class Surroundings {
     std::uint32_t children = 0, simple = 0;
     Py_ssize_t place = 0, size = 0;
     py::object key, object;
+    const PyObject* itself = nullptr;  // which list, dict or instance it is; never followed
     // The version of that dict when the children were last found to be the same. While it is that, they still are, and
     // those that can change inside are `last`.
     mutable std::uint64_t version = 0;

@@ -165,6 +165,9 @@ class SurroundingsReader {
     if (depth_ >= kDeepest || out_.nodes_.size() > kMostNodes) return exactly(i, o);
     ++depth_;
     container(i, o);
+    // A subclass of a container is an instance besides.
+    if ((PyList_Check(o) || PyTuple_Check(o) || PyDict_Check(o)) && (Py_TYPE(o)->tp_flags & Py_TPFLAGS_HEAPTYPE))
+      instance(node(Kind::kMissing, access, place, key, parent), o);
     --depth_;
   }
 
@@ -196,7 +199,7 @@ class SurroundingsReader {
     if (PyMethod_Check(o)) return parts(i, o, {"__self__", "__func__"});
     if (reinterpret_cast<PyObject*>(type) == partial) return parts(i, o, {"func", "args", "keywords"});
     if (PyType_IsSubtype(type, reinterpret_cast<PyTypeObject*>(compiled))) return parts(i, o, {"_function"});
-    if (type == &PyProperty_Type) return parts(i, o, {"fget"});
+    if (PyObject_TypeCheck(o, &PyProperty_Type)) return parts(i, o, {"fget"});
     if (type == &PyClassMethod_Type || type == &PyStaticMethod_Type) return parts(i, o, {"__func__"});
     if (PyModule_Check(o)) return namespace_(i, o);
     if (PyType_Check(o)) return class_(i, o);
@@ -207,6 +210,7 @@ class SurroundingsReader {
     at(i).kind = kind;
     at(i).object = borrowed(reinterpret_cast<PyObject*>(Py_TYPE(o)));
     at(i).size = size;
+    if (kind != Kind::kParts && !PyTuple_CheckExact(o)) at(i).itself = o;
   }
 
   void array(std::size_t i, PyObject* o) {
@@ -225,18 +229,26 @@ class SurroundingsReader {
 
   void dict(std::size_t i, PyObject* o) {
     const Py_ssize_t n = PyDict_GET_SIZE(o);
-    bool plain = true;  // other keys may compare by code of users
+    sized(i, n > kLargest ? Kind::kLarge : Kind::kDict, o, n);
+    if (n > kLargest) return;
+    Py_ssize_t place = 0;
+    if (PyODict_Check(o)) {
+      for (py::handle key : py::reinterpret_steal<py::list>(owned(PySequence_List(o)).release()))
+        add(PyDict_GetItemWithError(o, key.ptr()), Access::kValue, place++, key, as_parent(i));
+      return;
+    }
     PyObject *key, *value;
-    for (Py_ssize_t at = 0; PyDict_Next(o, &at, &key, &value);) plain = plain && is_plain(key);
-    sized(i, n > kLargest || !plain ? Kind::kLarge : Kind::kDict, o, n);
-    if (at(i).kind == Kind::kLarge) return;
-    for (Py_ssize_t at = 0; PyDict_Next(o, &at, &key, &value);) add(value, Access::kValue, 0, key, as_parent(i));
+    for (Py_ssize_t at = 0; PyDict_Next(o, &at, &key, &value);) add(value, Access::kValue, place++, key, as_parent(i));
   }
 
   void parts(std::size_t i, PyObject* o, std::initializer_list<const char*> names) {
     sized(i, Kind::kParts, o, 0);
-    for (const char* name : names)
-      add(attribute(o, name).ptr(), Access::kPart, 0, owned(PyUnicode_InternFromString(name)), as_parent(i));
+    for (const char* name : names) add_part(i, o, owned(PyUnicode_InternFromString(name)));
+  }
+
+  void add_part(std::size_t i, PyObject* o, const py::object& name) {
+    const py::object part = Surroundings::part_of(o, name.ptr());
+    add(part.ptr(), Access::kPart, 0, name, as_parent(i));
   }
 
   // ---- code -------------------------------------------------------------------------------------------------------
@@ -287,13 +299,15 @@ class SurroundingsReader {
     py::list all;
     scan(code, true, &all);
     Values globals;
+    std::vector<py::object> absent;  // a global of that name would hide the built-in one
     for (py::handle name : py::set(all)) {
       PyObject* const value = PyDict_GetItemWithError(PyFunction_GET_GLOBALS(f), name.ptr());
       if (!value && PyErr_Occurred()) throw py::error_already_set();
       if (value && !(PyModule_Check(value) && is_foreign_module(value)))
         globals.emplace_back(borrowed(name.ptr()), value);
+      if (!value && PyDict_Contains(PyEval_GetBuiltins(), name.ptr()) == 1) absent.push_back(borrowed(name.ptr()));
     }
-    add_all(globals, {}, Access::kGlobal, i);
+    add_all(globals, absent, Access::kGlobal, i);
   }
 
   using Values = std::vector<std::pair<py::object, PyObject*>>;
@@ -321,20 +335,14 @@ class SurroundingsReader {
   // What a class and its bases define, as instances see it.
   struct Class {
     struct Method {
-      py::object name;
-      PyObject* value;
-      py::object code;
-      bool special, foreign;
-    };
-    struct Data {
-      py::object name;
-      PyObject* value;
-      bool foreign;
+      py::object name, code;
+      bool special;
     };
     bool ours, followed;      // whose methods may read more
+    bool users = false;       // a class of the user's
     bool ours_reads = false;  // a base of ours, other than Module, may read any attribute
-    std::vector<Method> methods;
-    std::vector<Data> data;
+    std::vector<Method> foreign_methods;
+    std::vector<py::object> data;  // names of what is no method
   };
 
   Class& class_of(PyTypeObject* type) {
@@ -350,6 +358,7 @@ class SurroundingsReader {
     Class made;
     const std::string module = Origins::module_of(reinterpret_cast<PyObject*>(type));
     made.ours = Origins::is_ours(module);
+    made.users = (type->tp_flags & Py_TPFLAGS_HEAPTYPE) && type->tp_dict && !Origins::is_foreign(module);
     made.followed = (type->tp_flags & Py_TPFLAGS_HEAPTYPE) &&
                     (made.ours || !Origins::is_foreign(module) || _PyType_Lookup(type, flatten));
     if (!made.followed) return made;
@@ -361,17 +370,12 @@ class SurroundingsReader {
       made.ours_reads = made.ours_reads || (theirs && home != "alice_core.nn.module");
       for (auto [name, value] : py::reinterpret_borrow<py::dict>(t->tp_dict)) {
         PyObject* const v = value.ptr();
-        if (_PyType_Lookup(type, name.ptr()) != v) continue;  // overridden
         if (theirs && (is_special(name) || is_private(name))) continue;
-        const bool is_property = Py_TYPE(v) == &PyProperty_Type;
-        const bool wraps = is_property || Py_TYPE(v) == &PyClassMethod_Type || Py_TYPE(v) == &PyStaticMethod_Type;
-        const py::object f = wraps ? attribute(v, is_property ? "fget" : "__func__") : borrowed(v);
-        if (PyFunction_Check(f.ptr())) {
-          if (theirs) continue;
-          made.methods.push_back(
-              {borrowed(name.ptr()), v, borrowed(PyFunction_GET_CODE(f.ptr())), is_special(name), foreign});
-        } else if (!wraps && !Py_TYPE(v)->tp_descr_get && !is_special(name)) {
-          made.data.push_back({borrowed(name.ptr()), v, foreign});
+        if (PyFunction_Check(v)) {
+          if (foreign && !theirs)
+            made.foreign_methods.push_back({borrowed(name.ptr()), borrowed(PyFunction_GET_CODE(v)), is_special(name)});
+        } else if (!Py_TYPE(v)->tp_descr_get && !is_special(name)) {
+          made.data.push_back(borrowed(name.ptr()));
         }
       }
     }
@@ -388,7 +392,8 @@ class SurroundingsReader {
     const py::dict attributes = py::reinterpret_steal<py::dict>(made);
     sized(i, Kind::kInstance, o, static_cast<Py_ssize_t>(attributes.size()));
     const py::object outputs = borrowed(PyDict_GetItem(made, passing));  // what calls of a module leave by the way
-    const bool ours = class_of(Py_TYPE(o)).ours, all = ours || class_of(Py_TYPE(o)).ours_reads;
+    const bool ours = class_of(Py_TYPE(o)).ours;
+    const bool all = ours || class_of(Py_TYPE(o)).ours_reads || kind_of_node(o) == NodeKind::kRegistered;
     Values values;
     for (auto [name, value] : attributes) {
       if (!PyUnicode_Check(name.ptr()) || !(all || is_named(name)) || name.is(py::handle(passing))) continue;
@@ -412,9 +417,7 @@ class SurroundingsReader {
       auto* t = reinterpret_cast<PyTypeObject*>(type.ptr());
       if (!(t->tp_flags & Py_TPFLAGS_HEAPTYPE) || !t->tp_dict) continue;
       for (auto [name, value] : py::reinterpret_borrow<py::dict>(t->tp_dict))
-        if (Py_TYPE(value.ptr()) == &PyMemberDescr_Type && is_named(name))
-          if (const py::object part = py::getattr(py::handle(o), name, py::object()))
-            add(part.ptr(), Access::kPart, 0, name, as_parent(i));
+        if (Py_TYPE(value.ptr()) == &PyMemberDescr_Type && is_named(name)) add_part(i, o, borrowed(name.ptr()));
     }
     members(i, Py_TYPE(o), nullptr, nullptr);
   }
@@ -422,27 +425,64 @@ class SurroundingsReader {
   void class_(std::size_t i, PyObject* o) {
     exactly(i, o);
     if (!class_of(reinterpret_cast<PyTypeObject*>(o)).followed) return;
-    at(i).kind = Kind::kClass;
-    members(i, reinterpret_cast<PyTypeObject*>(o), nullptr, nullptr, true);
+    names_.add(py::str("__init__"));
+    at(i).kind = Kind::kParts;
+    at(i).object = borrowed(reinterpret_cast<PyObject*>(Py_TYPE(o)));
+    at(i).itself = o;
+    at(i).weak = false;
+    bases(i, reinterpret_cast<PyTypeObject*>(o));
   }
 
-  // Methods that may be called, and attributes of the class that its instance does not have.
-  void members(std::size_t i, PyTypeObject* type, PyObject* attributes, std::vector<py::object>* absent,
-               bool is_made = false) {
-    Class& known = class_of(type);
-    if (pass_.insert(type).second)
-      for (const Class::Method& m : known.methods) {
-        const bool runs = m.special || (is_made && py::cast<std::string>(m.name) == "__init__") || is_named(m.name);
-        if (!runs) continue;
-        scan(m.code, !m.foreign);
-        if (!m.foreign && !visited_.contains(m.value)) add(m.value, Access::kClassAttribute, 0, m.name, as_parent(i));
-      }
-    for (const Class::Data& d : known.data) {
-      if (!(known.ours_reads || is_named(d.name)) || (attributes && PyDict_Contains(attributes, d.name.ptr()) == 1))
+  // What instances look up in their classes: methods that may be called, and data that they do not have themselves.
+  void members(std::size_t i, PyTypeObject* type, PyObject* attributes, std::vector<py::object>* absent) {
+    const Class& known = class_of(type);
+    for (const Class::Method& m : known.foreign_methods)
+      if (m.special || is_named(m.name)) scan(m.code, false);
+    for (const py::object& name : known.data) {
+      if (!attributes || !(known.ours_reads || is_named(name)) || PyDict_Contains(attributes, name.ptr()) == 1)
         continue;
-      if (attributes) absent->push_back(d.name);
-      if (!d.foreign) add(d.value, Access::kClassAttribute, 0, d.name, as_parent(i));
+      absent->push_back(name);
     }
+    bases(i, type);
+  }
+
+  // The classes of users that a class consists of, itself included: all of them, since super() reaches what others
+  // hide.
+  void bases(std::size_t i, PyTypeObject* type) {
+    PyObject* const mro = type->tp_mro;
+    std::vector<Py_ssize_t> fresh;
+    for (Py_ssize_t k = 0; k < PyTuple_GET_SIZE(mro); ++k) {
+      auto* t = reinterpret_cast<PyTypeObject*>(PyTuple_GET_ITEM(mro, k));
+      if (class_of(t).users && pass_.insert(t).second) fresh.push_back(k);
+    }
+    if (fresh.empty()) return;
+    py::set defined;  // by any of them: another one could hide it
+    for (py::handle base : py::handle(mro)) {
+      auto* t = reinterpret_cast<PyTypeObject*>(base.ptr());
+      if (!(t->tp_flags & Py_TPFLAGS_HEAPTYPE) || !t->tp_dict) continue;
+      for (auto [name, value] : py::reinterpret_borrow<py::dict>(t->tp_dict))
+        if (PyUnicode_Check(name.ptr()) && !is_special(name) && is_named(name)) defined.add(name);
+    }
+    for (const Py_ssize_t k : fresh) {
+      PyObject* const base = PyTuple_GET_ITEM(mro, k);
+      PyObject* const own = reinterpret_cast<PyTypeObject*>(base)->tp_dict;
+      const std::size_t j = node(Kind::kClass, Access::kBase, k, {}, as_parent(i));
+      hold(j, base);
+      Values values;
+      for (auto [name, value] : py::reinterpret_borrow<py::dict>(own)) {
+        if (!PyUnicode_Check(name.ptr()) || !(is_special(name) ? may_run(value.ptr()) : is_named(name))) continue;
+        if (Py_TYPE(value.ptr()) == &PyMemberDescr_Type || Py_TYPE(value.ptr()) == &PyGetSetDescr_Type) continue;
+        values.emplace_back(borrowed(name.ptr()), value.ptr());
+      }
+      std::vector<py::object> absent;
+      for (py::handle name : defined)
+        if (PyDict_Contains(own, name.ptr()) == 0) absent.push_back(borrowed(name.ptr()));
+      add_all(values, absent, Access::kAttribute, j);
+    }
+  }
+  static bool may_run(PyObject* o) {
+    return PyFunction_Check(o) || PyObject_TypeCheck(o, &PyProperty_Type) ||
+           PyObject_TypeCheck(o, &PyClassMethod_Type) || PyObject_TypeCheck(o, &PyStaticMethod_Type);
   }
 
   // A module of the user's: its data and its own functions.
@@ -450,12 +490,13 @@ class SurroundingsReader {
     exactly(i, o);
     if (is_foreign_module(o)) return;
     at(i).kind = Kind::kNamespace;
-    const std::string self = PyModule_GetName(o);
     Values values;
     for (auto [name, value] : py::reinterpret_borrow<py::dict>(PyModule_GetDict(o))) {
       PyObject* const v = value.ptr();
-      if (!PyUnicode_Check(name.ptr()) || !is_named(name) || is_special(name) || PyModule_Check(v)) continue;
-      if ((PyFunction_Check(v) || PyType_Check(v)) && Origins::module_of(v) != self) continue;
+      if (!PyUnicode_Check(name.ptr()) || !is_named(name) || is_special(name)) continue;
+      if (PyModule_Check(v) ? is_foreign_module(v)
+                            : (PyFunction_Check(v) || PyType_Check(v)) && Origins::is_foreign(Origins::module_of(v)))
+        continue;
       values.emplace_back(borrowed(name.ptr()), v);
     }
     add_all(values, {}, Access::kAttribute, i);

@@ -1,5 +1,8 @@
 #include "tree.h"
 
+#include <algorithm>
+#include <cmath>
+#include <iterator>
 #include <unordered_map>
 
 #include "convert.h"
@@ -46,34 +49,48 @@ NodeKind kind_of_node(PyObject* o) {
   return defines(type, dataclass_fields) ? NodeKind::kDataclass : NodeKind::kLeaf;
 }
 
+namespace {
+
+class Recursion {
+ public:
+  Recursion() {
+    if (Py_EnterRecursiveCall(" in a comparison of structures")) throw py::error_already_set();
+  }
+  Recursion(const Recursion&) = delete;
+  Recursion& operator=(const Recursion&) = delete;
+  ~Recursion() { Py_LeaveRecursiveCall(); }
+};
+
+}  // namespace
+
 bool same_data(PyObject* a, PyObject* b) {
   if (a == b) return true;
   if (Py_TYPE(a) != Py_TYPE(b)) return false;
   if (PyTuple_CheckExact(a) || PyList_CheckExact(a)) {
     const Py_ssize_t n = PySequence_Fast_GET_SIZE(a);
     if (n != PySequence_Fast_GET_SIZE(b)) return false;
-    if (Py_EnterRecursiveCall(" in a comparison of structures")) throw py::error_already_set();
-    bool same = true;
-    for (Py_ssize_t i = 0; same && i < n; ++i)
-      same = same_data(PySequence_Fast_GET_ITEM(a, i), PySequence_Fast_GET_ITEM(b, i));
-    Py_LeaveRecursiveCall();
-    return same;
+    const Recursion deeper;
+    for (Py_ssize_t i = 0; i < n; ++i)
+      if (!same_data(PySequence_Fast_GET_ITEM(a, i), PySequence_Fast_GET_ITEM(b, i))) return false;
+    return true;
   }
   if (PyDict_CheckExact(a)) {
     if (PyDict_GET_SIZE(a) != PyDict_GET_SIZE(b)) return false;
-    if (Py_EnterRecursiveCall(" in a comparison of structures")) throw py::error_already_set();
+    const Recursion deeper;
     bool same = true;
     Py_ssize_t at = 0, other = 0;
     PyObject *key, *value, *other_key, *other_value;
     while (same && PyDict_Next(a, &at, &key, &value) && PyDict_Next(b, &other, &other_key, &other_value))
       same = same_data(key, other_key) && same_data(value, other_value);
-    Py_LeaveRecursiveCall();
     return same;
+  }
+  if (PyFloat_CheckExact(a)) {  // 0.0 is not -0.0, and NaN is NaN
+    const double x = PyFloat_AS_DOUBLE(a), y = PyFloat_AS_DOUBLE(b);
+    return x == y ? std::signbit(x) == std::signbit(y) : std::isnan(x) && std::isnan(y);
   }
   if (is_treedef(a)) return treedef_of(a) == treedef_of(b);
   DType dtype;
-  if (!PyUnicode_CheckExact(a) && !PyBytes_CheckExact(a) && !PyLong_CheckExact(a) && !PyFloat_CheckExact(a) &&
-      !parse_dtype(a, &dtype))
+  if (!PyUnicode_CheckExact(a) && !PyBytes_CheckExact(a) && !PyLong_CheckExact(a) && !parse_dtype(a, &dtype))
     return false;
   const int equal = PyObject_RichCompareBool(a, b, Py_EQ);
   if (equal < 0) throw py::error_already_set();
@@ -98,8 +115,9 @@ Fields fields_of(PyObject* o) {
   static PyObject* const is_static = interned("static");
   // Class variables and what only __init__ takes are listed too, with another type.
   static PyObject* const a_field = py::object(py::module_::import("dataclasses").attr("_FIELD")).release().ptr();
-  const py::dict all =
-      py::reinterpret_borrow<py::dict>(owned(PyObject_GetAttr(reinterpret_cast<PyObject*>(Py_TYPE(o)), known)));
+  // A copy: reading the fields may run code of users.
+  const py::dict all = py::reinterpret_steal<py::dict>(
+      owned(PyDict_Copy(owned(PyObject_GetAttr(reinterpret_cast<PyObject*>(Py_TYPE(o)), known)).ptr())).release());
   Fields out;
   py::list rest;
   for (auto [name, field] : all) {
@@ -112,6 +130,19 @@ Fields fields_of(PyObject* o) {
     } else {
       out.children.emplace_back(borrowed(name.ptr()), value);
     }
+  }
+  // What __init__ or others have added is kept, but nobody could tell which of it depends on the fields.
+  if (PyObject* const dict = PyObject_GenericGetDict(o, nullptr)) {
+    for (auto [name, value] : py::dict(py::reinterpret_steal<py::dict>(dict).attr("copy")())) {
+      if (all.contains(name)) continue;
+      if (is_tensor(value.ptr()) || is_numpy_array(value.ptr()))
+        fail(ErrorKind::DType, "tree: the attribute ", std::string(py::str(name)), " of the dataclass ",
+             Py_TYPE(o)->tp_name, " holds an array and is no field; make it one: field(init=False)");
+      rest.append(name);
+      rest.append(value);
+    }
+  } else {
+    PyErr_Clear();
   }
   out.rest = py::tuple(rest);
   return out;
@@ -126,8 +157,10 @@ Flattened flatten(PyObject* o, NodeKind kind) {
     fail(ErrorKind::Value, "tree: flatten of ", Py_TYPE(o)->tp_name, " must return a tuple (children, rest); got ",
          Py_TYPE(made.ptr())->tp_name);
   const py::tuple parts = py::reinterpret_borrow<py::tuple>(made);
-  return {owned(PySequence_Fast(parts[0].ptr(), "tree: the children must be a list or tuple")), parts[1],
-          module ? py::object(parts[2]) : py::none()};
+  if (!PyList_Check(parts[0].ptr()) && !PyTuple_Check(parts[0].ptr()))
+    fail(ErrorKind::Value, "tree: flatten of ", Py_TYPE(o)->tp_name,
+         " must return its children as a list or tuple; got ", Py_TYPE(parts[0].ptr())->tp_name);
+  return {parts[0], parts[1], module ? py::object(parts[2]) : py::none()};
 }
 
 }  // namespace trees
@@ -199,6 +232,10 @@ py::object NodeMaker::make(NodeKind kind, std::size_t n) {
 void register_tree_type(py::object type, py::object flatten, py::object unflatten) {
   auto* t = reinterpret_cast<PyTypeObject*>(type.ptr());
   if (!PyType_Check(type.ptr())) fail(ErrorKind::DType, "tree.register: expected a class; got ", Py_TYPE(t)->tp_name);
+  PyTypeObject* const known[] = {&PyBool_Type,  &PyLong_Type, &PyFloat_Type,    &PyUnicode_Type, &PyList_Type,
+                                 &PyTuple_Type, &PyDict_Type, Py_TYPE(Py_None), tensor_type};
+  if (std::find(std::begin(known), std::end(known), t) != std::end(known))
+    fail(ErrorKind::Value, "tree.register: ", t->tp_name, " is a node or a leaf already; derive a class from it");
   if (!registry().try_emplace(t, Registered{std::move(flatten), std::move(unflatten)}).second)
     fail(ErrorKind::Value, "tree.register: ", t->tp_name, " is registered already");
   type.inc_ref();

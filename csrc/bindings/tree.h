@@ -87,6 +87,19 @@ void walk_tree(Visitor& v, PyObject* o, int depth = 0) {
         v.object(type);
         v.carry(o);
       }
+      if (PyODict_Check(o)) {  // has an order of its own
+        const py::list keys = py::reinterpret_steal<py::list>(owned(PySequence_List(o)).release());
+        if (static_cast<Py_ssize_t>(keys.size()) != n) trees::fail_changed(v.op, "dict");
+        for (py::handle key : keys) {
+          PyObject* const value = PyDict_GetItemWithError(o, key.ptr());
+          if (!value && PyErr_Occurred()) throw py::error_already_set();
+          if (!value) trees::fail_changed(v.op, "dict");
+          const py::object held = borrowed(value);
+          v.object(key.ptr());
+          walk_tree(v, held.ptr(), depth + 1);
+        }
+        return;
+      }
       Py_ssize_t at = 0, seen = 0;
       PyObject *key, *value;
       while (PyDict_Next(o, &at, &key, &value)) {

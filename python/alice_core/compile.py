@@ -171,6 +171,9 @@ class CompiledFunction(_core.CompiledBase, Generic[P, R]):
                 result = self.__wrapped__(*args, **kwargs)
                 leaves, structure = _core.tree_flatten(result, _is_from_outside)
                 outputs = [y for y in leaves if isinstance(y, Tensor)]
+                for y in leaves:
+                    if not isinstance(y, Tensor):
+                        _check_result(y)
                 program = _core.lower(session, inputs, outputs)
         except TraceError as error:
             locate(error)
@@ -370,6 +373,8 @@ def _statics(fn: Callable[..., Any], argnums: int | Sequence[int], argnames: str
     """The positions and names of static arguments: each of them both, if it has both."""
     if isinstance(argnums, str):
         raise DTypeError(f"compile: static_argnums must be ints; got {argnums!r}; names are for static_argnames")
+    if not isinstance(argnames, Iterable):
+        raise DTypeError(f"compile: static_argnames must be names; got {argnames!r}; numbers are for static_argnums")
     positions = list(argnums) if isinstance(argnums, Iterable) else [argnums]
     names = [argnames] if isinstance(argnames, str) else list(argnames)
     if not positions and not names:
@@ -400,6 +405,21 @@ def _statics(fn: Callable[..., Any], argnums: int | Sequence[int], argnames: str
     both = {by_position[n] for n in numbers if n < len(by_position)} | set(names)
     numbers |= {i for i, name in enumerate(by_position) if name in both}
     return tuple(sorted(numbers)), frozenset(both)
+
+
+def _check_result(y: Any) -> None:
+    """Refuses what would hold abstract Tensors for ever, as far as that can be seen."""
+    inside: Any = ()
+    if isinstance(y, (set, frozenset)):
+        inside = y
+    elif hasattr(y, "__dict__") and not isinstance(y, type):
+        inside = vars(y).values()
+    if hasattr(y, "gi_frame") or any(isinstance(x, Tensor) and x.is_abstract for x in inside):
+        raise TraceError(
+            f"compile: the function must return Tensors, or trees of them (ac.tree); got {type(y).__name__} that holds "
+            f"Tensors, whose values no program could put in; return a list, a dict or a dataclass, or make its class "
+            f"known with ac.tree.register"
+        )
 
 
 def _is_from_outside(module: Any) -> bool:

@@ -31,7 +31,15 @@ class Mode:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        _core.exit_mode(self._entered.pop())
+        # Other threads and tasks may have entered it as well: what is left is what this one has entered last.
+        here = [mode for mode in _core.modes_entered() if any(mode is mine for mine in self._entered)]
+        if not here:
+            raise RuntimeError(
+                f"{self._name}: left without having been entered here; use it in a with statement, and let every "
+                f"thread and task have its own"
+            )
+        self._entered = [mine for mine in self._entered if mine is not here[-1]]
+        _core.exit_mode(here[-1])
 
     def __call__(self, f: F) -> F:
         flags = getattr(getattr(f, "__code__", None), "co_flags", 0)
