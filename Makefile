@@ -51,6 +51,7 @@ format: $(VENV)/installed-lint
 	$(BIN)/ruff format .
 	$(BIN)/clang-format -i $(CXX_FILES)
 	$(BIN)/python tools/optable.py
+	$(BIN)/python tools/quotes.py
 
 # Leaks are looked for by the tests themselves: at its end CPython keeps what it has, and every stack of ours begins in it.
 sanitize:

@@ -14,7 +14,7 @@ from hypothesis.extra import numpy as hnp
 
 import alice_core as ac
 from alice_core import tree
-from alice_core.trace import recording
+from alice_core.tracing import recording
 from op_calls import calls, cast, op, tensors
 from op_cases import OpCase
 from rule_checks import (

@@ -31,7 +31,7 @@ from checkpoint_functions import (
     twice,
 )
 
-module = importlib.import_module("alice_core.transforms.checkpoint")
+module = importlib.import_module("alice_core.transforms.checkpointing")
 
 
 # -- the figure of the notes, and counts ------------------------------------------------------------------------------

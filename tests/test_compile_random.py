@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 import alice_core as ac
-from alice_core.trace import recording
+from alice_core.tracing import recording
 from program_maker import random_program
 from program_ops import EXCLUDED, TEMPLATES
 from random_programs import Difference, check, explain

@@ -288,11 +288,11 @@ def build():
         signal.raise_signal(2)
 ac.build_config = build""",
     "while it says so": """
-from alice_core import cli, _interrupt
+from alice_core import cli, interrupt
 import alice_core as ac
 ac.build_config = lambda: signal.raise_signal(2)
-tell = _interrupt.CtrlC.tell
-_interrupt.CtrlC.tell = lambda self, *a: (setattr(_interrupt.CtrlC, "tell", tell), signal.raise_signal(2))""",
+tell = interrupt.CtrlC.tell
+interrupt.CtrlC.tell = lambda self, *a: (setattr(interrupt.CtrlC, "tell", tell), signal.raise_signal(2))""",
 }
 
 

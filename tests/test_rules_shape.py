@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 import alice_core as ac
 from alice_core import tree
-from alice_core.trace import recording
+from alice_core.tracing import recording
 from op_calls import differentiable_calls
 from op_cases import OpCase
 from shape_uses import BUILDERS, PRIMITIVES, ROWS, Data, Index, Use, uses_in_rows

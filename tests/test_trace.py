@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import alice_core as ac
-from alice_core.trace.listing import quantity
+from alice_core.tracing.listing import quantity
 from op_calls import calls, cast, differentiable_calls, op, tensors
 from op_cases import OpCase, all_cases
 

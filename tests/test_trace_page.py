@@ -15,7 +15,7 @@ import pytest
 from matplotlib.image import imread
 
 import alice_core as ac
-from alice_core.trace.summary import summarise
+from alice_core.tracing.summary import summarise
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
 in_browser = pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import alice_core as ac
-from alice_core.trace import recording
+from alice_core.tracing import recording
 from op_calls import calls, op, tensors
 from op_cases import all_cases
 from rule_checks import flat

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import alice_core as ac
 from alice_core import tree
-from alice_core.trace import recording
+from alice_core.tracing import recording
 from batches import F64, loop, normal
 from op_calls import calls, is_float, op, tensors
 from op_cases import OpCase, all_cases

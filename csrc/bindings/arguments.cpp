@@ -150,7 +150,7 @@ bool Arguments::read_number(PyObject* o) {
 bool Arguments::read_array_like(PyObject* o) {
   static PyObject* const names[] = {PyUnicode_InternFromString("__dlpack__"), PyUnicode_InternFromString("__array__")};
   if (!_PyType_Lookup(Py_TYPE(o), names[0]) && !_PyType_Lookup(Py_TYPE(o), names[1])) return false;
-  const py::object made = py::module_::import("alice_core.tensor").attr("asarray")(py::handle(o));
+  const py::object made = py::module_::import("alice_core.tensors").attr("asarray")(py::handle(o));
   read_array(checked_tensor(made, "compile")->array);
   return true;
 }

@@ -19,7 +19,7 @@ std::string shown(PyObject* o) {
     return text.size() <= kLongest ? text : Py_TYPE(o)->tp_name;
   }
   if (PyUnicode_Check(o)) return Py_TYPE(o)->tp_name;
-  return py::str(py::module_::import("alice_core._checks").attr("shown")(borrowed(o)));
+  return py::str(py::module_::import("alice_core.checks").attr("shown")(borrowed(o)));
 }
 
 [[noreturn]] void refuse(const Kernel& kernel, const AttrSpec& spec, PyObject* o) {

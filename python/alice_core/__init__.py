@@ -6,19 +6,18 @@ network on handwritten digits.
 
 from __future__ import annotations
 
-from . import _elsewhere as _elsewhere
-from . import data as data
-from . import losses as losses
-from . import nn as nn
-from . import optim as optim
+# The engine.
+from . import checks as checks
+from . import extras as extras
+from . import ops as ops
 from . import random as random
-from . import testing as testing
+from . import state as state
 from . import tree as tree
 from ._dtypes import get_default_dtype as get_default_dtype
 from ._dtypes import set_default_dtype as set_default_dtype
-from .compile import CompiledFunction as CompiledFunction
-from .compile import Program as Program
-from .compile import compile as compile
+from .compiling import CompiledFunction as CompiledFunction
+from .compiling import Program as Program
+from .compiling import compile as compile
 from .errors import AliceError as AliceError
 from .errors import DeviceError as DeviceError
 from .errors import DTypeError as DTypeError
@@ -28,37 +27,46 @@ from .errors import ShapeError as ShapeError
 from .errors import TraceError as TraceError
 from .ops.activation import *
 from .ops.arithmetic import *
+from .ops.broadcasting import *
 from .ops.comparison import *
 from .ops.creation import *
+from .ops.diagonals import *
+from .ops.exponential import *
+from .ops.extremes import *
 from .ops.indexing import *
+from .ops.joining import *
 from .ops.linalg import *
+from .ops.logistic import *
+from .ops.powers import *
 from .ops.reduction import *
-from .ops.shape import *
+from .ops.selection import *
 from .ops.softmax import *
-from .ops.transcendental import *
+from .ops.trigonometric import *
+from .ops.views import *
 from .primitive import Primitive as Primitive
 from .primitive import primitives as primitives
+from .primitive import update as update
 from .runtime import build_config as build_config
 from .runtime import get_num_threads as get_num_threads
 from .runtime import memory_stats as memory_stats
 from .runtime import reset_peak_memory as reset_peak_memory
 from .runtime import set_num_threads as set_num_threads
 from .runtime import trim_memory as trim_memory
-from .tensor import Tensor as Tensor
-from .tensor import abstract as abstract
-from .tensor import asarray as asarray
-from .tensor import bfloat16 as bfloat16
-from .tensor import bool_ as bool  # noqa: F401 - the Array API's name
-from .tensor import float16 as float16
-from .tensor import float32 as float32
-from .tensor import float64 as float64
-from .tensor import from_dlpack as from_dlpack
-from .tensor import int32 as int32
-from .tensor import int64 as int64
-from .tensor import tensor as tensor
-from .tensor import uint8 as uint8
-from .trace import Trace as Trace
-from .trace import trace as trace
+from .tensors import Tensor as Tensor
+from .tensors import abstract as abstract
+from .tensors import asarray as asarray
+from .tensors import bfloat16 as bfloat16
+from .tensors import bool_ as bool  # noqa: F401 - the Array API's name
+from .tensors import float16 as float16
+from .tensors import float32 as float32
+from .tensors import float64 as float64
+from .tensors import from_dlpack as from_dlpack
+from .tensors import int32 as int32
+from .tensors import int64 as int64
+from .tensors import tensor as tensor
+from .tensors import uint8 as uint8
+from .tracing import Trace as Trace
+from .tracing import trace as trace
 from .transforms import checkpoint as checkpoint
 from .transforms import checkpoint_sequential as checkpoint_sequential
 from .transforms import custom_jvp as custom_jvp
@@ -81,5 +89,13 @@ from .transforms import value_and_grad as value_and_grad
 from .transforms import vhp as vhp
 from .transforms import vjp as vjp
 from .transforms import vmap as vmap
+
+# isort: split
+# What is built on it, of the names above, as a user would.
+from . import data as data
+from . import losses as losses
+from . import nn as nn
+from . import optim as optim
+from . import testing as testing
 
 __version__: str = build_config()["version"]

@@ -5,7 +5,7 @@ import numpy as np
 import numpy.typing as npt
 from typing_extensions import Self, disjoint_base
 
-from .tensor import Tensor
+from .tensors import Tensor
 
 @disjoint_base
 class TensorBase:

@@ -5,12 +5,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, NoReturn
 
-from .ops import activation, arithmetic, comparison, indexing, linalg, reduction, shape, softmax, transcendental
-from .tensor import Tensor
-
-__all__ = ["Elsewhere"]
+__all__ = ["Elsewhere", "refuse"]
 
 _ON_CPU = "leave it out, all Tensors are on the CPU"
 _ASSIGN = "Tensors are values: make a new one, or change a parameter with p.assign_(value)"
@@ -74,9 +72,9 @@ class Elsewhere:
         raise AttributeError(self.message)
 
 
-_FAMILIES = (activation, arithmetic, comparison, indexing, linalg, reduction, shape, softmax, transcendental)
-_FUNCTIONS = {name: f"write ac.{name}(…)" for family in _FAMILIES for name in family.__all__}
-
-for _name, _remedy in (_FUNCTIONS | _HABITS).items():
-    if not hasattr(Tensor, _name):
-        setattr(Tensor, _name, Elsewhere(_name, _remedy))
+def refuse(cls: type, functions: Iterable[str]) -> None:
+    """Make the names of functions, and of what others have as attributes, fail with a remedy on ``cls``."""
+    remedies = {name: f"write ac.{name}(…)" for name in functions} | _HABITS
+    for name, remedy in remedies.items():
+        if not hasattr(cls, name):
+            setattr(cls, name, Elsewhere(name, remedy))

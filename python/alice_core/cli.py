@@ -17,7 +17,7 @@ from pathlib import Path
 import alice_core as ac
 
 from . import demo
-from ._interrupt import INTERRUPTED, CtrlC
+from .interrupt import INTERRUPTED, CtrlC
 
 __all__ = ["command", "main"]
 

@@ -22,8 +22,8 @@ import numpy.typing as npt
 import alice_core as ac
 
 from . import plot
-from ._extras import require
-from ._files import whole
+from .extras import require
+from .files import whole
 
 try:
     import fcntl

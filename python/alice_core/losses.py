@@ -12,20 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ._checks import checked_choice
-from ._dtypes import get_default_dtype
+import alice_core as ac
+
+from .checks import checked_choice, checked_positive
 from .errors import ShapeError
-from .ops import activation as _activation
-from .ops import arithmetic as _arithmetic
-from .ops import comparison as _comparison
-from .ops import reduction as _reduction
-from .ops import transcendental as _transcendental
-from .ops._arguments import _positive
 from .ops.cross_entropy import cross_entropy
-from .tensor import Tensor, asarray
+from .tensors import Tensor, asarray
 
 if TYPE_CHECKING:
-    from .tensor import TensorLike
+    from .tensors import TensorLike
 
 __all__ = [
     "absolute_loss",
@@ -48,15 +43,15 @@ def _pair(name: str, prediction: TensorLike, target: TensorLike) -> tuple[Tensor
             f"{name}: prediction and target must have one shape; got {p.shape} and {t.shape}; reshape one of them"
         )
     if p.dtype.kind != "f":
-        p = _arithmetic.astype(p, get_default_dtype())
-    return p, t if t.dtype == p.dtype else _arithmetic.astype(t, p.dtype)
+        p = ac.astype(p, ac.get_default_dtype())
+    return p, t if t.dtype == p.dtype else ac.astype(t, p.dtype)
 
 
 def _reduce(name: str, losses: Tensor, reduction: str) -> Tensor:
     checked_choice(name, "reduction", reduction, ("mean", "sum", "none"))
     if reduction == "mean":
-        return _reduction.mean(losses)
-    return _reduction.sum(losses) if reduction == "sum" else losses
+        return ac.mean(losses)
+    return ac.sum(losses) if reduction == "sum" else losses
 
 
 def mse_loss(prediction: TensorLike, target: TensorLike, reduction: str = "mean") -> Tensor:
@@ -90,7 +85,7 @@ def mse_loss(prediction: TensorLike, target: TensorLike, reduction: str = "mean"
     Tensor(2.5, dtype=float32)
     """
     p, t = _pair("mse_loss", prediction, target)
-    return _reduce("mse_loss", _arithmetic.square(_arithmetic.subtract(p, t)), reduction)
+    return _reduce("mse_loss", ac.square(ac.subtract(p, t)), reduction)
 
 
 def absolute_loss(prediction: TensorLike, target: TensorLike, reduction: str = "mean") -> Tensor:
@@ -110,7 +105,7 @@ def absolute_loss(prediction: TensorLike, target: TensorLike, reduction: str = "
     Tensor(1.5, dtype=float32)
     """
     p, t = _pair("absolute_loss", prediction, target)
-    return _reduce("absolute_loss", _arithmetic.abs(_arithmetic.subtract(p, t)), reduction)
+    return _reduce("absolute_loss", ac.abs(ac.subtract(p, t)), reduction)
 
 
 def huber_loss(prediction: TensorLike, target: TensorLike, delta: TensorLike = 1.0, reduction: str = "mean") -> Tensor:
@@ -147,14 +142,14 @@ def huber_loss(prediction: TensorLike, target: TensorLike, delta: TensorLike = 1
     >>> ac.losses.huber_loss(ac.tensor([0.5, 3.0]), ac.tensor([0.0, 0.0]), reduction="none")
     Tensor([0.125, 2.5  ], dtype=float32)
     """
-    bound: Any = _positive("huber_loss", "delta", delta)
+    bound: Any = checked_positive("huber_loss", "delta", delta)
     p, t = _pair("huber_loss", prediction, target)
     if not isinstance(bound, float) and bound.dtype.kind != "f":
         bound = asarray(bound, p.dtype)  # which has negative numbers
-    e = _arithmetic.subtract(p, t)
+    e = ac.subtract(p, t)
     # Both branches at once: with c = clip(e) they are c (e - c/2), whose slope is c.
-    c = _arithmetic.clip(e, -bound, bound)
-    losses = _arithmetic.multiply(c, _arithmetic.subtract(e, _arithmetic.multiply(c, 0.5)))
+    c = ac.clip(e, -bound, bound)
+    losses = ac.multiply(c, ac.subtract(e, ac.multiply(c, 0.5)))
     return _reduce("huber_loss", losses, reduction)
 
 
@@ -191,8 +186,8 @@ def hinge_loss(prediction: TensorLike, target: TensorLike, reduction: str = "mea
     Tensor([0.7, 0. , 1.3], dtype=float32)
     """
     p, t = _pair("hinge_loss", prediction, target)
-    margin = _arithmetic.multiply(t, p)
-    return _reduce("hinge_loss", _activation.relu(_arithmetic.subtract(1.0, margin)), reduction)
+    margin = ac.multiply(t, p)
+    return _reduce("hinge_loss", ac.relu(ac.subtract(1.0, margin)), reduction)
 
 
 def binary_cross_entropy_with_logits(logits: TensorLike, target: TensorLike, reduction: str = "mean") -> Tensor:
@@ -235,9 +230,9 @@ def binary_cross_entropy_with_logits(logits: TensorLike, target: TensorLike, red
     name = "binary_cross_entropy_with_logits"
     x, y = _pair(name, logits, target)
     # The weights come first: a weight of 0 is worth 0 even against an infinite loss.
-    one = _arithmetic.strong_mul(y, _activation.softplus(_arithmetic.negative(x)))
-    zero = _arithmetic.strong_mul(_arithmetic.subtract(1.0, y), _activation.softplus(x))
-    return _reduce(name, _arithmetic.add(one, zero), reduction)
+    one = ac.ops.arithmetic.strong_mul(y, ac.softplus(ac.negative(x)))
+    zero = ac.ops.arithmetic.strong_mul(ac.subtract(1.0, y), ac.softplus(x))
+    return _reduce(name, ac.add(one, zero), reduction)
 
 
 def gaussian_nll(
@@ -279,13 +274,13 @@ def gaussian_nll(
     Tensor(1.6233357, dtype=float32)
     """
     p, t = _pair("gaussian_nll", prediction, target)
-    sigma = _positive("gaussian_nll", "sigma", np.asarray(sigma) if isinstance(sigma, (tuple, list)) else sigma)
-    s = sigma if isinstance(sigma, Tensor) and not sigma._weak else asarray(sigma, p.dtype)
+    sigma = checked_positive("gaussian_nll", "sigma", np.asarray(sigma) if isinstance(sigma, (tuple, list)) else sigma)
+    s = sigma if isinstance(sigma, Tensor) and not sigma.is_weak else asarray(sigma, p.dtype)
     if s.shape not in ((), p.shape):
         raise ShapeError(f"gaussian_nll: sigma must be one number or of shape {p.shape}; got {s.shape}")
-    z = _arithmetic.divide(_arithmetic.subtract(t, p), s)
-    constant = _arithmetic.add(_transcendental.log(s), 0.5 * math.log(2.0 * math.pi))
-    losses = _arithmetic.add(_arithmetic.multiply(_arithmetic.square(z), 0.5), constant)
+    z = ac.divide(ac.subtract(t, p), s)
+    constant = ac.add(ac.log(s), 0.5 * math.log(2.0 * math.pi))
+    losses = ac.add(ac.multiply(ac.square(z), 0.5), constant)
     return _reduce("gaussian_nll", losses, reduction)
 
 
@@ -323,7 +318,5 @@ def zero_one_loss(prediction: TensorLike, target: TensorLike, reduction: str = "
     """
     raw = asarray(prediction)
     p, t = _pair("zero_one_loss", raw, target)
-    wrong = (
-        _comparison.not_equal(_arithmetic.sign(p), t) if raw.dtype.kind == "f" else _comparison.not_equal(raw, target)
-    )
-    return _reduce("zero_one_loss", _arithmetic.astype(wrong, p.dtype), reduction)
+    wrong = ac.not_equal(ac.sign(p), t) if raw.dtype.kind == "f" else ac.not_equal(raw, target)
+    return _reduce("zero_one_loss", ac.astype(wrong, p.dtype), reduction)

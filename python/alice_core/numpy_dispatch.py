@@ -16,9 +16,11 @@ from typing import Any
 
 import numpy as np
 
+import alice_core as ac
+
 from . import tree
 from .errors import AliceError, TraceError
-from .tensor import Tensor, bfloat16, followed
+from .tensors import Tensor, bfloat16, followed
 
 __all__ = ["UnsupportedError", "function", "supported", "ufunc"]
 
@@ -129,9 +131,7 @@ _LAYOUT = ("iscomplexobj", "isrealobj", "result_type", "size")
 
 
 def _ac(name: str) -> Callable[..., Any]:
-    import alice_core
-
-    found: Callable[..., Any] = getattr(alice_core, name)
+    found: Callable[..., Any] = getattr(ac, name)
     return found
 
 
@@ -258,7 +258,7 @@ def _shown(func: Callable[..., Any], show: Callable[[Any], Any]) -> Callable[...
 @cache
 def _parameters(func: Callable[..., Any]) -> tuple[tuple[str, ...], int, dict[str, Any]]:
     """Names of the arguments of a NumPy function, how many come by position, and the defaults of the others."""
-    from inspect import Parameter, signature
+    from inspect import Parameter, signature  # slow to import
 
     try:
         found = signature(func).parameters
@@ -317,13 +317,11 @@ def _functions() -> dict[Any, Callable[..., Any]]:
 @cache
 def _ufuncs() -> dict[Any, Callable[..., Any]]:
     """Ours by the ufunc itself: ufuncs of others may have the name of an op and another meaning."""
-    import alice_core
-
     table: dict[Any, Callable[..., Any]] = {np.float_power: _float_power, np.positive: operator.pos}
     for func in vars(np).values():
         if isinstance(func, np.ufunc) and func not in table:
             name = _UFUNC_NAMES.get(func.__name__, func.__name__)
-            if hasattr(alice_core, name):
+            if hasattr(ac, name):
                 table[func] = _ac(name)
     return table | {getattr(np, name): _on_tensors(op) for name, op in _OPERATORS.items()}
 

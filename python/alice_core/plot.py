@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ._extras import require
-from ._files import whole
 from .errors import ShapeError
+from .extras import require
+from .files import whole
 
 __all__ = ["confusion_matrix", "image_grid", "learning_curves"]
 
-_BLUE, _ORANGE, _GREY = "#1f5fa8", "#d9720f", "#6b6f76"
+BLUE, ORANGE, GREY = "#1f5fa8", "#d9720f", "#6b6f76"
 _STYLE = {
     "font.size": 10,
     "axes.titlesize": 11,
@@ -26,7 +26,7 @@ _STYLE = {
     "axes.titlelocation": "left",
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "axes.edgecolor": _GREY,
+    "axes.edgecolor": GREY,
     "axes.grid": False,
     "grid.color": "#e3e5e8",
     "legend.frameon": False,
@@ -34,7 +34,7 @@ _STYLE = {
 }
 
 
-def _draw(path: str | Path, size: tuple[float, float], draw: Any) -> Path:
+def draw_figure(path: str | Path, size: tuple[float, float], draw: Any) -> Path:
     """Set the style, let ``draw(figure)`` fill a figure of ``size`` inches, and write it to ``path``."""
     matplotlib = require("matplotlib", "matplotlib", "plot")
     figures = require("matplotlib.figure", "matplotlib", "plot")
@@ -77,11 +77,11 @@ def learning_curves(
         figure.suptitle(title, x=0.02, ha="left", fontsize=12)
         left, right = figure.subplots(1, 2)
         epochs = range(1, len(loss) + 1)
-        left.plot(epochs, loss, color=_BLUE, marker="o", markersize=3, label="training loss")
+        left.plot(epochs, loss, color=BLUE, marker="o", markersize=3, label="training loss")
         if floor is not None:
-            left.axhline(floor, color=_GREY, linestyle="--", linewidth=1, label=f"lowest possible: {floor:.3f}")
+            left.axhline(floor, color=GREY, linestyle="--", linewidth=1, label=f"lowest possible: {floor:.3f}")
         left.set(title="Loss", xlabel="epoch", ylabel="cross-entropy [nats]")
-        for (name, values), color in zip(accuracy.items(), (_BLUE, _ORANGE), strict=False):
+        for (name, values), color in zip(accuracy.items(), (BLUE, ORANGE), strict=False):
             label = f"{name}, last: {values[-1]:.1%}" if len(values) else name
             right.plot(epochs, [100 * v for v in values], color=color, marker="o", markersize=3, label=label)
         right.set(title="Accuracy", xlabel="epoch", ylabel="correct [%]")
@@ -91,7 +91,7 @@ def learning_curves(
             axes.xaxis.get_major_locator().set_params(integer=True)
             axes.legend()
 
-    return _draw(path, (9.0, 3.8), draw)
+    return draw_figure(path, (9.0, 3.8), draw)
 
 
 def confusion_matrix(
@@ -142,7 +142,7 @@ def confusion_matrix(
         bar.set_ticks(list(np.sqrt(percent / 100)), labels=[str(p) for p in percent])
         bar.outline.set_visible(False)
 
-    return _draw(path, (6.4, 5.6), draw)
+    return draw_figure(path, (6.4, 5.6), draw)
 
 
 def image_grid(
@@ -182,4 +182,4 @@ def image_grid(
                 axes.imshow(pixels[i], cmap="gray_r", interpolation="nearest")
                 axes.set_title(captions[i], fontsize=9, weight="normal", loc="center")
 
-    return _draw(path, (1.9 * columns, 2.25 * rows + 0.5), draw)
+    return draw_figure(path, (1.9 * columns, 2.25 * rows + 0.5), draw)

@@ -13,12 +13,12 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from . import _core
-from .tensor import Tensor
+from .tensors import Tensor
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["Primitive", "primitives"]
+__all__ = ["Primitive", "primitives", "update"]
 
 #: ``rule(g, ans, *inputs, *attributes)``: the cotangent of one input, or the tangent of the result (see ``defjvp``).
 Rule = Callable[..., Any]
@@ -29,6 +29,44 @@ _registry: dict[str, Primitive] = {}
 def primitives() -> dict[str, Primitive]:
     """All primitives by name, a copy."""
     return dict(_registry)
+
+
+def update(name: str, inputs: Sequence[Tensor], attributes: Sequence[Any], outputs: Sequence[Tensor]) -> None:
+    """Run a kernel that writes its results over parameters: the step of an optimiser.
+
+    Compiled functions repeat it at every call; nothing is differentiated through it, and what read the old elements
+    for a gradient raises from then on, as after :meth:`Tensor.assign_`.
+
+    Parameters
+    ----------
+    name : str
+        Name of the kernel: that of a primitive, or one that only updates, as ``"sgd"`` of ``ac.optim.SGD``.
+    inputs : sequence of Tensor
+        What it reads; ``outputs`` may be among them.
+    attributes : sequence
+        The other arguments of the kernel.
+    outputs : sequence of Tensor
+        One for each result, of its shape and dtype: contiguous leaves with memory of their own.
+
+    Raises
+    ------
+    ValueError
+        If there is no such kernel, or a Tensor cannot be changed in place.
+    ShapeError
+        If a result has another shape or dtype than what it is to be written over.
+    TraceError
+        If a Tensor is an argument or a result of a function that is being traced.
+
+    Examples
+    --------
+    >>> import alice_core as ac
+    >>> p = ac.nn.Parameter([3.0, -1.0])
+    >>> ac.sum(p * p).backward()
+    >>> ac.update("subtract", [p, 0.25 * ac.sign(p.grad)], (), [p])
+    >>> p
+    Tensor([ 2.75, -0.75], dtype=float32, requires_grad=True)
+    """
+    _core.update(name, inputs, attributes, outputs)
 
 
 class Primitive(_core.PrimitiveBase):

@@ -18,18 +18,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-import alice_core as ac
-
 from . import _core
-from ._checks import checked_int, checked_number
 from ._dtypes import checked_or_default
+from .checks import checked_int, checked_number
 from .errors import DTypeError, ShapeError
 from .ops.creation import _shape
+from .ops.exponential import log1p
+from .ops.powers import sqrt
+from .ops.trigonometric import cos
 from .primitive import Primitive
-from .tensor import Tensor, _to_numpy, asarray, float32, float64, tensor
+from .tensors import Tensor, _to_numpy, asarray, float32, float64, tensor
 
 if TYPE_CHECKING:
-    from .tensor import DTypeLike, TensorLike
+    from .tensors import DTypeLike, TensorLike
 
 __all__ = ["Generator", "advance", "bernoulli", "bits", "default_generator", "normal", "seed", "uniform", "unit"]
 
@@ -321,7 +322,7 @@ class Generator:
         """
         extents, (centre, width) = _of_each("normal", shape, mean=mean, std=std)
         u = self._draw((2, *extents), _floating("normal", dtype))
-        z = ac.sqrt(-2.0 * ac.log1p(-u[0])) * ac.cos((2.0 * math.pi) * u[1])
+        z = sqrt(-2.0 * log1p(-u[0])) * cos((2.0 * math.pi) * u[1])
         result: Tensor = z if _are(0, 1, centre, width) else centre + width * z
         return result
 

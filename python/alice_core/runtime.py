@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from . import _core
-from ._checks import checked_int
+from .checks import checked_int
 
 __all__ = [
     "build_config",

@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import tree
-from .tensor import Tensor, tensor
-from .transforms.grad import vjp
+from .checks import known_values
+from .tensors import Tensor, tensor
+from .transforms import jvp, vjp
 
 __all__ = ["check_grads"]
 
@@ -63,7 +64,7 @@ def check_grads(
     """
     if unknown := set(modes) - set(_MODES):
         raise ValueError(f"check_grads: modes must be among {tuple(_MODES)}; got {sorted(unknown)}")
-    points = [tensor(np.array(x._exact() if isinstance(x, Tensor) else x, dtype=np.float64)) for x in xs]
+    points = [tensor(known_values(x), dtype=np.float64) for x in xs]
     _check(f, points, order, tuple(modes), (), _Tolerance(atol, rtol, step), np.random.default_rng(seed))
 
 
@@ -123,8 +124,6 @@ def _reverse(f: Callable[..., Any], xs: list[Tensor], weights: list[Tensor], dir
 
 
 def _forward(f: Callable[..., Any], xs: list[Tensor], weights: list[Tensor], directions: list[Tensor]) -> _Derivative:
-    from .transforms.jvp import jvp
-
     def pushed(*points: Tensor) -> Any:
         return jvp(f, points, tuple(directions))[1]
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from . import _core
-from ._checks import check_function
+from .checks import check_function
 
 __all__ = ["TreeDef", "flatten", "leaves", "map", "register", "structure", "unflatten"]
 

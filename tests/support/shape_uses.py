@@ -17,8 +17,8 @@ from hypothesis.extra import numpy as hnp
 
 import alice_core as ac
 from alice_core import tree
-from alice_core.ops import creation, diagonals, indexing, joining, shape, views
-from alice_core.trace import recording
+from alice_core.ops import broadcasting, creation, diagonals, indexing, joining, views
+from alice_core.tracing import recording
 from cases import creation as creation_cases
 from cases import indexing as indexing_cases
 from cases import shape as shape_cases
@@ -30,7 +30,7 @@ Array = npt.NDArray[Any]
 
 PRIMITIVES = {
     p.name: p
-    for family in (views, joining, indexing, diagonals, creation, shape)
+    for family in (views, broadcasting, joining, indexing, diagonals, creation)
     for p in vars(family).values()
     if isinstance(p, ac.Primitive)
 }
@@ -158,10 +158,19 @@ def permute_dims(draw: st.DrawFn) -> Any:
     return one(draw, x, some_axes(draw, len(x), size=len(x)))
 
 
-def broadcast_to(draw: st.DrawFn) -> Any:
+def narrow_and_wide(draw: st.DrawFn) -> tuple[tuple[int, ...], tuple[int, ...]]:
     wide = draw(shapes())
-    narrow = tuple(1 if draw(st.booleans()) else n for n in wide)[draw(st.integers(0, len(wide))) :]
+    return tuple(1 if draw(st.booleans()) else n for n in wide)[draw(st.integers(0, len(wide))) :], wide
+
+
+def broadcast_to(draw: st.DrawFn) -> Any:
+    narrow, wide = narrow_and_wide(draw)
     return one(draw, narrow, wide)
+
+
+def sum_to(draw: st.DrawFn) -> Any:
+    narrow, wide = narrow_and_wide(draw)
+    return one(draw, wide, narrow)
 
 
 def expand_dims(draw: st.DrawFn) -> Any:
@@ -277,6 +286,7 @@ BUILDERS: dict[str, Callable[[st.DrawFn], Any]] = {
     "reshape": reshape,
     "permute_dims": permute_dims,
     "broadcast_to": broadcast_to,
+    "sum_to": sum_to,
     "expand_dims": expand_dims,
     "squeeze": squeeze,
     "flip": flip,

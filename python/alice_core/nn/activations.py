@@ -9,7 +9,7 @@ import alice_core as ac
 from .module import Module, Parameter, widened
 
 if TYPE_CHECKING:
-    from ..tensor import DTypeLike
+    from ..tensors import DTypeLike
 
 __all__ = [
     "ELU",

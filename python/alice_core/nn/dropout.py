@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import alice_core as ac
 
-from .._checks import checked_number
+from ..checks import checked_number
 from .module import Module
 
 __all__ = ["Dropout"]

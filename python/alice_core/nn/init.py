@@ -10,7 +10,7 @@ import alice_core as ac
 if TYPE_CHECKING:
     import numpy as np
 
-    from ..tensor import DTypeLike
+    from ..tensors import DTypeLike
 
 __all__ = ["Seed", "manual_seed", "rng", "uniform"]
 

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import alice_core as ac
 
-from .._checks import checked_int, shown
+from ..checks import checked_int, shown
 from . import activations, init
 from .module import Module, Parameter, widened
 
 if TYPE_CHECKING:
-    from ..tensor import DTypeLike
+    from ..tensors import DTypeLike
 
 __all__ = ["MLP", "Flatten", "Linear", "Sequential"]
 

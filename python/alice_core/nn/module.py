@@ -19,11 +19,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import alice_core as ac
 
 from .. import tree
-from .._extras import require
-from .._state import checked, overwrite
+from ..extras import require
+from ..state import checked, overwrite
 
 if TYPE_CHECKING:
-    from ..tensor import DTypeLike
+    import numpy.typing as npt
+
+    from ..tensors import DTypeLike
 
 __all__ = ["Module", "Parameter"]
 
@@ -122,7 +124,7 @@ class Module:
         """All Tensors of the state with their dotted names, in the order of their assignment."""
         state: dict[str, ac.Tensor] = {}
         for name, node in _walk(self):
-            if isinstance(node, ac.Tensor) and node._producer is None:
+            if isinstance(node, ac.Tensor) and node.is_leaf:
                 if name in state:
                     raise ValueError(
                         f"{type(self).__name__}: two Tensors have the name {name}; names are joined by dots, so give "
@@ -206,10 +208,10 @@ class Module:
         MissingPackageError
             If safetensors is needed and not installed.
         """
-        arrays = {name: x._exact() for name, x in self.state_dict().items()}
+        arrays = {name: _numbers(x) for name, x in self.state_dict().items()}
         ending = _ending("save", path)
         package = require("safetensors.numpy", "safetensors", "save") if ending == ".safetensors" else None
-        from .._files import whole, write_npz  # pathlib takes longer to import than this module
+        from ..files import whole, write_npz  # pathlib takes longer to import than this module: a shorter start-up
 
         with whole(path) as unfinished:
             if package is not None:
@@ -233,7 +235,7 @@ class Module:
             package = require("safetensors.numpy", "safetensors", "load")
             readable: tuple[type[Exception], ...] = (require("safetensors", "safetensors", "load").SafetensorError,)
         else:
-            from .._files import NPZ_ERRORS, read_npz
+            from ..files import NPZ_ERRORS, read_npz  # for a shorter start-up, as above
 
             package, readable = None, NPZ_ERRORS
         try:
@@ -343,6 +345,11 @@ def _makes_parameters(value: Any, arguments: Any) -> bool:
     new = [x for x in _tensors(value) if x.requires_grad]
     given = [id(x) for x in tree.leaves(arguments)]
     return any(id(x) not in given for x in new)
+
+
+def _numbers(x: ac.Tensor) -> npt.NDArray[Any]:
+    """As files hold them: bfloat16, which NumPy does not have, as float32."""
+    return (x.astype(ac.float32) if x.dtype == ac.bfloat16 else x).numpy()
 
 
 def _ending(who: str, path: str | os.PathLike[str]) -> str:

@@ -1,39 +1,61 @@
-"""The ops, one module per family: meaning, errors and derivative rules of each side by side."""
+"""The ops, one module per family: meaning, errors and derivative rules of each side by side.
+
+A family imports only those whose ops its rules are made of: views come first, then broadcasting with its adjoint, the
+rules that many primitives share (``_elementwise``, ``_slopes``, ``_reducing``), arithmetic, and so on.
+"""
 
 from __future__ import annotations
 
 import sys
 
-from .. import tensor as _tensor
+from .. import tensors as _tensors
+from .._elsewhere import refuse as _refuse
 from . import (
     activation,
     arithmetic,
+    broadcasting,
     comparison,
     creation,
     cross_entropy,
+    diagonals,
+    exponential,
+    extremes,
     identity,
     indexing,
+    joining,
     linalg,
+    logistic,
+    powers,
     reduction,
-    shape,
+    selection,
     softmax,
-    transcendental,
+    trigonometric,
+    views,
 )
 
 __all__ = [
     "activation",
     "arithmetic",
+    "broadcasting",
     "comparison",
     "creation",
     "cross_entropy",
+    "diagonals",
+    "exponential",
+    "extremes",
     "identity",
     "indexing",
+    "joining",
     "linalg",
+    "logistic",
+    "powers",
     "reduction",
-    "shape",
+    "selection",
     "softmax",
-    "transcendental",
+    "trigonometric",
+    "views",
 ]
 
 # The ops are written in Tensors, and the methods of Tensor call the ops: the circle is closed here.
-_tensor.__dict__["ops"] = sys.modules[__name__]
+_tensors.__dict__["ops"] = sys.modules[__name__]
+_refuse(_tensors.Tensor, (name for family in __all__ for name in globals()[family].__all__))

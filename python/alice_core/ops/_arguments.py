@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .._checks import checked_int, checked_number, shown
+from ..checks import checked_int, shown
 from ..errors import DTypeError, ShapeError, TraceError
-from ..tensor import Tensor
 
 if TYPE_CHECKING:
-    from ..tensor import TensorLike
+    from ..tensors import Tensor
 
 
 _INT = frozenset((int,))
@@ -67,21 +66,3 @@ def _check_no_array(op: str, axis: object, meant: str) -> None:
     """An array where the axis goes: another function, or a list, was meant."""
     if hasattr(axis, "shape"):
         raise DTypeError(f"{op}: axis must be an int; got {shown(axis)}; {meant}") from None
-
-
-def _positive(op: str, name: str, value: TensorLike) -> TensorLike:
-    """A number or Tensor that is an input of the op, positive where its value is known."""
-    if type(value) is float:
-        positive = value > 0
-    elif not isinstance(value, (Tensor, np.ndarray)):
-        value = checked_number(op, name, value, "a positive number or a Tensor")
-        positive = value > 0
-    elif value.dtype.kind not in "fiu":
-        raise DTypeError(f"{op}: {name} must be a positive number or a Tensor; got {shown(value)}, dtype {value.dtype}")
-    elif isinstance(value, np.ndarray):
-        positive = bool(np.all(value > 0))
-    else:
-        positive = not value._readable or bool(np.all(value._constant()._exact() > 0))
-    if not positive:
-        raise ValueError(f"{op}: {name} must be positive; got {value}")
-    return value

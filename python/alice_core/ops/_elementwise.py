@@ -7,10 +7,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..primitive import Primitive, Rule
+from . import broadcasting as _broadcasting
 from . import views as _views
 
 if TYPE_CHECKING:
-    from ..tensor import Tensor
+    from ..tensors import Tensor
 
 __all__ = ["aligned", "elementwise", "strong"]
 
@@ -25,7 +26,7 @@ def elementwise(*primitives: Primitive) -> None:
 
 def _forward(rule: Rule, n: int, t: Tensor, ans: Tensor, *rest: Any) -> Tensor:
     """A diagonal Jacobian is its own transpose, once no input is broadcast any more."""
-    t, *inputs = (x if x.shape == ans.shape else _views.broadcast_to(x, ans.shape) for x in (t, *rest[:n]))
+    t, *inputs = (x if x.shape == ans.shape else _broadcasting.broadcast_to(x, ans.shape) for x in (t, *rest[:n]))
     tangent: Tensor = rule(t, ans, *inputs, *rest[n:])
     return tangent
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..primitive import Primitive
 
 if TYPE_CHECKING:
-    from ..tensor import Tensor
+    from ..tensors import Tensor
 
 __all__ = ["batched_by", "linear"]
 

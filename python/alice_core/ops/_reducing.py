@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import ShapeError
 from ..primitive import Primitive
-from ..tensor import asarray
-from . import shape as _shape
+from ..tensors import asarray
+from . import broadcasting as _broadcasting
+from . import views as _views
 from ._arguments import _axes
 
 if TYPE_CHECKING:
-    from ..tensor import Axis, Tensor, TensorLike
+    from ..tensors import Axis, Tensor, TensorLike
 
 __all__ = ["along_axis", "along_last", "as_one", "count", "everywhere", "in_rows", "over_axes", "spread"]
 
@@ -31,8 +32,8 @@ def spread(y: Tensor, shape: tuple[int, ...], axis: Axis, keepdims: bool) -> Ten
     if axis is not None and not keepdims:
         reduced = _reduced(axis, len(shape))
         if reduced != tuple(range(len(reduced))):  # leading axes need no help
-            y = _shape.reshape(y, tuple(1 if i in reduced else n for i, n in enumerate(shape)))
-    return _shape.broadcast_to(y, shape)
+            y = _views.reshape(y, tuple(1 if i in reduced else n for i, n in enumerate(shape)))
+    return _broadcasting.broadcast_to(y, shape)
 
 
 def count(shape: tuple[int, ...], axis: Axis) -> int:
@@ -46,10 +47,10 @@ def in_rows(rule: Callable[[Any, Tensor], Tensor], g: Tensor | None, x: Tensor, 
     kept = tuple(i for i in range(x.ndim) if i not in reduced)
     order = kept + reduced
     outer = tuple(x.shape[i] for i in kept)
-    rows = _shape.reshape(_shape.permute_dims(x, order), (*outer, count(x.shape, axis)))
-    y = rule(None if g is None else _shape.reshape(g, outer), rows)
-    result = _shape.reshape(y, tuple(x.shape[i] for i in order))
-    return _shape.permute_dims(result, tuple(order.index(i) for i in range(x.ndim)))
+    rows = _views.reshape(_views.permute_dims(x, order), (*outer, count(x.shape, axis)))
+    y = rule(None if g is None else _views.reshape(g, outer), rows)
+    result = _views.reshape(y, tuple(x.shape[i] for i in order))
+    return _views.permute_dims(result, tuple(order.index(i) for i in range(x.ndim)))
 
 
 def as_one(p: Primitive, x: TensorLike, axis: Axis) -> Tensor:
@@ -105,4 +106,4 @@ def _along_last(p: Primitive, batched: Sequence[bool], inputs: Sequence[Tensor])
 def everywhere(batched: Sequence[bool], inputs: Sequence[Tensor]) -> list[Tensor]:
     """The inputs, each with the batch as axis 0: those without one are repeated, on the same memory."""
     size = next(x.shape[0] for b, x in zip(batched, inputs, strict=True) if b)
-    return [x if b else _shape.broadcast_to(x, (size, *x.shape)) for b, x in zip(batched, inputs, strict=True)]
+    return [x if b else _broadcasting.broadcast_to(x, (size, *x.shape)) for b, x in zip(batched, inputs, strict=True)]

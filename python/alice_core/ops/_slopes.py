@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from ..primitive import Primitive
 from . import arithmetic as _ar
-from . import reduction as _reduction
 from ._elementwise import aligned, strong
+from .broadcasting import sum_to
 
 if TYPE_CHECKING:
-    from ..tensor import Tensor
+    from ..tensors import Tensor
 
 __all__: list[str] = []
 
@@ -25,8 +25,8 @@ def slope_kernel(name: str, second: Callable[[Tensor, Tensor], Tensor], *, round
     """
     primitive = Primitive(name, saves=(0, 1))
     primitive.defvjp(
-        lambda c, ans, g, x: _reduction.sum_to(primitive(c, x), g.shape),
-        lambda c, ans, g, x: _reduction.sum_to(second(_ar.strong_mul(c, g), x), x.shape),
+        lambda c, ans, g, x: sum_to(primitive(c, x), g.shape),
+        lambda c, ans, g, x: sum_to(second(_ar.strong_mul(c, g), x), x.shape),
     )
     strong(primitive)
     if rounded:

@@ -7,28 +7,27 @@ from __future__ import annotations
 
 import math
 
-from .._checks import checked_choice
+from ..checks import checked_choice
 from ..primitive import Primitive
-from ..tensor import Tensor, TensorLike
+from ..tensors import Tensor, TensorLike
 from . import arithmetic as _ar
 from . import comparison as _comparison
-from . import reduction as _reduction
-from . import transcendental as _transcendental
+from . import exponential as _exponential
+from . import powers as _powers
+from . import selection as _selection
 from ._elementwise import elementwise, strong
 from ._slopes import slope_kernel
+from .broadcasting import sum_to
+from .logistic import sigmoid_vjp, tanh_half
 
 __all__ = [
     "elu",
     "gelu",
     "leaky_relu",
-    "log_sigmoid",
     "prelu",
     "relu",
     "relu6",
     "selu",
-    "sigmoid",
-    "silu",
-    "softplus",
 ]
 
 # -- piecewise linear ----------------------------------------------------------------------------------------------
@@ -42,7 +41,7 @@ def _switch(name: str) -> Primitive:
     """
     forward, backward = Primitive(name, saves=("ans",)), Primitive(name + "_vjp", saves=(1,))
     forward.defvjp(lambda g, ans, x: backward(g, ans))
-    backward.defvjp(lambda c, ans, g, x: _reduction.sum_to(backward(c, x), g.shape), None)
+    backward.defvjp(lambda c, ans, g, x: sum_to(backward(c, x), g.shape), None)
     elementwise(forward)
     strong(backward)
     return forward
@@ -54,28 +53,28 @@ _relu6 = _switch("relu6")
 _leaky_relu = Primitive("leaky_relu", saves=(0,))
 _leaky_relu.defvjp(lambda g, ans, x, slope: _leaky_relu_vjp(g, x, slope))
 _leaky_relu_vjp: Primitive = Primitive("leaky_relu_vjp", saves=(1,))
-_leaky_relu_vjp.defvjp(lambda c, ans, g, x, slope: _reduction.sum_to(_leaky_relu_vjp(c, x, slope), g.shape), None)
+_leaky_relu_vjp.defvjp(lambda c, ans, g, x, slope: sum_to(_leaky_relu_vjp(c, x, slope), g.shape), None)
 
 _prelu = Primitive("prelu", saves=(0, 1))
 _prelu.defvjp(
-    lambda g, ans, x, slope: _reduction.sum_to(_prelu_vjp(g, x, slope), x.shape),
-    lambda g, ans, x, slope: _reduction.sum_to(_prelu_slope_vjp(g, x), slope.shape),
+    lambda g, ans, x, slope: sum_to(_prelu_vjp(g, x, slope), x.shape),
+    lambda g, ans, x, slope: sum_to(_prelu_slope_vjp(g, x), slope.shape),
 )
 _prelu_vjp: Primitive = Primitive("prelu_vjp", saves=(0, 1, 2))
 _prelu_vjp.defvjp(
-    lambda c, ans, g, x, slope: _reduction.sum_to(_prelu_vjp(c, x, slope), g.shape),
+    lambda c, ans, g, x, slope: sum_to(_prelu_vjp(c, x, slope), g.shape),
     None,
-    lambda c, ans, g, x, slope: _reduction.sum_to(_where_negative(x, _ar.multiply(c, g)), slope.shape),
+    lambda c, ans, g, x, slope: sum_to(_where_negative(x, _ar.multiply(c, g)), slope.shape),
 )
 _prelu_slope_vjp: Primitive = Primitive("prelu_slope_vjp", saves=(0, 1))
 _prelu_slope_vjp.defvjp(
-    lambda c, ans, g, x: _reduction.sum_to(_prelu_slope_vjp(c, x), g.shape),
-    lambda c, ans, g, x: _reduction.sum_to(_where_negative(x, _ar.multiply(c, g)), x.shape),
+    lambda c, ans, g, x: sum_to(_prelu_slope_vjp(c, x), g.shape),
+    lambda c, ans, g, x: sum_to(_where_negative(x, _ar.multiply(c, g)), x.shape),
 )
 
 
 def _where_negative(x: Tensor, g: Tensor) -> Tensor:
-    return _ar.where(_comparison.less(x, 0.0), g, 0.0)
+    return _selection.where(_comparison.less(x, 0.0), g, 0.0)
 
 
 def relu(x: TensorLike, /) -> Tensor:
@@ -211,8 +210,8 @@ _elu = Primitive("elu", saves=(0,))
 _elu.defvjp(lambda g, ans, x, alpha: _elu_vjp(g, x, alpha))
 _elu_vjp: Primitive = Primitive("elu_vjp", saves=(0, 1))
 _elu_vjp.defvjp(
-    lambda c, ans, g, x, a: _reduction.sum_to(_elu_vjp(c, x, a), g.shape),
-    lambda c, ans, g, x, a: _reduction.sum_to(_where_negative(x, _elu_vjp(_ar.strong_mul(c, g), x, a)), x.shape),
+    lambda c, ans, g, x, a: sum_to(_elu_vjp(c, x, a), g.shape),
+    lambda c, ans, g, x, a: sum_to(_where_negative(x, _elu_vjp(_ar.strong_mul(c, g), x, a)), x.shape),
 )
 
 _selu = Primitive("selu", saves=(0,))
@@ -282,150 +281,6 @@ def selu(x: TensorLike, /) -> Tensor:
     return _selu(x)
 
 
-# -- logistic units ------------------------------------------------------------------------------------------------
-
-_sigmoid = Primitive("sigmoid", saves=(0,))
-_sigmoid.defvjp(lambda g, ans, x: sigmoid_vjp(g, x))
-sigmoid_vjp: Primitive = slope_kernel(
-    "sigmoid_vjp", lambda h, x: _ar.negative(_ar.multiply(sigmoid_vjp(h, x), _tanh_half(x))), rounded=True
-)
-
-_softplus = Primitive("softplus", saves=(0,))
-_softplus.defvjp(lambda g, ans, x: softplus_vjp(g, x))
-softplus_vjp: Primitive = slope_kernel("softplus_vjp", lambda h, x: sigmoid_vjp(h, x), rounded=True)
-_log_sigmoid = Primitive("log_sigmoid", saves=(0,))
-_log_sigmoid.defvjp(lambda g, ans, x: softplus_vjp(g, _ar.negative(x)))
-
-_silu = Primitive("silu", saves=(0,))
-_silu.defvjp(lambda g, ans, x: silu_vjp(g, x))
-# silu'' = sigmoid'(x) (2 - x tanh(x/2))
-silu_vjp: Primitive = slope_kernel(
-    "silu_vjp", lambda h, x: _ar.strong_mul(sigmoid_vjp(h, x), _ar.subtract(2.0, _ar.multiply(x, _tanh_half(x))))
-)
-
-
-def _tanh_half(x: Tensor) -> Tensor:
-    return _transcendental.tanh(_ar.multiply(x, 0.5))
-
-
-def sigmoid(x: TensorLike, /) -> Tensor:
-    """Logistic function: 1/(1 + exp(-x)).
-
-    Parameters
-    ----------
-    x : Tensor
-        Any dtype; integers and bools become the default dtype.
-
-    Returns
-    -------
-    Tensor
-        Floating, of the same shape.
-
-    Gradient
-        sigmoid(x) sigmoid(-x), taken from x, so that the tails keep their digits; a cotangent of 0 stays 0.
-
-    Accuracy
-        Within 2 ULP over the whole range, the gradient too.
-
-    Source: notes, section 5.4.
-
-    Examples
-    --------
-    >>> import alice_core as ac
-    >>> ac.sigmoid(ac.tensor([0.0, -88.0]))
-    Tensor([5.000000e-01, 6.054601e-39], dtype=float32)
-    """
-    return _sigmoid(x)
-
-
-def log_sigmoid(x: TensorLike, /) -> Tensor:
-    """Logarithm of the logistic function: -log(1 + exp(-x)).
-
-    Parameters
-    ----------
-    x : Tensor
-        Any dtype; integers and bools become the default dtype.
-
-    Returns
-    -------
-    Tensor
-        Floating, of the same shape.
-
-    Gradient
-        sigmoid(-x); a cotangent of 0 stays 0.
-
-    Accuracy
-        Within 2 ULP over the whole range, the gradient too.
-
-    Examples
-    --------
-    >>> import alice_core as ac
-    >>> ac.log_sigmoid(ac.tensor([0.0, -1e30]))
-    Tensor([-6.931472e-01, -1.000000e+30], dtype=float32)
-    """
-    return _log_sigmoid(x)
-
-
-def softplus(x: TensorLike, /) -> Tensor:
-    """Smooth rectified linear unit: log(1 + exp(x)), without a threshold.
-
-    Parameters
-    ----------
-    x : Tensor
-        Any dtype; integers and bools become the default dtype.
-
-    Returns
-    -------
-    Tensor
-        Floating, of the same shape.
-
-    Gradient
-        sigmoid(x); a cotangent of 0 stays 0.
-
-    Accuracy
-        Within 2 ULP over the whole range, the gradient too.
-
-    Source: notes, section 5.4.
-
-    Examples
-    --------
-    >>> import alice_core as ac
-    >>> ac.softplus(ac.tensor([0.0, 1000.0]))
-    Tensor([6.931472e-01, 1.000000e+03], dtype=float32)
-    """
-    return _softplus(x)
-
-
-def silu(x: TensorLike, /) -> Tensor:
-    """Sigmoid linear unit (swish): x sigmoid(x).
-
-    Parameters
-    ----------
-    x : Tensor
-        Any dtype; integers and bools become the default dtype.
-
-    Returns
-    -------
-    Tensor
-        Floating, of the same shape; 0 at -∞.
-
-    Gradient
-        sigmoid(x) (1 + x sigmoid(-x)), 0 at -∞; a cotangent of 0 stays 0.
-
-    Accuracy
-        Within 2 ULP; the gradient within 2 ULP or, where it crosses 0 near x = -1.278, 2^-53 absolute in float64.
-
-    Source: Elfwing et al. 2018.
-
-    Examples
-    --------
-    >>> import alice_core as ac
-    >>> ac.silu(ac.tensor([0.0, 1.0]))
-    Tensor([0.       , 0.7310586], dtype=float32)
-    """
-    return _silu(x)
-
-
 # -- Gaussian units ------------------------------------------------------------------------------------------------
 
 _GATE = 2.0 * math.sqrt(2.0 / math.pi)
@@ -440,22 +295,22 @@ _gelu_tanh.defvjp(lambda g, ans, x: gelu_tanh_vjp(g, x))
 gelu_tanh_vjp: Primitive = slope_kernel("gelu_tanh_vjp", lambda h, x: _gelu_tanh_second(h, x))
 
 strong(_leaky_relu_vjp, _prelu_vjp, _prelu_slope_vjp, _elu_vjp)
-elementwise(_leaky_relu, _prelu, _elu, _selu, _sigmoid, _softplus, _log_sigmoid, _silu, _gelu, _gelu_tanh)
+elementwise(_leaky_relu, _prelu, _elu, _selu, _gelu, _gelu_tanh)
 
 
 def _gelu_second(h: Tensor, x: Tensor) -> Tensor:
     """h times the normal density times 2 - x²."""
-    density = _ar.multiply(_transcendental.exp(_ar.multiply(_ar.square(x), -0.5)), 1.0 / math.sqrt(2.0 * math.pi))
-    return _ar.strong_mul(_ar.strong_mul(h, density), _ar.subtract(2.0, _ar.square(x)))
+    density = _ar.multiply(_exponential.exp(_ar.multiply(_powers.square(x), -0.5)), 1.0 / math.sqrt(2.0 * math.pi))
+    return _ar.strong_mul(_ar.strong_mul(h, density), _ar.subtract(2.0, _powers.square(x)))
 
 
 def _gelu_tanh_second(h: Tensor, x: Tensor) -> Tensor:
     """For x sigmoid(v): sigmoid'(v) (2 v' + x (v'' - v'² tanh(v/2)))."""
-    xx = _ar.square(x)
+    xx = _powers.square(x)
     v = _ar.multiply(_ar.multiply(x, _GATE), _ar.add(_ar.multiply(xx, _CUBIC), 1.0))
     v1 = _ar.multiply(_ar.add(_ar.multiply(xx, 3.0 * _CUBIC), 1.0), _GATE)
     v2 = _ar.multiply(x, 6.0 * _CUBIC * _GATE)
-    inner = _ar.multiply(x, _ar.subtract(v2, _ar.multiply(_ar.square(v1), _tanh_half(v))))
+    inner = _ar.multiply(x, _ar.subtract(v2, _ar.multiply(_powers.square(v1), tanh_half(v))))
     return _ar.strong_mul(sigmoid_vjp(h, v), _ar.add(_ar.multiply(v1, 2.0), inner))
 
 

@@ -1,4 +1,4 @@
-"""Arithmetic, rounding, extremes, selection and casts, element by element with broadcasting.
+"""Arithmetic, element by element with broadcasting.
 
 Rules multiply and divide cotangents by :func:`strong_mul` and :func:`strong_div`, in which a cotangent of exactly 0
 stays 0: so the zero that an untaken branch of :func:`where` sends back never meets an infinite slope.
@@ -9,74 +9,56 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..primitive import Primitive
-from . import reduction as _reduction
 from ._elementwise import elementwise, strong
-from .powers import pow, reciprocal, rsqrt, sqrt, square
-from .selection import abs, astype, ceil, clip, floor, maximum, minimum, round, sign, trunc, where
+from .broadcasting import sum_to
 
 if TYPE_CHECKING:
-    from ..tensor import Tensor, TensorLike
+    from ..tensors import Tensor, TensorLike
 
 __all__ = [
-    "abs",
     "add",
-    "astype",
-    "ceil",
-    "clip",
     "divide",
-    "floor",
     "floor_divide",
-    "maximum",
-    "minimum",
     "multiply",
     "negative",
-    "pow",
-    "reciprocal",
     "remainder",
-    "round",
-    "rsqrt",
-    "sign",
-    "sqrt",
-    "square",
     "subtract",
-    "trunc",
-    "where",
 ]
 
 _add = Primitive("add", saves=())
 _add.defvjp(
-    lambda g, ans, x, y: _reduction.sum_to(g, x.shape),
-    lambda g, ans, x, y: _reduction.sum_to(g, y.shape),
+    lambda g, ans, x, y: sum_to(g, x.shape),
+    lambda g, ans, x, y: sum_to(g, y.shape),
 )
 
 _subtract = Primitive("subtract", saves=())
 _subtract.defvjp(
-    lambda g, ans, x, y: _reduction.sum_to(g, x.shape),
-    lambda g, ans, x, y: _reduction.sum_to(negative(g), y.shape),
+    lambda g, ans, x, y: sum_to(g, x.shape),
+    lambda g, ans, x, y: sum_to(negative(g), y.shape),
 )
 
 _multiply = Primitive("multiply", saves=(0, 1))
 _multiply.defvjp(
-    lambda g, ans, x, y: _reduction.sum_to(multiply(g, y), x.shape),
-    lambda g, ans, x, y: _reduction.sum_to(multiply(g, x), y.shape),
+    lambda g, ans, x, y: sum_to(multiply(g, y), x.shape),
+    lambda g, ans, x, y: sum_to(multiply(g, x), y.shape),
 )
 
 _divide = Primitive("divide", saves=(1, "ans"))
 _divide.defvjp(
-    lambda g, ans, x, y: _reduction.sum_to(strong_div(g, y), x.shape),
-    lambda g, ans, x, y: _reduction.sum_to(negative(strong_div(strong_mul(g, ans), y)), y.shape),
+    lambda g, ans, x, y: sum_to(strong_div(g, y), x.shape),
+    lambda g, ans, x, y: sum_to(negative(strong_div(strong_mul(g, ans), y)), y.shape),
 )
 
 _strong_mul = Primitive("strong_mul", saves=(0, 1))
 _strong_mul.defvjp(
-    lambda c, ans, g, d: _reduction.sum_to(strong_mul(c, d), g.shape),
-    lambda c, ans, g, d: _reduction.sum_to(strong_mul(c, g), d.shape),
+    lambda c, ans, g, d: sum_to(strong_mul(c, d), g.shape),
+    lambda c, ans, g, d: sum_to(strong_mul(c, g), d.shape),
 )
 
 _strong_div = Primitive("strong_div", saves=(1, "ans"))
 _strong_div.defvjp(
-    lambda c, ans, g, y: _reduction.sum_to(strong_div(c, y), g.shape),
-    lambda c, ans, g, y: _reduction.sum_to(negative(strong_div(strong_mul(c, ans), y)), y.shape),
+    lambda c, ans, g, y: sum_to(strong_div(c, y), g.shape),
+    lambda c, ans, g, y: sum_to(negative(strong_div(strong_mul(c, ans), y)), y.shape),
 )
 
 _floor_divide = Primitive("floor_divide", saves=())
@@ -84,8 +66,8 @@ _floor_divide.defvjp(None, None)
 
 _remainder = Primitive("remainder", saves=(0, 1))
 _remainder.defvjp(
-    lambda g, ans, x, y: _reduction.sum_to(g, x.shape),
-    lambda g, ans, x, y: _reduction.sum_to(negative(strong_mul(g, floor_divide(x, y))), y.shape),
+    lambda g, ans, x, y: sum_to(g, x.shape),
+    lambda g, ans, x, y: sum_to(negative(strong_mul(g, floor_divide(x, y))), y.shape),
 )
 
 _negative = Primitive("negative", saves=())
@@ -96,12 +78,26 @@ strong(_strong_mul, _strong_div)
 
 
 def strong_mul(g: TensorLike, d: TensorLike, /) -> Tensor:
-    """``g * d``, and 0 wherever g is exactly 0, whatever d is. For cotangents; internal."""
+    """Product ``g * d``, and 0 wherever g is exactly 0, whatever d is: for cotangents, in rules and losses.
+
+    Examples
+    --------
+    >>> import alice_core as ac
+    >>> ac.ops.arithmetic.strong_mul(ac.tensor([0.0, 2.0]), float("inf"))
+    Tensor([ 0., inf], dtype=float32)
+    """
     return _strong_mul(g, d)
 
 
 def strong_div(g: TensorLike, y: TensorLike, /) -> Tensor:
-    """``g / y``, and 0 wherever g is exactly 0, whatever y is. For cotangents; internal."""
+    """Quotient ``g / y``, and 0 wherever g is exactly 0, whatever y is: for cotangents, in rules.
+
+    Examples
+    --------
+    >>> import alice_core as ac
+    >>> ac.ops.arithmetic.strong_div(ac.tensor([0.0, 2.0]), 0.0)
+    Tensor([ 0., inf], dtype=float32)
+    """
     return _strong_div(g, y)
 
 

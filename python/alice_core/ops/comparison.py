@@ -8,7 +8,7 @@ from ..primitive import Primitive
 from ._elementwise import elementwise
 
 if TYPE_CHECKING:
-    from ..tensor import Tensor, TensorLike
+    from ..tensors import Tensor, TensorLike
 
 __all__ = [
     "equal",

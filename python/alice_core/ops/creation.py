@@ -8,19 +8,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import _core
-from .._checks import checked_flag, checked_int, checked_number, shown
 from .._dtypes import bfloat16, cast_exactly, checked_dtype, checked_or_default, get_default_dtype
+from ..checks import checked_flag, checked_int, checked_number, shown
 from ..errors import ShapeError
-from ..tensor import Tensor, _to_numpy, asarray
+from ..tensors import Tensor, _to_numpy, asarray
 from . import arithmetic as _arithmetic
+from . import broadcasting as _broadcasting
 from . import joining as _joining
+from . import selection as _selection
 from . import views as _views
 from ._arguments import _ints
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from ..tensor import DTypeLike, TensorLike
+    from ..tensors import DTypeLike, TensorLike
 
 __all__ = [
     "arange",
@@ -155,7 +157,7 @@ def _full(op: str, shape: int | Sequence[int], fill_value: TensorLike, dtype: DT
     value = asarray(fill_value, wanted) if isinstance(fill_value, Tensor) else _to_numpy(fill_value, wanted, op)
     try:
         if isinstance(value, Tensor):
-            return _joining.copy(_views.broadcast_to(value, extents))
+            return _joining.copy(_broadcasting.broadcast_to(value, extents))
         return _own(op, np.broadcast_to(value, extents), value.dtype if wanted is None else wanted)
     except ValueError:
         raise ShapeError(f"{op}: fill_value must broadcast to shape {extents}; got shape {value.shape}") from None
@@ -293,8 +295,8 @@ def _between(start: TensorLike, stop: TensorLike, count: int, dtype: DTypeLike |
     places = np.arange(count, dtype=np.float64)
     numbers = _arithmetic.add(_arithmetic.multiply(places, _arithmetic.divide(last - first, steps)), first)
     if endpoint and count > 1:
-        numbers = _arithmetic.where(places == steps, last, numbers)
-    return _arithmetic.astype(numbers, wanted)
+        numbers = _selection.where(places == steps, last, numbers)
+    return _selection.astype(numbers, wanted)
 
 
 def _number(op: str, name: str, value: float) -> float:
@@ -385,5 +387,5 @@ def meshgrid(*arrays: TensorLike, indexing: str = "xy") -> list[Tensor]:
     grids = []
     for x, axis in zip(tensors, axes, strict=True):
         along = _views.reshape(x, (1,) * axis + x.shape + (1,) * (len(tensors) - axis - 1))
-        grids.append(_views.broadcast_to(along, tuple(shape)))
+        grids.append(_broadcasting.broadcast_to(along, tuple(shape)))
     return grids

@@ -14,20 +14,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .._checks import checked_choice
+from ..checks import checked_choice
 from ..primitive import Primitive
-from ..tensor import Tensor, asarray
+from ..tensors import Tensor, asarray
 from . import arithmetic as _arithmetic
+from . import broadcasting as _broadcasting
 from . import comparison as _comparison
 from . import creation as _creation
 from . import reduction as _reduction
-from . import shape as _shape
+from . import selection as _selection
 from . import softmax as _softmax
+from . import views as _views
 from ._reducing import everywhere
 from .indexing import _integers
 
 if TYPE_CHECKING:
-    from ..tensor import TensorLike
+    from ..tensors import TensorLike
 
 __all__: list[str] = []  # public as alice_core.losses.cross_entropy
 
@@ -60,14 +62,14 @@ def _row_cotangents(
         count: Any = math.prod(rows[batch_axes:])
         if kept is not None:
             count = _reduction.sum(kept, axis=_row_axes(logits, batch_axes))
-        g = _arithmetic.divide(g, _arithmetic.maximum(count, 1))
+        g = _arithmetic.divide(g, _selection.maximum(count, 1))
     if reduction != _NONE:
         if batch_axes:
-            g = _shape.reshape(g, rows[:batch_axes] + (1,) * (len(rows) - batch_axes))
-        g = _shape.broadcast_to(g, rows)
+            g = _views.reshape(g, rows[:batch_axes] + (1,) * (len(rows) - batch_axes))
+        g = _broadcasting.broadcast_to(g, rows)
     if kept is not None:
-        g = _arithmetic.where(kept, g, 0.0)
-    return _shape.expand_dims(g, -1)
+        g = _selection.where(kept, g, 0.0)
+    return _views.expand_dims(g, -1)
 
 
 def _against(t: Tensor, gradient: Tensor, reduction: int, batch_axes: int) -> Tensor:
@@ -224,6 +226,6 @@ def cross_entropy(
     x = logits if isinstance(logits, Tensor) else asarray(logits)
     q = targets if isinstance(targets, Tensor) else _targets(targets)
     if q.dtype != x.dtype and _is_probabilities(q):
-        q = _arithmetic.astype(q, x.dtype)
+        q = _selection.astype(q, x.dtype)
     loss: Tensor = _cross_entropy(x, q, code, ignore_index, label_smoothing, 0)[0]
     return loss

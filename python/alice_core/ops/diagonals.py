@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from .._checks import checked_int
+from ..checks import checked_int
 from ..errors import ShapeError
 from ..primitive import Primitive
-from ..tensor import Tensor, asarray
+from ..tensors import Tensor, asarray
 from ._arguments import _behind_batch
 from ._moving import batched_by, linear
 
 if TYPE_CHECKING:
-    from ..tensor import TensorLike
+    from ..tensors import TensorLike
 
 __all__ = ["diag", "diagonal", "tril", "triu"]
 

@@ -1,4 +1,4 @@
-"""Exponentials, logarithms and the error function. Part of :mod:`.transcendental`."""
+"""Exponentials, logarithms and the error function.."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import math
 from typing import TYPE_CHECKING
 
 from ..primitive import Primitive
-from . import activation as _activation
 from . import arithmetic as _ar
-from . import reduction as _reduction
 from ._elementwise import elementwise
 from ._slopes import slope_kernel
+from .broadcasting import sum_to
+from .logistic import sigmoid_vjp
 
 if TYPE_CHECKING:
-    from ..tensor import Tensor, TensorLike
+    from ..tensors import Tensor, TensorLike
 
 __all__ = [
     "erf",
@@ -55,24 +55,20 @@ log10_vjp: Primitive = slope_kernel("log10_vjp", lambda h, x: _ar.negative(_ar.s
 
 _logaddexp = Primitive("logaddexp", saves=(0, 1))
 _logaddexp.defvjp(
-    lambda g, ans, x, y: _reduction.sum_to(_logaddexp_vjp(g, x, y), x.shape),
-    lambda g, ans, x, y: _reduction.sum_to(_logaddexp_vjp(g, y, x), y.shape),
+    lambda g, ans, x, y: sum_to(_logaddexp_vjp(g, x, y), x.shape),
+    lambda g, ans, x, y: sum_to(_logaddexp_vjp(g, y, x), y.shape),
 )
 _logaddexp_vjp: Primitive = Primitive("logaddexp_vjp", saves=(0, 1, 2))  # g sigmoid(x - y)
 _logaddexp_vjp.defvjp(
-    lambda c, ans, g, x, y: _reduction.sum_to(_logaddexp_vjp(c, x, y), g.shape),
-    lambda c, ans, g, x, y: _reduction.sum_to(
-        _activation.sigmoid_vjp(_ar.strong_mul(c, g), _ar.subtract(x, y)), x.shape
-    ),
-    lambda c, ans, g, x, y: _reduction.sum_to(
-        _ar.negative(_activation.sigmoid_vjp(_ar.strong_mul(c, g), _ar.subtract(x, y))), y.shape
-    ),
+    lambda c, ans, g, x, y: sum_to(_logaddexp_vjp(c, x, y), g.shape),
+    lambda c, ans, g, x, y: sum_to(sigmoid_vjp(_ar.strong_mul(c, g), _ar.subtract(x, y)), x.shape),
+    lambda c, ans, g, x, y: sum_to(_ar.negative(sigmoid_vjp(_ar.strong_mul(c, g), _ar.subtract(x, y))), y.shape),
 )
 
 _xlogy = Primitive("xlogy", saves=(0, 1))
 _xlogy.defvjp(
-    lambda g, ans, x, y: _reduction.sum_to(_ar.strong_mul(g, log(y)), x.shape),
-    lambda g, ans, x, y: _reduction.sum_to(_ar.strong_div(_ar.strong_mul(g, x), y), y.shape),
+    lambda g, ans, x, y: sum_to(_ar.strong_mul(g, log(y)), x.shape),
+    lambda g, ans, x, y: sum_to(_ar.strong_div(_ar.strong_mul(g, x), y), y.shape),
 )
 
 elementwise(_exp, _expm1, _exp2, _log, _log1p, _log2, _log10, _logaddexp, _logaddexp_vjp, _xlogy)

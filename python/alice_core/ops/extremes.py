@@ -1,4 +1,4 @@
-"""Extremes and truth over axes: reductions that pick or count instead of adding. Public through ``reduction``."""
+"""Extremes and truth over axes: reductions that pick or count instead of adding.."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..primitive import Primitive
-from ..tensor import asarray
+from ..tensors import asarray
 from . import arithmetic as _arithmetic
 from . import comparison as _comparison
 from . import reduction as _reduction
+from . import selection as _selection
 from ._arguments import _check_no_array
 from ._reducing import over_axes, spread
 
 if TYPE_CHECKING:
-    from ..tensor import Axis, Tensor, TensorLike
+    from ..tensors import Axis, Tensor, TensorLike
 
 __all__ = ["all", "any", "argmax", "argmin", "max", "min"]
 
@@ -23,7 +24,7 @@ __all__ = ["all", "any", "argmax", "argmin", "max", "min"]
 def _extreme_jvp(t: Tensor, ans: Tensor, x: Tensor, axis: Axis, keepdims: bool) -> Tensor:
     """The mean of t over the items that are the extreme."""
     best = _comparison.equal(x, spread(ans, x.shape, axis, keepdims))
-    total = _reduction.sum(_arithmetic.where(best, t, 0.0), axis, keepdims=keepdims)
+    total = _reduction.sum(_selection.where(best, t, 0.0), axis, keepdims=keepdims)
     return _arithmetic.strong_div(total, _reduction.sum(best, axis, keepdims=keepdims))
 
 

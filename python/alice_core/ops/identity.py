@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..primitive import Primitive
-from ..tensor import Tensor, TensorLike
+from ..tensors import Tensor, TensorLike
 from ._elementwise import elementwise
 
 __all__: list[str] = []

@@ -17,14 +17,16 @@ import numpy.typing as npt
 from .._dtypes import checked_or_default
 from ..errors import DTypeError, TraceError
 from ..primitive import Primitive
-from ..tensor import Tensor, asarray, bool_, int32, int64, uint8
+from ..tensors import Tensor, asarray, bool_, int32, int64, uint8
+from . import broadcasting as _broadcasting
 from . import views as _views
 from ._arguments import _axes, _axis
 from ._elementwise import aligned
 from ._moving import batched_by, linear
+from .broadcasting import _repeated
 
 if TYPE_CHECKING:
-    from ..tensor import DTypeLike, TensorLike
+    from ..tensors import DTypeLike, TensorLike
 
 __all__ = ["nonzero", "one_hot", "take", "take_along_axis"]
 
@@ -81,7 +83,7 @@ def _gather_vjp_batch(
         return _gather_vjp(g, *indices, (g.shape[0], *shape), tuple(a + 1 for a in axes), out_axis + 1)
     indices = aligned(batched[1:], indices)
     size = next(i.shape[0] for b, i in zip(batched[1:], indices, strict=True) if b)
-    g = _moved(g if batched[0] else _views._repeated(g, size), 0, out_axis)
+    g = _moved(g if batched[0] else _repeated(g, size), 0, out_axis)
     indices, axes = _with_own_example(indices, axes)
     return _gather_vjp(g, *indices, (size, *shape), axes, out_axis)
 
@@ -101,8 +103,8 @@ def _take_along_axis_batch(batched: Sequence[bool], inputs: Sequence[Tensor], ax
     x, indices = inputs
     axis = _axis("take_along_axis", axis, x.ndim - batched[0])
     if not batched[0]:
-        x = _views._repeated(x, indices.shape[0])
-    return _take_along_axis(x, indices if batched[1] else _views._repeated(indices, 1), axis + 1)
+        x = _repeated(x, indices.shape[0])
+    return _take_along_axis(x, indices if batched[1] else _repeated(indices, 1), axis + 1)
 
 
 def _take_along_axis_vjp_batch(
@@ -112,8 +114,8 @@ def _take_along_axis_vjp_batch(
     axis = _axis("take_along_axis_vjp", axis, len(shape))
     size = inputs[0 if batched[0] else 1].shape[0]
     if not batched[0]:
-        g = _views._repeated(g, size)
-    return _take_along_axis_vjp(g, indices if batched[1] else _views._repeated(indices, 1), (size, *shape), axis + 1)
+        g = _repeated(g, size)
+    return _take_along_axis_vjp(g, indices if batched[1] else _repeated(indices, 1), (size, *shape), axis + 1)
 
 
 _take.defbatch(_take_batch)
@@ -205,7 +207,7 @@ def take_along_axis(x: TensorLike, indices: TensorLike, /, axis: int = -1) -> Te
     if x.ndim == indices.ndim and any(n == 1 != m for n, m in zip(x.shape, indices.shape, strict=True)):
         at = _axis("take_along_axis", axis, x.ndim)
         shape = [m if n == 1 and i != at else n for i, (n, m) in enumerate(zip(x.shape, indices.shape, strict=True))]
-        x = _views.broadcast_to(x, tuple(shape))
+        x = _broadcasting.broadcast_to(x, tuple(shape))
     return _take_along_axis(x, indices, axis)
 
 

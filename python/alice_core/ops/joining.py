@@ -9,18 +9,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from .._checks import checked_int, shown
+from ..checks import checked_int, shown
 from ..errors import DTypeError, ShapeError
 from ..primitive import Primitive
-from ..tensor import Tensor, asarray
+from ..tensors import Tensor, asarray
 from . import indexing as _indexing
 from . import selection as _selection
 from ._arguments import _axes, _axis, _behind_batch, _check_no_array, _ints, _known
 from ._moving import batched_by, linear
-from .views import _broadcast_to, _expand_dims, _repeated, _reshape, _section, _slice, ravel
+from .broadcasting import _broadcast_to, _repeated
+from .views import _expand_dims, _reshape, _section, _slice, ravel
 
 if TYPE_CHECKING:
-    from ..tensor import TensorLike
+    from ..tensors import TensorLike
 
 __all__ = [
     "concat",

@@ -16,18 +16,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .._checks import checked_int
+from ..checks import checked_int
 from ..errors import ShapeError
 from ..primitive import Primitive
-from ..tensor import asarray
+from ..tensors import asarray
 from . import arithmetic as _arithmetic
-from . import reduction as _reduction
-from . import shape as _shape
+from . import views as _views
 from ._elementwise import aligned
+from .broadcasting import sum_to
 from .views import matrix_transpose
 
 if TYPE_CHECKING:
-    from ..tensor import Tensor, TensorLike
+    from ..tensors import Tensor, TensorLike
 
 __all__ = ["dot", "matmul", "outer", "tensordot", "vecdot"]
 
@@ -39,10 +39,10 @@ _vecmat = Primitive("vecmat", saves=(0, 1))
 def _by_a(g: Tensor, ans: Tensor, a: Tensor, b: Tensor) -> Tensor:
     """dA = G Bᵀ. A vector is a matrix of one row (a) or one column (b)."""
     if b.ndim == 1:
-        return _reduction.sum_to(_outer(g, b), a.shape) if a.ndim > 1 else _arithmetic.multiply(g, b)
+        return sum_to(_outer(g, b), a.shape) if a.ndim > 1 else _arithmetic.multiply(g, b)
     if a.ndim == 1:
-        return _reduction.sum_to(_matmul(b, g) if b.ndim == 2 else _column(b, g), a.shape)
-    return _reduction.sum_to(_matmul(g, matrix_transpose(b)), a.shape)
+        return sum_to(_matmul(b, g) if b.ndim == 2 else _column(b, g), a.shape)
+    return sum_to(_matmul(g, matrix_transpose(b)), a.shape)
 
 
 def _by_b(g: Tensor, ans: Tensor, a: Tensor, b: Tensor) -> Tensor:
@@ -50,29 +50,29 @@ def _by_b(g: Tensor, ans: Tensor, a: Tensor, b: Tensor) -> Tensor:
     if a.ndim == 1:
         if b.ndim == 1:
             return _arithmetic.multiply(g, a)
-        return _reduction.sum_to(_outer(a, g), b.shape)
+        return sum_to(_outer(a, g), b.shape)
     if b.ndim <= 2 < a.ndim:
         m = math.prod(a.shape[:-1])
-        a = _shape.reshape(a, (m, a.shape[-1]))
-        g = _shape.reshape(g, (m, *b.shape[1:]))
+        a = _views.reshape(a, (m, a.shape[-1]))
+        g = _views.reshape(g, (m, *b.shape[1:]))
     if b.ndim == 1:
         return _matmul(g, a)
-    return _reduction.sum_to(_matmul(matrix_transpose(a), g), b.shape)
+    return sum_to(_matmul(matrix_transpose(a), g), b.shape)
 
 
 def _outer(x: Tensor, y: Tensor) -> Tensor:
     """x yᵀ for batches of vectors, as products of matrices: they write a result quicker than broadcasting does."""
-    return _matmul(_shape.expand_dims(x, axis=-1), _shape.expand_dims(y, axis=-2))
+    return _matmul(_views.expand_dims(x, axis=-1), _views.expand_dims(y, axis=-2))
 
 
 def _column(a: Tensor, x: Tensor) -> Tensor:
     """A x for a batch of vectors x."""
-    return _shape.squeeze(_matmul(a, _shape.expand_dims(x, axis=-1)), axis=-1)
+    return _views.squeeze(_matmul(a, _views.expand_dims(x, axis=-1)), axis=-1)
 
 
 _matmul.defvjp(_by_a, _by_b)
 _matmul.defjvp(lambda t, ans, a, b: _matmul(t, b), lambda t, ans, a, b: _matmul(a, t))
-_vecmat.defvjp(lambda g, ans, a, b: _reduction.sum_to(_vecmat(g, matrix_transpose(b)), a.shape), _by_b)
+_vecmat.defvjp(lambda g, ans, a, b: sum_to(_vecmat(g, matrix_transpose(b)), a.shape), _by_b)
 _vecmat.defjvp(lambda t, ans, a, b: _vecmat(t, b), lambda t, ans, a, b: _vecmat(a, t))
 _vecmat.defbatch(lambda batched, inputs: _vecmat(*aligned(batched, inputs)))
 
@@ -87,31 +87,31 @@ def _batched(batched: Sequence[bool], inputs: Sequence[Tensor]) -> Tensor:
     shape = (size, *batch, *a_shape[-2:-1], *(b_shape[-1:] if len(b_shape) > 1 else ()))
     # Vectors as matrices of one row or column.
     if len(a_shape) == 1:
-        a = _shape.expand_dims(a, axis=-2)
+        a = _views.expand_dims(a, axis=-2)
     if len(b_shape) == 1:
-        b = _shape.expand_dims(b, axis=-1)
+        b = _views.expand_dims(b, axis=-1)
     k, n = b.shape[-2:]
     shared = math.prod(b_shape[:-2]) == 1
     if shared and a.shape[-2] == 1:
         # An example's own batch of rows that share b is one matrix to the kernel.
-        a = _shape.reshape(a, (*a_front, math.prod(batch), k))
-        b = _shape.reshape(b, (*b_front, k, n))
+        a = _views.reshape(a, (*a_front, math.prod(batch), k))
+        b = _views.reshape(b, (*b_front, k, n))
     m = a.shape[-2]
     if m == n == 1 and shared and not b_batched:
         # All first vectors with one second would be one product: the same the other way round is not.
         y = _matmul(matrix_transpose(b), matrix_transpose(a))
     elif m == 1 and n > 1 and not b_batched:
-        y = _rows(_shape.squeeze(a, axis=-2), b)
+        y = _rows(_views.squeeze(a, axis=-2), b)
     elif n == 1 and m > 1 and not a_batched:
-        y = _rows(_shape.squeeze(b, axis=-1), matrix_transpose(a))
+        y = _rows(_views.squeeze(b, axis=-1), matrix_transpose(a))
     else:
         y = _matmul(*aligned(batched, (a, b)))
-    return _shape.reshape(y, shape)
+    return _views.reshape(y, shape)
 
 
 def _rows(x: Tensor, w: Tensor) -> Tensor:
     """Batches of vectors x, (B, ..., K), times w, (..., K, N), that has no B."""
-    return _shape.moveaxis(_vecmat(_shape.moveaxis(x, 0, -2), w), -2, 0)
+    return _views.moveaxis(_vecmat(_views.moveaxis(x, 0, -2), w), -2, 0)
 
 
 _matmul.defbatch(_batched)
@@ -123,7 +123,7 @@ def _basis(at: int, inputs: Sequence[Tensor]) -> tuple[Tensor, bool] | None:
     if scales.ndim != 1 or w.ndim > 2:
         return None
     if w.ndim == 2:
-        scales = _shape.expand_dims(scales, axis=-1)
+        scales = _views.expand_dims(scales, axis=-1)
         w = matrix_transpose(w) if at == 1 else w
     return _arithmetic.add(_arithmetic.multiply(scales, w), 0.0), False
 
@@ -211,9 +211,9 @@ def vecdot(x1: TensorLike, x2: TensorLike, /, *, axis: int = -1) -> Tensor:
     if a.shape[axis] != b.shape[axis]:
         raise ShapeError(f"vecdot: x1 and x2 must be equally long along axis {axis}; got x1 {a.shape}, x2 {b.shape}")
     if axis != -1:
-        a, b = _shape.moveaxis(a, axis, -1), _shape.moveaxis(b, axis, -1)
-    product = _matmul(_shape.expand_dims(a, axis=-2), _shape.expand_dims(b, axis=-1))
-    return _shape.squeeze(product, axis=(-2, -1))
+        a, b = _views.moveaxis(a, axis, -1), _views.moveaxis(b, axis, -1)
+    product = _matmul(_views.expand_dims(a, axis=-2), _views.expand_dims(b, axis=-1))
+    return _views.squeeze(product, axis=(-2, -1))
 
 
 def dot(x1: TensorLike, x2: TensorLike, /) -> Tensor:
@@ -275,7 +275,7 @@ def outer(x1: TensorLike, x2: TensorLike, /) -> Tensor:
     Tensor([[3., 4.],
             [6., 8.]], dtype=float32)
     """
-    a, b = _shape.reshape(x1, (-1, 1)), _shape.reshape(x2, (1, -1))
+    a, b = _views.reshape(x1, (-1, 1)), _views.reshape(x2, (1, -1))
     return _arithmetic.multiply(a, b)
 
 
@@ -315,9 +315,9 @@ def tensordot(
     b_rest = [i for i in range(b.ndim) if i not in b_axes]
     a_shape, b_shape = [a.shape[i] for i in a_rest], [b.shape[i] for i in b_rest]
     summed = math.prod(a.shape[i] for i in a_axes)
-    rows = _shape.reshape(_shape.permute_dims(a, (*a_rest, *a_axes)), (math.prod(a_shape), summed))
-    columns = _shape.reshape(_shape.permute_dims(b, (*b_axes, *b_rest)), (summed, math.prod(b_shape)))
-    return _shape.reshape(_matmul(rows, columns), (*a_shape, *b_shape))
+    rows = _views.reshape(_views.permute_dims(a, (*a_rest, *a_axes)), (math.prod(a_shape), summed))
+    columns = _views.reshape(_views.permute_dims(b, (*b_axes, *b_rest)), (summed, math.prod(b_shape)))
+    return _views.reshape(_matmul(rows, columns), (*a_shape, *b_shape))
 
 
 def _paired_axes(axes: object, a: Tensor, b: Tensor) -> tuple[list[int], list[int]]:

@@ -1,4 +1,4 @@
-"""Powers and roots, element by element. Part of :mod:`.arithmetic`."""
+"""Powers and roots, element by element.."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..primitive import Primitive
-from ..tensor import Tensor, asarray
+from ..tensors import Tensor, asarray
 from . import arithmetic as _ar
-from . import reduction as _reduction
 from ._elementwise import elementwise
 from ._slopes import slope_kernel
+from .broadcasting import sum_to
 
 if TYPE_CHECKING:
-    from ..tensor import TensorLike
+    from ..tensors import TensorLike
 
 __all__ = [
     "pow",
@@ -45,17 +45,15 @@ reciprocal_vjp: Primitive = slope_kernel(
 # The powers and their derivatives form a closed family: F_k(x, y) = x**y log(x)**k, with F_k' = F_(k+1) by y.
 _pow = Primitive("pow", saves=(0, 1))
 _pow.defvjp(
-    lambda g, ans, x, y: _reduction.sum_to(_pow_vjp(g, x, y), x.shape),
-    lambda g, ans, x, y: _reduction.sum_to(_ar.strong_mul(g, _pow_log(x, y, 1)), y.shape),
+    lambda g, ans, x, y: sum_to(_pow_vjp(g, x, y), x.shape),
+    lambda g, ans, x, y: sum_to(_ar.strong_mul(g, _pow_log(x, y, 1)), y.shape),
 )
 
 _pow_vjp: Primitive = Primitive("pow_vjp", saves=(0, 1, 2))  # g y x**(y - 1)
 _pow_vjp.defvjp(
-    lambda c, ans, g, x, y: _reduction.sum_to(_pow_vjp(c, x, y), g.shape),
-    lambda c, ans, g, x, y: _reduction.sum_to(
-        _pow_vjp(_ar.strong_mul(_ar.strong_mul(c, g), y), x, _ar.subtract(y, 1.0)), x.shape
-    ),
-    lambda c, ans, g, x, y: _reduction.sum_to(
+    lambda c, ans, g, x, y: sum_to(_pow_vjp(c, x, y), g.shape),
+    lambda c, ans, g, x, y: sum_to(_pow_vjp(_ar.strong_mul(_ar.strong_mul(c, g), y), x, _ar.subtract(y, 1.0)), x.shape),
+    lambda c, ans, g, x, y: sum_to(
         _ar.strong_mul(
             _ar.strong_mul(c, g),
             _ar.add(_pow(x, _ar.subtract(y, 1.0)), _ar.strong_mul(y, _pow_log(x, _ar.subtract(y, 1.0), 1))),
@@ -68,15 +66,13 @@ _pow_vjp.defvjp(
 def _pow_log_by_x(g: Tensor, ans: Tensor, x: Tensor, y: Tensor, k: int) -> Tensor:
     below = _ar.subtract(y, 1.0)
     first = _ar.strong_mul(y, _pow_log(x, below, k))
-    return _reduction.sum_to(
-        _ar.strong_mul(g, _ar.add(first, _ar.multiply(_pow_log(x, below, k - 1), float(k)))), x.shape
-    )
+    return sum_to(_ar.strong_mul(g, _ar.add(first, _ar.multiply(_pow_log(x, below, k - 1), float(k)))), x.shape)
 
 
 _pow_log: Primitive = Primitive("pow_log", saves=(0, 1))  # F_k
 _pow_log.defvjp(
     _pow_log_by_x,
-    lambda g, ans, x, y, k: _reduction.sum_to(_ar.strong_mul(g, _pow_log(x, y, k + 1)), y.shape),
+    lambda g, ans, x, y, k: sum_to(_ar.strong_mul(g, _pow_log(x, y, k + 1)), y.shape),
 )
 
 _nonnegative = Primitive("nonnegative", saves=(), differentiable=False)

@@ -8,37 +8,31 @@ an order that depends on shape and axes alone: the same bits for any number of t
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .._dtypes import checked_dtype
 from ..primitive import Primitive
-from ..tensor import asarray
+from ..tensors import asarray
 from . import arithmetic as _arithmetic
 from . import creation as _creation
-from . import shape as _shape
+from . import selection as _selection
+from . import views as _views
+from ._moving import linear
 from ._reducing import along_axis, along_last, count, in_rows, over_axes, spread
-from .extremes import all, any, argmax, argmin, max, min
 
 if TYPE_CHECKING:
-    from ..tensor import Axis, DTypeLike, Tensor, TensorLike
+    from ..tensors import Axis, DTypeLike, Tensor, TensorLike
 
 __all__ = [
-    "all",
-    "any",
-    "argmax",
-    "argmin",
     "cumsum",
-    "max",
     "mean",
-    "min",
     "norm",
     "prod",
     "std",
     "sum",
-    "sum_to",
     "var",
     "vector_norm",
 ]
@@ -48,27 +42,13 @@ __all__ = [
 
 _sum = Primitive("sum", saves=())
 _sum.defvjp(lambda g, ans, x, axis, keepdims: spread(g, x.shape, axis, keepdims))
-_sum.defjvp(lambda t, ans, x, axis, keepdims: _sum(t, axis, keepdims))
 
 _mean = Primitive("mean", saves=())
 _mean.defvjp(
     lambda g, ans, x, axis, keepdims: spread(_arithmetic.divide(g, count(x.shape, axis)), x.shape, axis, keepdims)
 )
-_mean.defjvp(lambda t, ans, x, axis, keepdims: _mean(t, axis, keepdims))
+linear(_sum, _mean)
 over_axes(_sum, _mean)
-
-_sum_to = Primitive("sum_to", saves=())
-_sum_to.defvjp(lambda g, ans, x, shape: _shape.broadcast_to(g, x.shape))
-_sum_to.defjvp(lambda t, ans, x, shape: _sum_to(t, shape))
-
-
-def _sum_to_batched(batched: Sequence[bool], inputs: Sequence[Tensor], shape: tuple[int, ...]) -> Tensor:
-    (x,) = inputs
-    size, lead = x.shape[0], x.ndim - 1 - len(shape)
-    return _shape.reshape(_sum_to(x, (size, *(1,) * lead, *shape)), (size, *shape))
-
-
-_sum_to.defbatch(_sum_to_batched)
 
 
 def sum(x: TensorLike, /, axis: Axis = None, dtype: DTypeLike | None = None, keepdims: bool = False) -> Tensor:
@@ -110,7 +90,7 @@ def sum(x: TensorLike, /, axis: Axis = None, dtype: DTypeLike | None = None, kee
     Tensor([4., 6.], dtype=float32)
     """
     if dtype is not None:
-        x = _arithmetic.astype(x, checked_dtype("sum", dtype))
+        x = _selection.astype(x, checked_dtype("sum", dtype))
     return _sum(x, axis, keepdims)
 
 
@@ -151,42 +131,30 @@ def mean(x: TensorLike, /, axis: Axis = None, keepdims: bool = False) -> Tensor:
     return _mean(x, axis, keepdims)
 
 
-def sum_to(x: TensorLike, shape: tuple[int, ...], /) -> Tensor:
-    """Sum over the axes along which ``shape`` would be broadcast to that of x: the adjoint of ``broadcast_to``.
-
-    Parameters
-    ----------
-    x : Tensor
-        Any shape, numeric.
-    shape : tuple of int
-        A shape that broadcasts to x's.
-
-    Returns
-    -------
-    Tensor
-        Of the given shape and the dtype of x; x itself where the shapes are equal.
-
-    Gradient
-        1 for every item.
-
-    Accuracy
-        As :func:`sum`.
-
-    Raises
-    ------
-    ShapeError
-        If the shape does not broadcast to that of x.
-
-    Examples
-    --------
-    >>> import alice_core as ac
-    >>> ac.sum_to(ac.ones((2, 3)), (1, 3))
-    Tensor([[2., 2., 2.]], dtype=float32)
-    """
-    return _sum_to(x, shape)
-
-
 # -- spread: the gradient is a number times a direction, which has the shape of x ------------------------------------
+
+
+def _directed(p: Primitive, direction: Callable[..., Tensor], factor: Callable[..., float] | None = None) -> None:
+    """Set both rules: the gradient is a factor, if there is one, times ``direction(ans, x, axis, keepdims)``."""
+
+    def scaled(g: Tensor, x: Tensor, axis: Axis, options: tuple[float, ...]) -> Tensor:
+        return g if factor is None else _arithmetic.strong_mul(g, factor(x, axis, *options))
+
+    def vjp(g: Tensor, ans: Tensor, x: Tensor, axis: Axis, keepdims: bool, *options: float) -> Tensor:
+        g = scaled(g, x, axis, options)
+        way = direction(ans, x, axis, keepdims)
+        return _arithmetic.strong_mul(spread(g, x.shape, axis, keepdims), way)
+
+    def jvp(t: Tensor, ans: Tensor, x: Tensor, axis: Axis, keepdims: bool, *options: float) -> Tensor:
+        t = scaled(t, x, axis, options)
+        return _against(t, direction(ans, x, axis, keepdims), axis, keepdims)
+
+    p.defvjp(vjp)
+    p.defjvp(jvp)
+
+
+def _against(t: Tensor, direction: Tensor, axis: Axis, keepdims: bool) -> Tensor:
+    return sum(_arithmetic.strong_mul(t, direction), axis, keepdims=keepdims)
 
 
 def _share(x: Tensor, axis: Axis, correction: float) -> float:
@@ -194,46 +162,22 @@ def _share(x: Tensor, axis: Axis, correction: float) -> float:
     return 1.0 / n if n > 0 else math.inf
 
 
-def _distance(x: Tensor, axis: Axis) -> Tensor:
+def _distance(ans: Tensor, x: Tensor, axis: Axis, keepdims: bool) -> Tensor:
     return _arithmetic.subtract(x, mean(x, axis, keepdims=True))
 
 
-def _direction(distance: Tensor, length: Tensor, axis: Axis, keepdims: bool) -> Tensor:
+def _unit(distance: Tensor, length: Tensor, axis: Axis, keepdims: bool) -> Tensor:
     # Of constants 0/0, which strong_div settles as 0.
     return _arithmetic.strong_div(distance, spread(length, distance.shape, axis, keepdims))
 
 
-def _against(t: Tensor, direction: Tensor, axis: Axis, keepdims: bool) -> Tensor:
-    return sum(_arithmetic.strong_mul(t, direction), axis, keepdims=keepdims)
-
-
-def _var_vjp(g: Tensor, ans: Tensor, x: Tensor, axis: Axis, keepdims: bool, correction: float) -> Tensor:
-    g = _arithmetic.strong_mul(g, 2.0 * _share(x, axis, correction))
-    return _arithmetic.strong_mul(spread(g, x.shape, axis, keepdims), _distance(x, axis))
-
-
-def _var_jvp(t: Tensor, ans: Tensor, x: Tensor, axis: Axis, keepdims: bool, correction: float) -> Tensor:
-    t = _arithmetic.strong_mul(t, 2.0 * _share(x, axis, correction))
-    return _against(t, _distance(x, axis), axis, keepdims)
-
-
-def _std_vjp(g: Tensor, ans: Tensor, x: Tensor, axis: Axis, keepdims: bool, correction: float) -> Tensor:
-    g = _arithmetic.strong_mul(g, _share(x, axis, correction))
-    direction = _direction(_distance(x, axis), ans, axis, keepdims)
-    return _arithmetic.strong_mul(spread(g, x.shape, axis, keepdims), direction)
-
-
-def _std_jvp(t: Tensor, ans: Tensor, x: Tensor, axis: Axis, keepdims: bool, correction: float) -> Tensor:
-    t = _arithmetic.strong_mul(t, _share(x, axis, correction))
-    return _against(t, _direction(_distance(x, axis), ans, axis, keepdims), axis, keepdims)
-
-
 _var = Primitive("var", saves=(0,))
-_var.defvjp(_var_vjp)
-_var.defjvp(_var_jvp)
+_directed(_var, _distance, lambda x, axis, correction: 2.0 * _share(x, axis, correction))
 _std = Primitive("std", saves=(0, "ans"))
-_std.defvjp(_std_vjp)
-_std.defjvp(_std_jvp)
+_directed(_std, lambda ans, x, axis, keepdims: _unit(_distance(ans, x, axis, keepdims), ans, axis, keepdims), _share)
+_norm = Primitive("norm", saves=(0, "ans"))
+_directed(_norm, lambda ans, x, axis, keepdims: _unit(x, ans, axis, keepdims))
+over_axes(_var, _std, _norm)
 
 
 def var(x: TensorLike, /, axis: Axis = None, correction: float = 0.0, keepdims: bool = False) -> Tensor:
@@ -306,16 +250,6 @@ def std(x: TensorLike, /, axis: Axis = None, correction: float = 0.0, keepdims: 
     return _std(x, axis, keepdims, correction)
 
 
-_norm = Primitive("norm", saves=(0, "ans"))
-_norm.defvjp(
-    lambda g, ans, x, axis, keepdims: _arithmetic.strong_mul(
-        spread(g, x.shape, axis, keepdims), _direction(x, ans, axis, keepdims)
-    )
-)
-_norm.defjvp(lambda t, ans, x, axis, keepdims: _against(t, _direction(x, ans, axis, keepdims), axis, keepdims))
-over_axes(_var, _std, _norm)
-
-
 def norm(x: TensorLike, /, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """Euclidean length over axes: ``y = (Σ x_i²)^½``.
 
@@ -368,9 +302,9 @@ def _prod_vjp_by_x(h: Tensor, ans: Tensor, g: Tensor, x: Tensor) -> Tensor:
     # Row i of a square lacks x_i: its products without x_k are those without both. Takes n² memory.
     n = x.shape[-1]
     diagonal = asarray(np.eye(n, dtype=bool))
-    without = _arithmetic.where(diagonal, 1.0, _shape.expand_dims(x, -2))
-    both = _prod_vjp(_arithmetic.multiply(h, _shape.expand_dims(g, -1)), without)
-    return sum(_arithmetic.where(diagonal, 0.0, both), axis=-2)
+    without = _selection.where(diagonal, 1.0, _views.expand_dims(x, -2))
+    both = _prod_vjp(_arithmetic.multiply(h, _views.expand_dims(g, -1)), without)
+    return sum(_selection.where(diagonal, 0.0, both), axis=-2)
 
 
 _prod = Primitive("prod", saves=(0,))
@@ -425,7 +359,7 @@ def prod(x: TensorLike, /, axis: Axis = None, keepdims: bool = False) -> Tensor:
 
 _cumsum = Primitive("cumsum", saves=())
 _cumsum.defvjp(lambda g, ans, x, axis, backwards: _cumsum(g, axis, not backwards))
-_cumsum.defjvp(lambda t, ans, x, axis, backwards: _cumsum(t, axis, backwards))
+linear(_cumsum)
 along_axis(_cumsum)
 
 
@@ -462,5 +396,5 @@ def cumsum(x: TensorLike, /, axis: int | None = None) -> Tensor:
     Tensor([1., 3., 6.], dtype=float32)
     """
     if axis is None:
-        x, axis = _shape.reshape(x, (-1,)), 0
+        x, axis = _views.reshape(x, (-1,)), 0
     return _cumsum(x, axis, False)

@@ -1,4 +1,4 @@
-"""Sign, rounding, extremes, selection and casts, element by element. Part of :mod:`.arithmetic`."""
+"""Sign, rounding, extremes, selection and casts, element by element.."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import numpy as np
 
 from .._dtypes import checked_dtype
 from ..primitive import Primitive
-from ..tensor import asarray
+from ..tensors import asarray
 from . import comparison as _comparison
-from . import reduction as _reduction
 from ._elementwise import elementwise
+from .broadcasting import sum_to
 
 if TYPE_CHECKING:
-    from ..tensor import DTypeLike, Tensor, TensorLike
+    from ..tensors import DTypeLike, Tensor, TensorLike
 
 __all__ = [
     "abs",
@@ -35,7 +35,7 @@ __all__ = [
 _abs = Primitive("abs", saves=(0,))
 _abs.defvjp(lambda g, ans, x: _abs_vjp(g, x))
 _abs_vjp: Primitive = Primitive("abs_vjp", saves=(1,))
-_abs_vjp.defvjp(lambda c, ans, g, x: _reduction.sum_to(_abs_vjp(c, x), g.shape), None)
+_abs_vjp.defvjp(lambda c, ans, g, x: sum_to(_abs_vjp(c, x), g.shape), None)
 
 
 def _step(name: str) -> Primitive:
@@ -211,10 +211,10 @@ def _extreme(name: str) -> Primitive:
     """maximum or minimum, whose gradient kernel ``(g, x, y)`` gives the part of x, ties shared."""
     forward, backward = Primitive(name, saves=(0, 1)), Primitive(name + "_vjp", saves=(1, 2))
     forward.defvjp(
-        lambda g, ans, x, y: _reduction.sum_to(backward(g, x, y), x.shape),
-        lambda g, ans, x, y: _reduction.sum_to(backward(g, y, x), y.shape),
+        lambda g, ans, x, y: sum_to(backward(g, x, y), x.shape),
+        lambda g, ans, x, y: sum_to(backward(g, y, x), y.shape),
     )
-    backward.defvjp(lambda c, ans, g, x, y: _reduction.sum_to(backward(c, x, y), g.shape), None, None)
+    backward.defvjp(lambda c, ans, g, x, y: sum_to(backward(c, x, y), g.shape), None, None)
     elementwise(forward, backward)
     return forward
 
@@ -224,24 +224,20 @@ _minimum = _extreme("minimum")
 
 _clip = Primitive("clip", saves=(0, 1, 2))
 _clip.defvjp(
-    lambda g, ans, x, low, high: _reduction.sum_to(_clip_vjp(g, x, low, high), x.shape),
-    lambda g, ans, x, low, high: _reduction.sum_to(
+    lambda g, ans, x, low, high: sum_to(_clip_vjp(g, x, low, high), x.shape),
+    lambda g, ans, x, low, high: sum_to(
         where(_comparison.logical_and(_comparison.less(x, low), _comparison.less(low, high)), g, 0.0), low.shape
     ),
-    lambda g, ans, x, low, high: _reduction.sum_to(
-        where(_comparison.greater(maximum(x, low), high), g, 0.0), high.shape
-    ),
+    lambda g, ans, x, low, high: sum_to(where(_comparison.greater(maximum(x, low), high), g, 0.0), high.shape),
 )
 _clip_vjp: Primitive = Primitive("clip_vjp", saves=(1, 2, 3))
-_clip_vjp.defvjp(
-    lambda c, ans, g, x, low, high: _reduction.sum_to(_clip_vjp(c, x, low, high), g.shape), None, None, None
-)
+_clip_vjp.defvjp(lambda c, ans, g, x, low, high: sum_to(_clip_vjp(c, x, low, high), g.shape), None, None, None)
 
 _where = Primitive("where", saves=(0,))
 _where.defvjp(
     None,
-    lambda g, ans, condition, x, y: _reduction.sum_to(where(condition, g, 0.0), x.shape),
-    lambda g, ans, condition, x, y: _reduction.sum_to(where(condition, 0.0, g), y.shape),
+    lambda g, ans, condition, x, y: sum_to(where(condition, g, 0.0), x.shape),
+    lambda g, ans, condition, x, y: sum_to(where(condition, 0.0, g), y.shape),
 )
 
 elementwise(_clip, _clip_vjp, _where)

@@ -9,17 +9,18 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from ..checks import checked_positive
 from ..primitive import Primitive
 from . import arithmetic as _arithmetic
 from . import creation as _creation
+from . import exponential as _exponential
 from . import reduction as _reduction
-from . import shape as _shape
-from . import transcendental as _transcendental
-from ._arguments import _positive
+from . import selection as _selection
+from . import views as _views
 from ._reducing import along_axis, along_last, as_one, in_rows, over_axes
 
 if TYPE_CHECKING:
-    from ..tensor import Axis, Tensor, TensorLike
+    from ..tensors import Axis, Tensor, TensorLike
 
 __all__ = ["log_softmax", "logsumexp", "softmax"]
 
@@ -93,22 +94,22 @@ def softmax(
     Tensor([0.09003057, 0.24472848, 0.66524094], dtype=float32)
     """
     if not (type(temperature) is float and temperature == 1.0):
-        x = _arithmetic.divide(x, _positive("softmax", "temperature", temperature))
+        x = _arithmetic.divide(x, checked_positive("softmax", "temperature", temperature))
     if mask is None:
         return _softmax(x, axis) if type(axis) is int else as_one(_softmax, x, axis)
-    return _arithmetic.where(mask, as_one(_softmax, _arithmetic.where(mask, x, -math.inf), axis), 0.0)
+    return _selection.where(mask, as_one(_softmax, _selection.where(mask, x, -math.inf), axis), 0.0)
 
 
 # -- log_softmax: dx = g - exp(y) Σ g ----------------------------------------------------------------------------------
 
 
 def _centred(t: Tensor, y: Tensor, axis: int) -> Tensor:
-    return _arithmetic.subtract(t, _dot(t, _transcendental.exp(y), axis))
+    return _arithmetic.subtract(t, _dot(t, _exponential.exp(y), axis))
 
 
 def _log_softmax_vjp_by_y(h: Tensor, ans: Tensor, g: Tensor, y: Tensor, axis: int) -> Tensor:
     flow = _arithmetic.multiply(h, _reduction.sum(g, axis, keepdims=True))
-    return _arithmetic.negative(_arithmetic.strong_mul(flow, _transcendental.exp(y)))
+    return _arithmetic.negative(_arithmetic.strong_mul(flow, _exponential.exp(y)))
 
 
 _log_softmax = Primitive("log_softmax", saves=("ans",))
@@ -172,7 +173,7 @@ def _logsumexp_vjp_by_g(h: Tensor, ans: Tensor, g: Tensor, x: Tensor) -> Tensor:
 
 def _logsumexp_vjp_by_x(h: Tensor, ans: Tensor, g: Tensor, x: Tensor) -> Tensor:
     share = logsumexp_vjp(_creation.ones_like(g), x)
-    return softmax_vjp(_arithmetic.multiply(h, _shape.expand_dims(g, -1)), share, -1)
+    return softmax_vjp(_arithmetic.multiply(h, _views.expand_dims(g, -1)), share, -1)
 
 
 _logsumexp = Primitive("logsumexp", saves=(0,))

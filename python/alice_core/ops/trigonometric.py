@@ -1,4 +1,4 @@
-"""Circular and hyperbolic functions and their inverses. Part of :mod:`.transcendental`."""
+"""Circular and hyperbolic functions and their inverses.."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 from ..primitive import Primitive
 from . import arithmetic as _ar
-from . import reduction as _reduction
 from ._elementwise import elementwise
 from ._slopes import slope_kernel
+from .broadcasting import sum_to
+from .powers import square
 
 if TYPE_CHECKING:
-    from ..tensor import Tensor, TensorLike
+    from ..tensors import Tensor, TensorLike
 
 __all__ = [
     "acos",
@@ -54,23 +55,24 @@ _atan = Primitive("atan", saves=(0,))
 _atan.defvjp(lambda g, ans, x: atan_vjp(g, x))
 atan_vjp: Primitive = slope_kernel(
     "atan_vjp",
-    lambda h, x: _ar.strong_mul(atan_vjp(h, x), _ar.divide(_ar.multiply(x, -2.0), _ar.add(_ar.square(x), 1.0))),
+    lambda h, x: _ar.strong_mul(atan_vjp(h, x), _ar.divide(_ar.multiply(x, -2.0), _ar.add(square(x), 1.0))),
 )
 
 _atan2 = Primitive("atan2", saves=(0, 1))
 _atan2.defvjp(
-    lambda g, ans, y, x: _reduction.sum_to(atan2_vjp(g, y, x), y.shape),
-    lambda g, ans, y, x: _reduction.sum_to(_ar.negative(atan2_vjp(g, x, y)), x.shape),
+    lambda g, ans, y, x: sum_to(atan2_vjp(g, y, x), y.shape),
+    lambda g, ans, y, x: sum_to(_ar.negative(atan2_vjp(g, x, y)), x.shape),
 )
 atan2_vjp: Primitive = Primitive("atan2_vjp", saves=(0, 1, 2))  # g x/(x² + y²)
 atan2_vjp.defvjp(
-    lambda c, ans, g, y, x: _reduction.sum_to(atan2_vjp(c, y, x), g.shape),
-    lambda c, ans, g, y, x: _reduction.sum_to(
+    lambda c, ans, g, y, x: sum_to(atan2_vjp(c, y, x), g.shape),
+    lambda c, ans, g, y, x: sum_to(
         _ar.strong_mul(atan2_vjp(_ar.strong_mul(c, g), y, x), _ar.multiply(atan2_vjp(1.0, x, y), -2.0)), y.shape
     ),
-    lambda c, ans, g, y, x: _reduction.sum_to(
+    lambda c, ans, g, y, x: sum_to(
         _ar.strong_mul(
-            _ar.strong_mul(c, g), _ar.subtract(_ar.square(atan2_vjp(1.0, x, y)), _ar.square(atan2_vjp(1.0, y, x)))
+            _ar.strong_mul(c, g),
+            _ar.subtract(square(atan2_vjp(1.0, x, y)), square(atan2_vjp(1.0, y, x))),
         ),
         x.shape,
     ),
@@ -301,7 +303,8 @@ tanh_vjp: Primitive = slope_kernel(
 _asinh = Primitive("asinh", saves=(0,))
 _asinh.defvjp(lambda g, ans, x: asinh_vjp(g, x))
 asinh_vjp: Primitive = slope_kernel(
-    "asinh_vjp", lambda h, x: _ar.strong_mul(asinh_vjp(h, x), _ar.divide(_ar.negative(x), _ar.add(_ar.square(x), 1.0)))
+    "asinh_vjp",
+    lambda h, x: _ar.strong_mul(asinh_vjp(h, x), _ar.divide(_ar.negative(x), _ar.add(square(x), 1.0))),
 )
 
 _acosh = Primitive("acosh", saves=(0,))

@@ -10,20 +10,16 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from ..errors import ShapeError
 from ..primitive import Primitive
-from ..tensor import Tensor, asarray
+from ..tensors import Tensor, asarray
 from ._arguments import _axes, _axis, _behind_batch, _ints
 from ._moving import batched_by, linear
 
 if TYPE_CHECKING:
-    from ..tensor import TensorLike
+    from ..tensors import TensorLike
 
 __all__ = [
-    "broadcast_arrays",
-    "broadcast_to",
     "expand_dims",
     "flatten",
     "flip",
@@ -43,10 +39,6 @@ batched_by(_reshape, lambda n, x, shape: ((n, *_closed(shape, x)),))
 _permute_dims = Primitive("permute_dims", saves=())
 _permute_dims.defvjp(lambda g, ans, x, axes: _permute_dims(g, _inverse(axes)))
 batched_by(_permute_dims, lambda n, x, axes: ((0, *_behind_batch("permute_dims", axes, len(x))),))
-
-_broadcast_to = Primitive("broadcast_to", saves=())
-_broadcast_to.defvjp(lambda g, ans, x, shape: _reduction.sum_to(g, x.shape))
-_broadcast_to.defbatch(lambda batched, inputs, shape: _broadcast_batch(inputs[0], shape))
 
 _expand_dims = Primitive("expand_dims", saves=())
 _expand_dims.defvjp(lambda g, ans, x, axes: _reshape(g, x.shape))
@@ -72,7 +64,7 @@ batched_by(_slice_vjp, lambda n, g, shape, starts, sizes, steps: ((n, *shape), (
 for _same_order in (_reshape, _expand_dims, _squeeze):
     _same_order.defbasis(lambda at, inputs, attribute, p=_same_order: (p(inputs[0], attribute), True))
 
-linear(_reshape, _permute_dims, _broadcast_to, _expand_dims, _squeeze, _flip, _slice, _slice_vjp)
+linear(_reshape, _permute_dims, _expand_dims, _squeeze, _flip, _slice, _slice_vjp)
 
 
 def _inverse(axes: Sequence[int]) -> tuple[int, ...]:
@@ -88,16 +80,6 @@ def _section(x: Tensor, axis: int, start: int, size: int) -> Tensor:
     starts = (0,) * axis + (start,) + (0,) * (len(shape) - axis - 1)
     sizes = (*shape[:axis], size, *shape[axis + 1 :])
     return _slice(x, starts, sizes, (1,) * len(shape), sizes)
-
-
-def _repeated(x: Tensor, n: int) -> Tensor:
-    """A batch of n times the same example, a view."""
-    return _broadcast_to(x, (n, *x.shape))
-
-
-def _broadcast_batch(x: Tensor, shape: Sequence[int]) -> Tensor:
-    missing = len(shape) - (x.ndim - 1)
-    return _broadcast_to(_expand_dims(x, tuple(range(1, missing + 1))) if missing > 0 else x, (x.shape[0], *shape))
 
 
 def _closed(shape: Sequence[int], x: Sequence[int]) -> Sequence[int]:
@@ -325,71 +307,6 @@ def moveaxis(x: TensorLike, /, source: int | Sequence[int], destination: int | S
     return _permute_dims(x, tuple(order))
 
 
-def broadcast_to(x: TensorLike, /, shape: int | Sequence[int]) -> Tensor:
-    """Axes of size 1 and missing leading axes repeated up to ``shape``; a view, no element is copied.
-
-    Parameters
-    ----------
-    x : Tensor, shape (...), any dtype
-    shape : int or tuple of int
-
-    Returns
-    -------
-    Tensor, shape ``shape``
-
-    Gradient
-    --------
-    The sum over the repetitions.
-
-    Raises
-    ------
-    ShapeError
-        If the trailing dimensions are neither equal nor 1 in ``x``.
-
-    Examples
-    --------
-    >>> import alice_core as ac
-    >>> ac.broadcast_to(ac.tensor([1, 2]), (2, 2))
-    Tensor([[1, 2],
-            [1, 2]], dtype=int64)
-    """
-    return _broadcast_to(x, _ints("broadcast_to", "shape", shape))
-
-
-def broadcast_arrays(*arrays: TensorLike) -> list[Tensor]:
-    """All arrays broadcast to their common shape, views.
-
-    Parameters
-    ----------
-    *arrays : Tensor
-        Their shapes, aligned at the end, are equal or 1 on every axis.
-
-    Returns
-    -------
-    list of Tensor
-
-    Raises
-    ------
-    ShapeError
-        If there is no common shape.
-
-    Examples
-    --------
-    >>> import alice_core as ac
-    >>> [x.shape for x in ac.broadcast_arrays(ac.zeros((3, 1)), ac.zeros(4))]
-    [(3, 4), (3, 4)]
-    """
-    tensors = [asarray(x) for x in arrays]
-    shapes = [x.shape for x in tensors]
-    try:
-        shape = np.broadcast_shapes(*shapes)
-    except ValueError:
-        raise ShapeError(
-            f"broadcast_arrays: dimensions must be equal or 1; got shapes {', '.join(map(str, shapes))}"
-        ) from None
-    return [_broadcast_to(x, shape) for x in tensors]
-
-
 def expand_dims(x: TensorLike, /, axis: int | Sequence[int] = 0) -> Tensor:
     """New axes of size 1, a view.
 
@@ -474,6 +391,3 @@ def flip(x: TensorLike, /, axis: int | Sequence[int] | None = None) -> Tensor:
     """
     x = asarray(x)
     return _flip(x, tuple(range(x.ndim)) if axis is None else _ints("flip", "axis", axis))
-
-
-from . import reduction as _reduction  # noqa: E402 - it imports this module in turn

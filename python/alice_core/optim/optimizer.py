@@ -11,8 +11,8 @@ import numpy as np
 import alice_core as ac
 
 from .. import tree
-from .._checks import checked_number, shown
-from .._state import checked, overwrite
+from ..checks import checked_number, known_values, shown
+from ..state import checked, overwrite
 
 __all__ = ["Optimizer", "ParamGroup"]
 
@@ -46,7 +46,7 @@ class ParamGroup:
         return f"ParamGroup({len(self.params)} parameters, {numbers})"
 
     def _index(self, name: str) -> int:
-        if not self._hyper._readable:
+        if known_values(self._hyper) is None:
             raise ac.TraceError(
                 f"{self._kind.__name__}: expected {', '.join(self.keys())} to be read or set outside of traced "
                 f"functions; got it inside of one, where it would happen only once; do it before the call, every step "

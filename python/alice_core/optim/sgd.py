@@ -11,7 +11,6 @@ from typing import Any
 
 import alice_core as ac
 
-from .. import _core
 from .optimizer import Optimizer
 
 __all__ = ["SGD"]
@@ -153,4 +152,4 @@ class SGD(Optimizer):
                 params = [params[i] for i in chosen]
                 velocities = [velocities[i] for i in chosen] if velocities else []
             inputs = [hyper, *params, *grads, *velocities]
-            _core.update("sgd", inputs, (len(params), bool(velocities)), [*params, *velocities])
+            ac.update("sgd", inputs, (len(params), bool(velocities)), [*params, *velocities])

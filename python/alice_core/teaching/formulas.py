@@ -12,7 +12,7 @@ from typing import Any
 
 import alice_core as ac
 
-from .._extras import require
+from ..extras import require
 from .run import table
 
 __all__ = ["Symbolic", "symbolic"]

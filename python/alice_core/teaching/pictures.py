@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..plot import _BLUE, _GREY, _ORANGE, _draw
+from ..plot import BLUE, GREY, ORANGE, draw_figure
 
 __all__ = ["draw_curves"]
 
@@ -47,7 +47,7 @@ def draw_curves(
 
     def draw(figure: Any) -> None:
         axes = figure.subplots()
-        for (name, values), color in zip(curves.items(), (_BLUE, _ORANGE, _GREY), strict=False):
+        for (name, values), color in zip(curves.items(), (BLUE, ORANGE, GREY), strict=False):
             axes.plot(x, values, color=color, marker="o", markersize=2.5, linewidth=1.2, label=name)
         axes.set(title=title, xlabel=xlabel, ylabel=ylabel)
         for letter in log:
@@ -56,4 +56,4 @@ def draw_curves(
         axes.set_axisbelow(True)
         axes.legend()
 
-    return _draw(path, (7.2, 4.2), draw)
+    return draw_figure(path, (7.2, 4.2), draw)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from .checkpoint import checkpoint, checkpoint_sequential
+from .batching import vmap
+from .checkpointing import checkpoint, checkpoint_sequential
 from .custom import custom_jvp, custom_primitive, custom_vjp
 from .debug import debug_nans
-from .grad import backward, grad, grad_enabled, no_grad, numerical_grad, stop_gradient, value_and_grad, vjp
-from .jacobian import hessian, hvp, jacfwd, jacobian, jacrev, vhp
-from .jvp import jvp, linearize
-from .vmap import vmap
+from .forward import jvp, linearize
+from .jacobians import hessian, hvp, jacfwd, jacobian, jacrev, vhp
+from .reverse import grad, grad_enabled, no_grad, numerical_grad, stop_gradient, value_and_grad, vjp
 
 __all__ = [
-    "backward",
     "checkpoint",
     "checkpoint_sequential",
     "custom_jvp",

@@ -15,11 +15,11 @@ from typing import Any, Generic, NamedTuple, ParamSpec, TypeVar
 
 from .. import _core, tree
 from ..errors import GradientError, ShapeError
-from ..ops import creation, reduction, views
+from ..ops import broadcasting, creation, reduction
 from ..primitive import Primitive
-from ..tensor import Tensor, asarray
-from .grad import vjp
-from .vmap import vmap
+from ..tensors import Tensor, asarray
+from .batching import vmap
+from .reverse import vjp
 
 __all__ = ["custom_jvp", "custom_primitive", "custom_vjp"]
 
@@ -130,7 +130,8 @@ def _join_again(
         assert rules.push is not None
         return list(vmap(rules.push, in_axes=(over_arguments, over_residuals))(list(tangents), list(given)))
 
-    values = [v if b else views.broadcast_to(v, (size, *v.shape)) for b, v in zip(batched[:n], values, strict=True)]
+    pairs = zip(batched[:n], values, strict=True)
+    values = [v if b else broadcasting.broadcast_to(v, (size, *v.shape)) for b, v in pairs]
     batch_rules = _Rules(rules.name, rules.pull and pull, rules.push and push)
     return _join(batch_rules, values, residuals, arguments)
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from .. import _core
 from ..errors import NonFiniteError
-from ..tensor import Tensor
+from ..tensors import Tensor
 from ._modes import Mode
 
 __all__ = ["debug_nans"]

@@ -1,4 +1,7 @@
-"""Trace: the equations of a call, and the ways to read them."""
+"""Trace: the equations of a call, and the ways to read them.
+
+What reads them is imported when it is first asked for: most programs do not, and start up sooner.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from .. import _core
-from ..tensor import Tensor, TensorLike
+from ..tensors import Tensor, TensorLike
 from .listing import Line, Names, Operand, note, type_of
 
 if TYPE_CHECKING:
@@ -148,7 +151,7 @@ class Trace:
         >>> t.reverse().outputs
         [Tensor([1.        , 5.43656366], dtype=float64)]
         """
-        from .dual import reverse
+        from .dual import reverse  # start-up
 
         return reverse(self, cotangent)
 
@@ -172,7 +175,7 @@ class Trace:
         saved for reverse mode: 32 bytes
         most at once: 160 bytes
         """
-        from .cost import cost
+        from .cost import cost  # start-up
 
         return cost(self)
 
@@ -201,7 +204,7 @@ class Trace:
           trace_0 -> trace_out0 [label="b: float32[2]"]
         }
         """
-        from .dot import dot
+        from .dot import dot  # start-up
 
         return dot(self, reverse)
 
@@ -213,7 +216,7 @@ class Trace:
         MissingPackageError
             Without the package graphviz (extra ``graphviz``), which in turn needs Graphviz' program ``dot``.
         """
-        from .dot import render
+        from .dot import render  # start-up
 
         render(self, path, reverse)
 
@@ -241,11 +244,11 @@ class Trace:
         >>> page.startswith("<!doctype html>")
         True
         """
-        from .page import page
+        from .page import page  # start-up
 
         return page(self, profile)
 
     def _repr_html_(self) -> str:
-        from .page import embedded
+        from .page import embedded  # start-up
 
         return embedded(self)

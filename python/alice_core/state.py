@@ -1,4 +1,4 @@
-"""State that is taken over as a whole or not at all."""
+"""State that is taken over as a whole or not at all: for ``load_state_dict`` of modules, optimisers and the like."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from ._dtypes import cast_exactly
 from .errors import DTypeError, ShapeError
-from .tensor import Tensor, tensor
+from .tensors import Tensor, tensor
 
 __all__ = ["checked", "overwrite"]
 
@@ -20,6 +20,29 @@ def checked(who: str, own: Mapping[str, Tensor], given: Mapping[str, Any]) -> di
     """What the Tensors ``own`` are to become: copies of the values of the same names, in their shapes and dtypes.
 
     Rounding to a narrower floating dtype is fine; fractions, and numbers out of range, do not become integers.
+
+    Parameters
+    ----------
+    who : str
+        What the errors begin with.
+    own, given : mapping of str to Tensor (``given``: or array)
+
+    Raises
+    ------
+    ValueError
+        If names are missing or unexpected, or a Tensor that has two names would get two values.
+    ShapeError
+        If shapes differ.
+    DTypeError
+        If a value is no number of its dtype.
+
+    Examples
+    --------
+    >>> import alice_core as ac
+    >>> own = {"mean": ac.zeros(2), "steps": ac.tensor(0)}
+    >>> ac.state.overwrite(own, ac.state.checked("load", own, {"mean": [1.5, 2.0], "steps": 3}))
+    >>> own
+    {'mean': Tensor([1.5, 2. ], dtype=float32), 'steps': Tensor(3, dtype=int64)}
     """
     if not isinstance(given, Mapping):
         raise DTypeError(f"{who} expected a mapping of names to Tensors or arrays; got {type(given).__name__}")
@@ -46,7 +69,7 @@ def checked(who: str, own: Mapping[str, Tensor], given: Mapping[str, Any]) -> di
 
 
 def overwrite(own: Mapping[str, Tensor], new: Mapping[str, Tensor]) -> None:
-    """Assign the new values in place; if that fails anywhere, all are what they were."""
+    """Assign the new values in place; if that fails anywhere, all are what they were. See :func:`checked`."""
     before: list[tuple[Tensor, Tensor]] = []
     try:
         for name, x in own.items():

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from .. import _core
 from ..errors import GradientError
 from ..primitive import primitives
-from ..tensor import Tensor, abstract
+from ..tensors import Tensor, abstract
 from .cost import Cost
 from .listing import Line, Operand, note, operands_of, quantity, results_of, type_of
 from .summary import histogram_svg, summarise

@@ -8,23 +8,21 @@ arguments. The dual program runs after the context has closed, so it is recorded
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import Any, Concatenate, Literal, ParamSpec, TypeVar, overload
 
 import numpy as np
 
 from .. import _core, tree
-from .._checks import check_function, checked_int, shown
+from ..checks import check_function, checked_int, shown
 from ..errors import DTypeError, GradientError, ShapeError
 from ..ops import creation
 from ..ops.identity import constant, identity
-from ..tensor import Tensor, TensorLike, asarray, tensor
+from ..tensors import Tensor, TensorLike, asarray, check_cotangent, tensor
 from ._modes import Mode
 
 __all__ = [
-    "backward",
     "grad",
     "grad_enabled",
     "no_grad",
@@ -39,16 +37,6 @@ R = TypeVar("R")
 X = TypeVar("X")
 A = TypeVar("A")
 N = TypeVar("N", bound=TensorLike)
-
-
-@contextmanager
-def _active(levels: int) -> Iterator[None]:
-    before = _core.get_active()
-    _core.set_active(levels)
-    try:
-        yield
-    finally:
-        _core.set_active(before)
 
 
 def no_grad() -> Mode:
@@ -100,35 +88,6 @@ def stop_gradient(x: TensorLike) -> Tensor:
     Tensor(3., dtype=float32)
     """
     return constant(x)
-
-
-def backward(y: Tensor, gradient: TensorLike | None = None, *, retain_graph: bool = False) -> None:
-    """Add the gradient of ``y`` to ``.grad`` of every leaf that requires one; see :meth:`Tensor.backward`."""
-    if not y.is_tracked:
-        raise GradientError(
-            "backward: the result depends on no Tensor that requires a gradient; call p.requires_grad_() before the "
-            "computation, and keep it outside of ac.no_grad()"
-        )
-    if gradient is None:
-        if y.ndim != 0:
-            raise ShapeError(
-                f"backward: expected a 0-d result; got shape {y.shape}; reduce it (ac.sum, ac.mean), or pass the "
-                f"cotangent: y.backward(gradient); whole Jacobians come from ac.vjp"
-            )
-        seed = creation.ones_like(y)
-    else:
-        seed = asarray(gradient, dtype=y.dtype)
-        _check_cotangent("backward", y, seed)
-    # The dual program itself belongs to the enclosing contexts only, never to backward's own.
-    with _active(_core.get_active() & ~1):
-        for leaf, g in _core.reverse([y], [seed], None, not retain_graph):
-            if g is not None:  # None: every path has a derivative of zero
-                leaf.grad = g._constant() if leaf.grad is None else leaf.grad + g
-
-
-def _check_cotangent(name: str, y: Tensor, ct: Tensor) -> None:
-    if ct.shape != y.shape:
-        raise ShapeError(f"{name}: the cotangent must have the shape of the result; expected {y.shape}, got {ct.shape}")
 
 
 def checked_point(name: str, x: Any, position: str, otherwise: str) -> tuple[Tensor, bool]:
@@ -183,7 +142,7 @@ class Pullback:
         given = self.structure.match(cotangent, "vjp: the cotangent must have the structure of the result")
         cts = [asarray(c, dtype=y.dtype) for c, y in zip(given, self.outputs, strict=True)]
         for y, ct in zip(self.outputs, cts, strict=True):
-            _check_cotangent("vjp", y, ct)
+            check_cotangent("vjp", y, ct)
         found = iter(self.pull(cts, last))
         return tuple(argument.unflatten(islice(found, argument.num_leaves)) for argument in self.arguments)
 

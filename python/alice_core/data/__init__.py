@@ -15,10 +15,10 @@ import numpy.typing as npt
 
 import alice_core as ac
 
-from ._extras import require
-from .errors import DataError, DTypeError, ShapeError
-from .ops.indexing import one_hot, take
-from .tensor import Tensor, TensorLike
+from ..errors import DataError, DTypeError, ShapeError
+from ..extras import require
+from ..ops.indexing import one_hot, take
+from ..tensors import Tensor, TensorLike
 
 if TYPE_CHECKING:
     from ._idx import Bytes
@@ -232,7 +232,7 @@ def load_idx(folder: str | os.PathLike[str]) -> Dataset:
     ------
     LeCun, Cortes and Burges, "The MNIST database of handwritten digits", section "File formats".
     """
-    from ._idx import read_labelled_images  # gzip and pathlib take longer to import than this module
+    from ._idx import read_labelled_images  # gzip and pathlib are slow to import: a shorter start-up
 
     name, (train, train_labels), (test, test_labels) = read_labelled_images(folder)
     if train.shape[1:] != test.shape[1:]:

@@ -10,11 +10,11 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from .. import _core, tree
-from .._checks import check_function
+from ..checks import check_function
 from ..errors import GradientError, ShapeError
 from ..ops import creation
-from ..tensor import Tensor, asarray
-from .grad import checked_point, outside, run_watched
+from ..tensors import Tensor, asarray
+from .reverse import checked_point, outside, run_watched
 
 __all__ = ["jvp", "linearize"]
 

@@ -14,11 +14,11 @@ from contextlib import nullcontext
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 from .. import _core, tree
-from .._checks import check_function, checked_int
+from ..checks import check_function, checked_int
 from ..errors import GradientError, ShapeError, TraceError, locate
-from ..ops import creation, diagonals, views
-from ..tensor import Tensor, asarray
-from .grad import no_grad
+from ..ops import broadcasting, creation, diagonals, views
+from ..tensors import Tensor, asarray
+from .reverse import no_grad
 
 __all__ = ["along_basis", "vmap"]
 
@@ -159,7 +159,7 @@ def _result(y: _Value, axis: int | None, size: int) -> Tensor:
         if y.batched:
             raise ShapeError("vmap: out_axes is None for a result that depends on the batch; name an axis")
         return y.tensor
-    t = y.tensor if y.batched else views.broadcast_to(y.tensor, (size, *y.tensor.shape))
+    t = y.tensor if y.batched else broadcasting.broadcast_to(y.tensor, (size, *y.tensor.shape))
     if not -t.ndim <= axis < t.ndim:
         raise ShapeError(f"vmap: there is no axis {axis} for the batch in a result of shape {t.shape[1:]}")
     return t if axis % t.ndim == 0 else views.moveaxis(t, 0, axis)

@@ -23,6 +23,7 @@ from ._dtypes import float64 as float64
 from ._dtypes import int32 as int32
 from ._dtypes import int64 as int64
 from ._dtypes import uint8 as uint8
+from ._elsewhere import Elsewhere
 from .errors import DTypeError, GradientError, ShapeError, TraceError
 
 if TYPE_CHECKING:
@@ -63,12 +64,12 @@ class Tensor(_core.TensorBase):
     @property
     def T(self) -> Tensor:
         """All axes in reverse order, a view."""
-        return ops.shape.permute_dims(self, tuple(range(self.ndim))[::-1])
+        return ops.views.permute_dims(self, tuple(range(self.ndim))[::-1])
 
     @property
     def mT(self) -> Tensor:
         """The last two axes exchanged, a view."""
-        return ops.shape.matrix_transpose(self)
+        return ops.views.matrix_transpose(self)
 
     def _assign_requires_grad(self, on: bool) -> NoReturn:
         raise AttributeError(
@@ -82,27 +83,37 @@ class Tensor(_core.TensorBase):
         )
 
     @property
+    def is_leaf(self) -> bool:
+        """Whether this is a parameter or a constant: not the result of a recorded op."""
+        return self._producer is None
+
+    @property
+    def is_weak(self) -> bool:
+        """Whether this is a number of a call that is being compiled: it takes the dtype of the Tensors beside it."""
+        return self._weak
+
+    @property
     def nbytes(self) -> int:
         """Size of the elements in bytes."""
         return int(self.size * self.dtype.itemsize)
 
     def astype(self, dtype: DTypeLike) -> Tensor:
         """The same values in another dtype; differentiable between floating dtypes."""
-        return ops.arithmetic.astype(self, dtype)
+        return ops.selection.astype(self, dtype)
 
     def reshape(self, *shape: Any) -> Tensor:
         """The elements in C order in another shape, given as a tuple or as ints, one of which may be -1."""
-        return ops.shape.reshape(self, shape[0] if len(shape) == 1 else shape)
+        return ops.views.reshape(self, shape[0] if len(shape) == 1 else shape)
 
     def flatten(self) -> Tensor:
         """The elements in C order along one axis."""
-        return ops.shape.reshape(self, (-1,))
+        return ops.views.reshape(self, (-1,))
 
     def squeeze(self, axis: Axis = None) -> Tensor:
         """Without the given axes, which must have extent 1 (None: without all such axes)."""
         if axis is None:
             axis = tuple(i for i, n in enumerate(self.shape) if n == 1)
-        return ops.shape.squeeze(self, axis)
+        return ops.views.squeeze(self, axis)
 
     def __len__(self) -> int:
         if self.ndim == 0:
@@ -137,11 +148,11 @@ class Tensor(_core.TensorBase):
 
     def max(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
         """See :func:`alice_core.max`."""
-        return ops.reduction.max(self, axis=axis, keepdims=keepdims)
+        return ops.extremes.max(self, axis=axis, keepdims=keepdims)
 
     def min(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
         """See :func:`alice_core.min`."""
-        return ops.reduction.min(self, axis=axis, keepdims=keepdims)
+        return ops.extremes.min(self, axis=axis, keepdims=keepdims)
 
     def var(self, axis: Axis = None, correction: float = 0.0, keepdims: bool = False) -> Tensor:
         """See :func:`alice_core.var`."""
@@ -153,19 +164,19 @@ class Tensor(_core.TensorBase):
 
     def argmax(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
         """See :func:`alice_core.argmax`."""
-        return ops.reduction.argmax(self, axis=axis, keepdims=keepdims)
+        return ops.extremes.argmax(self, axis=axis, keepdims=keepdims)
 
     def argmin(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
         """See :func:`alice_core.argmin`."""
-        return ops.reduction.argmin(self, axis=axis, keepdims=keepdims)
+        return ops.extremes.argmin(self, axis=axis, keepdims=keepdims)
 
     def any(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
         """See :func:`alice_core.any`."""
-        return ops.reduction.any(self, axis=axis, keepdims=keepdims)
+        return ops.extremes.any(self, axis=axis, keepdims=keepdims)
 
     def all(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
         """See :func:`alice_core.all`."""
-        return ops.reduction.all(self, axis=axis, keepdims=keepdims)
+        return ops.extremes.all(self, axis=axis, keepdims=keepdims)
 
     # -- values ---------------------------------------------------------------------------------------------------
 
@@ -280,12 +291,12 @@ class Tensor(_core.TensorBase):
         return array
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        from . import numpy_dispatch
+        from . import numpy_dispatch  # most programs never need it: a shorter start-up
 
         return numpy_dispatch.ufunc(ufunc, method, inputs, kwargs)
 
     def __array_function__(self, func: Callable[..., Any], types: Any, args: Any, kwargs: Any) -> Any:
-        from . import numpy_dispatch
+        from . import numpy_dispatch  # most programs never need it: a shorter start-up
 
         return numpy_dispatch.function(func, args, kwargs)
 
@@ -335,9 +346,30 @@ class Tensor(_core.TensorBase):
         retain_graph : bool
             Keep the saved values, so that ``backward`` can be called again.
         """
-        from .transforms.grad import backward
-
-        backward(self, gradient, retain_graph=retain_graph)
+        if not self.is_tracked:
+            raise GradientError(
+                "backward: the result depends on no Tensor that requires a gradient; call p.requires_grad_() before "
+                "the computation, and keep it outside of ac.no_grad()"
+            )
+        if gradient is None:
+            if self.ndim != 0:
+                raise ShapeError(
+                    f"backward: expected a 0-d result; got shape {self.shape}; reduce it (ac.sum, ac.mean), or pass "
+                    f"the cotangent: y.backward(gradient); whole Jacobians come from ac.vjp"
+                )
+            seed = ops.creation.ones_like(self)
+        else:
+            seed = asarray(gradient, dtype=self.dtype)
+            check_cotangent("backward", self, seed)
+        # The dual program itself belongs to the enclosing contexts only, never to backward's own.
+        before = _core.get_active()
+        _core.set_active(before & ~1)
+        try:
+            for leaf, g in _core.reverse([self], [seed], None, not retain_graph):
+                if g is not None:  # None: every path has a derivative of zero
+                    leaf.grad = g._constant() if leaf.grad is None else leaf.grad + g
+        finally:
+            _core.set_active(before)
 
     def detach(self) -> Tensor:
         """The same values as a constant, see :func:`alice_core.stop_gradient`."""
@@ -381,7 +413,7 @@ parameter with ac.tensor(x)
         new = asarray(value if isinstance(value, Tensor) else _to_numpy(value, None, "assign_")).astype(self.dtype)
         if new.shape != self.shape:
             try:
-                new = ops.shape.broadcast_to(new, self.shape)
+                new = ops.broadcasting.broadcast_to(new, self.shape)
             except ShapeError:
                 raise ShapeError(
                     f"assign_: expected a value that broadcasts to {self.shape}; got shape {new.shape}; reshape it, or "
@@ -391,8 +423,6 @@ parameter with ac.tensor(x)
         return self
 
     def __dir__(self) -> list[str]:
-        from ._elsewhere import Elsewhere
-
         return [name for name in super().__dir__() if not isinstance(type(self).__dict__.get(name), Elsewhere)]
 
     def __init_subclass__(cls, **kwargs: Any) -> NoReturn:
@@ -456,6 +486,12 @@ def followed(tensors: Sequence[Tensor]) -> bool:
     return bool(floating) and _core.is_followed(floating)
 
 
+def check_cotangent(name: str, y: Tensor, ct: Tensor) -> None:
+    """Refuse a cotangent that has not the shape of its result."""
+    if ct.shape != y.shape:
+        raise ShapeError(f"{name}: the cotangent must have the shape of the result; expected {y.shape}, got {ct.shape}")
+
+
 #: Keywords of PyTorch, and what to write here.
 _KEYWORDS = {
     "requires_grad": "write ac.tensor(x).requires_grad_(), or make a parameter: ac.nn.Parameter(x)",
@@ -509,7 +545,7 @@ def tensor(obj: Any, dtype: DTypeLike | None = None, **elsewhere: NoReturn) -> T
         if dtype is None:
             dtype = get_default_dtype() if obj._weak and obj.dtype == float64 else obj.dtype
         source = obj._strong() if obj._weak else obj
-        return ops.identity.constant_copy(ops.arithmetic.astype(source, dtype))
+        return ops.identity.constant_copy(ops.selection.astype(source, dtype))
     return _made(_to_numpy(obj, dtype, "tensor"), dtype, True)
 
 

@@ -15,7 +15,19 @@ class MissingPackageError(AliceError, ImportError):
 
 
 def require(module: str, package: str, who: str) -> ModuleType:
-    """Import an optional module, or say who needs which package and how to install it."""
+    """Import an optional module, or say who needs which package and how to install it.
+
+    Examples
+    --------
+    >>> import alice_core as ac
+    >>> ac.extras.require("zlib", "zlib", "save").__name__
+    'zlib'
+    >>> ac.extras.require("no_such_package", "no-such-package", "plot")
+    Traceback (most recent call last):
+    ...
+    alice_core.extras.MissingPackageError: plot: needs the package no-such-package, which is not installed; run: \
+python -m pip install no-such-package
+    """
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:

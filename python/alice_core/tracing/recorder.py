@@ -10,9 +10,9 @@ from typing import Any, ParamSpec
 import numpy as np
 
 from .. import _core
-from .._checks import check_function
+from ..checks import check_function
 from ..errors import TraceError, locate
-from ..tensor import Tensor, asarray
+from ..tensors import Tensor, asarray
 from .evaluation import Trace
 
 __all__ = ["recording", "trace"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from .._extras import require
 from ..errors import GradientError
+from ..extras import require
 from .listing import note, type_of
 
 if TYPE_CHECKING:

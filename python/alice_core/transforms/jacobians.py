@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Concatenate, Literal, ParamSpec, TypeVar, overload
 
 from .. import _core, tree
-from .._checks import check_function, checked_int
+from ..checks import check_function, checked_int
 from ..errors import DTypeError, ShapeError
 from ..ops import creation, joining, views
-from ..tensor import Tensor, TensorLike
-from .grad import Pullback, checked_argnums, grad, run_watched, vjp
-from .jvp import jvp
-from .vmap import along_basis, vmap
+from ..tensors import Tensor, TensorLike
+from .batching import along_basis, vmap
+from .forward import jvp
+from .reverse import Pullback, checked_argnums, grad, run_watched, vjp
 
 __all__ = ["hessian", "hvp", "jacfwd", "jacobian", "jacrev", "vhp"]
 

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any, Concatenate, Generic, NamedTuple, ParamSp
 import numpy as np
 
 from . import _core, tree
-from ._checks import check_function, checked_int
+from .checks import check_function, checked_int
 from .errors import DTypeError, GradientError, TraceError, locate
 from .primitive import Primitive
-from .tensor import Tensor, tensor
+from .tensors import Tensor, tensor
 
 __all__ = ["CacheInfo", "CompiledFunction", "Instruction", "Program", "compile"]
 

@@ -20,10 +20,10 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import _core, tree
-from .._checks import check_function
+from ..checks import check_function
 from ..ops._moving import batched_by, linear
 from ..primitive import Primitive
-from ..tensor import Tensor
+from ..tensors import Tensor
 
 __all__ = ["checkpoint", "checkpoint_sequential"]
 

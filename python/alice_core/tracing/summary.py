@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..tensor import Tensor
+from ..tensors import Tensor
 
 __all__ = ["Summary", "histogram_svg", "summarise"]
 

@@ -9,17 +9,16 @@ import numpy as np
 
 from .. import _core
 from ..errors import GradientError, ShapeError
-from ..tensor import Tensor, abstract, asarray, tensor
+from ..tensors import Tensor, abstract, asarray, tensor
 from .evaluation import Trace
 from .listing import Line, Names, Operand, type_of
+from .recorder import recording
 
 __all__ = ["reverse"]
 
 
 def reverse(primal: Trace, cotangent: Any) -> Trace:
     """See :meth:`Trace.reverse`."""
-    from .recorder import recording
-
     if primal.primal is not None:
         raise GradientError(
             "reverse: expected the trace of a function; got a dual program; the second derivative comes from the "

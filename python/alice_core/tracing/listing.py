@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .. import _core
-from ..tensor import Tensor
+from ..tensors import Tensor
 
 __all__ = ["Line", "Names", "Operand", "note", "operands_of", "quantity", "results_of", "type_of", "where"]
 

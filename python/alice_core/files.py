@@ -21,7 +21,18 @@ NPZ_ERRORS = (ValueError, EOFError, zipfile.BadZipFile, zlib.error, NotImplement
 
 @contextmanager
 def whole(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Give a name to write to, which becomes ``path`` at the end; an error or Ctrl-C leaves ``path`` as it was."""
+    """Give a name to write to, which becomes ``path`` at the end; an error or Ctrl-C leaves ``path`` as it was.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from alice_core.files import whole
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with whole(f"{folder}/notes.txt") as unfinished:
+    ...         _ = unfinished.write_text("all of it")
+    ...     (Path(folder) / "notes.txt").read_text()
+    'all of it'
+    """
     path = Path(path)
     # In the same folder, so that the renaming cannot fail half-way; of this process, for others may write there too.
     unfinished = path.with_name(f".unfinished-{os.getpid()}-{path.name}")
@@ -33,7 +44,17 @@ def whole(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def write_npz(path: str | os.PathLike[str], arrays: Mapping[str, npt.NDArray[Any]]) -> None:
-    """What ``np.savez`` writes, under any names: those of its own parameters (``file``) are names as others."""
+    """What ``np.savez`` writes, under any names: those of its own parameters (``file``) are names as others.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from alice_core.files import read_npz, write_npz
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_npz(f"{folder}/state.npz", {"file": np.ones(2)})
+    ...     read_npz(f"{folder}/state.npz")
+    {'file': array([1., 1.])}
+    """
     with zipfile.ZipFile(path, "w") as archive:
         for name, array in arrays.items():
             entry = zipfile.ZipInfo(f"{name}.npy")

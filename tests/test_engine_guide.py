@@ -1,0 +1,50 @@
+"""docs/engine.md: its code is that of the sources, and what it asks to be read does not grow."""
+
+from __future__ import annotations
+
+import re
+import runpy
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+GUIDE = ROOT / "docs" / "engine.md"
+
+# Lines of the files that the guide lists. The aim is 900 of C++ and 500 of Python; until then they may only go down.
+AIM = {"C++": 900, "Python": 500}
+AT_MOST = {"C++": 1708, "Python": 786}
+
+
+def listed(pattern: str) -> dict[str, int]:
+    """The lines of the files of the reading list that match, by language."""
+    text = GUIDE.read_text(encoding="utf-8")
+    (reading,) = re.findall(r"<!-- reading: begin -->\n(.*?)<!-- reading: end -->", text, re.DOTALL)
+    lines = {"C++": 0, "Python": 0}
+    for file in re.findall(pattern, reading):
+        lines["Python" if file.endswith(".py") else "C++"] += len((ROOT / file).read_text("utf-8").splitlines())
+    return lines
+
+
+def test_the_code_in_the_guide_is_that_of_the_sources() -> None:
+    tool = runpy.run_path(str(ROOT / "tools" / "quotes.py"))
+    text = GUIDE.read_text(encoding="utf-8")
+    assert len(re.findall("<!-- quote: ", text)) == len(tool["QUOTE"].findall(text)) >= 10
+    assert tool["with_quotes"](text) == text, "docs/engine.md quotes code that has changed; run: python tools/quotes.py"
+
+
+def test_the_guide_is_read_in_one_sitting() -> None:
+    assert len(GUIDE.read_text(encoding="utf-8").splitlines()) <= 420
+    first = listed(r"\*\*`([^`]+)`\*\*")
+    assert 0 < first["C++"] <= AIM["C++"], first
+    assert 0 < first["Python"] <= AIM["Python"], first
+
+
+def test_the_engine_does_not_grow() -> None:
+    """Where it has become smaller, lower the number."""
+    lines = listed(r"`([^`]+)`")
+    assert all(lines[language] <= most for language, most in AT_MOST.items()), lines
+
+
+def test_the_guide_lists_whatever_it_quotes_of_the_engine() -> None:
+    text = GUIDE.read_text(encoding="utf-8")
+    quoted = set(re.findall(r"<!-- quote: (csrc/bindings/\S+)", text))
+    assert quoted <= set(re.findall(r"`([^`]+)`", text[text.index("<!-- reading: begin -->") :]))
