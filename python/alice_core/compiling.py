@@ -288,8 +288,8 @@ def compile(
         captured by reference: their values are read, and ``.grad``, parameters and optimiser state written, at every
         call. All else that fn reads is a constant of the program: numbers, flags such as ``module.training``, what
         lists and dicts hold. When any of it has changed, wherever it is (closure, globals, defaults, modules,
-        ``self``), the next call traces again. Not noticed are changes inside of arrays of more than 1 KiB and of
-        objects without a ``__dict__``; side effects happen only while tracing.
+        ``self``), the next call traces again. Not noticed are changes inside of arrays of more than 1 KiB, containers
+        of more than 4,096 items, and objects without a ``__dict__``; side effects happen only while tracing.
     static_argnums, static_argnames : int or sequence of int, str or sequence of str, optional
         Arguments whose values are part of the signature instead of inputs: flags, axes, shapes, numbers of steps. They
         must be hashable. Either names the argument however it is passed.
