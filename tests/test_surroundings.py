@@ -528,6 +528,14 @@ class Plain2:
         self.v = v * 2.0
 
 
+def test_arrays_among_the_results_cannot_be_changed_for_others() -> None:
+    f = ac.compile(lambda x: (x, np.zeros(2)))
+    kept = f(X)[1]
+    with pytest.raises(ValueError, match="read-only"):
+        kept += 7.0
+    assert f(X)[1].tolist() == [0.0, 0.0]
+
+
 def test_a_function_that_wants_its_values_checked_runs_as_it_is() -> None:
     def f(x: ac.Tensor) -> ac.Tensor:
         with ac.debug_nans():

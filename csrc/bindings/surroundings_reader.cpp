@@ -107,7 +107,6 @@ class SurroundingsReader {
       before = names_.size();
       out_ = {};
       out_.nodes_.reserve(64);
-      out_.nodes_.reserve(64);
       visited_.clear();
       pass_.clear();
       root(function, Access::kFunction, 0);
@@ -119,7 +118,6 @@ class SurroundingsReader {
   void root(PyObject* o, Access access, Py_ssize_t place) {
     if (access == Access::kArgument && (is_plain(o) || PyType_Check(o))) return;  // the signature compares those
     add(o, access, place, {}, -1);
-    ++out_.roots_;
   }
 
   std::size_t node(Kind kind, Access access, Py_ssize_t place, py::handle key, std::int32_t parent) {
@@ -129,7 +127,7 @@ class SurroundingsReader {
     n.place = place;
     n.key = py::reinterpret_borrow<py::object>(key);
     n.parent = parent;
-    if (parent >= 0) ++out_.nodes_[static_cast<std::size_t>(parent)].children;
+    ++(parent < 0 ? out_.roots_ : out_.nodes_[static_cast<std::size_t>(parent)].children);
     out_.nodes_.push_back(std::move(n));
     return out_.nodes_.size() - 1;
   }

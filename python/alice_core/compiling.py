@@ -180,7 +180,7 @@ class CompiledFunction(_core.CompiledBase, Generic[P, R]):
             self._name_statics(error, args, kwargs)
             raise
         numbers = iter(range(len(outputs)))
-        others = tuple(None if isinstance(y, Tensor) else y for y in leaves)
+        others = tuple(None if isinstance(y, Tensor) else _constant(y) for y in leaves)
         places = [next(numbers) if isinstance(y, Tensor) else -1 for y in leaves]
         return program, structure, others, places, self._marks(outputs, program.followed)
 
@@ -405,6 +405,15 @@ def _statics(fn: Callable[..., Any], argnums: int | Sequence[int], argnames: str
     both = {by_position[n] for n in numbers if n < len(by_position)} | set(names)
     numbers |= {i for i, name in enumerate(by_position) if name in both}
     return tuple(sorted(numbers)), frozenset(both)
+
+
+def _constant(y: Any) -> Any:
+    """What every call returns, as it is: nobody may change it for the others."""
+    if not isinstance(y, np.ndarray):
+        return y
+    copy = y.copy()
+    copy.flags.writeable = False
+    return copy
 
 
 def _check_result(y: Any) -> None:
