@@ -244,3 +244,19 @@ def test_what_one_example_refuses_the_batch_refuses(
         loop(PRIMITIVES[name], batched, inputs, attributes, size)
     with pytest.raises(exception):
         PRIMITIVES[name].batch_rule(batched, tuple(map(ac.tensor, inputs)), *attributes)
+
+
+@pytest.mark.parametrize("shape", [(1,), (1, 1), (1, 3), (1, 1, 3), (2, 1)])
+def test_sums_of_single_items_keep_the_sign_of_zero(shape: tuple[int, ...]) -> None:
+    """In a batch as alone: where nothing is added, 0.0 is not added either."""
+    x = ac.tensor(np.full(shape, -0.0, np.float32))
+    for lead in range(len(shape) + 1):
+        if any(n != 1 for n in shape[:lead]):
+            continue
+        alone = ac.sum_to(x, shape[lead:])
+        batch = ac.vmap(lambda x, lead=lead: ac.sum_to(x, shape[lead:]))(ac.stack([x, x]))
+        assert np.signbit(alone.numpy()).all()
+        assert np.signbit(batch.numpy()).all()
+        assert (alone.shape, batch.shape) == (shape[lead:], (2, *shape[lead:]))
+        compiled = ac.compile(lambda x, lead=lead: ac.sum_to(x * 1.0, shape[lead:]) * 1.0)
+        assert np.signbit(compiled(x).numpy()).all()

@@ -203,10 +203,13 @@ Dims broadcast_axes(const Array& x, const Dims& shape) {
 void infer_sum_to(Call& call) {
   const Array& x = call.in[0];
   const Dims& shape = call.attrs[0].dims();
-  if (shape == x.shape()) {
-    call.out[0] = Array::view(x, x.shape(), x.strides(), 0);
+  const bool same = shape == x.shape();
+  if (!same) broadcast_axes(x, shape);
+  if (same || (x.numel() > 0 && checked_numel(shape) == x.numel())) {  // nothing is added: at most axes of one item go
+    Dims strides;
+    for (int i = x.rank() - shape.size(); i < x.rank(); ++i) strides.push_back(x.strides()[i]);
+    call.out[0] = Array::view(x, shape, strides, 0);
   } else {
-    broadcast_axes(x, shape);
     call.out[0] = Array::abstract(shape, x.dtype());
   }
 }
