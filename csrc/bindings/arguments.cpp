@@ -29,17 +29,6 @@ void Arguments::constant(PyObject* o) {
   Py_INCREF(o);
 }
 
-// Compared by same_data().
-static bool is_data(PyObject* o) {
-  if (PyTuple_CheckExact(o)) {
-    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(o); ++i)
-      if (!is_data(PyTuple_GET_ITEM(o, i))) return false;
-    return true;
-  }
-  return o == Py_None || PyBool_Check(o) || PyLong_CheckExact(o) || PyFloat_CheckExact(o) || PyUnicode_CheckExact(o) ||
-         PyBytes_CheckExact(o);
-}
-
 // Equal values of users' types may be other objects each time: one of them stands for all. What compares by identity
 // is not kept alive.
 void Arguments::read_static(PyObject* o, const Statics& statics) {
@@ -48,7 +37,7 @@ void Arguments::read_static(PyObject* o, const Statics& statics) {
     fail(ErrorKind::DType, "it is named as static, so it must be a value that compares: a flag, an axis, a shape; got ",
          Py_TYPE(o)->tp_name, ", whose values are an input; leave it out of static_argnums and static_argnames");
   word(kObject);
-  if (is_data(o) || Py_TYPE(o)->tp_richcompare == PyBaseObject_Type.tp_richcompare) return constant(o);
+  if (is_plain(o) || Py_TYPE(o)->tp_richcompare == PyBaseObject_Type.tp_richcompare) return constant(o);
   const py::tuple key = py::make_tuple(py::handle(reinterpret_cast<PyObject*>(Py_TYPE(o))), py::handle(o));
   if (PyDict_GET_SIZE(statics.known.ptr()) > 4096) PyDict_Clear(statics.known.ptr());
   PyObject* const first = PyDict_SetDefault(statics.known.ptr(), key.ptr(), o);

@@ -181,10 +181,6 @@ class Surroundings::Check {
       case Access::kCell: return PyCell_GET(PyTuple_GET_ITEM(PyFunction_GET_CLOSURE(h.object), node.place));
       case Access::kDefaults: return PyFunction_GET_DEFAULTS(h.object);
       case Access::kKwDefaults: return PyFunction_GET_KW_DEFAULTS(h.object);
-      case Access::kClassAttribute: {
-        PyObject* const type = PyType_Check(h.object) ? h.object : reinterpret_cast<PyObject*>(Py_TYPE(h.object));
-        return _PyType_Lookup(reinterpret_cast<PyTypeObject*>(type), node.key.ptr());
-      }
       case Access::kBase: {
         PyObject* const type = PyType_Check(h.object) ? h.object : reinterpret_cast<PyObject*>(Py_TYPE(h.object));
         PyObject* const mro = reinterpret_cast<PyTypeObject*>(type)->tp_mro;

@@ -60,8 +60,7 @@ class Surroundings {
     kDefaults,    // of a function
     kKwDefaults,  // likewise
     kAttribute,   // of an instance or a Python module
-    kClassAttribute,
-    kBase,  // number `place` of the classes that an instance looks in
+    kBase,        // number `place` of the classes that an instance looks in
     kPart,
     kItem,   // number `place`
     kValue,  // of entry number `place` of a dict, whose key is `key`

@@ -34,18 +34,6 @@ bool is_private(py::handle name) {
   return PyUnicode_GET_LENGTH(name.ptr()) > 0 && PyUnicode_READ_CHAR(name.ptr(), 0) == '_';
 }
 
-bool is_plain(PyObject* o) {
-  if (is_tensor(o) || PyList_CheckExact(o) || PyDict_CheckExact(o) || PyFunction_Check(o)) return false;
-  DType dtype;
-  if (o == Py_None || PyBool_Check(o) || PyLong_CheckExact(o) || PyFloat_CheckExact(o) || PyUnicode_CheckExact(o) ||
-      PyBytes_CheckExact(o) || parse_dtype(o, &dtype))
-    return true;
-  if (!PyTuple_CheckExact(o)) return false;
-  for (py::handle item : py::handle(o))
-    if (PyTuple_CheckExact(item.ptr()) || !is_plain(item.ptr())) return false;
-  return true;
-}
-
 bool all_plain(py::handle set) {
   for (py::handle item : set)
     if (!is_plain(item.ptr())) return false;

@@ -97,6 +97,19 @@ bool same_data(PyObject* a, PyObject* b) {
   return equal;
 }
 
+bool is_plain(PyObject* o, int depth) {
+  if (PyTuple_CheckExact(o)) {
+    if (depth >= trees::kDeepest) return false;
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(o); ++i)
+      if (!is_plain(PyTuple_GET_ITEM(o, i), depth + 1)) return false;
+    return true;
+  }
+  if (is_tensor(o) || PyList_CheckExact(o) || PyDict_CheckExact(o) || PyFunction_Check(o)) return false;  // quickly
+  DType dtype;
+  return o == Py_None || PyBool_Check(o) || PyLong_CheckExact(o) || PyFloat_CheckExact(o) || PyUnicode_CheckExact(o) ||
+         PyBytes_CheckExact(o) || parse_dtype(o, &dtype);
+}
+
 void fail_too_deep(const char* op) {
   fail(ErrorKind::Value, op, ": structures may be nested ", trees::kDeepest,
        " deep; got one that is deeper, or contains itself");

@@ -38,6 +38,9 @@ NodeKind kind_of_node(PyObject* o);
 // dicts and sets of the same data. Runs no code of users.
 bool same_data(PyObject* a, PyObject* b);
 
+// What same_data() compares by value: plain values, and tuples of them.
+bool is_plain(PyObject* o, int depth = 0);
+
 [[noreturn]] void fail_too_deep(const char* op);
 
 namespace trees {

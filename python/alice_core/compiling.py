@@ -220,15 +220,10 @@ class CompiledFunction(_core.CompiledBase, Generic[P, R]):
 
     # Called by the native part, for errors.
     def _argument_name(self, which: int | str) -> str:
-        import inspect  # slow to import, and rarely needed
-
         if isinstance(which, str):
             return f"argument {which}"
-        try:
-            names = list(inspect.signature(self.__wrapped__).parameters.values())
-        except (TypeError, ValueError):
-            names = []
-        plain = [p.name for p in names if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+        parameters = _parameters(self.__wrapped__)
+        plain = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
         return f"argument {plain[which]}" if which < len(plain) else f"argument {which}"
 
     # Called by the native part, when one trace after the other was not used again.
@@ -369,6 +364,16 @@ def _make(
     return made
 
 
+def _parameters(fn: Callable[..., Any]) -> list[Any]:
+    """As its signature lists them; none of a function that has no signature."""
+    import inspect  # slow to import, and rarely needed
+
+    try:
+        return list(inspect.signature(fn).parameters.values())
+    except (TypeError, ValueError):
+        return []
+
+
 def _statics(fn: Callable[..., Any], argnums: int | Sequence[int], argnames: str | Sequence[str]) -> _Statics | None:
     """The positions and names of static arguments: each of them both, if it has both."""
     if isinstance(argnums, str):
@@ -379,12 +384,7 @@ def _statics(fn: Callable[..., Any], argnums: int | Sequence[int], argnames: str
     names = [argnames] if isinstance(argnames, str) else list(argnames)
     if not positions and not names:
         return None
-    import inspect  # slow to import
-
-    try:
-        parameters = list(inspect.signature(fn).parameters.values())
-    except (TypeError, ValueError):
-        parameters = []
+    parameters = _parameters(fn)
     by_position = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     by_name = [p.name for p in parameters if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD)]
     any_position = not parameters or any(p.kind == p.VAR_POSITIONAL for p in parameters)
