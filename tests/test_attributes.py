@@ -62,12 +62,22 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     "vecdot": (lambda x, axis: ac.vecdot(x, X, axis=axis), {"axis": -1}),
     **{
         name: (getattr(ac, name), {"axis": 1, "keepdims": False})
-        for name in ("all", "any", "argmax", "argmin", "logsumexp", "max", "mean", "min", "norm", "prod", "vector_norm")
+        for name in ("argmax", "argmin", "logsumexp", "norm", "vector_norm")
     },
+    **{name: (getattr(ac, name), {"axis": 1, "keepdims": False, "where": None}) for name in ("all", "any", "mean")},
+    **{name: (getattr(ac, name), {"axis": 1, "keepdims": False, "initial": None}) for name in ("max", "min")},
+    **{
+        name: (getattr(ac, name), {"axis": 1, "dtype": None, "keepdims": False, "initial": None, "where": None})
+        for name in ("prod", "sum")
+    },
+    **{
+        name: (getattr(ac, name), {"axis": 1, "correction": 0.0, "keepdims": False, "ddof": None, "where": None})
+        for name in ("std", "var")
+    },
+    "average": (ac.average, {"axis": 1, "keepdims": False}),
     "cumsum": (ac.cumsum, {"axis": 1}),
-    "sum": (ac.sum, {"axis": 1, "dtype": None, "keepdims": False}),
-    "std": (ac.std, {"axis": 1, "correction": 0.0, "keepdims": False}),
-    "var": (ac.var, {"axis": 1, "correction": 0.0, "keepdims": False}),
+    "round": (ac.round, {"decimals": 0}),
+    "rot90": (ac.rot90, {"k": 1, "axes": (0, 1)}),
     "sum_to": (lambda x, shape: ac.sum_to(x, shape), {"shape": (1, 3)}),
     "broadcast_to": (ac.broadcast_to, {"shape": (2, 2, 3)}),
     "concat": (lambda x, axis: ac.concat([x, X], axis=axis), {"axis": 0}),
@@ -128,7 +138,7 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
 #: Drawing is no function of an array, and a seed is taken once.
 WITHOUT_MODES = {"advance", "bits", "unit", "uniform", "normal", "bernoulli", "seed", "empty"}
 #: Arrays, though annotated for what they mostly are.
-INPUTS = {("take", "indices")}
+INPUTS = {("take", "indices"), ("average", "weights"), ("max", "where"), ("min", "where")}
 ARRAYS = ("Tensor", "TensorLike", "Sequence[TensorLike]")
 
 
@@ -206,6 +216,12 @@ def attempt(f: Callable[[], Any]) -> Any:
 
 #: Ops that are another one, or become it.
 SAME = {
+    "sum": "sum|add",
+    "prod": "prod|multiply",
+    "max": "max|maximum",
+    "min": "min|minimum",
+    "average": "average|mean",
+    "rot90": "rot90|swapaxes|flip",
     "vector_norm": "norm",
     "leaky_relu": "leaky_relu|prelu",
     "elu": "elu|prelu",

@@ -6,6 +6,11 @@ network on handwritten digits.
 
 from __future__ import annotations
 
+from math import e as e
+from math import inf as inf
+from math import nan as nan
+from math import pi as pi
+
 # The engine.
 from . import checks as checks
 from . import extras as extras
@@ -27,6 +32,7 @@ from .errors import ShapeError as ShapeError
 from .errors import TraceError as TraceError
 from .ops.activation import *
 from .ops.arithmetic import *
+from .ops.arranging import *
 from .ops.broadcasting import *
 from .ops.comparison import *
 from .ops.creation import *
@@ -97,5 +103,8 @@ from . import losses as losses
 from . import nn as nn
 from . import optim as optim
 from . import testing as testing
+
+#: In an index, an axis of size 1 more: NumPy's name of None.
+newaxis = None
 
 __version__: str = build_config()["version"]

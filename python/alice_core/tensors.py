@@ -97,6 +97,11 @@ class Tensor(_core.TensorBase):
         """Size of the elements in bytes."""
         return int(self.size * self.dtype.itemsize)
 
+    @property
+    def itemsize(self) -> int:
+        """Size of one element in bytes."""
+        return int(self.dtype.itemsize)
+
     def astype(self, dtype: DTypeLike) -> Tensor:
         """The same values in another dtype; differentiable between floating dtypes."""
         return ops.selection.astype(self, dtype)
@@ -132,35 +137,88 @@ class Tensor(_core.TensorBase):
             "or change a whole parameter with p.assign_(value)"
         )
 
+    def transpose(self, *axes: Any) -> Tensor:
+        """The axes in another order, given as a tuple or as ints, a view; without any all of them in reverse."""
+        order = axes[0] if len(axes) == 1 and (axes[0] is None or isinstance(axes[0], (tuple, list))) else axes
+        return self.T if not order and self.ndim else ops.views.permute_dims(self, order or ())
+
+    def ravel(self) -> Tensor:
+        """The elements in C order along one axis; see :func:`alice_core.ravel`."""
+        return ops.views.ravel(self)
+
+    def swapaxes(self, axis1: int, axis2: int) -> Tensor:
+        """See :func:`alice_core.swapaxes`."""
+        return ops.views.swapaxes(self, axis1, axis2)
+
+    def diagonal(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:
+        """See :func:`alice_core.diagonal`; as in NumPy of the first two axes, where the function takes the last."""
+        return ops.diagonals.diagonal(self, offset, axis1, axis2)
+
+    def copy(self) -> Tensor:
+        """See :func:`alice_core.copy`."""
+        return ops.joining.copy(self)
+
+    def clip(self, min: TensorLike | None = None, max: TensorLike | None = None) -> Tensor:
+        """See :func:`alice_core.clip`."""
+        return ops.selection.clip(self, min, max)
+
+    def round(self, decimals: int = 0) -> Tensor:
+        """See :func:`alice_core.round`."""
+        return ops.selection.round(self, decimals)
+
+    def take(self, indices: TensorLike | Sequence[int], axis: int | None = None) -> Tensor:
+        """See :func:`alice_core.take`."""
+        return ops.indexing.take(self, indices, axis)
+
+    def repeat(self, repeats: int | Sequence[int] | TensorLike, axis: int | None = None) -> Tensor:
+        """See :func:`alice_core.repeat`."""
+        return ops.joining.repeat(self, repeats, axis)
+
+    def nonzero(self) -> tuple[Tensor, ...]:
+        """See :func:`alice_core.nonzero`."""
+        return ops.indexing.nonzero(self)
+
+    def dot(self, other: TensorLike) -> Tensor:
+        """See :func:`alice_core.dot`."""
+        return ops.linalg.dot(self, other)
+
+    def conj(self) -> Tensor:
+        """The Tensor itself: all numbers are real."""
+        return self
+
     # -- reductions -----------------------------------------------------------------------------------------------
 
-    def sum(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    def sum(self, axis: Axis = None, keepdims: bool = False, **options: Any) -> Tensor:
         """See :func:`alice_core.sum`."""
-        return ops.reduction.sum(self, axis=axis, keepdims=keepdims)
+        return ops.reduction.sum(self, axis=axis, keepdims=keepdims, **options)
 
-    def mean(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    def mean(self, axis: Axis = None, keepdims: bool = False, **options: Any) -> Tensor:
         """See :func:`alice_core.mean`."""
-        return ops.reduction.mean(self, axis=axis, keepdims=keepdims)
+        return ops.reduction.mean(self, axis=axis, keepdims=keepdims, **options)
 
-    def prod(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    def prod(self, axis: Axis = None, keepdims: bool = False, **options: Any) -> Tensor:
         """See :func:`alice_core.prod`."""
-        return ops.reduction.prod(self, axis=axis, keepdims=keepdims)
+        return ops.reduction.prod(self, axis=axis, keepdims=keepdims, **options)
 
-    def max(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    def max(self, axis: Axis = None, keepdims: bool = False, **options: Any) -> Tensor:
         """See :func:`alice_core.max`."""
-        return ops.extremes.max(self, axis=axis, keepdims=keepdims)
+        return ops.extremes.max(self, axis=axis, keepdims=keepdims, **options)
 
-    def min(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    def min(self, axis: Axis = None, keepdims: bool = False, **options: Any) -> Tensor:
         """See :func:`alice_core.min`."""
-        return ops.extremes.min(self, axis=axis, keepdims=keepdims)
+        return ops.extremes.min(self, axis=axis, keepdims=keepdims, **options)
 
-    def var(self, axis: Axis = None, correction: float = 0.0, keepdims: bool = False) -> Tensor:
+    def var(self, axis: Axis = None, correction: float = 0.0, keepdims: bool = False, **options: Any) -> Tensor:
         """See :func:`alice_core.var`."""
-        return ops.reduction.var(self, axis=axis, correction=correction, keepdims=keepdims)
+        return ops.reduction.var(self, axis=axis, correction=correction, keepdims=keepdims, **options)
 
-    def std(self, axis: Axis = None, correction: float = 0.0, keepdims: bool = False) -> Tensor:
+    def std(self, axis: Axis = None, correction: float = 0.0, keepdims: bool = False, **options: Any) -> Tensor:
         """See :func:`alice_core.std`."""
-        return ops.reduction.std(self, axis=axis, correction=correction, keepdims=keepdims)
+        return ops.reduction.std(self, axis=axis, correction=correction, keepdims=keepdims, **options)
+
+    def cumsum(self, axis: int | None = None) -> Tensor:
+        """See :func:`alice_core.cumsum`."""
+        return ops.reduction.cumsum(self, axis)
 
     def argmax(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
         """See :func:`alice_core.argmax`."""
@@ -170,13 +228,13 @@ class Tensor(_core.TensorBase):
         """See :func:`alice_core.argmin`."""
         return ops.extremes.argmin(self, axis=axis, keepdims=keepdims)
 
-    def any(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    def any(self, axis: Axis = None, keepdims: bool = False, **options: Any) -> Tensor:
         """See :func:`alice_core.any`."""
-        return ops.extremes.any(self, axis=axis, keepdims=keepdims)
+        return ops.extremes.any(self, axis=axis, keepdims=keepdims, **options)
 
-    def all(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    def all(self, axis: Axis = None, keepdims: bool = False, **options: Any) -> Tensor:
         """See :func:`alice_core.all`."""
-        return ops.extremes.all(self, axis=axis, keepdims=keepdims)
+        return ops.extremes.all(self, axis=axis, keepdims=keepdims, **options)
 
     # -- values ---------------------------------------------------------------------------------------------------
 
@@ -202,6 +260,10 @@ class Tensor(_core.TensorBase):
     def tolist(self) -> Any:
         """The elements as nested Python lists."""
         return self._exact().tolist()
+
+    def tobytes(self) -> bytes:
+        """The elements in C order as bytes, those of bfloat16 as float32."""
+        return self._exact().tobytes()
 
     def _exact(self) -> npt.NDArray[Any]:
         """The elements in a dtype that NumPy has."""

@@ -101,6 +101,10 @@ def _norm(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     return np.sqrt(np.sum(np.asarray(x, dtype=np.longdouble) ** 2, axis=axis, keepdims=keepdims)).astype(np.float64)
 
 
+def _average(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    return _mean(x, axis, keepdims)
+
+
 def _exact(f: Any) -> Any:
     """In extended precision, or of integers and bool in int64, whatever NumPy's own choice."""
 
@@ -121,6 +125,17 @@ def _sum_to(x: Any, shape: tuple[int, ...]) -> Any:
 # -- rows ----------------------------------------------------------------------------------------------------------
 
 CASES = [
+    OpCase(
+        "average",
+        _average,
+        [(x, a) for x, a in _with_axes(_positive) if np.size(x) < 99],
+        _KEEP,
+        tol=_TIGHT | {"float64": 1e-15},
+        errors=[
+            ((np.ones((2, 3)), 1, np.ones(2)), {}, ac.ShapeError, r"average: weights must .* got shape \(2,\), axis 1"),
+            ((np.ones((2, 3)), None, np.ones(3)), {}, ac.ShapeError, "average: weights must have the shape of x"),
+        ],
+    ),
     OpCase(
         "sum",
         _exact(np.sum),

@@ -13,6 +13,7 @@ from .._elsewhere import refuse as _refuse
 from . import (
     activation,
     arithmetic,
+    arranging,
     broadcasting,
     comparison,
     creation,
@@ -36,6 +37,7 @@ from . import (
 __all__ = [
     "activation",
     "arithmetic",
+    "arranging",
     "broadcasting",
     "comparison",
     "creation",

@@ -1,8 +1,8 @@
-"""Extremes and truth over axes: reductions that pick or count instead of adding.."""
+"""Extremes and truth over axes: reductions that pick or count instead of adding."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -10,9 +10,11 @@ from ..primitive import Primitive
 from ..tensors import asarray
 from . import arithmetic as _arithmetic
 from . import comparison as _comparison
+from . import creation as _creation
 from . import reduction as _reduction
 from . import selection as _selection
 from ._arguments import _check_no_array
+from ._choosing import chosen, started
 from ._reducing import over_axes, spread
 
 if TYPE_CHECKING:
@@ -42,7 +44,15 @@ _extreme_vjp.defjvp(lambda t, ans, g, y, x, axis, keepdims: _extreme_vjp(t, y, x
 over_axes(_extreme_vjp)
 
 
-def max(x: TensorLike, /, axis: Axis = None, keepdims: bool = False) -> Tensor:
+def max(
+    x: TensorLike,
+    /,
+    axis: Axis = None,
+    keepdims: bool = False,
+    *,
+    initial: TensorLike | None = None,
+    where: TensorLike | None = None,
+) -> Tensor:
     """Largest item over axes. A NaN anywhere gives NaN.
 
     Parameters
@@ -51,6 +61,10 @@ def max(x: TensorLike, /, axis: Axis = None, keepdims: bool = False) -> Tensor:
         Any shape, any dtype.
     axis, keepdims
         As of :func:`alice_core.sum`.
+    initial : number or 0-d Tensor, optional
+        One item more of every result, which then may have no others. Differentiable.
+    where : Tensor, optional
+        bool, of a shape that broadcasts to that of x: the items that count. Needs ``initial``, as all may be left out.
 
     Returns
     -------
@@ -76,6 +90,8 @@ def max(x: TensorLike, /, axis: Axis = None, keepdims: bool = False) -> Tensor:
     >>> ac.max(ac.tensor([[1.0, 5.0], [7.0, 2.0]]), axis=1)
     Tensor([5., 7.], dtype=float32)
     """
+    if initial is not None or where is not None:
+        return _started("max", _max, x, axis, keepdims, initial, where)
     try:
         return _max(x, axis, keepdims)
     except TypeError:
@@ -83,7 +99,15 @@ def max(x: TensorLike, /, axis: Axis = None, keepdims: bool = False) -> Tensor:
         raise
 
 
-def min(x: TensorLike, /, axis: Axis = None, keepdims: bool = False) -> Tensor:
+def min(
+    x: TensorLike,
+    /,
+    axis: Axis = None,
+    keepdims: bool = False,
+    *,
+    initial: TensorLike | None = None,
+    where: TensorLike | None = None,
+) -> Tensor:
     """Smallest item over axes. A NaN anywhere gives NaN.
 
     Parameters, results, errors and gradient are those of :func:`max`.
@@ -94,11 +118,28 @@ def min(x: TensorLike, /, axis: Axis = None, keepdims: bool = False) -> Tensor:
     >>> ac.min(ac.tensor([3.0, 1.0, 2.0]))
     Tensor(1., dtype=float32)
     """
+    if initial is not None or where is not None:
+        return _started("min", _min, x, axis, keepdims, initial, where)
     try:
         return _min(x, axis, keepdims)
     except TypeError:
         _check_no_array("min", axis, "the smaller of two items at every place is ac.minimum(x, y)")
         raise
+
+
+def _started(
+    op: str, p: Primitive, x: TensorLike, axis: Axis, keepdims: bool, initial: TensorLike | None, where: Any
+) -> Tensor:
+    """The extreme of the items that count and of the one to start from."""
+    if initial is None:
+        raise ValueError(f"{op}: with where= all items may be left out; got initial=None; say what {op} is of none")
+    x = asarray(x)
+    lowest, highest = _selection.limits(x.dtype)
+    neutral, join = (lowest, _selection.maximum) if op == "max" else (highest, _selection.minimum)
+    x = asarray(chosen(op, x, where, neutral))
+    shape = _reduction.sum(x, axis, keepdims=keepdims).shape if x.size == 0 else None  # of no items: the neutral one
+    y = p(x, axis, keepdims) if shape is None else _creation.full(shape, neutral, x.dtype)
+    return started(op, y, initial, join)
 
 
 _argmax = Primitive("argmax", saves=(), differentiable=False)
@@ -161,14 +202,14 @@ def _truth(x: TensorLike) -> Tensor:
     return x if x.dtype == np.bool_ else _comparison.not_equal(x, 0)
 
 
-def any(x: TensorLike, /, axis: Axis = None, keepdims: bool = False) -> Tensor:
+def any(x: TensorLike, /, axis: Axis = None, keepdims: bool = False, *, where: TensorLike | None = None) -> Tensor:
     """Whether an item is true (not 0; NaN is true); False of no items.
 
     Parameters
     ----------
     x : Tensor
         Any shape, any dtype.
-    axis, keepdims
+    axis, keepdims, where
         As of :func:`alice_core.sum`.
 
     Returns
@@ -182,10 +223,10 @@ def any(x: TensorLike, /, axis: Axis = None, keepdims: bool = False) -> Tensor:
     >>> ac.any(ac.tensor([[False, True], [False, False]]), axis=1)
     Tensor([ True, False], dtype=bool)
     """
-    return _any(_truth(x), axis, keepdims)
+    return _any(chosen("any", _truth(x), where, False), axis, keepdims)
 
 
-def all(x: TensorLike, /, axis: Axis = None, keepdims: bool = False) -> Tensor:
+def all(x: TensorLike, /, axis: Axis = None, keepdims: bool = False, *, where: TensorLike | None = None) -> Tensor:
     """Whether every item is true (not 0; NaN is true); True of no items. See :func:`any`.
 
     Examples
@@ -194,4 +235,4 @@ def all(x: TensorLike, /, axis: Axis = None, keepdims: bool = False) -> Tensor:
     >>> ac.all(ac.tensor([[True, True], [True, False]]), axis=1)
     Tensor([ True, False], dtype=bool)
     """
-    return _all(_truth(x), axis, keepdims)
+    return _all(chosen("all", _truth(x), where, True), axis, keepdims)

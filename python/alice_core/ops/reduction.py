@@ -14,12 +14,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .._dtypes import checked_dtype
+from ..checks import checked_number, shown
+from ..errors import DTypeError, ShapeError
 from ..primitive import Primitive
 from ..tensors import asarray
 from . import arithmetic as _arithmetic
+from . import broadcasting as _broadcasting
 from . import creation as _creation
+from . import powers as _powers
 from . import selection as _selection
 from . import views as _views
+from ._arguments import _axes
+from ._choosing import chosen, mask_of, started
 from ._moving import linear
 from ._reducing import along_axis, along_last, count, in_rows, over_axes, spread
 
@@ -27,6 +33,7 @@ if TYPE_CHECKING:
     from ..tensors import Axis, DTypeLike, Tensor, TensorLike
 
 __all__ = [
+    "average",
     "cumsum",
     "mean",
     "norm",
@@ -51,7 +58,16 @@ linear(_sum, _mean)
 over_axes(_sum, _mean)
 
 
-def sum(x: TensorLike, /, axis: Axis = None, dtype: DTypeLike | None = None, keepdims: bool = False) -> Tensor:
+def sum(
+    x: TensorLike,
+    /,
+    axis: Axis = None,
+    dtype: DTypeLike | None = None,
+    keepdims: bool = False,
+    *,
+    initial: TensorLike | None = None,
+    where: TensorLike | None = None,
+) -> Tensor:
     """Sum over axes: ``y = Σ x_i``; 0 of no items.
 
     Parameters
@@ -64,6 +80,10 @@ def sum(x: TensorLike, /, axis: Axis = None, dtype: DTypeLike | None = None, kee
         To which x is cast first.
     keepdims : bool
         Whether the reduced axes stay, of size 1.
+    initial : number or 0-d Tensor, optional
+        What is added to every result. Differentiable.
+    where : Tensor, optional
+        bool, of a shape that broadcasts to that of x: the items that count.
 
     Returns
     -------
@@ -71,7 +91,7 @@ def sum(x: TensorLike, /, axis: Axis = None, dtype: DTypeLike | None = None, kee
         Of the dtype of x; bool and integers give int64, which wraps around.
 
     Gradient
-        1 for every item.
+        1 for every item that counts.
 
     Accuracy
         Below 0.51 ULP in float32, at most 1.5 ULP in float64, for items of one sign and any number of them.
@@ -91,18 +111,18 @@ def sum(x: TensorLike, /, axis: Axis = None, dtype: DTypeLike | None = None, kee
     """
     if dtype is not None:
         x = _selection.astype(x, checked_dtype("sum", dtype))
-    return _sum(x, axis, keepdims)
+    return started("sum", _sum(chosen("sum", x, where, 0), axis, keepdims), initial, _arithmetic.add)
 
 
-def mean(x: TensorLike, /, axis: Axis = None, keepdims: bool = False) -> Tensor:
+def mean(x: TensorLike, /, axis: Axis = None, keepdims: bool = False, *, where: TensorLike | None = None) -> Tensor:
     """Mean over axes: ``y = Σ x_i / n``; NaN of no items.
 
     Parameters
     ----------
     x : Tensor
         Any shape, floating; integers become the default dtype.
-    axis, keepdims
-        As of :func:`sum`.
+    axis, keepdims, where
+        As of :func:`sum`; n is how many items count.
 
     Returns
     -------
@@ -110,7 +130,7 @@ def mean(x: TensorLike, /, axis: Axis = None, keepdims: bool = False) -> Tensor:
         Of the dtype of x.
 
     Gradient
-        ``1/n`` for every item.
+        ``1/n`` for every item that counts.
 
     Accuracy
         As :func:`sum`. Finite wherever the mean is: the sum cannot overflow. The mean of equal numbers is that number.
@@ -128,7 +148,70 @@ def mean(x: TensorLike, /, axis: Axis = None, keepdims: bool = False) -> Tensor:
     >>> ac.mean(ac.tensor([[1.0, 2.0], [3.0, 4.0]]), axis=1)
     Tensor([1.5, 3.5], dtype=float32)
     """
-    return _mean(x, axis, keepdims)
+    if where is None:
+        return _mean(x, axis, keepdims)
+    total, n = _totals("mean", asarray(x), axis, keepdims, where)
+    return _arithmetic.divide(total, n)
+
+
+def _totals(op: str, x: Tensor, axis: Axis, keepdims: bool, where: TensorLike) -> tuple[Tensor, Tensor]:
+    """The sum of the items that count, and how many they are."""
+    mask = mask_of(op, where, x.shape)
+    return sum(x, axis, keepdims=keepdims, where=mask), _sum(mask, axis, keepdims)
+
+
+def average(x: TensorLike, /, axis: Axis = None, weights: TensorLike | None = None, keepdims: bool = False) -> Tensor:
+    """Weighted mean over axes: ``y = Σ w_i x_i / Σ w_i``; without weights :func:`mean`.
+
+    Parameters
+    ----------
+    x : Tensor
+        Any shape, floating; integers become the default dtype.
+    axis, keepdims
+        As of :func:`sum`.
+    weights : Tensor, optional
+        Of the shape of x, or of the axes that are reduced: one weight for each place along them.
+
+    Returns
+    -------
+    Tensor
+        Of the dtype that x and the weights have together. NaN or infinite where the weights sum to 0.
+
+    Gradient
+        ``w_i / Σ w`` by x, ``(x_i - y) / Σ w`` by the weights.
+
+    Accuracy
+        A few ULP of ``Σ |w_i x_i| / |Σ w_i|``.
+
+    Raises
+    ------
+    ShapeError
+        If the weights have another shape, or an axis is out of range or named twice.
+
+    Examples
+    --------
+    >>> import alice_core as ac
+    >>> ac.average(ac.tensor([[1.0, 2.0], [3.0, 4.0]]), axis=1, weights=[3.0, 1.0])
+    Tensor([1.25, 3.25], dtype=float32)
+    """
+    if weights is None:
+        return mean(x, axis, keepdims)
+    x, w = asarray(x), asarray(weights)
+    if w.shape != x.shape:
+        w = _views.reshape(w, _along_axes("average", w, x.shape, axis))
+    total = sum(_arithmetic.multiply(x, w), axis, keepdims=keepdims)
+    return _arithmetic.divide(total, sum(_broadcasting.broadcast_to(w, x.shape), axis, keepdims=keepdims))
+
+
+def _along_axes(op: str, w: Tensor, shape: tuple[int, ...], axis: Axis) -> tuple[int, ...]:
+    """The shape that weights of the reduced axes have beside an array of the given shape."""
+    axes = () if axis is None else _axes(op, axis, len(shape))
+    if not axes or w.shape != tuple(shape[a] for a in axes) or list(axes) != sorted(axes):
+        raise ShapeError(
+            f"{op}: weights must have the shape of x, {shape}, or of the axes that are reduced in ascending order; "
+            f"got shape {w.shape}, axis {axis}"
+        )
+    return tuple(n if i in axes else 1 for i, n in enumerate(shape))
 
 
 # -- spread: the gradient is a number times a direction, which has the shape of x ------------------------------------
@@ -180,7 +263,16 @@ _directed(_norm, lambda ans, x, axis, keepdims: _unit(x, ans, axis, keepdims))
 over_axes(_var, _std, _norm)
 
 
-def var(x: TensorLike, /, axis: Axis = None, correction: float = 0.0, keepdims: bool = False) -> Tensor:
+def var(
+    x: TensorLike,
+    /,
+    axis: Axis = None,
+    correction: float = 0.0,
+    keepdims: bool = False,
+    *,
+    ddof: float | None = None,
+    where: TensorLike | None = None,
+) -> Tensor:
     """Variance over axes: ``y = Σ (x_i - mean)² / (n - correction)``.
 
     Parameters
@@ -191,6 +283,10 @@ def var(x: TensorLike, /, axis: Axis = None, correction: float = 0.0, keepdims: 
         As of :func:`sum`.
     correction : float
         0 for the variance of the numbers themselves, 1 for an unbiased estimate from a sample.
+    ddof : float, optional
+        NumPy's name of ``correction``; one of the two.
+    where : Tensor, optional
+        As of :func:`sum`; n is how many items count.
 
     Returns
     -------
@@ -214,15 +310,50 @@ def var(x: TensorLike, /, axis: Axis = None, correction: float = 0.0, keepdims: 
     >>> ac.var(ac.tensor([1.0, 2.0, 3.0, 4.0]))
     Tensor(1.25, dtype=float32)
     """
-    return _var(x, axis, keepdims, correction)
+    correction = _correction("var", correction, ddof)
+    if where is None:
+        return _var(x, axis, keepdims, correction)
+    distance, n = _deviations("var", asarray(x), axis, keepdims, where, correction)
+    return _arithmetic.divide(sum(_powers.square(distance), axis, keepdims=keepdims), n)
 
 
-def std(x: TensorLike, /, axis: Axis = None, correction: float = 0.0, keepdims: bool = False) -> Tensor:
+def _correction(op: str, correction: float, ddof: float | None) -> float:
+    if ddof is None:
+        return correction
+    if not (isinstance(correction, (int, float)) and correction == 0):
+        raise DTypeError(
+            f"{op}: ddof is another name of correction; got correction={shown(correction)} and ddof={shown(ddof)}; "
+            "leave one out"
+        )
+    return ddof
+
+
+def _deviations(
+    op: str, x: Tensor, axis: Axis, keepdims: bool, where: TensorLike, correction: float
+) -> tuple[Tensor, Tensor]:
+    """The distances from the mean of the items that count, 0 elsewhere, and their number less the correction."""
+    mask = mask_of(op, where, x.shape)
+    less = checked_number(op, "correction", correction)
+    distance = _arithmetic.subtract(x, mean(x, axis, keepdims=True, where=mask))
+    n = _arithmetic.subtract(_selection.astype(_sum(mask, axis, keepdims), distance.dtype), less)
+    return _selection.where(mask, distance, 0.0), _selection.maximum(n, 0.0)
+
+
+def std(
+    x: TensorLike,
+    /,
+    axis: Axis = None,
+    correction: float = 0.0,
+    keepdims: bool = False,
+    *,
+    ddof: float | None = None,
+    where: TensorLike | None = None,
+) -> Tensor:
     """Standard deviation over axes: the square root of :func:`var`.
 
     Parameters
     ----------
-    x, axis, correction, keepdims
+    x, axis, correction, keepdims, ddof, where
         As of :func:`var`.
 
     Returns
@@ -247,7 +378,11 @@ def std(x: TensorLike, /, axis: Axis = None, correction: float = 0.0, keepdims: 
     >>> ac.std(ac.tensor([1.0, 3.0]), correction=1)
     Tensor(1.4142135, dtype=float32)
     """
-    return _std(x, axis, keepdims, correction)
+    correction = _correction("std", correction, ddof)
+    if where is None:
+        return _std(x, axis, keepdims, correction)
+    distance, n = _deviations("std", asarray(x), axis, keepdims, where, correction)
+    return _arithmetic.divide(_norm(distance, axis, keepdims), _powers.sqrt(n))
 
 
 def norm(x: TensorLike, /, axis: Axis = None, keepdims: bool = False) -> Tensor:
@@ -320,15 +455,26 @@ _prod_vjp.defjvp(lambda t, ans, g, x: _prod_vjp(t, x), _prod_vjp_by_x)  # the se
 along_last(_prod_vjp)
 
 
-def prod(x: TensorLike, /, axis: Axis = None, keepdims: bool = False) -> Tensor:
+def prod(
+    x: TensorLike,
+    /,
+    axis: Axis = None,
+    keepdims: bool = False,
+    *,
+    dtype: DTypeLike | None = None,
+    initial: TensorLike | None = None,
+    where: TensorLike | None = None,
+) -> Tensor:
     """Product over axes: ``y = Π x_i``; 1 of no items.
 
     Parameters
     ----------
     x : Tensor
         Any shape, any dtype.
-    axis, keepdims
+    axis, keepdims, dtype, where
         As of :func:`sum`.
+    initial : number or 0-d Tensor, optional
+        What every result is multiplied with. Differentiable.
 
     Returns
     -------
@@ -352,7 +498,9 @@ def prod(x: TensorLike, /, axis: Axis = None, keepdims: bool = False) -> Tensor:
     >>> ac.prod(ac.tensor([2.0, 3.0, 4.0]))
     Tensor(24., dtype=float32)
     """
-    return _prod(x, axis, keepdims)
+    if dtype is not None:
+        x = _selection.astype(x, checked_dtype("prod", dtype))
+    return started("prod", _prod(chosen("prod", x, where, 1), axis, keepdims), initial, _arithmetic.multiply)
 
 
 # -- running sums --------------------------------------------------------------------------------------------------

@@ -1,15 +1,19 @@
-"""Sign, rounding, extremes, selection and casts, element by element.."""
+"""Sign, rounding, extremes, selection and casts, element by element."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import builtins
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .._dtypes import checked_dtype
+from ..checks import checked_int, shown
 from ..primitive import Primitive
 from ..tensors import asarray
+from . import arithmetic as _arithmetic
 from . import comparison as _comparison
+from . import identity as _identity
 from ._elementwise import elementwise
 from .broadcasting import sum_to
 
@@ -154,13 +158,15 @@ def ceil(x: TensorLike, /) -> Tensor:
     return _ceil(x)
 
 
-def round(x: TensorLike, /) -> Tensor:
-    """The nearest integer, ties to even, in the dtype of x.
+def round(x: TensorLike, /, decimals: int = 0) -> Tensor:
+    """The nearest integer, or the nearest number of so many decimal places; ties to even, in the dtype of x.
 
     Parameters
     ----------
     x : Tensor
-        Any numeric dtype; integers are returned as they are.
+        Any numeric dtype.
+    decimals : int
+        Digits that stay behind the point; negative ones round to tens, hundreds, and so on.
 
     Returns
     -------
@@ -170,13 +176,52 @@ def round(x: TensorLike, /) -> Tensor:
     Gradient
         0.
 
+    Accuracy
+        Decimal places are rounded in float64, x times the power of ten, so that a half is what is a half there.
+
+    Raises
+    ------
+    ValueError
+        If there are more than 300 decimals.
+
     Examples
     --------
     >>> import alice_core as ac
     >>> ac.round(ac.tensor([0.5, 1.5, 2.4]))
     Tensor([0., 2., 2.], dtype=float32)
+    >>> ac.round(ac.tensor([1.26, 150.0]), 1), ac.round(ac.tensor([25, 150]), -2)
+    (Tensor([  1.3, 150. ], dtype=float32), Tensor([  0, 200], dtype=int64))
     """
-    return _round(x)
+    places = checked_int("round", "decimals", decimals)
+    if places == 0:
+        return _round(x)
+    if builtins.abs(places) > 300:
+        raise ValueError(f"round: decimals must be from -300 to 300; got {shown(places)}")
+    x = asarray(x)
+    if x.dtype.kind != "f":
+        return x if places > 0 else _round_integers(x, -places)
+    power = 10.0 ** builtins.abs(places)
+    wide = x.astype(np.float64)
+    scaled = _arithmetic.multiply(wide, power) if places > 0 else _arithmetic.divide(wide, power)
+    near = _round(scaled)
+    result = _arithmetic.divide(near, power) if places > 0 else _arithmetic.multiply(near, power)
+    # Where the digits lie beyond those of the dtype, x is round as it is.
+    result = where(_comparison.less(_abs(scaled), 2.0**53), result, _identity.constant(wide))
+    return result.astype(x.dtype)
+
+
+def _round_integers(x: Tensor, places: int) -> Tensor:
+    """To multiples of a power of ten, in integers, which are exact."""
+    if places > 18:
+        return _arithmetic.multiply(x, 0)
+    power = 10**places
+    if power > limits(x.dtype)[1]:
+        return _round_integers(x.astype(np.int64), places).astype(x.dtype)
+    below = _arithmetic.floor_divide(x, power)
+    rest = _arithmetic.subtract(x, _arithmetic.multiply(below, power))
+    odd = _comparison.not_equal(_arithmetic.remainder(below, 2), 0)
+    up = where(odd, _comparison.greater_equal(rest, power // 2), _comparison.greater(rest, power // 2))
+    return _arithmetic.multiply(_arithmetic.add(below, up.astype(x.dtype)), power)
 
 
 def trunc(x: TensorLike, /) -> Tensor:
@@ -303,6 +348,16 @@ def minimum(x: TensorLike, y: TensorLike, /) -> Tensor:
     return _minimum(x, y)
 
 
+def limits(dtype: Any) -> tuple[float, float]:
+    """The smallest and the largest of the numbers of a dtype, infinities included."""
+    if dtype.kind == "f":
+        return -np.inf, np.inf
+    if dtype.kind == "b":
+        return False, True
+    found = np.iinfo(dtype)
+    return int(found.min), int(found.max)
+
+
 def clip(x: TensorLike, /, min: TensorLike | None = None, max: TensorLike | None = None) -> Tensor:
     """Bounded value: ``minimum(maximum(x, min), max)``; NaN stays NaN.
 
@@ -335,11 +390,7 @@ def clip(x: TensorLike, /, min: TensorLike | None = None, max: TensorLike | None
     """
     x = asarray(x)
     if min is None or max is None:
-        if x.dtype.kind == "f":
-            lowest, highest = -np.inf, np.inf
-        else:
-            limits = np.iinfo(np.int32 if x.dtype.kind == "b" else x.dtype)
-            lowest, highest = limits.min, limits.max
+        lowest, highest = limits(np.dtype(np.int32) if x.dtype.kind == "b" else x.dtype)
         min, max = lowest if min is None else min, highest if max is None else max
     return _clip(x, min, max)
 
