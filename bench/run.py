@@ -43,6 +43,7 @@ SECTIONS = (
     Section("steps", "Training steps", "steps.rows"),
     Section("epochs", "Epochs", "epochs.rows"),
     Section("matmul", "Matrix products", "ops.matmul"),
+    Section("contractions", "Sums of products", "contractions.rows", style="plain"),
     Section("elementwise", "Elementwise", "ops.elementwise_rows"),
     Section("functions", "Elementwise functions", "functions.rows", style="plain", quick=False),
     Section("cross_entropy", "Cross-entropy with its gradient", "ops.cross_entropy_rows"),

@@ -23,11 +23,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import alice_core as ac
-from alice_core import ops
+from alice_core import ops, tree
 
 FAMILIES = (*(getattr(ops, family) for family in ops.__all__), ac.losses, ac.random)
 X = np.array([[1.0, -2.0, 3.0], [4.0, 0.5, 7.0]], np.float32)
 LABELS = np.array([0, 2])
+SORTED = np.array([-2.0, 0.5, 3.0], np.float32)
 STATE = np.array([3, 4])
 
 #: The ops with attributes: how one is called with an array of shape (2, 3), and what its attributes are if nothing else
@@ -78,6 +79,42 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     "cumsum": (ac.cumsum, {"axis": 1}),
     "round": (ac.round, {"decimals": 0}),
     "rot90": (ac.rot90, {"k": 1, "axes": (0, 1)}),
+    "einsum": (lambda x, optimize: ac.einsum("ij,kj,k", x, X, X[:, 0], optimize=optimize), {"optimize": True}),
+    "sort": (ac.sort, {"axis": 1, "descending": False, "stable": True}),
+    "argsort": (ac.argsort, {"axis": 1, "descending": False, "stable": True}),
+    "topk": (lambda x, k, **more: ac.topk(x, k, **more).values, {"k": 1, "axis": 1, "largest": True}),
+    "partition": (lambda x, kth, axis: ac.partition(x, kth, axis), {"kth": 1, "axis": 1}),
+    "quantile": (
+        lambda x, q, **more: ac.quantile(x, q, **more),
+        {"q": 0.5, "axis": 1, "method": "linear", "keepdims": False},
+    ),
+    "percentile": (
+        lambda x, q, **more: ac.percentile(x, q, **more),
+        {"q": 50, "axis": 1, "method": "linear", "keepdims": False},
+    ),
+    "median": (ac.median, {"axis": 1, "keepdims": False}),
+    "searchsorted": (lambda x, side: ac.searchsorted(SORTED, x, side=side), {"side": "left"}),
+    "isin": (lambda x, invert: ac.isin(x, SORTED, invert=invert), {"invert": False}),
+    "count_nonzero": (ac.count_nonzero, {"axis": 1, "keepdims": False}),
+    "unique": (
+        lambda x, **flags: tree.leaves(ac.unique(x, **flags))[-1],
+        {"return_index": False, "return_inverse": False, "return_counts": False, "equal_nan": True},
+    ),
+    "bincount": (lambda x, **given: ac.bincount(LABELS, **given), {"minlength": 0, "length": None}),
+    "histogram": (
+        lambda x, **given: ac.histogram(x, **given).counts,
+        {"bins": 3, "range": None, "density": False},
+    ),
+    "scatter": (lambda x, **given: ac.scatter(x, LABELS[:, None], 5.0, **given), {"axis": 1, "mode": "set"}),
+    "segment_sum": (lambda x, num_segments: ac.segment_sum(x, LABELS, num_segments), {"num_segments": 3}),
+    "segment_max": (lambda x, num_segments: ac.segment_max(x, LABELS, num_segments), {"num_segments": 3}),
+    **{name: (getattr(ac, name), {"axis": 1}) for name in ("cumprod", "cummax", "cummin", "logcumsumexp")},
+    **{
+        name: (getattr(ac, name), {"axis": 1, "dtype": None, "include_initial": False})
+        for name in ("cumulative_sum", "cumulative_prod")
+    },
+    "diff": (ac.diff, {"n": 1, "axis": 1}),
+    "trapezoid": (ac.trapezoid, {"axis": 1}),
     "sum_to": (lambda x, shape: ac.sum_to(x, shape), {"shape": (1, 3)}),
     "broadcast_to": (ac.broadcast_to, {"shape": (2, 2, 3)}),
     "concat": (lambda x, axis: ac.concat([x, X], axis=axis), {"axis": 0}),
@@ -138,7 +175,11 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
 #: Drawing is no function of an array, and a seed is taken once.
 WITHOUT_MODES = {"advance", "bits", "unit", "uniform", "normal", "bernoulli", "seed", "empty"}
 #: Arrays, though annotated for what they mostly are.
-INPUTS = {("take", "indices"), ("average", "weights"), ("max", "where"), ("min", "where")}
+INPUTS = {
+    *(("take", "indices"), ("einsum", "operands"), ("einsum", "subscripts"), ("trapezoid", "x"), ("interp", "left")),
+    *(("interp", "right"), ("bincount", "weights"), ("histogram", "weights"), ("diff", "prepend"), ("diff", "append")),
+    *(("average", "weights"), ("max", "where"), ("min", "where")),
+}
 ARRAYS = ("Tensor", "TensorLike", "Sequence[TensorLike]")
 
 
@@ -227,6 +268,12 @@ SAME = {
     "elu": "elu|prelu",
     "softmax": "softmax|divide|where",
     "huber_loss": "huber_loss|clip",
+    "count_nonzero": "count_nonzero|sum",
+    "bincount": "bincount|zeros",
+    "histogram": "histogram|linspace",
+    "scatter": "scatter(_set)?",
+    "segment_sum": "segment_sum|scatter_add|zeros",
+    "segment_max": "segment_max|scatter_max|full",
 }
 
 

@@ -106,7 +106,9 @@ OVER_AXES: dict[str, tuple[Any, ...]] = {  # attributes after the axes
     "logsumexp": (False,),
 }  # fmt: skip
 ALONG_AXIS: dict[str, tuple[Any, ...]] = {
-    "cumsum": (True,), "softmax": (), "log_softmax": (), "softmax_vjp": (), "log_softmax_vjp": (),
+    "cumsum": (True,), "cumprod": (), "cummax": (), "cummin": (), "logcumsumexp": (),
+    "affine_scan": (True,), "sort": (False,), "argsort": (True, None),
+    "softmax": (), "log_softmax": (), "softmax_vjp": (), "log_softmax_vjp": (),
 }  # fmt: skip
 ALONG_LAST = ["prod_vjp", "logsumexp_vjp"]
 

@@ -150,9 +150,9 @@ FOLLOWED = {
     [
         (np.spacing, r"np\.spacing: alice_core has no such function"),
         (np.fft.fft, r"np\.fft\..*fft: alice_core has no such function"),
-        (np.sort, r"np\.sort: alice_core has no such function"),
+        (np.unwrap, r"np\.unwrap: alice_core has no such function"),
         (np.ptp, r"np\.ptp: alice_core has no such function"),
-        (np.multiply.accumulate, r"np\.multiply\.accumulate: alice_core has no such function"),
+        (np.subtract.accumulate, r"np\.subtract\.accumulate: alice_core has no such function"),
         (lambda x: np.add(x, 1.0, out=np.zeros(2)), "np.add: Tensors are values, out= cannot write into one"),
         (lambda x: np.mean(x, dtype=np.float32), "these arguments are not supported on Tensors"),
         (lambda x: np.pad(x, 1, mode="edge"), "np.pad: expected mode='constant'"),
@@ -273,7 +273,7 @@ def test_shapes_and_dtypes_are_known_while_tracing() -> None:
 def test_bfloat16_is_read_as_float32() -> None:
     x = ac.tensor([1.0, 3.0], ac.bfloat16)
     assert np.allclose(x, [1.0, 3.0])
-    np.testing.assert_array_equal(np.sort(x), [1.0, 3.0])
+    np.testing.assert_array_equal(np.unwrap(x), [1.0, 3.0])
 
 
 def test_matplotlib_draws_tensors() -> None:

@@ -191,6 +191,7 @@ ELSEWHERE = {
     "stop_gradient": "test_engine.py",
     "constant_copy": "test_views.py",
     "nonnegative": "test_dtypes.py",
+    "slice_set": "test_scatter.py",
     "vecmat": "test_vecmat.py",
     "sgd": "test_optim.py",
     "cross_entropy_value_and_vjp": "test_compile.py",

@@ -1,141 +1,22 @@
-// Reading at integer indices, and the adjoints, which add into zeros at the same places.
+// Reading at integer indices. (Writing is in scatter.cpp.)
 //
 // gather is NumPy's advanced indexing without the slices: integer arrays broadcast together pick items along
 // as many axes, and their common shape stands in the result where `out_axis` says. take is the same for one axis.
-// All indices are checked before anything is written. An adjoint adds to each place in the order of the
-// indices, on one thread per place: repeated indices give the same bits for any number of threads.
+// All indices are checked before anything is written. The adjoint of take_along_axis adds to each place in the order
+// of the indices, on one thread per place: repeated indices give the same bits for any number of threads.
 #include <cstring>
 
 #include "../core/broadcast.h"
 #include "../core/chunks.h"
-#include "axes.h"
-#include "indices.h"
+#include "gather_plan.h"
 #include "register.h"
 #include "strided_copy.h"
 
 namespace alice {
 namespace {
 
-using Arrays = std::span<const Array>;
-
-void require_indices(const char* op, Arrays indices) {
-  for (const Array& index : indices)
-    if (!is_integer(index.dtype()))
-      fail(ErrorKind::DType, op, ": indices must be integers; got dtype ", name(index.dtype()));
-}
-
-// Calls f(i, item) for every item in row-major order.
-template <class T, class F>
-void visit(const Array& a, F&& f) {
-  const std::int64_t n = a.numel();
-  const T* data = a.data<T>();
-  if (a.is_contiguous()) {
-    for (std::int64_t i = 0; i < n; ++i) f(i, read_once(data + i));
-    return;
-  }
-  const Walk<1> walk = walk_of(a);
-  Walk<1>::Cursor at(walk, walk.rank(), 0);
-  for (std::int64_t i = 0; i < n; ++i, at.next()) f(i, read_once(data + at.offset()));
-}
-
-[[noreturn]] void out_of_range(const char* op, std::int64_t index, int axis, std::int64_t size) {
-  fail(ErrorKind::Index, op, ": index ", index, " is out of range for axis ", axis, " with size ", size);
-}
-
-// The indices as contiguous int64 from 0 to size - 1: -1 is the last item.
-Array wrapped_indices(const char* op, const Array& index, int axis, std::int64_t size) {
-  Array wrapped = Array::empty(index.shape(), DType::Int64);
-  auto* out = wrapped.data<std::int64_t>();
-  dispatch_index(index.dtype(), [&](auto tag) {
-    visit<decltype(tag)>(index, [&](std::int64_t i, std::int64_t value) {
-      if (value < -size || value >= size) out_of_range(op, value, axis, size);
-      out[i] = value < 0 ? value + size : value;
-    });
-  });
-  return wrapped;
-}
-
-// --------------------------------------------------------------------------------------- take, gather
-
-struct GatherPlan {
-  Dims axes;          // the indexed axes of x, wrapped, one per index array
-  Dims index_shape;   // of all index arrays broadcast together
-  Dims outer, inner;  // the other axes of x, before and after the index dimensions in the result
-  Dims result;        // shape of the result
-};
-
-GatherPlan plan_gather(const char* op, const Dims& x, Arrays indices, const Dims& axes, std::int64_t out_axis) {
-  GatherPlan plan;
-  require_indices(op, indices);
-  if (static_cast<std::size_t>(axes.size()) != indices.size())
-    fail(ErrorKind::Shape, op, ": one axis per index array is needed; got axes ", axes, " for ", indices.size(),
-         " index arrays");
-  const Dims indexed = axis_flags(op, Attr(axes), x.size());
-  for (std::int64_t axis : axes) plan.axes.push_back(wrap_axis(op, axis, x.size()));
-  for (const Array& index : indices)
-    if (!broadcast_into(plan.index_shape, index.shape()))
-      fail(ErrorKind::Shape, op, ": index arrays must broadcast together; got shapes ", indices[0].shape(), " and ",
-           index.shape());
-  const int others = x.size() - axes.size();
-  if (out_axis < 0 || out_axis > others)
-    fail(ErrorKind::Shape, op, ": out_axis must be from 0 to ", others, "; got ", out_axis);
-  for (int axis = 0; axis < x.size(); ++axis)
-    if (!indexed[axis]) (plan.outer.size() < out_axis ? plan.outer : plan.inner).push_back(axis);
-  for (std::int64_t axis : plan.outer) plan.result.push_back(x[static_cast<int>(axis)]);
-  for (std::int64_t n : plan.index_shape) plan.result.push_back(n);
-  for (std::int64_t axis : plan.inner) plan.result.push_back(x[static_cast<int>(axis)]);
-  return plan;
-}
-
-// The offsets of all items of a few axes, in row-major order.
-Array offset_table(const Dims& axes, const Array& x) {
-  Walk<1> walk;
-  for (std::int64_t axis : axes) walk.add(x.dim(static_cast<int>(axis)), {x.strides()[static_cast<int>(axis)]});
-  const std::int64_t items = walk.size(), n = walk.row(), step = walk.row_step();
-  Array table = Array::empty({items}, DType::Int64);
-  auto* out = table.data<std::int64_t>();
-  Walk<1>::Cursor row(walk, std::max(walk.rank() - 1, 0), 0);
-  for (std::int64_t i = 0; i < items; i += n, row.next())
-    for (std::int64_t j = 0; j < n; ++j) out[i + j] = row.offset() + j * step;
-  return table;
-}
-
-// Where in `x` the items lie: an offset per outer position, plus one per index, plus one per inner position.
-struct Offsets {
-  Array outer, index, inner;
-  std::int64_t n_outer, n_index, n_inner;
-  bool inner_is_run;  // the inner positions are neighbours in memory, and need no table
-};
-
-Offsets gather_offsets(const char* op, const GatherPlan& plan, const Array& x, Arrays indices) {
-  Offsets at;
-  at.index = Array::empty({checked_numel(plan.index_shape)}, DType::Int64);
-  zero_fill(at.index);
-  auto* sum = at.index.data<std::int64_t>();
-  // Indices that broadcast away against an empty array are never used; NumPy does not check them either.
-  for (std::size_t j = 0; j < indices.size() && at.index.numel() > 0; ++j) {
-    const int axis = static_cast<int>(plan.axes[static_cast<int>(j)]);
-    const std::int64_t step = x.strides()[axis];
-    const Array wrapped = wrapped_indices(op, indices[j], axis, x.dim(axis));
-    visit<std::int64_t>(broadcast_view(wrapped, plan.index_shape),
-                        [&](std::int64_t i, std::int64_t value) { sum[i] += value * step; });
-  }
-  at.inner_is_run = true;
-  at.n_inner = 1;
-  for (int i = plan.inner.size() - 1; i >= 0; --i) {
-    const auto axis = static_cast<int>(plan.inner[i]);
-    at.inner_is_run = at.inner_is_run && (x.dim(axis) == 1 || x.strides()[axis] == at.n_inner);
-    at.n_inner *= x.dim(axis);
-  }
-  if (!at.inner_is_run) at.inner = offset_table(plan.inner, x);
-  at.outer = offset_table(plan.outer, x);
-  at.n_outer = at.outer.numel();
-  at.n_index = at.index.numel();
-  return at;
-}
-
 template <class T>
-void gather_items(const Offsets& at, const T* x, T* out) {
+void gather_items(const Places& at, const T* x, T* out) {
   const auto *outer = at.outer.data<std::int64_t>(), *index = at.index.data<std::int64_t>();
   const auto* inner = at.inner.data<std::int64_t>();
   const std::int64_t n = at.n_inner, rows = at.n_outer * at.n_index;
@@ -157,44 +38,6 @@ void gather_items(const Offsets& at, const T* x, T* out) {
   });
 }
 
-// out[place] += g over all outer positions in [o, o_end) and inner positions in [i_begin, i_end).
-template <class T>
-void scatter_items(const Offsets& at, const T* g, T* out, std::int64_t o, std::int64_t o_end, std::int64_t i_begin,
-                   std::int64_t i_end) {
-  const auto *outer = at.outer.data<std::int64_t>(), *index = at.index.data<std::int64_t>();
-  const auto* inner = at.inner.data<std::int64_t>();
-  for (; o < o_end; ++o) {
-    for (std::int64_t k = 0; k < at.n_index; ++k) {
-      const T* src = g + (o * at.n_index + k) * at.n_inner;
-      T* dst = out + outer[o] + index[k];
-      if (at.inner_is_run) {
-        for (std::int64_t i = i_begin; i < i_end; ++i) dst[i] += src[i];
-      } else {
-        for (std::int64_t i = i_begin; i < i_end; ++i) dst[inner[i]] += src[i];
-      }
-    }
-  }
-}
-
-template <class T>
-void scatter_all(const Offsets& at, const T* g, T* out) {
-  // Threads share no place of `out`: the cut goes through the outer positions, or through the inner ones.
-  const std::int64_t work = at.n_outer * at.n_index * at.n_inner;
-  if (work == 0) return;
-  const std::int64_t wish = std::clamp<std::int64_t>(work / kChunkItems, 1, 64);
-  const bool by_outer = at.n_outer >= wish;
-  const std::int64_t n = by_outer ? at.n_outer : at.n_inner;
-  std::int64_t block = (n + wish - 1) / wish;
-  if (!by_outer) block = (block + 15) / 16 * 16;  // whole cache lines
-  parallel_chunks(n, block, [&](std::int64_t begin, std::int64_t end) {
-    if (by_outer) {
-      scatter_items(at, g, out, begin, end, 0, at.n_inner);
-    } else {
-      scatter_items(at, g, out, 0, at.n_outer, begin, end);
-    }
-  });
-}
-
 // take: attrs axis. gather: attrs axes, out_axis.
 GatherPlan plan_forward(const Call& call) {
   const Array& x = call.in[0];
@@ -210,40 +53,10 @@ void gather_infer(Call& call) { call.out[0] = Array::abstract(plan_forward(call)
 
 void gather_run(const Call& call) {
   const Array &x = call.in[0], &out = call.out[0];
-  const Offsets at = gather_offsets(call.kernel.name, plan_forward(call), x, call.in.subspan(1));
+  const Places at = gather_places(call.kernel.name, plan_forward(call), x, call.in.subspan(1));
   dispatch_size(x.dtype(), [&](auto tag) {
     using T = decltype(tag);
     gather_items(at, x.data<T>(), out.data<T>());
-  });
-}
-
-// inputs g, indices …; attrs shape of x, axes, out_axis.
-GatherPlan plan_adjoint(const Call& call) {
-  checked_numel(call.attrs[0].dims());
-  return plan_gather(call.kernel.name, call.attrs[0].dims(), call.in.subspan(1), call.attrs[1].dims(),
-                     call.attrs[2].integer());
-}
-
-void require_cotangent(const Call& call, const Dims& shape) {
-  const Array& g = call.in[0];
-  if (!is_floating(g.dtype())) fail(ErrorKind::DType, call.kernel.name, ": g must be floating; got ", name(g.dtype()));
-  if (!(g.shape() == shape))
-    fail(ErrorKind::Shape, call.kernel.name, ": g must have shape ", shape, "; got ", g.shape());
-}
-
-void gather_vjp_infer(Call& call) {
-  require_cotangent(call, plan_adjoint(call).result);
-  call.out[0] = Array::abstract(call.attrs[0].dims(), call.in[0].dtype());
-}
-
-void gather_vjp_run(const Call& call) {
-  const Array& out = call.out[0];
-  const Offsets at = gather_offsets(call.kernel.name, plan_adjoint(call), out, call.in.subspan(1));
-  zero_fill(out);
-  const Array g = as_contiguous(call.in[0]);
-  dispatch_floating(g.dtype(), [&](auto tag) {
-    using T = decltype(tag);
-    scatter_all(at, g.data<T>(), out.data<T>());
   });
 }
 
@@ -404,7 +217,6 @@ void register_indexing(Registry& registry) {
   };
   add("take", 2, {axis}, gather_infer, gather_run);
   add("gather", -1, {axes, out_axis}, gather_infer, gather_run);
-  add("gather_vjp", -1, {shape, axes, out_axis}, gather_vjp_infer, gather_vjp_run, true);
   add("take_along_axis", 2, {axis}, take_along_axis_infer, take_along_axis_run);
   add("take_along_axis_vjp", 2, {shape, axis}, take_along_axis_vjp_infer, take_along_axis_vjp_run, true);
   add("one_hot", 1, {{"num_classes", AttrKind::Integer}, {"dtype", AttrKind::DType}}, one_hot_infer, one_hot_run);

@@ -377,6 +377,7 @@ void register_reduce(Registry& registry) {
                 .prepare = prepare_call<PreparedSumTo>});
 
   register_scan(registry);
+  register_recurrences(registry);
   register_extremes(registry);
 }
 

@@ -11,6 +11,8 @@ void register_kernels() {
     register_softmax(r);
     register_shape(r);
     register_indexing(r);
+    register_scatter(r);
+    register_sorting(r);
     register_update(r);
     register_random(r);
     register_checks(r);

@@ -13,6 +13,8 @@ void register_reduce(Registry&);
 void register_softmax(Registry&);
 void register_shape(Registry&);
 void register_indexing(Registry&);
+void register_scatter(Registry&);
+void register_sorting(Registry&);
 void register_update(Registry&);
 void register_random(Registry&);
 void register_checks(Registry&);

@@ -1,4 +1,4 @@
-// Running sums, and the products of all items but one: reductions that keep every step.
+// Running sums, products, extremes, and the products of all items but one: reductions that keep every step.
 #pragma once
 
 #include "../core/kernel.h"
@@ -6,5 +6,6 @@
 namespace alice {
 
 void register_scan(Registry&);
+void register_recurrences(Registry&);
 
 }  // namespace alice

@@ -266,6 +266,26 @@ void slice_vjp_run(const Call& call) {
   strided_copy(Array::view(out, g.shape(), strides, slice.offset), g);
 }
 
+// x, with v at the place that slice(starts, sizes, steps) shows.
+void slice_set_infer(Call& call) {
+  const Array &x = call.in[0], &v = call.in[1];
+  const Dims& sizes = call.attrs[1].dims();
+  slice_strides("slice_set", x.shape(), x.strides(), call.attrs[0].dims(), sizes, call.attrs[2].dims());
+  respace("slice_set", sizes, sizes, v.shape());
+  if (x.dtype() != v.dtype())
+    fail(ErrorKind::DType, "slice_set: v must have the dtype of x; got x ", name(x.dtype()), ", v ", name(v.dtype()));
+  call.out[0] = Array::abstract(x.shape(), x.dtype());
+}
+
+void slice_set_run(const Call& call) {
+  const Array &x = call.in[0], &v = call.in[1], &out = call.out[0];
+  const Dims& sizes = call.attrs[1].dims();
+  if (v.numel() != out.numel()) strided_copy(out, x);
+  const Slice slice =
+      slice_strides("slice_set", out.shape(), out.strides(), call.attrs[0].dims(), sizes, call.attrs[2].dims());
+  strided_copy(Array::view(out, v.shape(), respace("slice_set", sizes, slice.strides, v.shape()), slice.offset), v);
+}
+
 // The adjoint of diagonal: zeros of shape attrs[0], with g on the diagonal that attrs[1..3] name.
 void diagonal_vjp_infer(Call& call) {
   const Array& g = call.in[0];
@@ -447,6 +467,9 @@ void register_shape(Registry& registry) {
   plain.name = "constant_copy";  // in one step: another thread may change the operand between two
   registry.add(plain);
   registry.add(copy("slice_vjp", {shape, starts, sizes, steps}, slice_vjp_infer, slice_vjp_run));
+  Kernel slice_set = copy("slice_set", {starts, sizes, steps}, slice_set_infer, slice_set_run);
+  slice_set.n_in = 2;
+  registry.add(slice_set);
   registry.add(copy("diagonal_vjp", {shape, offset, axis1, axis2}, diagonal_vjp_infer, diagonal_vjp_run));
   Kernel concat = copy("concat", {integer("axis")}, concat_infer, concat_run);
   concat.n_in = -1;

@@ -37,6 +37,7 @@ from .ops.broadcasting import *
 from .ops.comparison import *
 from .ops.creation import *
 from .ops.diagonals import *
+from .ops.einsum import *
 from .ops.exponential import *
 from .ops.extremes import *
 from .ops.indexing import *
@@ -45,8 +46,12 @@ from .ops.linalg import *
 from .ops.logistic import *
 from .ops.powers import *
 from .ops.reduction import *
+from .ops.scans import *
+from .ops.scatter import *
+from .ops.searching import *
 from .ops.selection import *
 from .ops.softmax import *
+from .ops.sorting import *
 from .ops.trigonometric import *
 from .ops.views import *
 from .primitive import Primitive as Primitive
@@ -73,6 +78,7 @@ from .tensors import tensor as tensor
 from .tensors import uint8 as uint8
 from .tracing import Trace as Trace
 from .tracing import trace as trace
+from .transforms import associative_scan as associative_scan
 from .transforms import checkpoint as checkpoint
 from .transforms import checkpoint_sequential as checkpoint_sequential
 from .transforms import custom_jvp as custom_jvp

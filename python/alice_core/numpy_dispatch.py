@@ -65,6 +65,14 @@ _SPECIAL = {
     "xlogy": "xlogy",
 }
 
+_UFUNC_SCANS = {
+    "add": "cumsum",
+    "multiply": "cumprod",
+    "maximum": "cummax",
+    "minimum": "cummin",
+    "logaddexp": "logcumsumexp",
+}
+
 _UFUNC_REDUCTIONS = {
     "add": "sum",
     "multiply": "prod",
@@ -82,31 +90,45 @@ _SAME = {
     "any": "any",
     "argmax": "argmax",
     "argmin": "argmin",
+    "argsort": "argsort",
+    "argwhere": "argwhere",
     "atleast_1d": "atleast_1d",
     "atleast_2d": "atleast_2d",
     "atleast_3d": "atleast_3d",
     "average": "average",
+    "bincount": "bincount",
     "broadcast_to": "broadcast_to",
     "column_stack": "column_stack",
+    "count_nonzero": "count_nonzero",
+    "cumprod": "cumprod",
     "cumsum": "cumsum",
+    "diff": "diff",
     "expand_dims": "expand_dims",
     "flip": "flip",
     "full_like": "full_like",
+    "histogram": "histogram",
     "hstack": "hstack",
+    "interp": "interp",
+    "isin": "isin",
     "max": "max",
     "mean": "mean",
+    "median": "median",
     "min": "min",
     "moveaxis": "moveaxis",
     "nonzero": "nonzero",
     "ones_like": "ones_like",
     "outer": "outer",
+    "percentile": "percentile",
     "prod": "prod",
+    "quantile": "quantile",
     "ravel": "ravel",
     "repeat": "repeat",
     "reshape": "reshape",
     "roll": "roll",
     "rot90": "rot90",
     "round": "round",
+    "searchsorted": "searchsorted",
+    "sort": "sort",
     "split": "split",
     "stack": "stack",
     "std": "std",
@@ -118,21 +140,23 @@ _SAME = {
     "tile": "tile",
     "tril": "tril",
     "triu": "triu",
+    "unique": "unique",
     "var": "var",
     "vstack": "vstack",
     "zeros_like": "zeros_like",
 }
 
+# The same, of NumPy from 2.0 or 2.1 on. (The values of its unique_values come in no order.)
+_SINCE_2 = ("cumulative_prod", "cumulative_sum", "unique_all", "unique_counts", "unique_inverse")
+
 # Functions that only look: they get the values as NumPy arrays.
 _OBSERVERS = (
     "allclose",
-    "argwhere",
     "array2string",
     "array_equal",
     "array_equiv",
     "array_repr",
     "array_str",
-    "count_nonzero",
     "flatnonzero",
     "isclose",
     "may_share_memory",
@@ -208,6 +232,22 @@ def _pad(array: Any, pad_width: Any, mode: Any = "constant", constant_values: An
     return array
 
 
+def _trapezoid(y: Any, x: Any = None, **kwargs: Any) -> Any:
+    if _dtype(y).kind == "b":
+        raise UnsupportedError(
+            "np.trapezoid: of bool, NumPy's sums are truth values; convert with y.astype(ac.float32)"
+        )
+    return _ac("trapezoid")(y, x, **kwargs)
+
+
+def _einsum(*operands: Any, optimize: Any = True, **kwargs: Any) -> Any:
+    arrays = [x for x in operands if isinstance(x, (Tensor, np.ndarray))]
+    if arrays and all(x.dtype.kind == "b" for x in arrays):
+        raise UnsupportedError("np.einsum: of bool, NumPy's results are truth values; convert with x.astype(ac.int64)")
+    # A path of the caller's only says in which order.
+    return _ac("einsum")(*operands, optimize=optimize if isinstance(optimize, (bool, str)) else True, **kwargs)
+
+
 def _float_power(x1: Any, x2: Any) -> Any:
     return _ac("pow")(_ac("asarray")(x1, np.float64), x2)
 
@@ -268,12 +308,15 @@ def _functions() -> dict[Any, Callable[..., Any]]:
         np.copy: _ac("copy"),
         np.diag: _ac("diag"),
         np.dot: _dot,
+        np.einsum: _einsum,
         np.linalg.norm: _norm,
         np.pad: _pad,
         np.squeeze: _squeeze,
         np.transpose: _transpose,
         np.where: _where,
     }
+    ours |= {getattr(np, name): _ac(name) for name in _SINCE_2 if hasattr(np, name)}
+    ours[getattr(np, "trapezoid", None) or getattr(np, "trapz")] = _trapezoid  # noqa: B009 - gone from NumPy 2's types
     table: dict[Any, Callable[..., Any]] = {np.ndim: lambda a: a.ndim, np.shape: lambda a: a.shape}
     table |= {func: _called_as(func, target) for func, target in ours.items()}
     table |= {func: _shown(func, _values) for func in (getattr(np, name) for name in _OBSERVERS)}
@@ -367,8 +410,8 @@ def _method(func: np.ufunc, method: str, target: Callable[..., Any] | None) -> C
     """Which op of ours is that method of a ufunc of NumPy's; None for none."""
     if method == "reduce" and func.__name__ in _UFUNC_REDUCTIONS:
         return _ac(_UFUNC_REDUCTIONS[func.__name__])
-    if method == "accumulate" and func is np.add:
-        return _ac("cumsum")
+    if method == "accumulate" and func.__name__ in _UFUNC_SCANS:
+        return _ac(_UFUNC_SCANS[func.__name__])
     if method == "outer" and target is not None:
         return lambda a, b: target(_ac("reshape")(a, np.shape(a) + (1,) * np.ndim(b)), b)
     return None

@@ -25,6 +25,10 @@ __all__ = ["ELEMENTWISE", "EXCLUDED", "TEMPLATES"]
 EXCLUDED = {
     "nonzero": "the shape of its result depends on values; TraceError is tested in test_compile.py",
     "empty": "its elements have no particular value",
+    **dict.fromkeys(
+        ("argwhere", "unique", "unique_all", "unique_counts", "unique_inverse", "unique_values"),
+        "the shape of its result depends on values; TraceError is tested in test_searching.py",
+    ),
 }
 
 _OPERATORS = {
@@ -332,6 +336,140 @@ def _tensordot(g: Maker) -> str:
     return f"ac.tensordot({x}, {g.twin(x)}, axes=(({g.below(n)},), ({g.below(n)},)))"
 
 
+def _einsum(g: Maker) -> str:
+    x = g.operand("f", lambda v: v.ndim > 0)
+    n = len(g.shape(x))
+    names = "abcdefgh"[:n]
+    if g.chance(0.3):
+        return f'ac.einsum("{names}->{"".join(g.shuffled(names)[: g.below(n + 1)])}", {x})'
+    if g.chance(0.5):
+        kept = "".join(g.shuffled(names)[: g.below(n + 1)])
+        return f'ac.einsum("{names},{names}->{kept}", {x}, {g.twin(x)})'
+    y = g.factor(x)
+    rank = len(g.shape(y))
+    other = ("xyzw"[: rank - 2] + names[-1] + "v") if rank > 1 else names[-1]
+    if rank > 2 or rank == 0:
+        return f'ac.einsum("...{names[-1]},...{names[-1]}->...", {x}, {g.twin(x)})'
+    return f'ac.einsum("{names},{other}", {x}, {y})'
+
+
+# -- order, places, scans ----------------------------------------------------------------------------------------------
+
+
+def _sorted(name: str) -> Template:
+    def template(g: Maker) -> str:
+        x = g.operand("fiub", lambda v: v.ndim > 0)
+        n = len(g.shape(x))
+        options = f", axis={g.below(2 * n) - n}" if g.chance(0.7) else ""
+        return f"ac.{name}({x}{options}{', descending=True' if g.chance(0.4) else ''})"
+
+    return template
+
+
+def _topk(g: Maker) -> str:
+    x = g.operand("fi", lambda v: v.ndim > 0)
+    axis = g.below(len(g.shape(x)))
+    k = g.below(g.shape(x)[axis] + 1)
+    largest = g.pick(("", ", largest=False"))
+    return f"ac.topk({x}, {k}, axis={axis}{largest}){g.pick(('.values', '.indices'))}"
+
+
+def _partition(g: Maker) -> str:
+    x = g.operand("fi", lambda v: v.ndim > 0 and v.shape[-1] > 0)
+    return f"ac.partition({x}, {g.below(g.shape(x)[-1])})"
+
+
+def _quantile(name: str, *shares: str) -> Template:
+    def template(g: Maker) -> str:
+        x = g.operand("f", lambda v: v.size > 0)
+        n = len(g.shape(x))
+        axis = g.below(2 * n) - n if n and g.chance(0.6) else None
+        given = f", {g.pick(shares)}" if shares else ""
+        return f"ac.{name}({x}{given}, axis={axis}{', keepdims=True' if g.chance(0.3) else ''})"
+
+    return template
+
+
+def _searchsorted(g: Maker) -> str:
+    x, y = g.operand("fi", lambda v: v.ndim == 1), g.operand("fi")
+    return f"ac.searchsorted(ac.sort({x}), {y}{g.pick(('', ', side=' + repr('right')))})"
+
+
+def _histogram(g: Maker) -> str:
+    x = g.operand("f")
+    limits = g.pick(("", ", range=(-1.0, 2.0)"))
+    return f"ac.histogram({x}, bins={1 + g.below(5)}{limits}){g.pick(('.counts', '.edges'))}"
+
+
+def _bincount(g: Maker) -> str:
+    n = 1 + g.below(6)
+    index = g.index(n, (5,))
+    weights = f", {g.leaf((5,), 'float32')}" if g.chance(0.5) else ""
+    return f"ac.bincount({index}{weights}, length={n})"
+
+
+_MODES = ("set", "add", "multiply", "min", "max")
+
+
+def _scatter(g: Maker) -> str:
+    x = g.operand("f", lambda v: v.ndim > 0 and v.size > 0)
+    shape = list(g.shape(x))
+    axis = g.below(len(shape))
+    n, shape[axis] = shape[axis], g.pick((1, 2, 4))
+    values = g.leaf(tuple(shape), str(g.dtype(x))) if g.chance(0.6) else "0.5"
+    return f'ac.scatter({x}, {g.index(n, tuple(shape))}, {values}, axis={axis}, mode="{g.pick(_MODES)}")'
+
+
+def _at(g: Maker) -> str:
+    x = g.operand("f", lambda v: v.ndim > 0, tensor=True)
+    if g.chance(0.2):
+        return f"{x}.at[{g.other(x, 'b')}].{g.pick(_MODES)}({g.number()})"
+    return f"{x}.at[{_key(g, g.shape(x))}].{g.pick(_MODES)}({g.number()})"
+
+
+def _segment(name: str) -> Template:
+    def template(g: Maker) -> str:
+        x = g.operand("fi", lambda v: v.ndim > 0)
+        n = 1 + g.below(4)
+        return f"ac.{name}({x}, {g.index(n, g.shape(x)[:1])}, {n})"
+
+    return template
+
+
+def _scan(name: str, kinds: str = "f") -> Template:
+    def template(g: Maker) -> str:
+        x = g.operand(kinds, lambda v: v.ndim > 0)
+        axis = "None" if len(g.shape(x)) == 1 and g.chance(0.3) else str(g.below(len(g.shape(x))))
+        return f"ac.{name}({x}, axis={axis})"
+
+    return template
+
+
+def _cumulative(name: str) -> Template:
+    def template(g: Maker) -> str:
+        x = g.operand("fiu", lambda v: v.ndim > 0)
+        initial = ", include_initial=True" if g.chance(0.5) else ""
+        return f"ac.{name}({x}, axis={g.below(len(g.shape(x)))}{initial})"
+
+    return template
+
+
+def _trapezoid(g: Maker) -> str:
+    y = g.operand("f", lambda v: v.ndim > 0)
+    return f"ac.trapezoid({y}, {g.twin(y)})" if g.chance(0.5) else f"ac.trapezoid({y}, dx=0.5)"
+
+
+def _interp(g: Maker) -> str:
+    x, fp = g.operand("f"), g.operand("f", lambda v: v.ndim == 1 and v.size > 0)
+    return f"ac.interp({x}, ac.sort({g.twin(fp)}), {fp})"
+
+
+def _associative_scan(g: Maker) -> str:
+    x = g.operand("f", lambda v: v.ndim > 0)
+    f = g.pick(("ac.add", "ac.multiply", "ac.maximum", "ac.logaddexp"))
+    return f"ac.associative_scan({f}, {x}, axis={g.below(len(g.shape(x)))}{g.pick(('', ', reverse=True'))})"
+
+
 # -- random numbers, whose generator moves on with every draw ----------------------------------------------------------
 
 
@@ -434,6 +572,33 @@ _WRITTEN: dict[str, Template] = {
     "dot": lambda g: f"ac.dot({(x := g.operand('fi'))}, {g.factor(x) if g.shape(x) else g.operand('fi')})",
     "outer": lambda g: f"ac.outer({g.operand('fi')}, {g.operand('fi')})",
     "tensordot": _tensordot,
+    "einsum": _einsum,
+    "sort": _sorted("sort"),
+    "argsort": _sorted("argsort"),
+    "topk": _topk,
+    "partition": _partition,
+    "quantile": _quantile("quantile", "0.3", "[0.25, 1.0]"),
+    "percentile": _quantile("percentile", "30", "[0, 75]"),
+    "median": _quantile("median"),
+    "searchsorted": _searchsorted,
+    "isin": lambda g: f"ac.isin({g.operand('fi')}, {g.operand('fi')})",
+    "count_nonzero": reduction("count_nonzero", "fiub"),
+    "histogram": _histogram,
+    "bincount": _bincount,
+    "scatter": _scatter,
+    "Tensor.at": _at,
+    "segment_sum": _segment("segment_sum"),
+    "segment_max": _segment("segment_max"),
+    "cumprod": _scan("cumprod", "fiu"),
+    "cummax": _scan("cummax", "fiu"),
+    "cummin": _scan("cummin", "fiu"),
+    "logcumsumexp": _scan("logcumsumexp"),
+    "cumulative_sum": _cumulative("cumulative_sum"),
+    "cumulative_prod": _cumulative("cumulative_prod"),
+    "diff": _on_axes("ac.diff({x}, {m}, {a})", kinds="fi"),
+    "trapezoid": _trapezoid,
+    "interp": _interp,
+    "associative_scan": _associative_scan,
     "random.uniform": _draw("uniform", "low=-2.0", "dtype=ac.float64"),
     "random.normal": _draw("normal", "std=0.5", "dtype=ac.float64"),
     "random.bernoulli": _draw("bernoulli", "p=0.2"),

@@ -1,23 +1,22 @@
-"""Indexing: reading at places given by ints, slices, integer arrays and boolean masks, as NumPy does.
+"""Indexing: reading at places given by integer arrays. Whole keys, ``x[key]``, are in ``keys.py``.
 
-Basic keys (ints, slices, ``...``, None) are one view. Keys with arrays are a view by their slices, then one native
-gather by all integer arrays together. The gradients add the cotangent into zeros at the same places, in the order
-of the indices: an element that was read twice gets the sum, with the same bits for any number of threads.
+The gradients add the cotangent into zeros at the same places, in the order of the indices: an element that was read
+twice gets the sum, with the same bits for any number of threads.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from operator import index as as_int
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from .._dtypes import checked_or_default
+from ..checks import known_values
 from ..errors import DTypeError, TraceError
 from ..primitive import Primitive
-from ..tensors import Tensor, asarray, bool_, int32, int64, uint8
+from ..tensors import Tensor, asarray, int32, int64, uint8
 from . import broadcasting as _broadcasting
 from . import views as _views
 from ._arguments import _axes, _axis
@@ -272,7 +271,18 @@ def nonzero(x: TensorLike, /) -> tuple[Tensor, ...]:
     x = asarray(x)
     if x.ndim == 0:
         raise ValueError("nonzero: expected at least 1 dimension; got a 0-d tensor; reshape it to (1,)")
-    return tuple(asarray(i) for i in np.nonzero(x.detach()._exact()))
+    return tuple(asarray(i) for i in np.nonzero(values_for_length("nonzero", x)))
+
+
+def values_for_length(op: str, x: Tensor) -> Any:
+    """The values that the length of a result depends on."""
+    values = known_values(x)
+    if values is None:
+        raise TraceError(
+            f"{op}: the length of the result depends on values, which are not known here: the Tensor is abstract; call "
+            f"it outside of the traced function, or choose by value with ac.where"
+        )
+    return values
 
 
 def _integers(op: str, indices: Any) -> Tensor | npt.NDArray[Any]:
@@ -285,210 +295,3 @@ def _integers(op: str, indices: Any) -> Tensor | npt.NDArray[Any]:
     if array.dtype.kind not in "iu":
         raise DTypeError(f"{op}: indices must be integers; got dtype {array.dtype}")
     return array if array.dtype in (int64, int32, uint8) else array.astype(np.int64)
-
-
-# -- x[key] -----------------------------------------------------------------------------------------------------------
-
-
-def getitem(x: Tensor, key: Any) -> Tensor:
-    """``x[key]`` with NumPy's meaning: ints, slices, ``...``, None, integer arrays and boolean masks."""
-    extents = x.shape
-    ndim = len(extents)
-    if isinstance(key, (Tensor, np.ndarray)) and ndim and key.ndim and key.dtype in (int64, int32, uint8):
-        return _take(x, key, 0)  # rows by number: the usual minibatch, without the ceremony below
-    entries = key if type(key) is tuple else (key,)
-    starts: list[int] = []
-    sizes: list[int] = []
-    steps: list[int] = []
-    shape: list[int] = []
-    axis = 0
-    for entry in entries:
-        kind = type(entry)
-        if kind is int:
-            if axis == ndim:
-                raise _too_many(entries, extents)
-            n = extents[axis]
-            if not -n <= entry < n:
-                raise IndexError(f"getitem: index {entry} is out of range for axis {axis} with size {n}")
-            starts.append(entry if entry >= 0 else entry + n)
-            sizes.append(1)
-            steps.append(1)
-            axis += 1
-        elif kind is slice:
-            if axis == ndim:
-                raise _too_many(entries, extents)
-            start, stop, step = entry.indices(extents[axis])
-            size = len(range(start, stop, step))
-            starts.append(start)
-            sizes.append(size)
-            steps.append(step if size > 1 else 1)  # an absurd step of one element fits no native integer
-            shape.append(size)
-            axis += 1
-        elif entry is None:
-            shape.append(1)
-        elif entry is Ellipsis:
-            rest = extents[axis : ndim - _axes_after_ellipsis(entries)]
-            starts += [0] * len(rest)
-            sizes += rest
-            steps += [1] * len(rest)
-            shape += rest
-            axis += len(rest)
-        else:
-            return _getitem_arrays(x, entries)
-    rest = extents[axis:]
-    if rest:
-        starts += [0] * len(rest)
-        sizes += rest
-        steps += [1] * len(rest)
-        shape += rest
-    return _views._slice(x, tuple(starts), tuple(sizes), tuple(steps), tuple(shape))
-
-
-def _too_many(entries: Sequence[Any], extents: Sequence[int]) -> IndexError:
-    used = sum(_axes_used(e) for e in entries)
-    return IndexError(f"getitem: at most {len(extents)} indices fit shape {tuple(extents)}; got {used}")
-
-
-def _axes_used(entry: Any) -> int:
-    """How many axes of x an entry of a key stands for."""
-    if entry is None or entry is Ellipsis or isinstance(entry, (bool, np.bool_)):
-        return 0
-    if isinstance(entry, (Tensor, np.ndarray)) and entry.dtype == bool_:
-        return entry.ndim
-    return 1
-
-
-def _axes_after_ellipsis(entries: Sequence[Any]) -> int:
-    after, found = 0, False
-    for entry in entries:
-        if entry is Ellipsis:
-            if found:
-                raise IndexError("getitem: an index can have only one ellipsis ('...')")
-            found = True
-        elif found:
-            after += _axes_used(entry)
-    return after
-
-
-def _entry(entry: Any) -> Any:
-    """An entry of a key as an int, slice, None, Ellipsis, bool, or an array of integers or booleans."""
-    if entry is None or entry is Ellipsis or type(entry) in (int, slice, bool):
-        return entry
-    if isinstance(entry, (Tensor, np.ndarray)):
-        array = entry
-    elif isinstance(entry, (list, tuple)):
-        array = np.asarray(entry)
-        if array.size == 0:
-            array = array.astype(np.int64)
-    elif isinstance(entry, np.bool_):
-        return bool(entry)
-    else:
-        try:
-            return as_int(entry)
-        except TypeError:
-            raise _bad_entry(type(entry).__name__) from None
-    if array.dtype.kind not in "biu":
-        raise _bad_entry(f"an array of {array.dtype}")
-    if isinstance(array, Tensor):
-        if array.dtype == bool_ and array.is_abstract:
-            raise TraceError(
-                "getitem: the shape of x[mask] depends on the values of the mask, which are not known while tracing; "
-                "choose by value with ac.where"
-            )
-        return array
-    if array.ndim == 0:
-        return array.item()
-    return array if array.dtype in (bool_, int64, int32, uint8) else array.astype(np.int64)
-
-
-def _bad_entry(got: str) -> IndexError:
-    return IndexError(
-        f"getitem: an index must be an int, a slice, '...', None, or an array of integers or booleans; got {got}"
-    )
-
-
-def _getitem_arrays(x: Tensor, key: Sequence[Any]) -> Tensor:
-    """``x[key]`` for keys with arrays, masks, or numbers that are not plain Python ints."""
-    entries = [_entry(e) for e in key]
-    if all(e is None or e is Ellipsis or type(e) in (int, slice) for e in entries):
-        return getitem(x, tuple(entries))
-    missing = x.ndim - sum(_axes_used(e) for e in entries)
-    if missing < 0:
-        raise _too_many(entries, x.shape)
-    _axes_after_ellipsis(entries)  # refuses a second one
-    gap = next((i for i, e in enumerate(entries) if e is Ellipsis), len(entries))
-    # The ellipsis stays in front of the slices that it stands for: even without any it separates its neighbours.
-    x, places = _places(x, [*entries[: gap + 1], *[slice(None)] * missing, *entries[gap + 1 :]])
-
-    # Slices first, on all axes that have one: a view.
-    cuts = [p if isinstance(p, slice) else slice(None) for p in places if p is not None and p is not Ellipsis]
-    if any(cut != slice(None) for cut in cuts):
-        x = getitem(x, tuple(cuts))
-
-    # Then one gather of all arrays. The dimensions of its indices stand where the first array stood, or in front of
-    # everything if something stands between the arrays.
-    axes: list[int] = []  # of the arrays
-    arrays: list[Any] = []
-    spots: list[int] = []  # of the arrays in the key
-    front = 0  # dimensions of the result before those of the indices
-    new: list[int] = []  # dimensions of the result, those of the indices left out, that None adds
-    kept = axis = 0
-    for spot, place in enumerate(places):
-        if place is Ellipsis:
-            continue
-        if place is None:
-            new.append(kept)
-            kept += 1
-            continue
-        if isinstance(place, slice):
-            kept += 1
-        else:
-            front = front if spots else kept
-            axes.append(axis)
-            arrays.append(place)
-            spots.append(spot)
-        axis += 1
-    if spots[-1] - spots[0] != len(spots) - 1:
-        front = 0
-    out_axis = front - sum(1 for at in new if at < front)
-    if len(arrays) == 1 and out_axis == axes[0]:
-        result = _take(x, arrays[0], axes[0])
-    else:
-        result = _gather(x, *arrays, tuple(axes), out_axis)
-    if new:
-        inserted = result.ndim - (x.ndim - len(axes))
-        result = _views.expand_dims(result, tuple(at if at < front else at + inserted for at in new))
-    return result
-
-
-def _places(x: Tensor, entries: Sequence[Any]) -> tuple[Tensor, list[Any]]:
-    """Slices and integer arrays for every axis of x (with None and ``...`` between them); x gets an axis per bool."""
-    places: list[Any] = []
-    axis = 0
-    for entry in entries:
-        if entry is None or entry is Ellipsis:
-            places.append(entry)
-            continue
-        if isinstance(entry, (Tensor, np.ndarray)) and entry.dtype == bool_:
-            if entry.ndim:
-                extents = x.shape[axis : axis + entry.ndim]
-                if entry.shape != extents:
-                    raise IndexError(
-                        f"getitem: a boolean mask must have the shape of the axes it selects from; got mask "
-                        f"{entry.shape} for axes of shape {extents}"
-                    )
-                places += nonzero(entry)
-                axis += entry.ndim
-                continue
-            entry = bool(entry)
-        if isinstance(entry, bool):  # one more axis of size 1, of which everything or nothing is taken
-            x = _views.expand_dims(x, axis)
-            entry = np.zeros(int(entry), np.int64)
-        elif isinstance(entry, int):
-            n = x.shape[axis]
-            if not -n <= entry < n:  # checked here, because the kernel skips indices that broadcast away
-                raise IndexError(f"getitem: index {entry} is out of range for axis {axis} with size {n}")
-            entry = np.asarray(entry, np.int64)
-        places.append(entry)
-        axis += 1
-    return x, places

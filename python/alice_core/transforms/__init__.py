@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .associative import associative_scan
 from .batching import vmap
 from .checkpointing import checkpoint, checkpoint_sequential
 from .custom import custom_jvp, custom_primitive, custom_vjp
@@ -11,6 +12,7 @@ from .jacobians import hessian, hvp, jacfwd, jacobian, jacrev, vhp
 from .reverse import grad, grad_enabled, no_grad, numerical_grad, stop_gradient, value_and_grad, vjp
 
 __all__ = [
+    "associative_scan",
     "checkpoint",
     "checkpoint_sequential",
     "custom_jvp",

@@ -1,0 +1,108 @@
+#include "gather_plan.h"
+
+#include "../core/broadcast.h"
+#include "strided_copy.h"
+
+namespace alice {
+
+void require_indices(const char* op, Arrays indices) {
+  for (const Array& index : indices)
+    if (!is_integer(index.dtype()))
+      fail(ErrorKind::DType, op, ": indices must be integers; got dtype ", name(index.dtype()));
+}
+
+namespace {
+
+[[noreturn]] void out_of_range(const char* op, std::int64_t index, int axis, std::int64_t size) {
+  fail(ErrorKind::Index, op, ": index ", index, " is out of range for axis ", axis, " with size ", size);
+}
+
+}  // namespace
+
+Array wrapped_indices(const char* op, const Array& index, int axis, std::int64_t size) {
+  Array wrapped = Array::empty(index.shape(), DType::Int64);
+  auto* out = wrapped.data<std::int64_t>();
+  dispatch_index(index.dtype(), [&](auto tag) {
+    visit<decltype(tag)>(index, [&](std::int64_t i, std::int64_t value) {
+      if (value < -size || value >= size) out_of_range(op, value, axis, size);
+      out[i] = value < 0 ? value + size : value;
+    });
+  });
+  return wrapped;
+}
+
+GatherPlan plan_gather(const char* op, const Dims& x, Arrays indices, const Dims& axes, std::int64_t out_axis) {
+  GatherPlan plan;
+  require_indices(op, indices);
+  if (static_cast<std::size_t>(axes.size()) != indices.size())
+    fail(ErrorKind::Shape, op, ": one axis per index array is needed; got axes ", axes, " for ", indices.size(),
+         " index arrays");
+  const Dims indexed = axis_flags(op, Attr(axes), x.size());
+  for (std::int64_t axis : axes) plan.axes.push_back(wrap_axis(op, axis, x.size()));
+  for (const Array& index : indices)
+    if (!broadcast_into(plan.index_shape, index.shape()))
+      fail(ErrorKind::Shape, op, ": index arrays must broadcast together; got shapes ", indices[0].shape(), " and ",
+           index.shape());
+  const int others = x.size() - axes.size();
+  if (out_axis < 0 || out_axis > others)
+    fail(ErrorKind::Shape, op, ": out_axis must be from 0 to ", others, "; got ", out_axis);
+  for (int axis = 0; axis < x.size(); ++axis)
+    if (!indexed[axis]) (plan.outer.size() < out_axis ? plan.outer : plan.inner).push_back(axis);
+  for (std::int64_t axis : plan.outer) plan.result.push_back(x[static_cast<int>(axis)]);
+  for (std::int64_t n : plan.index_shape) plan.result.push_back(n);
+  for (std::int64_t axis : plan.inner) plan.result.push_back(x[static_cast<int>(axis)]);
+  return plan;
+}
+
+namespace {
+
+// The offsets of all items of a few axes, in row-major order.
+Array offset_table(const Dims& axes, const Array& x) {
+  Walk<1> walk;
+  for (std::int64_t axis : axes) walk.add(x.dim(static_cast<int>(axis)), {x.strides()[static_cast<int>(axis)]});
+  const std::int64_t items = walk.size(), n = walk.row(), step = walk.row_step();
+  Array table = Array::empty({items}, DType::Int64);
+  auto* out = table.data<std::int64_t>();
+  Walk<1>::Cursor row(walk, std::max(walk.rank() - 1, 0), 0);
+  for (std::int64_t i = 0; i < items; i += n, row.next())
+    for (std::int64_t j = 0; j < n; ++j) out[i + j] = row.offset() + j * step;
+  return table;
+}
+
+}  // namespace
+
+Places gather_places(const char* op, const GatherPlan& plan, const Array& x, Arrays indices) {
+  Places at;
+  at.index = Array::empty({checked_numel(plan.index_shape)}, DType::Int64);
+  zero_fill(at.index);
+  auto* sum = at.index.data<std::int64_t>();
+  // Indices that broadcast away against an empty array are never used; NumPy does not check them either.
+  for (std::size_t j = 0; j < indices.size() && at.index.numel() > 0; ++j) {
+    const int axis = static_cast<int>(plan.axes[static_cast<int>(j)]);
+    const std::int64_t step = x.strides()[axis];
+    const Array wrapped = wrapped_indices(op, indices[j], axis, x.dim(axis));
+    visit<std::int64_t>(broadcast_view(wrapped, plan.index_shape),
+                        [&](std::int64_t i, std::int64_t value) { sum[i] += value * step; });
+  }
+  at.inner_is_run = true;
+  at.n_inner = 1;
+  for (int i = plan.inner.size() - 1; i >= 0; --i) {
+    const auto axis = static_cast<int>(plan.inner[i]);
+    at.inner_is_run = at.inner_is_run && (x.dim(axis) == 1 || x.strides()[axis] == at.n_inner);
+    at.n_inner *= x.dim(axis);
+  }
+  if (!at.inner_is_run) at.inner = offset_table(plan.inner, x);
+  at.outer = offset_table(plan.outer, x);
+  at.n_outer = at.outer.numel();
+  at.n_index = at.index.numel();
+  return at;
+}
+
+void require_cotangent(const Call& call, const Dims& shape) {
+  const Array& g = call.in[0];
+  if (!is_floating(g.dtype())) fail(ErrorKind::DType, call.kernel.name, ": g must be floating; got ", name(g.dtype()));
+  if (!(g.shape() == shape))
+    fail(ErrorKind::Shape, call.kernel.name, ": g must have shape ", shape, "; got ", g.shape());
+}
+
+}  // namespace alice

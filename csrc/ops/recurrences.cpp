@@ -1,0 +1,162 @@
+// Running products, extremes and logarithms of sums along an axis, and affine_scan, y[k] = a[k] y[k - 1] + b[k], which
+// is what their derivatives are made of, and its own.
+//
+// Each line is walked in order on one thread; neighbouring lines side by side. float32 is carried in float64.
+// Hot: every item runs through here.
+#include <limits>
+
+#include "../core/chunks.h"
+#include "axes.h"
+#include "math_exp.h"
+#include "scan.h"
+#include "strided_copy.h"
+
+namespace alice {
+namespace {
+
+constexpr std::int64_t kTile = 256;  // neighbouring lines walked side by side
+
+// Calls step(state, item) for the items of every line along an axis, from its first to its last or the other way round;
+// an item is a place in contiguous arrays. Lines begin with the state `initial`.
+template <class State, class Step>
+void walk_lines(const Dims& shape, int axis, bool backwards, State initial, Step step) {
+  std::int64_t outer = 1, inner = 1;
+  const std::int64_t n = shape[axis];
+  for (int i = 0; i < axis; ++i) outer *= shape[i];
+  for (int i = axis + 1; i < shape.size(); ++i) inner *= shape[i];
+  if (outer * n * inner == 0) return;
+  const std::int64_t first = backwards ? (n - 1) * inner : 0, stride = backwards ? -inner : inner;
+  const std::int64_t tiles = (inner + kTile - 1) / kTile;
+  parallel_chunks(outer * tiles, rows_per_chunk(n * std::min(inner, kTile)), [&](std::int64_t begin, std::int64_t end) {
+    State states[kTile];
+    for (std::int64_t i = begin; i < end; ++i) {
+      const std::int64_t lane = i % tiles * kTile, lanes = std::min(kTile, inner - lane);
+      std::int64_t at = i / tiles * n * inner + first + lane;
+      std::fill_n(states, lanes, initial);
+      for (std::int64_t k = 0; k < n; ++k, at += stride)
+        for (std::int64_t l = 0; l < lanes; ++l) step(states[l], at + l);
+    }
+  });
+}
+
+int axis_of(const Call& call) { return wrap_axis(call.kernel.name, call.attrs[0].integer(), call.in[0].rank()); }
+
+void infer_like(Call& call) {
+  axis_of(call);
+  call.out[0] = call.in[0].shape_only();
+}
+
+void infer_cumprod(Call& call) {
+  const Array& x = call.in[0];
+  axis_of(call);
+  call.out[0] = Array::abstract(x.shape(), is_floating(x.dtype()) ? x.dtype() : DType::Int64);
+}
+
+void run_cumprod(const Call& call) {
+  const Array x = as_contiguous(call.in[0]);
+  dispatch(x.dtype(), [&](auto tag) {
+    using T = decltype(tag);
+    using Product = std::conditional_t<std::is_floating_point_v<T>, double, std::uint64_t>;
+    using Out = std::conditional_t<std::is_floating_point_v<T>, T, std::int64_t>;
+    walk_lines(x.shape(), axis_of(call), false, Product(1),
+               [from = x.data<T>(), to = call.out[0].data<Out>()](Product& product, std::int64_t i) {
+                 product *= static_cast<Product>(from[i]);
+                 to[i] = static_cast<Out>(product);
+               });
+  });
+}
+
+// NaN wins, and stays.
+template <bool kLargest>
+void run_extreme(const Call& call) {
+  const Array x = as_contiguous(call.in[0]);
+  dispatch(x.dtype(), [&](auto tag) {
+    using T = decltype(tag);
+    using Limits = std::numeric_limits<T>;
+    T none = kLargest ? Limits::lowest() : Limits::max();
+    if constexpr (Limits::has_infinity) none = kLargest ? -Limits::infinity() : Limits::infinity();
+    walk_lines(x.shape(), axis_of(call), false, none,
+               [from = x.data<T>(), to = call.out[0].data<T>()](T& best, std::int64_t i) {
+                 const T item = from[i];
+                 if ((kLargest ? best < item : item < best) || item != item) best = item;
+                 to[i] = best;
+               });
+  });
+}
+
+// Of the items so far: the largest, and Σ exp(item - largest).
+struct LogSum {
+  double largest, sum;
+};
+
+void run_logcumsumexp(const Call& call) {
+  namespace level = ALICE_ISA;
+  const Array x = as_contiguous(call.in[0]);
+  dispatch_floating(x.dtype(), [&](auto tag) {
+    using T = decltype(tag);
+    walk_lines(x.shape(), axis_of(call), false, LogSum{-level::kInf, 0.0},
+               [from = x.data<T>(), to = call.out[0].data<T>()](LogSum& so_far, std::int64_t i) {
+                 const double item = static_cast<double>(from[i]);
+                 if (item > so_far.largest) {
+                   so_far.sum = so_far.sum * level::exp<level::Full>(so_far.largest - item) + 1.0;
+                   so_far.largest = item;
+                 } else {  // of equal infinities there is no difference
+                   so_far.sum += item == so_far.largest ? 1.0 : level::exp<level::Full>(item - so_far.largest);
+                 }
+                 to[i] = static_cast<T>(so_far.largest + level::log<level::Full>(so_far.sum));
+               });
+  });
+}
+
+// affine_scan: inputs a and b of one shape; attrs axis, backwards. A carry of exactly 0 stays 0, whatever a is.
+void infer_affine(Call& call) {
+  axis_of(call);
+  if (!(call.in[0].shape() == call.in[1].shape()))
+    fail(ErrorKind::Shape, "affine_scan: a and b must have one shape; got a ", call.in[0].shape(), ", b ",
+         call.in[1].shape());
+  call.out[0] = call.in[0].shape_only();
+}
+
+void run_affine(const Call& call) {
+  const Array a = as_contiguous(call.in[0]), b = as_contiguous(call.in[1]);
+  dispatch_floating(a.dtype(), [&](auto tag) {
+    using T = decltype(tag);
+    walk_lines(a.shape(), axis_of(call), call.attrs[1].flag(), 0.0,
+               [factor = a.data<T>(), term = b.data<T>(), to = call.out[0].data<T>()](double& y, std::int64_t i) {
+                 const double carry = y == 0.0 ? 0.0 : static_cast<double>(factor[i]) * y;
+                 y = carry + static_cast<double>(term[i]);
+                 to[i] = static_cast<T>(y);
+               });
+  });
+}
+
+double cost(const Call& call) { return 2.0 * static_cast<double>(call.in[0].numel()); }
+double log_cost(const Call& call) { return 20.0 * static_cast<double>(call.in[0].numel()); }
+
+}  // namespace
+
+void register_recurrences(Registry& registry) {
+  const AttrSpec axis{"axis", AttrKind::Integer};
+  const auto add = [&](const char* name, void (*infer)(Call&), void (*run)(const Call&)) {
+    registry.add({.name = name, .n_in = 1, .attributes = {axis}, .infer = infer, .run = {run}, .cost = cost});
+  };
+  add("cumprod", infer_cumprod, run_cumprod);
+  add("cummax", infer_like, run_extreme<true>);
+  add("cummin", infer_like, run_extreme<false>);
+  registry.add({.name = "logcumsumexp",
+                .n_in = 1,
+                .attributes = {axis},
+                .inputs = Inputs::Floating,
+                .infer = infer_like,
+                .run = {run_logcumsumexp},
+                .cost = log_cost});
+  registry.add({.name = "affine_scan",
+                .n_in = 2,
+                .attributes = {axis, {"backwards", AttrKind::Flag}},
+                .inputs = Inputs::Floating,
+                .infer = infer_affine,
+                .run = {run_affine},
+                .cost = cost});
+}
+
+}  // namespace alice

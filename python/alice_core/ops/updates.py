@@ -1,0 +1,138 @@
+"""``x.at[key]``: what assignments would make of a copy, for keys of NumPy's grammar.
+
+Keys without arrays name no place twice: the items there are brought together with the value as arrays are, and put into
+their slice. Of keys with arrays the slices come first, as in reading, then one scatter at all indices together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import ShapeError
+from ..tensors import Tensor, bool_
+from . import selection as _selection
+from . import views as _views
+from .keys import _axes_used, _entry, getitem, is_basic, picked_by
+from .scatter import MODES, _slice_set, fitting, spread_to
+
+if TYPE_CHECKING:
+    from ..tensors import TensorLike
+
+__all__: list[str] = []
+
+
+class At:
+    """``x.at``: see :attr:`Tensor.at`."""
+
+    __slots__ = ("_x",)
+
+    def __init__(self, x: Tensor) -> None:
+        self._x = x
+
+    def __getitem__(self, key: Any) -> Selected:
+        return Selected(self._x, key)
+
+
+class Selected:
+    """``x.at[key]``: the places of ``x`` that a key means. Each method returns a changed copy of ``x``."""
+
+    __slots__ = ("_key", "_x")
+
+    def __init__(self, x: Tensor, key: Any) -> None:
+        self._x, self._key = x, key
+
+    def set(self, value: TensorLike) -> Tensor:
+        """The value at these places; of several for one place, the last one."""
+        return _updated(self._x, self._key, value, "set")
+
+    def add(self, value: TensorLike) -> Tensor:
+        """The value added; of several for one place, all."""
+        return _updated(self._x, self._key, value, "add")
+
+    def multiply(self, value: TensorLike) -> Tensor:
+        """Multiplied by the value; of several for one place, by all."""
+        return _updated(self._x, self._key, value, "multiply")
+
+    def min(self, value: TensorLike) -> Tensor:
+        """The smaller of item and value; of several for one place, the smallest."""
+        return _updated(self._x, self._key, value, "min")
+
+    def max(self, value: TensorLike) -> Tensor:
+        """The larger of item and value; of several for one place, the largest."""
+        return _updated(self._x, self._key, value, "max")
+
+
+def _updated(x: Tensor, key: Any, value: Any, mode: str) -> Tensor:
+    name = f"at.{mode}"
+    v = fitting(name, x, value)
+    entries = [_entry_or_mask(e) for e in (key if type(key) is tuple else (key,))]
+    if is_basic(entries):
+        return _at_box(name, x, tuple(entries), v, mode)
+    if len(entries) == 1 and getattr(entries[0], "dtype", None) == bool_ and v.ndim <= x.ndim - entries[0].ndim:
+        return _at_mask(name, x, entries[0], v, mode)
+    picked = picked_by(x, [_entry(e) for e in entries])
+    base = picked.x if picked.cuts is None else getitem(picked.x, picked.cuts)
+    shape = _shape_of(base, picked.arrays, picked.axes, picked.out_axis)
+    with_new = list(shape)
+    for axis in picked.new:
+        with_new.insert(axis, 1)
+    v = _views.reshape(spread_to(name, v, tuple(with_new)), shape)
+    result = MODES[mode].at_indices(base, v, *picked.arrays, picked.axes, picked.out_axis)
+    if picked.cuts is not None:
+        result = _slice_set(picked.x, result, *_box(picked.x.shape, picked.cuts))
+    return result if picked.x is x else _views.reshape(result, x.shape)
+
+
+def _entry_or_mask(entry: Any) -> Any:
+    """As :func:`_entry`, but of masks no values are asked for: it may be that none are needed."""
+    return entry if isinstance(entry, Tensor) and entry.dtype == bool_ else _entry(entry)
+
+
+def _shape_of(x: Tensor, arrays: Sequence[Any], axes: Sequence[int], out_axis: int) -> tuple[int, ...]:
+    rest = [n for axis, n in enumerate(x.shape) if axis not in axes]
+    try:
+        shape = np.broadcast_shapes(*(np.shape(a) for a in arrays))
+    except ValueError:
+        shapes = ", ".join(str(np.shape(a)) for a in arrays)
+        raise ShapeError(f"at: index arrays must broadcast together; got shapes {shapes}") from None
+    return (*rest[:out_axis], *shape, *rest[out_axis:])
+
+
+def _at_box(name: str, x: Tensor, key: tuple[Any, ...], v: Tensor, mode: str) -> Tensor:
+    part = getitem(x, key)
+    v = spread_to(name, v, part.shape)
+    new = _selection.astype(MODES[mode].combined(part, v), x.dtype)  # of bools a sum is none
+    whole = [e for e in key if e is not None]
+    if Ellipsis in whole:
+        at = whole.index(Ellipsis)
+        whole[at : at + 1] = [slice(None)] * (x.ndim - sum(map(_axes_used, whole)))
+    return _slice_set(x, new, *_box(x.shape, whole))
+
+
+def _box(shape: Sequence[int], key: Sequence[Any]) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+    """Starts, sizes and steps of a checked key of ints and slices; further axes are whole."""
+    ranges = []
+    for n, entry in zip(shape, [*key, *[slice(None)] * (len(shape) - len(key))], strict=True):
+        ranges.append(range(n)[entry] if isinstance(entry, slice) else range(entry % n, entry % n + 1))
+    # An absurd step of one element fits no native integer.
+    return (
+        tuple(r.start for r in ranges),
+        tuple(len(r) for r in ranges),
+        tuple(r.step if len(r) > 1 else 1 for r in ranges),
+    )
+
+
+def _at_mask(name: str, x: Tensor, mask: Any, v: Tensor, mode: str) -> Tensor:
+    """Where every chosen place gets the same, the places need not be known."""
+    if mask.shape != x.shape[: mask.ndim]:
+        raise IndexError(
+            f"{name}: a boolean mask must have the shape of the axes it selects from; got mask {mask.shape} for axes "
+            f"of shape {x.shape[: mask.ndim]}"
+        )
+    v = spread_to(name, v, x.shape[mask.ndim :])
+    mask = _views.reshape(mask, mask.shape + (1,) * (x.ndim - mask.ndim))
+    new = _selection.astype(MODES[mode].combined(x, v), x.dtype)
+    return _selection.where(mask, new, x)
