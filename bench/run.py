@@ -41,9 +41,11 @@ class Section:
 
 SECTIONS = (
     Section("steps", "Training steps", "steps.rows"),
+    Section("lenet", "LeNet on digits", "lenet.rows"),
     Section("epochs", "Epochs", "epochs.rows"),
     Section("matmul", "Matrix products", "ops.matmul"),
     Section("contractions", "Sums of products", "contractions.rows", style="plain"),
+    Section("convolution", "Convolutions with both gradients", "convolution.rows"),
     Section("elementwise", "Elementwise", "ops.elementwise_rows"),
     Section("functions", "Elementwise functions", "functions.rows", style="plain", quick=False),
     Section("cross_entropy", "Cross-entropy with its gradient", "ops.cross_entropy_rows"),

@@ -31,6 +31,21 @@ LABELS = np.array([0, 2])
 SORTED = np.array([-2.0, 0.5, 3.0], np.float32)
 STATE = np.array([3, 4])
 
+
+def _convolved(f: Callable[..., Any], rank: int, x: Any, **given: Any) -> Any:
+    """x as one image, its first axis spatial where there are several."""
+    shape = (2, 3) if rank == 1 else (1,) * (rank - 1) + (2, 3)
+    return f(ac.reshape(x, shape), np.ones((shape[0], shape[0]) + (1,) * (rank - 1) + (2,)), **given)
+
+
+def _pooled(f: Callable[..., Any], rank: int, x: Any, window: Any, **given: Any) -> Any:
+    return f(ac.reshape(x, (1,) * (rank - 1) + (2, 3)), window, **given)
+
+
+def _adaptive(f: Callable[..., Any], rank: int, x: Any, output_size: Any, **given: Any) -> Any:
+    return f(ac.reshape(x, (1,) * (rank - 1) + (2, 3)), output_size, **given)
+
+
 #: The ops with attributes: how one is called with an array of shape (2, 3), and what its attributes are if nothing else
 #: is asked for. Those of None may be left out.
 CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
@@ -137,6 +152,40 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     "tril": (ac.tril, {"k": 0}),
     "triu": (ac.triu, {"k": 0}),
     "unstack": (lambda x, axis: ac.unstack(x, axis)[0], {"axis": 0}),
+    **{
+        f"{name}{rank}d": (
+            partial(_convolved, getattr(ac, f"{name}{rank}d"), rank),
+            {"stride": 1, "padding": 0, "dilation": 1, "groups": 1, "layout": f"NC{'DHW'[3 - rank :]}"}
+            | ({"output_padding": 0} if name == "conv_transpose" else {}),
+        )
+        for name in ("conv", "conv_transpose")
+        for rank in (1, 2, 3)
+    },
+    **{
+        f"{name}{rank}d": (
+            partial(_pooled, getattr(ac, f"{name}{rank}d"), rank),
+            {"window": 1, "stride": None, "padding": 0, "layout": f"NC{'DHW'[3 - rank :]}"}
+            | ({"dilation": 1} if name == "max_pool" else {"count_include_pad": True}),
+        )
+        for name in ("max_pool", "avg_pool")
+        for rank in (1, 2, 3)
+    },
+    **{
+        f"adaptive_{name}_pool{rank}d": (
+            partial(_adaptive, getattr(ac, f"adaptive_{name}_pool{rank}d"), rank),
+            {"output_size": 1, "layout": f"NC{'DHW'[3 - rank :]}"},
+        )
+        for name in ("avg", "max")
+        for rank in (1, 2, 3)
+    },
+    "unfold": (
+        lambda x, window, **more: ac.unfold(ac.reshape(x, (1, 2, 3)), window, **more),
+        {"window": 1, "stride": 1, "padding": 0, "dilation": 1},
+    ),
+    "fold": (
+        lambda x, output_size, window, **more: ac.fold(ac.reshape(x, (1, 6)), output_size, window, **more),
+        {"output_size": (2, 3), "window": 1, "stride": 1, "padding": 0, "dilation": 1},
+    ),
     "log_softmax": (ac.log_softmax, {"axis": 1}),
     "softmax": (ac.softmax, {"axis": 1, "temperature": 1.0, "mask": None}),
     **{

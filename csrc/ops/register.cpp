@@ -16,6 +16,8 @@ void register_kernels() {
     register_update(r);
     register_random(r);
     register_checks(r);
+    register_convolution(r);
+    register_pooling(r);
     return true;
   }();
 }

@@ -18,5 +18,7 @@ void register_sorting(Registry&);
 void register_update(Registry&);
 void register_random(Registry&);
 void register_checks(Registry&);
+void register_convolution(Registry&);
+void register_pooling(Registry&);
 
 }  // namespace alice

@@ -35,6 +35,7 @@ from .ops.arithmetic import *
 from .ops.arranging import *
 from .ops.broadcasting import *
 from .ops.comparison import *
+from .ops.convolution import *
 from .ops.creation import *
 from .ops.diagonals import *
 from .ops.einsum import *
@@ -44,6 +45,7 @@ from .ops.indexing import *
 from .ops.joining import *
 from .ops.linalg import *
 from .ops.logistic import *
+from .ops.pooling import *
 from .ops.powers import *
 from .ops.reduction import *
 from .ops.scans import *
@@ -53,6 +55,7 @@ from .ops.selection import *
 from .ops.softmax import *
 from .ops.sorting import *
 from .ops.trigonometric import *
+from .ops.unfolding import *
 from .ops.views import *
 from .primitive import Primitive as Primitive
 from .primitive import primitives as primitives

@@ -470,6 +470,42 @@ def _associative_scan(g: Maker) -> str:
     return f"ac.associative_scan({f}, {x}, axis={g.below(len(g.shape(x)))}{g.pick(('', ', reverse=True'))})"
 
 
+# -- windows -----------------------------------------------------------------------------------------------------------
+
+
+def _convolution(rank: int, transposed: bool) -> Template:
+    def template(g: Maker) -> str:
+        x = g.operand("f", lambda v: v.ndim > rank and v.size > 0)
+        channels, *extents = g.shape(x)[-1 - rank :] if len(g.shape(x)) > rank else (1,) * (rank + 1)
+        rows = 1 + g.below(3)
+        window = [1 + g.below(min(n, 3)) for n in extents]
+        w = g.leaf((channels, rows, *window) if transposed else (rows, channels, *window), str(g.dtype(x)))
+        option = g.pick(("", ", padding=1", ", stride=2", ", padding=1, stride=2"))
+        return f"ac.conv{'_transpose' if transposed else ''}{rank}d({x}, {w}{option})"
+
+    return template
+
+
+def _pool(name: str, rank: int) -> Template:
+    def template(g: Maker) -> str:
+        x = g.operand("f", lambda v: v.ndim >= rank and v.size > 0)
+        if name.startswith("adaptive"):
+            return f"ac.{name}{rank}d({x}, {1 + g.below(3)})"
+        option = g.pick(("", ", padding=1", ", stride=1", ", stride=2, padding=1"))
+        return f"ac.{name}{rank}d({x}, {1 + g.below(3)}{option})"
+
+    return template
+
+
+def _unfold(g: Maker) -> str:
+    x = g.operand("f", lambda v: v.ndim > 1 and v.size > 0)
+    n = 1 + g.below(g.shape(x)[-1])
+    if g.chance(0.5):
+        return f"ac.unfold({x}, ({n},), padding={g.below(2)})"
+    extent = g.shape(x)[-1] + n - 1
+    return f"ac.fold(ac.repeat({x}, {n}, -2), {extent}, ({n},))"
+
+
 # -- random numbers, whose generator moves on with every draw ----------------------------------------------------------
 
 
@@ -599,6 +635,15 @@ _WRITTEN: dict[str, Template] = {
     "trapezoid": _trapezoid,
     "interp": _interp,
     "associative_scan": _associative_scan,
+    **{f"conv{rank}d": _convolution(rank, False) for rank in (1, 2, 3)},
+    **{f"conv_transpose{rank}d": _convolution(rank, True) for rank in (1, 2, 3)},
+    **{
+        f"{name}{rank}d": _pool(name, rank)
+        for name in ("max_pool", "avg_pool", "adaptive_max_pool", "adaptive_avg_pool")
+        for rank in (1, 2, 3)
+    },
+    "unfold": _unfold,
+    "fold": _unfold,
     "random.uniform": _draw("uniform", "low=-2.0", "dtype=ac.float64"),
     "random.normal": _draw("normal", "std=0.5", "dtype=ac.float64"),
     "random.bernoulli": _draw("bernoulli", "p=0.2"),
