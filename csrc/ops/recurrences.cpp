@@ -2,7 +2,6 @@
 // is what their derivatives are made of, and its own.
 //
 // Each line is walked in order on one thread; neighbouring lines side by side. float32 is carried in float64.
-// Hot: every item runs through here.
 #include <limits>
 
 #include "../core/chunks.h"
@@ -14,7 +13,8 @@
 namespace alice {
 namespace {
 
-constexpr std::int64_t kTile = 256;  // neighbouring lines walked side by side
+constexpr std::int64_t kTile = 256;      // neighbouring lines walked side by side
+constexpr std::int64_t kContiguous = 8;  // lines that are contiguous themselves: each step waits for the one before it
 
 // Calls step(state, item) for the items of every line along an axis, from its first to its last or the other way round;
 // an item is a place in contiguous arrays. Lines begin with the state `initial`.
@@ -26,15 +26,23 @@ void walk_lines(const Dims& shape, int axis, bool backwards, State initial, Step
   for (int i = axis + 1; i < shape.size(); ++i) inner *= shape[i];
   if (outer * n * inner == 0) return;
   const std::int64_t first = backwards ? (n - 1) * inner : 0, stride = backwards ? -inner : inner;
-  const std::int64_t tiles = (inner + kTile - 1) / kTile;
-  parallel_chunks(outer * tiles, rows_per_chunk(n * std::min(inner, kTile)), [&](std::int64_t begin, std::int64_t end) {
+  // A tile is a run of inner lines, or of outer ones where each line is contiguous.
+  const bool contiguous = inner == 1;
+  const std::int64_t across = contiguous ? outer : inner, width = contiguous ? kContiguous : kTile;
+  const std::int64_t tiles = (across + width - 1) / width, total = contiguous ? tiles : outer * tiles;
+  parallel_chunks(total, rows_per_chunk(n * std::min(across, width)), [&](std::int64_t begin, std::int64_t end) {
     State states[kTile];
-    for (std::int64_t i = begin; i < end; ++i) {
-      const std::int64_t lane = i % tiles * kTile, lanes = std::min(kTile, inner - lane);
-      std::int64_t at = i / tiles * n * inner + first + lane;
+    const auto walk = [&](std::int64_t at, std::int64_t lanes, std::int64_t lane) {
       std::fill_n(states, lanes, initial);
       for (std::int64_t k = 0; k < n; ++k, at += stride)
-        for (std::int64_t l = 0; l < lanes; ++l) step(states[l], at + l);
+        for (std::int64_t l = 0; l < lanes; ++l) step(states[l], at + l * lane);
+    };
+    for (std::int64_t i = begin; i < end; ++i) {
+      const std::int64_t start = i % tiles * width, lanes = std::min(width, across - start);
+      if (contiguous)
+        walk(first + start * n, lanes, n);
+      else
+        walk(i / tiles * n * inner + first + start, lanes, 1);
     }
   });
 }
@@ -47,31 +55,34 @@ void infer_like(Call& call) {
 }
 
 void infer_cumprod(Call& call) {
-  const Array& x = call.in[0];
-  axis_of(call);
-  call.out[0] = Array::abstract(x.shape(), is_floating(x.dtype()) ? x.dtype() : DType::Int64);
+  const DType dtype = call.in[0].dtype();
+  if (!is_floating(dtype) && dtype != DType::Int64)
+    fail(ErrorKind::DType, "cumprod: x must be floating or int64; got dtype ", name(dtype));
+  infer_like(call);
 }
 
 void run_cumprod(const Call& call) {
   const Array x = as_contiguous(call.in[0]);
-  dispatch(x.dtype(), [&](auto tag) {
-    using T = decltype(tag);
-    using Product = std::conditional_t<std::is_floating_point_v<T>, double, std::uint64_t>;
-    using Out = std::conditional_t<std::is_floating_point_v<T>, T, std::int64_t>;
-    walk_lines(x.shape(), axis_of(call), false, Product(1),
-               [from = x.data<T>(), to = call.out[0].data<Out>()](Product& product, std::int64_t i) {
+  const auto run = [&](auto item, auto one) {
+    using T = decltype(item);
+    using Product = decltype(one);
+    walk_lines(x.shape(), axis_of(call), false, one,
+               [from = x.data<T>(), to = call.out[0].data<T>()](Product& product, std::int64_t i) {
                  product *= static_cast<Product>(from[i]);
-                 to[i] = static_cast<Out>(product);
+                 to[i] = static_cast<T>(product);
                });
-  });
+  };
+  if (x.dtype() == DType::Int64) return run(std::int64_t{}, std::uint64_t{1});  // wraps around
+  dispatch_floating(x.dtype(), [&](auto tag) { run(tag, 1.0); });
 }
 
 // NaN wins, and stays.
 template <bool kLargest>
 void run_extreme(const Call& call) {
   const Array x = as_contiguous(call.in[0]);
-  dispatch(x.dtype(), [&](auto tag) {
+  dispatch(x.dtype() == DType::Bool ? DType::UInt8 : x.dtype(), [&](auto tag) {
     using T = decltype(tag);
+    if constexpr (std::is_same_v<T, bool>) return;  // as bytes, in the same order
     using Limits = std::numeric_limits<T>;
     T none = kLargest ? Limits::lowest() : Limits::max();
     if constexpr (Limits::has_infinity) none = kLargest ? -Limits::infinity() : Limits::infinity();
@@ -84,26 +95,29 @@ void run_extreme(const Call& call) {
   });
 }
 
+// One copy of each is enough.
+[[gnu::noinline]] double exp_of(double x) { return ALICE_ISA::exp<ALICE_ISA::Full>(x); }
+[[gnu::noinline]] double log_of(double x) { return ALICE_ISA::log<ALICE_ISA::Full>(x); }
+
 // Of the items so far: the largest, and Σ exp(item - largest).
 struct LogSum {
   double largest, sum;
 };
 
 void run_logcumsumexp(const Call& call) {
-  namespace level = ALICE_ISA;
   const Array x = as_contiguous(call.in[0]);
   dispatch_floating(x.dtype(), [&](auto tag) {
     using T = decltype(tag);
-    walk_lines(x.shape(), axis_of(call), false, LogSum{-level::kInf, 0.0},
+    walk_lines(x.shape(), axis_of(call), false, LogSum{-ALICE_ISA::kInf, 0.0},
                [from = x.data<T>(), to = call.out[0].data<T>()](LogSum& so_far, std::int64_t i) {
                  const double item = static_cast<double>(from[i]);
                  if (item > so_far.largest) {
-                   so_far.sum = so_far.sum * level::exp<level::Full>(so_far.largest - item) + 1.0;
+                   so_far.sum = so_far.sum * exp_of(so_far.largest - item) + 1.0;
                    so_far.largest = item;
                  } else {  // of equal infinities there is no difference
-                   so_far.sum += item == so_far.largest ? 1.0 : level::exp<level::Full>(item - so_far.largest);
+                   so_far.sum += item == so_far.largest ? 1.0 : exp_of(item - so_far.largest);
                  }
-                 to[i] = static_cast<T>(so_far.largest + level::log<level::Full>(so_far.sum));
+                 to[i] = static_cast<T>(so_far.largest + log_of(so_far.sum));
                });
   });
 }

@@ -4,6 +4,8 @@
 // What is written to one place is written in the order of the indices, on one thread: repeated indices give the same
 // bits for any number of threads, and of those that set a place the last one stays.
 #include "../core/chunks.h"
+#include "../core/in_place.h"
+#include "../core/overwriting.h"
 #include "gather_plan.h"
 #include "register.h"
 #include "strided_copy.h"
@@ -127,7 +129,7 @@ void scatter_infer(Call& call) {
 void scatter_run(const Call& call) {
   const Array& out = call.out[0];
   const Places at = gather_places(call.kernel.name, plan_scatter(call), out, call.in.subspan(2));
-  strided_copy(out, call.in[0]);
+  if (!same_layout(out, call.in[0])) strided_copy(out, call.in[0]);
   const Array v = as_contiguous(call.in[1]);
   const Mode mode = *static_cast<const Mode*>(call.kernel.impl);
   dispatch(v.dtype(), [&](auto tag) {
@@ -158,13 +160,13 @@ void register_scatter(Registry& registry) {
                                                        {"scatter_min", Mode::Minimum},
                                                        {"scatter_max", Mode::Maximum}};
   for (const auto& [name, mode] : kinds)
-    registry.add({.name = name,
-                  .n_in = -1,
-                  .attributes = {axes, out_axis},
-                  .infer = scatter_infer,
-                  .run = {scatter_run},
-                  .cost = cost,
-                  .impl = &mode});
+    may_overwrite_first(registry.add({.name = name,
+                                      .n_in = -1,
+                                      .attributes = {axes, out_axis},
+                                      .infer = scatter_infer,
+                                      .run = {scatter_run},
+                                      .cost = cost,
+                                      .impl = &mode}));
 }
 
 }  // namespace alice

@@ -7,6 +7,8 @@
 
 #include "../core/broadcast.h"
 #include "../core/chunks.h"
+#include "../core/in_place.h"
+#include "../core/overwriting.h"
 #include "axes.h"
 #include "register.h"
 #include "strided_copy.h"
@@ -280,7 +282,7 @@ void slice_set_infer(Call& call) {
 void slice_set_run(const Call& call) {
   const Array &x = call.in[0], &v = call.in[1], &out = call.out[0];
   const Dims& sizes = call.attrs[1].dims();
-  if (v.numel() != out.numel()) strided_copy(out, x);
+  if (v.numel() != out.numel() && !same_layout(out, x)) strided_copy(out, x);
   const Slice slice =
       slice_strides("slice_set", out.shape(), out.strides(), call.attrs[0].dims(), sizes, call.attrs[2].dims());
   strided_copy(Array::view(out, v.shape(), respace("slice_set", sizes, slice.strides, v.shape()), slice.offset), v);
@@ -469,7 +471,7 @@ void register_shape(Registry& registry) {
   registry.add(copy("slice_vjp", {shape, starts, sizes, steps}, slice_vjp_infer, slice_vjp_run));
   Kernel slice_set = copy("slice_set", {starts, sizes, steps}, slice_set_infer, slice_set_run);
   slice_set.n_in = 2;
-  registry.add(slice_set);
+  may_overwrite_first(registry.add(slice_set));
   registry.add(copy("diagonal_vjp", {shape, offset, axis1, axis2}, diagonal_vjp_infer, diagonal_vjp_run));
   Kernel concat = copy("concat", {integer("axis")}, concat_infer, concat_run);
   concat.n_in = -1;

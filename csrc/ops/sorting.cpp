@@ -95,15 +95,36 @@ Item* sort_by_digits(std::int64_t n, Item* items, Item* other) {
   return items;
 }
 
+// A few first ones of many: what comes is put behind those found so far, if it is not behind all of them, until there
+// are twice as many; then half is dropped. `wanted` is less than n / 8, so that nothing is written over that was not
+// read.
+template <class Item>
+Item* first_items(std::int64_t n, std::int64_t wanted, Item* items) {
+  const std::int64_t room = 2 * wanted;
+  std::int64_t count = room;
+  const auto drop = [&] {
+    std::nth_element(items, items + wanted - 1, items + count);
+    count = wanted;
+  };
+  drop();
+  Item last = items[wanted - 1];
+  for (std::int64_t i = room; i < n; ++i) {
+    if (!(items[i] < last)) continue;
+    items[count++] = items[i];
+    if (count < room) continue;
+    drop();
+    last = items[wanted - 1];
+  }
+  drop();
+  std::sort(items, items + wanted);
+  return items;
+}
+
 // The first `wanted` of the sorted items, in order.
 template <class Item>
 Item* sort_items(std::int64_t n, std::int64_t wanted, Item* items, Item* other) {
   if constexpr (!std::is_integral_v<Item>) {
-    if (n > kShort && wanted < n / 8) {
-      std::nth_element(items, items + wanted, items + n);
-      std::sort(items, items + wanted);
-      return items;
-    }
+    if (n > kShort && wanted < n / 8) return first_items(n, wanted, items);
   }
   if (n > kShort) return sort_by_digits(n, items, other);
   std::sort(items, items + n);

@@ -1,6 +1,7 @@
 // A place for every value: outside of the program, or in the arena, for as long as somebody reads it.
 #include <algorithm>
 
+#include "../core/overwriting.h"
 #include "arena.h"
 #include "plan.h"
 
@@ -61,6 +62,15 @@ class Placing {
       dying.push_back(root);
   }
 
+  // The operand that a kernel changes a copy of, if it is alone in its memory; -1 for none.
+  int overwritten_by(const Instruction& instruction) const {
+    const Node& node = graph_.nodes()[at(instruction.kernel_node)];
+    if (node.update || !overwrites_first(*node.kernel) || graph_.value(node.in[0]).view) return -1;
+    const int first = node.in[0];
+    const auto lies_there = [&](int v) { return graph_.value(v).root == first; };
+    return std::count_if(node.in.begin(), node.in.end(), lies_there) == 1 ? first : -1;
+  }
+
   // What an instruction writes lies in the memory of an input that dies, or in memory of its own.
   void place_results(int i) {
     const Instruction& instruction = instructions_[static_cast<std::size_t>(i)];
@@ -73,7 +83,7 @@ class Placing {
     std::vector<int> own;
     for (int v : instruction.out) {
       if (v == left) continue;
-      const int from = instruction.chain ? instruction.chain->may_take(v) : -1;
+      const int from = instruction.chain ? instruction.chain->may_take(v) : overwritten_by(instruction);
       if (from >= 0 && from == left && !placed_[at(left)] && last_use_[at(left)] == i) {
         if (!placed_[at(v)]) take(v);
         settle(left, places_[at(v)]);

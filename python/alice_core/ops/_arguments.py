@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from .. import _core
 from ..checks import checked_int, shown
 from ..errors import DTypeError, ShapeError, TraceError
+from ..tensors import asarray
 
 if TYPE_CHECKING:
     from ..tensors import Tensor
@@ -50,6 +52,25 @@ def _ints(op: str, name: str, value: int | Sequence[int]) -> tuple[int, ...]:
     except DTypeError:
         got = repr(value) if isinstance(value, (tuple, list)) else shown(value)
         raise DTypeError(f"{op}: {name} must be an int or a tuple of ints; got {got}") from None
+
+
+_KINDS = "biuf"
+
+
+def _is_array(value: object) -> bool:
+    """Whether something has a dtype of its own: no number, no list, no number of a call that is being traced."""
+    return isinstance(value, np.ndarray) or (isinstance(value, _core.TensorBase) and not cast("Tensor", value)._weak)
+
+
+def _is_later(kind: str, than: str) -> bool:
+    """Whether numbers of one kind do not fit among those of another."""
+    return _KINDS.index(kind) > _KINDS.index(than) and {kind, than} != {"i", "u"}
+
+
+def _beside(value: Any, x: Tensor) -> Tensor:
+    """The value as a Tensor; what has no dtype of its own takes that of x, unless it is of a later kind."""
+    tensor = asarray(value)
+    return tensor if _is_array(value) or _is_later(tensor.dtype.kind, x.dtype.kind) else asarray(value, x.dtype)
 
 
 def _known(op: str, name: str, value: Tensor) -> Any:

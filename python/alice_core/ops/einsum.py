@@ -25,6 +25,7 @@ from . import linalg as _linalg
 from . import reduction as _reduction
 from . import selection as _selection
 from . import views as _views
+from ._arguments import _beside, _is_array
 
 if TYPE_CHECKING:
     from ..tensors import Tensor
@@ -295,6 +296,15 @@ def _spread(labels: _Labels, wanted: _Labels, sizes: _Sizes) -> _Layout:
     return _Layout(order, tuple(sizes[x] if x in labels else 1 for x in wanted))
 
 
+def _tensors(operands: Sequence[Any]) -> list[Any]:
+    """The operands; numbers take the dtype of the arrays."""
+    arrays = [asarray(x) for x in operands if _is_array(x)]
+    if not arrays or len(arrays) == len(operands):
+        return arrays or [asarray(x) for x in operands]
+    widest = max(arrays, key=lambda x: ("biuf".index(x.dtype.kind), x.dtype.itemsize))
+    return [_beside(x, widest) for x in operands]
+
+
 def _of_one_dtype(xs: list[Any]) -> list[Any]:
     """The operands in their common dtype: a product of integers shall not overflow because a float comes later."""
     dtypes = {x.dtype for x in xs}
@@ -359,7 +369,7 @@ def einsum(subscripts: Any, /, *operands: Any, optimize: bool | str = True) -> T
         subscripts, operands = _as_text((subscripts, *operands))
     if optimize is not True and optimize is not False:
         optimize = checked_choice("einsum", "optimize", optimize, ("greedy", "optimal"))
-    xs: list[Any] = [asarray(x) for x in operands]
+    xs = _tensors(operands)
     plan = _planned(subscripts, tuple(x.shape for x in xs), optimize)
     xs = _of_one_dtype(xs)
     for at, alone in plan.alone:

@@ -25,7 +25,7 @@ from . import joining as _joining
 from . import reduction as _reduction
 from . import selection as _selection
 from . import views as _views
-from ._arguments import _axis
+from ._arguments import _axis, _beside
 from ._recurrence import affine_scan, shifted
 from ._reducing import along_axis
 from .indexing import _take
@@ -120,6 +120,12 @@ def _along(p: Primitive, x: TensorLike, axis: int | None) -> Tensor:
     return result
 
 
+def _wide(x: TensorLike) -> Tensor:
+    """Of bool and integers int64, as products of them are."""
+    x = asarray(x)
+    return x if x.dtype.kind == "f" else _selection.astype(x, np.int64)
+
+
 def cumprod(x: TensorLike, /, axis: int | None = None) -> Tensor:
     """Running products along an axis: ``y_i = x_0 … x_i``.
 
@@ -152,7 +158,7 @@ def cumprod(x: TensorLike, /, axis: int | None = None) -> Tensor:
     >>> ac.cumprod(ac.tensor([1.0, 2.0, 3.0]))
     Tensor([1., 2., 6.], dtype=float32)
     """
-    return _along(_cumprod, x, axis)
+    return _along(_cumprod, _wide(x), axis)
 
 
 def cummax(x: TensorLike, /, axis: int | None = None) -> Tensor:
@@ -250,7 +256,7 @@ def _cumulative(
     if dtype is not None:
         dtype = checked_dtype(op, dtype)
         x = _selection.astype(x, dtype)
-    y: Tensor = p(x, axis, False) if p is _reduction._cumsum else p(x, axis)
+    y: Tensor = p(x, axis, False) if p is _reduction._cumsum else p(_wide(x), axis)
     if dtype is not None:
         y = _selection.astype(y, dtype)
     if include_initial:
@@ -374,12 +380,8 @@ def diff(
 
 
 def _end(x: Tensor, given: TensorLike, axis: int) -> Tensor:
-    end = asarray(given)
-    if end.ndim:
-        return end
-    if "biuf".index(end.dtype.kind) <= "biuf".index(x.dtype.kind):
-        end = _selection.astype(end, x.dtype)
-    return _broadcasting.broadcast_to(end, (*x.shape[:axis], 1, *x.shape[axis + 1 :]))
+    end = _beside(given, x)
+    return end if end.ndim else _broadcasting.broadcast_to(end, (*x.shape[:axis], 1, *x.shape[axis + 1 :]))
 
 
 def trapezoid(y: TensorLike, x: TensorLike | None = None, /, dx: TensorLike = 1.0, axis: int = -1) -> Tensor:
@@ -472,7 +474,8 @@ def interp(
     >>> ac.interp(ac.tensor([0.5, 3.0]), ac.tensor([0.0, 1.0, 2.0]), ac.tensor([0.0, 10.0, 20.0]))
     Tensor([ 5., 20.], dtype=float32)
     """
-    x, xp, fp = asarray(x), asarray(xp), asarray(fp)
+    xp, fp = asarray(xp), asarray(fp)
+    x = _beside(x, xp)
     if xp.ndim != 1 or xp.shape != fp.shape or xp.size == 0:
         raise ShapeError(f"interp: xp and fp must be vectors of one length, at least 1; got {xp.shape} and {fp.shape}")
     n = xp.shape[0]

@@ -24,7 +24,7 @@ from . import comparison as _comparison
 from . import creation as _creation
 from . import selection as _selection
 from . import views as _views
-from ._arguments import _axes, _axis
+from ._arguments import _axes, _axis, _beside, _is_later
 from ._elementwise import aligned
 from ._recurrence import affine_scan, shifted
 from .broadcasting import _repeated
@@ -256,14 +256,15 @@ MODES = {
 
 def fitting(name: str, x: Tensor, value: Any) -> Tensor:
     """The value in the dtype of x, unless that loses what it is."""
-    v = asarray(value)
-    if "biuf".index(v.dtype.kind) > "biuf".index(x.dtype.kind) and {v.dtype.kind, x.dtype.kind} != {"i", "u"}:
+    v = _beside(value, x)
+    if v.dtype == x.dtype:
+        return v
+    if _is_later(v.dtype.kind, x.dtype.kind):
         raise DTypeError(
             f"{name}: a value of dtype {v.dtype.name} does not fit into a Tensor of dtype {x.dtype.name}; convert one "
             f"of them with astype"
         )
-    # Of numbers and lists it is looked at whether the dtype holds them.
-    return _selection.astype(v if isinstance(value, (Tensor, np.ndarray)) else asarray(value, x.dtype), x.dtype)
+    return _selection.astype(v, x.dtype)
 
 
 def spread_to(name: str, v: Tensor, shape: tuple[int, ...]) -> Tensor:

@@ -22,6 +22,7 @@ from . import extremes as _extremes
 from . import reduction as _reduction
 from . import selection as _selection
 from . import views as _views
+from ._arguments import _beside
 from ._reducing import everywhere
 from .indexing import _integers, _take, values_for_length
 from .scatter import _scatter_add
@@ -84,8 +85,8 @@ def searchsorted(a: TensorLike, v: TensorLike, /, side: str = "left") -> Tensor:
     >>> ac.searchsorted(ac.tensor([1.0, 2.0, 4.0]), ac.tensor([2.0, 3.0, 9.0]))
     Tensor([1, 2, 3], dtype=int64)
     """
-    a, v = asarray(a), asarray(v)
-    return _searchsorted(a, v, checked_choice("searchsorted", "side", side, ("left", "right")) == "right")
+    a = asarray(a)
+    return _searchsorted(a, _beside(v, a), checked_choice("searchsorted", "side", side, ("left", "right")) == "right")
 
 
 def isin(x: TensorLike, test: TensorLike, /, invert: bool = False) -> Tensor:
@@ -109,7 +110,8 @@ def isin(x: TensorLike, test: TensorLike, /, invert: bool = False) -> Tensor:
     >>> ac.isin(ac.tensor([1, 2, 3]), ac.tensor([3, 1]))
     Tensor([ True, False,  True], dtype=bool)
     """
-    x, test = asarray(x), _views.reshape(asarray(test), (-1,))
+    x = asarray(x)
+    test = _views.reshape(_beside(test, x), (-1,))
     if test.size == 0:
         found = _comparison.less(x, x)  # nothing is
     else:

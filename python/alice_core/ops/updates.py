@@ -104,7 +104,7 @@ def _shape_of(x: Tensor, arrays: Sequence[Any], axes: Sequence[int], out_axis: i
 def _at_box(name: str, x: Tensor, key: tuple[Any, ...], v: Tensor, mode: str) -> Tensor:
     part = getitem(x, key)
     v = spread_to(name, v, part.shape)
-    new = _selection.astype(MODES[mode].combined(part, v), x.dtype)  # of bools a sum is none
+    new = _combined(part, v, mode)
     whole = [e for e in key if e is not None]
     if Ellipsis in whole:
         at = whole.index(Ellipsis)
@@ -134,5 +134,9 @@ def _at_mask(name: str, x: Tensor, mask: Any, v: Tensor, mode: str) -> Tensor:
         )
     v = spread_to(name, v, x.shape[mask.ndim :])
     mask = _views.reshape(mask, mask.shape + (1,) * (x.ndim - mask.ndim))
-    new = _selection.astype(MODES[mode].combined(x, v), x.dtype)
-    return _selection.where(mask, new, x)
+    return _selection.where(mask, _combined(x, v, mode), x)
+
+
+def _combined(x: Tensor, v: Tensor, mode: str) -> Tensor:
+    new = MODES[mode].combined(x, v)
+    return new if new.dtype == x.dtype else _selection.astype(new, x.dtype)  # of bools a sum is none
