@@ -10,8 +10,9 @@ from harness import Contenders
 
 OURS, EAGER, FLOOR = "alice_core compiled", "alice_core", "C++"
 ROW = "alice_core, along rows"  # the same work of ours along the other axis
+SGD = "alice_core compiled, SGD"  # the same network of ours with another optimiser
 #: Contenders that are no packages one could use instead; "best peer" leaves them out.
-NO_PEERS = (OURS, EAGER, FLOOR, ROW, "C++ -ffast-math")
+NO_PEERS = (OURS, EAGER, FLOOR, ROW, SGD, "C++ -ffast-math")
 
 
 @dataclass(frozen=True)

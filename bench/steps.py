@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+import adam
 import alice_core as ac
 import floor
 import logistic
@@ -299,6 +300,7 @@ def rows(quick: bool) -> Iterator[Row]:
         yield step_row([2, 16, 2], 32, targets, quick)
         targets = (over_floor(1.0), peer_over_ours(4.5), Target(0.35, "torch", of=EAGER))
         yield step_row([64, 128, 10], 32, targets, quick)
+        yield adam.row([64, 128, 10], 32)
         yield logistic.row(check_losses)
     if quick:
         return

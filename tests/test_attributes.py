@@ -30,6 +30,7 @@ X = np.array([[1.0, -2.0, 3.0], [4.0, 0.5, 7.0]], np.float32)
 LABELS = np.array([0, 2])
 SORTED = np.array([-2.0, 0.5, 3.0], np.float32)
 STATE = np.array([3, 4])
+F32 = {"dtype": ac.float32}
 
 
 def _convolved(f: Callable[..., Any], rank: int, x: Any, **given: Any) -> Any:
@@ -219,15 +220,39 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
         {"shape": 2, "mean": 0.0, "std": 1.0, "dtype": ac.float32},
     ),
     "bernoulli": (lambda x, **given: ac.random.Generator(0).bernoulli(**given), {"shape": 2, "p": 0.5}),
+    "exponential": (lambda x, **given: ac.random.Generator(0).exponential(**given), {"shape": 2, "scale": 1.0, **F32}),
+    "gumbel": (
+        lambda x, **given: ac.random.Generator(0).gumbel(**given),
+        {"shape": 2, "loc": 0.0, "scale": 1.0, **F32},
+    ),
+    "gamma": (
+        lambda x, **given: ac.random.Generator(0).gamma(**given),
+        {"shape": 2, "alpha": 2.0, "scale": 1.0, **F32},
+    ),
+    "beta": (lambda x, **given: ac.random.Generator(0).beta(**given), {"shape": 2, "a": 1.0, "b": 2.0, **F32}),
+    "poisson": (lambda x, **given: ac.random.Generator(0).poisson(**given), {"shape": 2, "rate": 1.0}),
+    "integers": (
+        lambda x, **given: ac.random.Generator(0).integers(**given),
+        {"shape": 2, "low": 0, "high": 9, "dtype": ac.int64},
+    ),
+    "permutation": (lambda x, **given: ac.random.Generator(0).permutation(x, **given), {"axis": 0}),
+    "categorical": (lambda x, **given: ac.random.Generator(0).categorical(x, **given), {"axis": 1, "shape": (3, 2)}),
+    "choice": (
+        lambda x, **given: ac.random.Generator(0).choice(x, **given),
+        {"shape": 2, "replace": True, "axis": 0},
+    ),
     "seed": (lambda x, seed: ac.random.Generator(seed).uniform(2), {"seed": 3}),
 }
 #: Drawing is no function of an array, and a seed is taken once.
-WITHOUT_MODES = {"advance", "bits", "unit", "uniform", "normal", "bernoulli", "seed", "empty"}
+DRAWS = {"uniform", "normal", "bernoulli", "exponential", "gumbel", "gamma", "beta", "poisson", "integers"}
+CHOICES = {"permutation", "categorical", "choice"}
+WITHOUT_MODES = {"advance", "bits", "unit", "seed", "empty", *DRAWS, *CHOICES}
 #: Arrays, though annotated for what they mostly are.
 INPUTS = {
     *(("take", "indices"), ("einsum", "operands"), ("einsum", "subscripts"), ("trapezoid", "x"), ("interp", "left")),
     *(("interp", "right"), ("bincount", "weights"), ("histogram", "weights"), ("diff", "prepend"), ("diff", "append")),
     *(("average", "weights"), ("max", "where"), ("min", "where")),
+    *(("permutation", "x"), ("choice", "a"), ("choice", "p")),
 }
 ARRAYS = ("Tensor", "TensorLike", "Sequence[TensorLike]")
 

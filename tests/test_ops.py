@@ -184,6 +184,12 @@ def test_thread_count_changes_no_bit(case: OpCase) -> None:
         ac.set_num_threads(before)
 
 
+#: What optimisers do beside "sgd".
+UPDATES = ("adagrad", "adam", "lion", "moving_average", "nadam", "rmsprop")
+
+#: Draws that may take several tries, and the derivative of one.
+REJECTION = ("gamma_slope", "random_integers", "random_log_gamma", "random_permutation", "random_poisson")
+
 #: Kernels that no row can name: they are reached through an interface of their own, with tests of their own.
 ELSEWHERE = {
     "identity": "test_engine.py",
@@ -194,6 +200,8 @@ ELSEWHERE = {
     "slice_set": "test_scatter.py",
     "vecmat": "test_vecmat.py",
     "sgd": "test_optim.py",
+    **dict.fromkeys(UPDATES, "test_optimisers.py"),
+    **dict.fromkeys(REJECTION, "test_distributions.py"),
     "cross_entropy_value_and_vjp": "test_compile.py",
 }
 
@@ -203,7 +211,7 @@ def test_kernels_primitives_and_rows_match() -> None:
     primitives = set(ac.primitives())
     covered = {p for case in CASES for p in case.primitives}
     assert covered <= kernels, f"rows name kernels that do not exist: {sorted(covered - kernels)}"
-    only_in_programs = {"sgd", "cross_entropy_value_and_vjp"}
+    only_in_programs = {"sgd", *UPDATES, "cross_entropy_value_and_vjp"}
     assert kernels - only_in_programs == primitives, f"no primitive, or no kernel: {sorted(kernels ^ primitives)}"
     missing = kernels - covered - set(ELSEWHERE)
     assert not missing, f"no row covers the kernels {sorted(missing)}"

@@ -89,6 +89,7 @@ def _library(name: str = FAST) -> Any:
         "mlp_new": (pointer, [pointer, i32, i32, f32, f32]),
         "mlp_parameters": (pointer, [pointer]),
         "mlp_run": (f32, [pointer, pointer, pointer, i64]),
+        "mlp_use_adam": (None, [pointer]),
         "mlp_delete": (None, [pointer]),
         "logistic_new": (pointer, [i32, i32, f64]),
         "logistic_run": (f64, [pointer, pointer, pointer, i64]),
@@ -122,11 +123,18 @@ def _contender(repeat: Any) -> Contender:
     return Contender(run=lambda: repeat(1), repeat=repeat)
 
 
-def mlp(build: str, parameters: Sequence[Float32], x: Float32, labels: Int64, lr: float, momentum: float) -> Contender:
-    """The training step; ``parameters`` are w0, b0, w1, b1, …, each call's result is the loss of its last step."""
+def mlp(
+    build: str, parameters: Sequence[Float32], x: Float32, labels: Int64, lr: float, momentum: float | None
+) -> Contender:
+    """The training step; ``parameters`` are w0, b0, w1, b1, …, each call's result is the loss of its last step.
+
+    Without momentum the step is Adam's.
+    """
     library = _library(build)
     sizes = np.array([x.shape[1], *(b.size for b in parameters[1::2])], dtype=np.int32)
-    model = library.mlp_new(sizes.ctypes.data, sizes.size, len(x), lr, momentum)
+    model = library.mlp_new(sizes.ctypes.data, sizes.size, len(x), lr, momentum or 0.0)
+    if momentum is None:
+        library.mlp_use_adam(model)
     n = sum(p.size for p in parameters)
     flat = np.ctypeslib.as_array(ctypes.cast(library.mlp_parameters(model), ctypes.POINTER(ctypes.c_float)), (n,))
     flat[:] = np.concatenate([p.ravel() for p in parameters])

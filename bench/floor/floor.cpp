@@ -103,6 +103,11 @@ struct Mlp {
       }
     }
 
+    squares.empty() ? sgd() : adam();
+    return loss;
+  }
+
+  void sgd() {
     float *p = parameters.data(), *v = velocities.data();
     const float* g = gradients.data();
     const std::size_t n = parameters.size();
@@ -110,13 +115,30 @@ struct Mlp {
       v[i] = momentum * v[i] + g[i];
       p[i] -= lr * v[i];
     }
-    return loss;
+  }
+
+  // The velocities are the means of the gradients.
+  void adam() {
+    const double beta1 = 0.9, beta2 = 0.999;
+    ++steps;
+    const auto rate = float(lr / (1 - std::pow(beta1, steps)));
+    const auto correction = float(1 / std::sqrt(1 - std::pow(beta2, steps)));
+    const float keep1 = float(beta1), take1 = float(1 - beta1), keep2 = float(beta2), take2 = float(1 - beta2);
+    float *p = parameters.data(), *m = velocities.data(), *s = squares.data();
+    const float* g = gradients.data();
+    const std::size_t n = parameters.size();
+    for (std::size_t i = 0; i < n; ++i) {
+      m[i] = keep1 * m[i] + take1 * g[i];
+      s[i] = keep2 * s[i] + take2 * g[i] * g[i];
+      p[i] -= rate * m[i] / (std::sqrt(s[i]) * correction + 1e-8f);
+    }
   }
 
   int batch;
   float lr, momentum;
   std::vector<Layer> layers;
-  std::vector<float> parameters, gradients, velocities, log_p;
+  std::vector<float> parameters, gradients, velocities, squares, log_p;
+  int steps = 0;
   std::vector<std::vector<float>> values, adjoints;
 };
 
@@ -170,6 +192,12 @@ float mlp_run(void* mlp, const float* x, const std::int64_t* labels, std::int64_
   float loss = 0;
   for (std::int64_t i = 0; i < steps; ++i) loss = static_cast<Mlp*>(mlp)->step(x, labels);
   return loss;
+}
+
+// Adam instead of momentum, from now on.
+void mlp_use_adam(void* mlp) {
+  auto* model = static_cast<Mlp*>(mlp);
+  model->squares.assign(model->parameters.size(), 0.0f);
 }
 
 void mlp_delete(void* mlp) { delete static_cast<Mlp*>(mlp); }

@@ -3,6 +3,7 @@
 #include "../core/chunks.h"
 #include "prepared.h"
 #include "random_loops.h"
+#include "random_state.h"
 #include "register.h"
 
 namespace alice {
@@ -10,23 +11,16 @@ namespace {
 
 const RandomLoops& impl(const Call& call) { return *static_cast<const RandomLoops*>(call.kernel.impl); }
 
-void check_state(const Call& call) {
-  const Array& state = call.in[0];
-  if (state.dtype() != DType::Int64 || !(state.shape() == Dims{2}))
-    fail(state.dtype() != DType::Int64 ? ErrorKind::DType : ErrorKind::Shape, call.kernel.name,
-         ": state must be two int64 numbers, key and draw; got shape ", state.shape(), ", dtype ", name(state.dtype()));
-}
-
 // random_bits(state; shape, first): int64. random_uniform(state; shape, dtype): floating.
 class Draw final : public Prepared {
  public:
   Draw(const Call& call, RandomLoop loop, std::int64_t first)
-      : loop_(loop), step_(call.in[0].strides()[0]), first_(static_cast<std::uint64_t>(first)) {}
+      : loop_(loop), first_(static_cast<std::uint64_t>(first)) {}
 
   void run(const Call& call) const override {
-    const auto* state = call.in[0].data<std::int64_t>();
+    const RandomState state(call.in[0]);
     const Array& out = call.out[0];
-    const PhiloxStream stream{static_cast<std::uint64_t>(state[0]), static_cast<std::uint64_t>(state[step_]), first_};
+    const PhiloxStream stream{state.key, state.draw, first_};
     const std::int64_t n = out.numel(), size = static_cast<std::int64_t>(itemsize(out.dtype()));
     // Chunks begin where groups of the generator do.
     parallel_chunks(n, kChunkItems, [&](std::int64_t begin, std::int64_t end) {
@@ -36,12 +30,11 @@ class Draw final : public Prepared {
 
  private:
   RandomLoop loop_;
-  std::int64_t step_;
   std::uint64_t first_;
 };
 
 void infer_bits(Call& call) {
-  check_state(call);
+  check_random_state(call);
   call.out[0] = Array::abstract(call.attrs[0].dims(), DType::Int64);
 }
 
@@ -50,7 +43,7 @@ std::unique_ptr<Prepared> prepare_bits(const Call& call) {
 }
 
 void infer_uniform(Call& call) {
-  check_state(call);
+  check_random_state(call);
   const DType dtype = call.attrs[1].dtype();
   if (dtype != DType::Float32 && dtype != DType::Float64)
     fail(ErrorKind::DType, call.kernel.name, ": dtype must be float32 or float64; got ", name(dtype));
@@ -71,17 +64,15 @@ double draw_cost(const Call& call) { return 0.5 * static_cast<double>(call.out[0
 
 // random_advance(state; draws)
 void infer_advance(Call& call) {
-  check_state(call);
+  check_random_state(call);
   call.out[0] = Array::abstract(Dims{2}, DType::Int64);
 }
 
 void run_advance(const Call& call) {
-  const auto* state = call.in[0].data<std::int64_t>();
-  const auto draw = static_cast<std::uint64_t>(state[call.in[0].strides()[0]]);  // wraps around
-  const std::int64_t key = state[0];
+  const RandomState state(call.in[0]);
   auto* out = call.out[0].data<std::int64_t>();
-  out[0] = key;
-  out[1] = static_cast<std::int64_t>(draw + static_cast<std::uint64_t>(call.attrs[0].integer()));
+  out[0] = static_cast<std::int64_t>(state.key);
+  out[1] = static_cast<std::int64_t>(state.draw + static_cast<std::uint64_t>(call.attrs[0].integer()));  // wraps around
 }
 
 }  // namespace

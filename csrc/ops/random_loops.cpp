@@ -3,17 +3,12 @@
 #include "random_loops.h"
 
 #include "../core/isa.h"
+#include "philox.h"
 
 namespace alice::ALICE_ISA {
 namespace {
 
 constexpr int kLanes = static_cast<int>(kPhiloxLanes);
-constexpr int kRounds = 10;
-constexpr std::uint32_t kFactor0 = 0xD2511F53, kFactor1 = 0xCD9E8D57;  // of the multiplications
-constexpr std::uint32_t kWeyl0 = 0x9E3779B9, kWeyl1 = 0xBB67AE85;      // added to the key after every round
-
-constexpr std::uint32_t low(std::uint64_t x) { return static_cast<std::uint32_t>(x); }
-constexpr std::uint32_t high(std::uint64_t x) { return static_cast<std::uint32_t>(x >> 32); }
 
 struct Words {
   alignas(64) std::uint32_t w[4][kLanes];
@@ -26,15 +21,7 @@ inline void philox(const PhiloxStream& stream, std::uint64_t block, Words& words
   for (int l = 0; l < kLanes; ++l) {
     const std::uint64_t b = block + static_cast<std::uint64_t>(l);
     std::uint32_t c0 = low(b), c1 = high(b), c2 = draw_low, c3 = draw_high;
-    std::uint32_t k0 = low(stream.key), k1 = high(stream.key);
-#pragma GCC unroll 10
-    for (int round = 0; round < kRounds; ++round) {
-      const std::uint64_t p0 = static_cast<std::uint64_t>(kFactor0) * c0;
-      const std::uint64_t p1 = static_cast<std::uint64_t>(kFactor1) * c2;
-      c0 = high(p1) ^ c1 ^ k0, c1 = low(p1);
-      c2 = high(p0) ^ c3 ^ k1, c3 = low(p0);
-      k0 += kWeyl0, k1 += kWeyl1;
-    }
+    philox_rounds(c0, c1, c2, c3, stream.key);
     words.w[0][l] = c0, words.w[1][l] = c1, words.w[2][l] = c2, words.w[3][l] = c3;
   }
 }

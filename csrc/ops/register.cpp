@@ -15,6 +15,7 @@ void register_kernels() {
     register_sorting(r);
     register_update(r);
     register_random(r);
+    register_random_rejection(r);
     register_checks(r);
     register_convolution(r);
     register_pooling(r);

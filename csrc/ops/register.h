@@ -17,6 +17,7 @@ void register_scatter(Registry&);
 void register_sorting(Registry&);
 void register_update(Registry&);
 void register_random(Registry&);
+void register_random_rejection(Registry&);
 void register_checks(Registry&);
 void register_convolution(Registry&);
 void register_pooling(Registry&);

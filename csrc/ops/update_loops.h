@@ -7,18 +7,20 @@
 
 namespace alice {
 
-struct SgdHyper {
-  double lr, momentum, weight_decay;
-  bool nesterov;
-};
-
-// p_out = updated p, v_out = updated v (both null without momentum). An output may be its own input, item by item.
-using SgdLoop = void (*)(std::int64_t n, const void* p, const void* g, const void* v, void* p_out, void* v_out,
-                         const SgdHyper& hyper);
+// `in`: a parameter, its gradient, then what is remembered of it; `out`: the new parameter, then what is remembered
+// from now on. An output may be its own input, item by item. `c`: the numbers of this step, as the rule's coefficients
+// put them (update_rules.cpp).
+using UpdateLoop = void (*)(std::int64_t n, const void* const* in, void* const* out, const double* c);
 
 struct UpdateLoops {
-  SgdLoop sgd[2];           // float32, float64
-  SgdLoop sgd_momentum[2];  // with a velocity
+  using OfDType = UpdateLoop[2];  // float32, float64
+  OfDType sgd[2];                 // … with a velocity
+  OfDType adagrad;
+  OfDType rmsprop[4];  // … centred, with a velocity, both
+  OfDType adam[2];     // … with the largest second moment
+  OfDType nadam;
+  OfDType lion;
+  OfDType average;
 };
 
 ALICE_BY_LEVEL(const UpdateLoops&, update_loops, ())

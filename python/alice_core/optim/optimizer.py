@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
@@ -14,7 +14,13 @@ from .. import tree
 from ..checks import checked_number, known_values, shown
 from ..state import checked, overwrite
 
-__all__ = ["Optimizer", "ParamGroup"]
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+__all__ = ["Flag", "Number", "Optimizer", "ParamGroup", "Schedule"]
+
+#: The learning rate as a function of the number of steps taken: a float or a 0-d float64 Tensor in, the same out.
+Schedule = Callable[[Any], Any]
 
 
 class ParamGroup:
@@ -26,6 +32,10 @@ class ParamGroup:
     def __init__(self, kind: type[Optimizer], params: list[ac.Tensor], values: Mapping[str, Any]) -> None:
         self.params = params
         self._kind = kind
+        self._schedule: Schedule | None = None
+        self._clock: ac.Tensor | None = None  # steps taken since there was a schedule
+        if "lr" in values:
+            values = {**values, "lr": self._scheduled(values["lr"])}
         self._hyper = ac.tensor(np.array(kind._checked(values), np.float64))
 
     def keys(self) -> tuple[str, ...]:
@@ -38,8 +48,9 @@ class ParamGroup:
         return bool(value) if name in self._kind._flags else value
 
     def __setitem__(self, name: str, value: Any) -> None:
-        index = self._index(name)
-        self._hyper.numpy(writable=True)[index] = self._changed({name: value})[index]  # nothing depends on these
+        self._write(self._with(name, value))
+        if name == "lr":
+            self._scheduled(value)
 
     def __repr__(self) -> str:
         numbers = ", ".join(f"{name}={self[name]}" for name in self.keys())
@@ -56,10 +67,77 @@ class ParamGroup:
             raise KeyError(f"{self._kind.__name__}: expected one of {', '.join(self.keys())}; got {name!r}")
         return self.keys().index(name)
 
+    def _scheduled(self, rate: Any) -> Any:
+        """The first learning rate of a schedule, which is followed from now on, or the number itself."""
+        self._schedule = rate if self._kind._takes_schedules and callable(rate) else None
+        if self._schedule and self._clock is None:
+            self._clock = ac.tensor(0.0, ac.float64)
+        return self._kind._first(rate)
+
+    def _tick(self) -> None:
+        """Set the learning rate to what the schedule says, and count the step."""
+        if self._clock is None:
+            return
+        if self._schedule:
+            rate = self._rate(self._schedule(self._clock))
+            at = self._kind._numbers.index("lr")
+            parts = [self._hyper[:at], rate, self._hyper[at + 1 :]]
+            ac.update("copy", [ac.concat([x for x in parts if x.size])], (), [self._hyper])
+        ac.update("add", [self._clock, ac.asarray(1.0, dtype=ac.float64)], (), [self._clock])
+
+    def _rate(self, value: Any) -> ac.Tensor:
+        who, rate = self._kind.__name__, ac.asarray(value, dtype=ac.float64)
+        if rate.shape != ():
+            raise ac.ShapeError(f"{who}: a schedule must return one number; got shape {rate.shape}")
+        known = known_values(rate)
+        if known is not None:
+            _number(who, "lr", float(known))
+        return ac.reshape(rate, (1,))
+
+    def _with(self, name: str, value: Any) -> list[float]:
+        """All numbers after a change of one, checked."""
+        self._index(name)
+        return self._changed({name: self._kind._first(value) if name == "lr" else value})
+
     def _changed(self, new: Mapping[str, Any]) -> list[float]:
         """All numbers after a change, checked."""
-        now = dict(self)
+        now = dict(zip(self.keys(), self._hyper.numpy().tolist(), strict=True))
         return self._kind._checked({**now, **new}, now)
+
+    def _write(self, numbers: list[float]) -> None:
+        self._hyper.numpy(writable=True)[:] = numbers  # nothing depends on these
+
+
+class Number:
+    """A number that steers an optimiser, of all its groups; may be set at any time."""
+
+    def __init__(self, doc: str) -> None:
+        self.__doc__ = doc
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    @overload
+    def __get__(self, opt: None, owner: type | None = None) -> Self: ...
+    @overload
+    def __get__(self, opt: Optimizer, owner: type | None = None) -> float: ...
+    def __get__(self, opt: Optimizer | None, owner: type | None = None) -> Any:
+        return self if opt is None else opt._common(self._name)
+
+    def __set__(self, opt: Optimizer, value: Any) -> None:
+        opt._set_all(self._name, value)
+
+
+class Flag(Number):
+    """A number that is True or False."""
+
+    if TYPE_CHECKING:
+
+        @overload
+        def __get__(self, opt: None, owner: type | None = None) -> Self: ...
+        @overload
+        def __get__(self, opt: Optimizer, owner: type | None = None) -> bool: ...
+        def __get__(self, opt: Optimizer | None, owner: type | None = None) -> Any: ...
 
 
 class Optimizer:
@@ -84,6 +162,9 @@ class Optimizer:
 
     _numbers: tuple[str, ...] = ("lr",)  # in the order of the native update
     _flags: frozenset[str] = frozenset()  # those of them that are True or False
+    _fractions: frozenset[str] = frozenset()  # those that are below 1
+    _kept: frozenset[str] = frozenset()  # those that say whether something is remembered
+    _takes_schedules = False  # whether lr may be a function of the number of steps
 
     def __init__(self, params: Iterable[Any], **numbers: float) -> None:
         who = type(self).__name__
@@ -104,24 +185,21 @@ class Optimizer:
                 if id(p) in seen:
                     raise ValueError(f"{who}: parameter {i}, shape {p.shape}, is listed twice")
                 seen.add(id(p))
+            if "betas" in group and "beta1" in self._numbers:
+                group["beta1"], group["beta2"] = _pair(who, group.pop("betas"))
             if unknown := [str(name) for name in group if name not in self._numbers]:
                 raise ValueError(
                     f"{who}: a group may have params, {', '.join(self._numbers)}; got {', '.join(unknown)}"
                 )
             self.param_groups.append(ParamGroup(type(self), members, {**numbers, **group}))
         if len(self.param_groups) > 1:
-            self._checked(numbers)  # all groups may have their own
+            self._checked({name: self._first(x) for name, x in numbers.items()})  # all groups may have their own
         self.params = [p for group in self.param_groups for p in group.params]
         self._memory: dict[str, list[ac.Tensor | None]] = {}  # lists parallel to params
 
-    @property
-    def lr(self) -> float:
-        """The learning rate; may be set at any time, for all groups."""
-        return float(self._common("lr"))
-
-    @lr.setter
-    def lr(self, value: float) -> None:
-        self._set_all("lr", value)
+    lr = Number(
+        "The learning rate, of all groups. May be set at any time, for optimisers of this package to a schedule."
+    )
 
     def _common(self, name: str) -> Any:
         values = [group[name] for group in self.param_groups]
@@ -132,15 +210,36 @@ class Optimizer:
         return values[0]
 
     def _set_all(self, name: str, value: Any) -> None:
-        for group in self.param_groups:
-            group._changed({name: value})  # before any of them changes
-        for group in self.param_groups:
-            group[name] = value
+        changed = [group._with(name, value) for group in self.param_groups]  # before any of them changes
+        for group, numbers in zip(self.param_groups, changed, strict=True):
+            group._write(numbers)
+            if name == "lr":
+                group._scheduled(value)
+
+    @classmethod
+    def _first(cls, rate: Any) -> Any:
+        """Of a schedule the first learning rate; other numbers are what they are."""
+        return rate(0.0) if cls._takes_schedules and callable(rate) else rate
 
     @classmethod
     def _checked(cls, values: Mapping[str, Any], now: Mapping[str, Any] | None = None) -> list[float]:
         """The numbers in the order of the native update, unless one of them is none. ``now``: what they are so far."""
-        return [(_flag if name in cls._flags else _number)(cls.__name__, name, values[name]) for name in cls._numbers]
+        who, numbers = cls.__name__, []
+        for name in cls._numbers:
+            if now is not None and values[name] is now[name]:  # checked before
+                numbers.append(float(values[name]))
+                continue
+            number = (_flag if name in cls._flags else _number)(who, name, values[name])
+            if name in cls._fractions and number >= 1:
+                raise ValueError(f"{who}: {name} must be below 1; got {number}")
+            if name in cls._kept and now is not None and (number > 0) != (now[name] > 0):
+                got = [bool(x) if name in cls._flags else x for x in (number, now[name])]
+                raise ValueError(
+                    f"{who}: {name} cannot be switched on or off later; got {got[0]} instead of {got[1]}; "
+                    f"make a new optimiser"
+                )
+            numbers.append(number)
+        return numbers
 
     def step(self) -> None:
         """Change every parameter that has a gradient; those whose ``.grad`` is None stay as they are."""
@@ -157,7 +256,9 @@ class Optimizer:
         return {f"hyper.{i}": group for i, group in enumerate(self.param_groups)}
 
     def _state(self) -> dict[str, ac.Tensor]:
-        state = {name: group._hyper for name, group in self._hypers().items()}
+        groups = self._hypers().items()
+        state = {name: group._hyper for name, group in groups}
+        state |= {name.replace("hyper", "clock"): x for name, group in groups if (x := group._clock) is not None}
         for name, tensors in self._memory.items():
             state |= {f"{name}.{i}": x for i, x in enumerate(tensors) if x is not None}
         return state
@@ -200,6 +301,12 @@ def _groups(who: str, params: Any) -> list[dict[str, Any]]:
 def _members(params: Any) -> list[Any]:
     given = params if isinstance(params, (ac.Tensor, dict, list, tuple)) else list(params)
     return tree.leaves(given)
+
+
+def _pair(who: str, betas: Any) -> tuple[Any, Any]:
+    if not isinstance(betas, (tuple, list)) or len(betas) != 2:
+        raise ac.DTypeError(f"{who}: betas must be two numbers; got {shown(betas)}; write betas=(0.9, 0.999)")
+    return betas[0], betas[1]
 
 
 def _number(who: str, name: str, value: Any) -> float:

@@ -11,12 +11,13 @@ from typing import Any
 
 import alice_core as ac
 
-from .optimizer import Optimizer
+from .native import NativeOptimizer
+from .optimizer import Flag, Number, Schedule
 
 __all__ = ["SGD"]
 
 
-class SGD(Optimizer):
+class SGD(NativeOptimizer):
     """Gradient descent on minibatches.
 
     With the gradient ``g``, ``d = g + weight_decay * p``, and from zero on ``v = momentum * v + d``:
@@ -32,8 +33,9 @@ class SGD(Optimizer):
         Leaves that require a gradient, float32 or float64. May be nested in lists, tuples and dicts, with None where a
         parameter is left out; or a list of groups, dicts with ``"params"`` and those of the numbers below that differ
         from the others.
-    lr : float
-        Learning rate, ≥ 0. Like the other numbers it may be set at any time: ``opt.lr = 0.01`` for all parameters,
+    lr : float or schedule
+        Learning rate, ≥ 0, or what tells it from the number of steps taken, one of ``ac.optim.schedules``. Like the
+        other numbers it may be set at any time: ``opt.lr = 0.01`` for all parameters,
         ``opt.param_groups[0]["lr"] = 0.01`` for a group.
     momentum : float
         Part of the velocity that is kept at each step, ≥ 0. Cannot be switched on or off later.
@@ -81,75 +83,32 @@ class SGD(Optimizer):
     (0.75, 0.5)
     """
 
+    _kernel = "sgd"
     _numbers = ("lr", "momentum", "nesterov", "weight_decay")
     _flags = frozenset({"nesterov"})
+    _kept = frozenset({"momentum"})
+    _options = {"velocity": "momentum"}  # noqa: RUF012 - nobody changes it
+
+    momentum = Number("Part of the velocity that is kept at each step.")
+    nesterov = Flag("Whether the step looks ahead along the velocity.")
+    weight_decay = Number("Pull towards zero.")
 
     def __init__(
         self,
         params: Iterable[Any],
-        lr: float,
+        lr: float | Schedule,
         momentum: float = 0.0,
         nesterov: bool = False,
         weight_decay: float = 0.0,
     ) -> None:
         super().__init__(params, lr=lr, momentum=momentum, nesterov=nesterov, weight_decay=weight_decay)
-        self._parts: list[tuple[ac.Tensor, list[ac.Tensor], list[ac.Tensor]]] = []  # hyper, parameters, velocities
-        memory: list[ac.Tensor | None] = []
-        for group in self.param_groups:
-            velocities = [ac.zeros_like(p) for p in group.params] if group["momentum"] else []
-            memory += velocities or [None] * len(group.params)
-            self._parts.append((group._hyper, group.params, velocities))
-        self._memory["velocity"] = memory
+
+    def _memory_of(self, p: ac.Tensor) -> ac.Tensor:
+        return ac.zeros_like(p)
 
     @classmethod
     def _checked(cls, values: Mapping[str, Any], now: Mapping[str, Any] | None = None) -> list[float]:
         numbers = super()._checked(values, now)
-        momentum, nesterov = numbers[1:3]
-        if nesterov and momentum == 0:
+        if numbers[2] and numbers[1] == 0:
             raise ValueError("SGD: nesterov needs momentum > 0; got momentum=0")
-        if now is not None and (momentum > 0) != (now["momentum"] > 0):
-            raise ValueError(
-                f"SGD: momentum cannot be switched on or off later; got {momentum} instead of {now['momentum']}; "
-                f"make a new optimiser"
-            )
         return numbers
-
-    @property
-    def momentum(self) -> float:
-        """Part of the velocity that is kept at each step."""
-        return float(self._common("momentum"))
-
-    @momentum.setter
-    def momentum(self, value: float) -> None:
-        self._set_all("momentum", value)
-
-    @property
-    def nesterov(self) -> bool:
-        """Whether the step looks ahead along the velocity."""
-        return bool(self._common("nesterov"))
-
-    @nesterov.setter
-    def nesterov(self, value: bool) -> None:
-        self._set_all("nesterov", value)
-
-    @property
-    def weight_decay(self) -> float:
-        """Pull towards zero."""
-        return float(self._common("weight_decay"))
-
-    @weight_decay.setter
-    def weight_decay(self, value: float) -> None:
-        self._set_all("weight_decay", value)
-
-    def step(self) -> None:
-        """Change every parameter that has a gradient; those whose ``.grad`` is None stay as they are."""
-        for hyper, params, velocities in self._parts:
-            grads = [g for p in params if (g := p.grad) is not None]
-            if len(grads) != len(params):
-                chosen = [i for i, p in enumerate(params) if p.grad is not None]
-                if not chosen:
-                    continue
-                params = [params[i] for i in chosen]
-                velocities = [velocities[i] for i in chosen] if velocities else []
-            inputs = [hyper, *params, *grads, *velocities]
-            ac.update("sgd", inputs, (len(params), bool(velocities)), [*params, *velocities])

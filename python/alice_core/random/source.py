@@ -1,15 +1,10 @@
-"""Random numbers that belong to a trace: their state is a Tensor, so a compiled function draws new ones at each call.
-
-The numbers of one draw are a pure function of the state, two int64 numbers: a *key* (the seed) and the number of the
-*draw*. Drawing is two primitives, one that reads the state and one that moves it to the next draw, in place. Element i
-depends on key, draw and i alone: neither threads, nor the instruction set, nor compiling change a bit.
+"""Where random numbers come from: a state that is a Tensor, and what it gives.
 
 Source: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011 (Philox4x32-10).
 """
 
 from __future__ import annotations
 
-import math
 import os
 from _thread import RLock  # threading takes long to import
 from collections.abc import Sequence
@@ -18,21 +13,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import _core
-from ._dtypes import checked_or_default
-from .checks import checked_int, checked_number
-from .errors import DTypeError, ShapeError
-from .ops.creation import _shape
-from .ops.exponential import log1p
-from .ops.powers import sqrt
-from .ops.trigonometric import cos
-from .primitive import Primitive
-from .tensors import Tensor, _to_numpy, asarray, float32, float64, tensor
+from .. import _core
+from .._dtypes import checked_or_default
+from ..checks import checked_int, checked_number
+from ..errors import DTypeError, ShapeError
+from ..ops.creation import _shape
+from ..primitive import Primitive
+from ..tensors import Tensor, _to_numpy, asarray, float32, float64, tensor
 
 if TYPE_CHECKING:
-    from .tensors import DTypeLike, TensorLike
+    from ..tensors import DTypeLike, TensorLike
 
-__all__ = ["Generator", "advance", "bernoulli", "bits", "default_generator", "normal", "seed", "uniform", "unit"]
+__all__ = ["Source", "advance", "bits", "unit"]
 
 _bits = Primitive("random_bits", saves=(), differentiable=False)
 _uniform = Primitive("random_uniform", saves=(), differentiable=False)
@@ -202,31 +194,8 @@ def _are(first: float, second: float, *parameters: Any) -> bool:
     return not any(isinstance(x, Tensor) for x in parameters) and parameters == (first, second)
 
 
-class Generator:
-    """A stream of random numbers. Every call takes the numbers of one draw and moves on to the next.
-
-    Threads may share a generator: each draw goes to one of them.
-
-    In a compiled function the state is captured by reference: each call draws new numbers, the same ones that the
-    function would have drawn without compiling, and leaves the generator where it would have left it.
-
-    Parameters
-    ----------
-    seed : int, optional
-        The key, of which 64 bits count. None: one from the operating system.
-
-    Examples
-    --------
-    >>> import alice_core as ac
-    >>> g = ac.random.Generator(0)
-    >>> g.uniform(2), g.uniform(2)
-    (Tensor([0.39904642, 0.97224116], dtype=float32), Tensor([0.5166791 , 0.79096925], dtype=float32))
-    >>> saved = g.state
-    >>> a = g.normal((2, 3))
-    >>> g.state = saved
-    >>> ac.all(g.normal((2, 3)) == a).item()
-    True
-    """
+class Source:
+    """A state, and the draws that it gives one after another."""
 
     def __init__(self, seed: int | None = None) -> None:
         self._state = tensor(np.zeros(2, np.int64))
@@ -253,155 +222,15 @@ class Generator:
         with _one_draw:
             self._state.assign_(new)
 
-    def _draw(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Tensor:
+    def _take(self, draw: Primitive, *rest: Any) -> Tensor:
+        """What a primitive makes of the next draw."""
         with _one_draw:
-            numbers: Tensor = _uniform(self._state, shape, dtype)
+            numbers: Tensor = draw(self._state, *rest)
             _core.update("random_advance", [self._state], (1,), [self._state])
         return numbers
 
-    def uniform(
-        self,
-        shape: int | Sequence[int] | None = None,
-        low: TensorLike = 0.0,
-        high: TensorLike = 1.0,
-        dtype: DTypeLike | None = None,
-    ) -> Tensor:
-        """Uniform numbers in [low, high): ``low + (high - low) * u`` with u as :func:`unit` gives it.
-
-        Parameters
-        ----------
-        shape : int or tuple of int, optional
-            Without one, that of ``low`` and ``high`` together: a number for every element.
-        low, high : float or Tensor that broadcasts to the shape
-            Rounding may turn the largest results into ``high``, unless they are 0 and 1.
-        dtype : floating dtype, optional
-
-        Returns
-        -------
-        Tensor, shape ``shape``
-
-        Raises
-        ------
-        ShapeError, DTypeError
-            If the shape is none, a parameter does not broadcast to it, or the dtype is not floating.
-        """
-        extents, (start, end) = _of_each("uniform", shape, low=low, high=high)
-        u = self._draw(extents, _floating("uniform", dtype))
-        result: Tensor = u if _are(0, 1, start, end) else start + (end - start) * u
-        return result
-
-    def normal(
-        self,
-        shape: int | Sequence[int] | None = None,
-        mean: TensorLike = 0.0,
-        std: TensorLike = 1.0,
-        dtype: DTypeLike | None = None,
-    ) -> Tensor:
-        """Normal numbers, by the transform of Box and Muller: ``sqrt(-2 log(1 - u)) cos(2 pi v)`` of uniform u, v.
-
-        Parameters
-        ----------
-        shape : int or tuple of int, optional
-            Without one, that of ``mean`` and ``std`` together: a number for every element.
-        mean, std : float or Tensor that broadcasts to the shape
-        dtype : floating dtype, optional
-
-        Returns
-        -------
-        Tensor, shape ``shape``
-            At most 5.8 (float32) or 8.6 (float64) standard deviations from the mean.
-
-        Raises
-        ------
-        ShapeError, DTypeError
-            If the shape is none, a parameter does not broadcast to it, or the dtype is not floating.
-
-        Source
-        ------
-        Box, Muller, "A note on the generation of random normal deviates", 1958.
-        """
-        extents, (centre, width) = _of_each("normal", shape, mean=mean, std=std)
-        u = self._draw((2, *extents), _floating("normal", dtype))
-        z = sqrt(-2.0 * log1p(-u[0])) * cos((2.0 * math.pi) * u[1])
-        result: Tensor = z if _are(0, 1, centre, width) else centre + width * z
-        return result
-
-    def bernoulli(self, shape: int | Sequence[int] | None = None, p: TensorLike = 0.5) -> Tensor:
-        """True with probability ``p``, else False: ``u < p`` with a float32 u as :func:`unit` gives it.
-
-        Parameters
-        ----------
-        shape : int or tuple of int, optional
-            Without one, that of ``p``: a number for every element.
-        p : float or Tensor that broadcasts to the shape
-            From 0 to 1; rounded up to a multiple of 2^-24.
-
-        Returns
-        -------
-        Tensor, shape ``shape``, bool
-
-        Raises
-        ------
-        ShapeError
-            If the shape is none, or p does not broadcast to it.
-        ValueError
-            If p is a number, but no probability.
-        """
-        extents, (limit,) = _of_each("bernoulli", shape, p=p)
-        if not isinstance(limit, Tensor) and not 0 <= limit <= 1:
-            raise ValueError(f"bernoulli: p must be a probability, from 0 to 1; got {limit!r}")
-        result: Tensor = self._draw(extents, float32) < limit
-        return result
+    def _draw(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Tensor:
+        return self._take(_uniform, shape, dtype)
 
     def __repr__(self) -> str:
         return "Generator(key={}, draw={})".format(*self.state)
-
-
-#: What the functions of this module draw from, and layers that were given no seed or generator of their own.
-default_generator = Generator()
-
-
-def seed(seed: int | None = None) -> None:
-    """Start the common generator anew; None takes a seed from the operating system, as at the start.
-
-    All that is given no seed or generator of its own draws from it: the functions of this module, the starting values
-    of layers, dropout. So one seed at the start makes a run reproducible.
-
-    Examples
-    --------
-    >>> import alice_core as ac
-    >>> ac.random.seed(0)
-    >>> ac.random.uniform(2)
-    Tensor([0.39904642, 0.97224116], dtype=float32)
-    >>> ac.random.seed(0)
-    >>> a = ac.nn.Linear(2, 2).weight.tolist()
-    >>> ac.random.seed(0)
-    >>> a == ac.nn.Linear(2, 2).weight.tolist()
-    True
-    """
-    default_generator.seed(seed)
-
-
-def uniform(
-    shape: int | Sequence[int] | None = None,
-    low: TensorLike = 0.0,
-    high: TensorLike = 1.0,
-    dtype: DTypeLike | None = None,
-) -> Tensor:
-    """:meth:`Generator.uniform` of the common generator."""
-    return default_generator.uniform(shape, low, high, dtype)
-
-
-def normal(
-    shape: int | Sequence[int] | None = None,
-    mean: TensorLike = 0.0,
-    std: TensorLike = 1.0,
-    dtype: DTypeLike | None = None,
-) -> Tensor:
-    """:meth:`Generator.normal` of the common generator."""
-    return default_generator.normal(shape, mean, std, dtype)
-
-
-def bernoulli(shape: int | Sequence[int] | None = None, p: TensorLike = 0.5) -> Tensor:
-    """:meth:`Generator.bernoulli` of the common generator."""
-    return default_generator.bernoulli(shape, p)

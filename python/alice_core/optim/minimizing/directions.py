@@ -1,0 +1,158 @@
+"""Directions of descent, and what is learned of the Hessian from the steps.
+
+Source: Nocedal, Wright, "Numerical optimization", 2nd edition, 2006, chapters 6 and 7; Byrd, Nocedal, Schnabel,
+"Representations of quasi-Newton matrices and their use in limited memory methods", 1994; Barzilai, Borwein, "Two-point
+step size gradient methods", 1988.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from .line_search import Point, Vector
+
+__all__ = ["BFGS", "LBFGS", "Gradient", "Memory", "NewtonCG"]
+
+
+class Memory:
+    """Where to go from a point; ``learn(s, y)`` is told each step and by how much the gradient changed."""
+
+    def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin anew."""
+        self.fresh = True
+
+    def learn(self, s: Vector, y: Vector) -> None:
+        """Of steps along which the slope did not rise nothing is learned: they would make the matrix indefinite."""
+        curvature = float(s @ y)
+        if curvature > 1e-14 * math.sqrt(float(s @ s) * float(y @ y)) and math.isfinite(curvature):
+            self._learn(s, y, curvature)
+            self.fresh = False
+
+    def _learn(self, s: Vector, y: Vector, curvature: float) -> None:
+        raise NotImplementedError
+
+    def direction(self, at: Point, free: Vector | None = None) -> Vector:
+        """A direction of descent. ``free``: 1 for the variables that may move, else 0."""
+        raise NotImplementedError
+
+    def first_step(self, at: Point) -> float:
+        """The length to try first."""
+        return min(1.0, 1.0 / max(float(np.abs(at.g).sum()), 1e-300)) if self.fresh else 1.0
+
+
+class Gradient(Memory):
+    """Down the gradient; the first length to try comes from the last step."""
+
+    def _learn(self, s: Vector, y: Vector, curvature: float) -> None:
+        self._length = float(s @ s) / curvature
+
+    def direction(self, at: Point, free: Vector | None = None) -> Vector:
+        return -at.g if free is None else -at.g * free
+
+    def first_step(self, at: Point) -> float:
+        return super().first_step(at) if self.fresh else self._length
+
+
+class BFGS(Memory):
+    """The inverse of the Hessian as a matrix."""
+
+    def _learn(self, s: Vector, y: Vector, curvature: float) -> None:
+        if self.fresh:
+            self._inverse = np.eye(s.size) * (curvature / float(y @ y))
+        z = self._inverse @ y
+        factor = (1 + float(y @ z) / curvature) / curvature
+        self._inverse += factor * np.outer(s, s) - (np.outer(z, s) + np.outer(s, z)) / curvature
+
+    def direction(self, at: Point, free: Vector | None = None) -> Vector:
+        return -at.g if self.fresh else -(self._inverse @ at.g)
+
+
+class LBFGS(Memory):
+    """The last steps stand for the inverse of the Hessian.
+
+    The two loops over them run on the inner products of steps and changes, which are kept: a direction is four
+    products of a small matrix and a vector.
+    """
+
+    def __init__(self, size: int = 10) -> None:
+        self._size = size
+        super().__init__()
+
+    def forget(self) -> None:
+        super().forget()
+        self._order: list[int] = []  # rows of the matrices, from the oldest to the newest
+
+    def _learn(self, s: Vector, y: Vector, curvature: float) -> None:
+        if self.fresh:
+            self._s, self._y = (np.zeros((self._size, s.size)) for _ in range(2))
+            self._sy, self._yy = (np.zeros((self._size, self._size)) for _ in range(2))
+        row = len(self._order)
+        if row == self._size:
+            row = self._order.pop(0)
+        self._order.append(row)
+        self._s[row], self._y[row] = s, y
+        self._sy[:, row], self._sy[row] = self._s @ y, self._y @ s
+        self._yy[:, row] = self._yy[row] = self._y @ y
+
+    def direction(self, at: Point, free: Vector | None = None) -> Vector:
+        if self.fresh:
+            return -at.g if free is None else -at.g * free
+        n = len(self._order)
+        steps, changes, sy, yy, g = self._s[:n], self._y[:n], self._sy, self._yy, at.g
+        if free is not None and not free.all():
+            steps, changes, g = steps * free, changes * free, g * free
+            sy, yy = steps @ changes.T, changes @ changes.T
+        order = [i for i in self._order if sy[i, i] > 0 and yy[i, i] > 0]
+        if not order:
+            return -g
+        grid = np.ix_(order, order)
+        sy, yy = sy[grid], yy[grid]
+        upper = np.triu(sy)
+        scale = sy[-1, -1] / yy[-1, -1]
+        # What the two loops find, of all steps at once: upper triangular systems from the newest to the oldest, then
+        # from the oldest to the newest.
+        first = np.linalg.solve(upper, (steps @ g)[order])
+        second = np.linalg.solve(upper.T, upper.diagonal() * first - scale * ((changes @ g)[order] - yy @ first))
+        of_steps, of_changes = np.zeros(n), np.zeros(n)
+        of_steps[order], of_changes[order] = second, first
+        result: Vector = scale * (of_changes @ changes - g) - of_steps @ steps
+        return result
+
+
+class NewtonCG(Memory):
+    """Newton's direction by conjugate gradients, as exactly as it pays."""
+
+    def __init__(self, product: Callable[[Vector, Vector], Vector]) -> None:
+        self._product = product  # of the Hessian at a point with a vector
+        super().__init__()
+
+    def _learn(self, s: Vector, y: Vector, curvature: float) -> None:
+        pass
+
+    def direction(self, at: Point, free: Vector | None = None) -> Vector:
+        norm = float(np.linalg.norm(at.g))
+        limit = min(0.5, math.sqrt(norm)) * norm
+        d, residual = np.zeros_like(at.g), at.g.copy()
+        way, square = -residual, norm * norm
+        for _ in range(max(20, 2 * at.g.size)):
+            product = self._product(at.x, way)
+            curvature = float(way @ product)
+            if not curvature > 1e-14 * float(way @ way):  # the parabola is open at its top: as far as we are
+                return d if d.any() else way
+            step = square / curvature
+            d += step * way
+            residual += step * product
+            before, square = square, float(residual @ residual)
+            if math.sqrt(square) <= limit:
+                break
+            way = square / before * way - residual
+        return d
+
+    def first_step(self, at: Point) -> float:
+        return 1.0

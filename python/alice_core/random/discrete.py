@@ -1,0 +1,288 @@
+"""Draws of whole numbers, of choices and of orders."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .._dtypes import checked_dtype
+from ..checks import checked_flag, checked_int, known_values, shown
+from ..errors import DTypeError, ShapeError
+from ..ops.broadcasting import broadcast_to
+from ..ops.creation import _shape
+from ..ops.exponential import log
+from ..ops.extremes import argmax
+from ..ops.indexing import take
+from ..ops.views import moveaxis
+from ..primitive import Primitive
+from ..tensors import Tensor, asarray, float32, float64, int32, int64
+from .continuous import Continuous, _batched_parameter
+from .source import _of_each, _refuse_batch, _signed
+
+if TYPE_CHECKING:
+    from ..tensors import DTypeLike, TensorLike
+
+__all__ = ["Discrete"]
+
+_integers = Primitive("random_integers", saves=(), differentiable=False)
+_permutation = Primitive("random_permutation", saves=(), differentiable=False)
+_poisson = Primitive("random_poisson", saves=(), differentiable=False)
+_integers.defbatch(lambda batched, inputs, *attributes: _refuse_batch("random_integers", batched, inputs))
+_permutation.defbatch(lambda batched, inputs, *attributes: _refuse_batch("random_permutation", batched, inputs))
+_poisson.defbatch(lambda batched, inputs, period: _batched_parameter(_poisson, batched, inputs, period))
+
+
+class Discrete(Continuous):
+    """The discrete distributions of a generator."""
+
+    def bernoulli(self, shape: int | Sequence[int] | None = None, p: TensorLike = 0.5) -> Tensor:
+        """True with probability ``p``, else False: ``u < p`` with a float32 u as :func:`unit` gives it.
+
+        Parameters
+        ----------
+        shape : int or tuple of int, optional
+            Without one, that of ``p``: a number for every element.
+        p : float or Tensor that broadcasts to the shape
+            From 0 to 1; rounded up to a multiple of 2^-24.
+
+        Returns
+        -------
+        Tensor, shape ``shape``, bool
+
+        Raises
+        ------
+        ShapeError
+            If the shape is none, or p does not broadcast to it.
+        ValueError
+            If p is a number, but no probability.
+        """
+        extents, (limit,) = _of_each("bernoulli", shape, p=p)
+        if not isinstance(limit, Tensor) and not 0 <= limit <= 1:
+            raise ValueError(f"bernoulli: p must be a probability, from 0 to 1; got {limit!r}")
+        result: Tensor = self._draw(extents, float32) < limit
+        return result
+
+    def integers(
+        self, shape: int | Sequence[int], low: int, high: int | None = None, dtype: DTypeLike | None = None
+    ) -> Tensor:
+        """Integers from ``low`` to below ``high``, all equally likely.
+
+        Parameters
+        ----------
+        shape : int or tuple of int
+        low, high : int
+            Without ``high``, from 0 to below ``low``, as NumPy has it. At most 2^64 apart.
+        dtype : int32 or int64, optional
+            Default: int64.
+
+        Returns
+        -------
+        Tensor, shape ``shape``
+
+        Raises
+        ------
+        ValueError
+            If there is no integer in between, or an end is no number of the dtype.
+        ShapeError, DTypeError
+            If the shape is none, or the dtype is another one.
+
+        Source
+        ------
+        Lemire, "Fast random integer generation in an interval", 2019.
+        """
+        first, end = (0, low) if high is None else (low, high)
+        first, end = checked_int("integers", "low", first), checked_int("integers", "high", end)
+        wanted: Any = int64 if dtype is None else checked_dtype("integers", dtype)
+        if wanted not in (int32, int64):
+            raise DTypeError(f"integers: dtype must be int32 or int64; got {wanted}")
+        limits: Any = np.iinfo(wanted)
+        if not limits.min <= first < end <= limits.max + 1:
+            raise ValueError(
+                f"integers: low must be below high, and both numbers of {wanted}; got low {first}, high {end}"
+            )
+        result = self._take(_integers, _shape("integers", shape), first, _signed(end - first))
+        return result if wanted == int64 else result.astype(wanted)
+
+    def permutation(self, x: int | TensorLike, axis: int = 0) -> Tensor:
+        """The integers below ``x``, or the parts of a Tensor along an axis, in any order, all equally likely.
+
+        Parameters
+        ----------
+        x : int or Tensor
+        axis : int
+
+        Returns
+        -------
+        Tensor, shape (x,), int64; or shape and dtype of x
+
+        Gradient
+        --------
+        That of taking the parts in this order.
+
+        Raises
+        ------
+        ValueError
+            If x is negative.
+        ShapeError, DTypeError
+            If x has no such axis, or is neither.
+
+        Source
+        ------
+        Fisher, Yates, "Statistical tables", 1938; Durstenfeld, "Algorithm 235: random permutation", 1964.
+        """
+        if not isinstance(x, (Tensor, np.ndarray, list, tuple)):
+            n = checked_int("permutation", "x", x)
+            if n < 0:
+                raise ValueError(f"permutation: x must not be negative; got {n}")
+            return self._take(_permutation, n)
+        given = asarray(x)
+        at = checked_int("permutation", "axis", axis)
+        if not -given.ndim <= at < given.ndim:
+            raise ShapeError(f"permutation: expected an axis of x, shape {given.shape}; got {at}")
+        return take(given, self._take(_permutation, given.shape[at]), axis=at)
+
+    def categorical(self, logits: TensorLike, axis: int = -1, shape: int | Sequence[int] | None = None) -> Tensor:
+        """Indices along an axis, with the probabilities ``softmax(logits)``: where logits plus Gumbel numbers are
+        largest.
+
+        Parameters
+        ----------
+        logits : Tensor
+            Floating; -inf for what never comes.
+        axis : int
+        shape : int or tuple of int, optional
+            Of the result. The other axes of logits must broadcast to it. Default: these axes.
+
+        Returns
+        -------
+        Tensor, shape ``shape``, int64
+
+        Raises
+        ------
+        ShapeError, DTypeError
+            If logits are not floating, have no such axis, or do not broadcast to the shape.
+
+        Source
+        ------
+        Gumbel, "Statistical theory of extreme values", 1954.
+        """
+        x = asarray(logits)
+        if x.dtype.kind != "f":
+            raise DTypeError(f"categorical: logits must be floating; got dtype {x.dtype}")
+        at = checked_int("categorical", "axis", axis)
+        if not -x.ndim <= at < x.ndim or not x.shape[at]:
+            raise ShapeError(f"categorical: expected an axis with items, of logits of shape {x.shape}; got axis {at}")
+        x = moveaxis(x, at, -1)
+        if shape is not None:
+            wanted = _shape("categorical", shape)
+            try:
+                x = broadcast_to(x, (*wanted, x.shape[-1]))
+            except ShapeError:
+                raise ShapeError(
+                    f"categorical: logits without axis {at}, shape {x.shape[:-1]}, must broadcast to shape {wanted}"
+                ) from None
+        dtype = float64 if x.dtype == float64 else float32
+        return argmax(x.detach().astype(dtype) + self.gumbel(x.shape, dtype=dtype), axis=-1)
+
+    def choice(
+        self,
+        a: int | TensorLike,
+        shape: int | Sequence[int] = (),
+        replace: bool = True,
+        p: TensorLike | None = None,
+        axis: int = 0,
+    ) -> Tensor:
+        """Parts of a Tensor along an axis, or integers below ``a``, chosen at random.
+
+        Parameters
+        ----------
+        a : int or Tensor
+        shape : int or tuple of int
+            How many, in place of the axis.
+        replace : bool
+            Whether one may be chosen more than once.
+        p : Tensor, one number for each part, optional
+            Their probabilities, which need not add up to 1. Only with ``replace``. Default: all are equally likely.
+        axis : int
+
+        Returns
+        -------
+        Tensor
+
+        Gradient
+        --------
+        That of taking these parts.
+
+        Raises
+        ------
+        ValueError
+            If there are too few parts, or p is negative or has no positive number.
+        ShapeError, DTypeError
+            If arguments do not fit.
+        """
+        whole = not isinstance(a, (Tensor, np.ndarray, list, tuple))
+        given: Any = checked_int("choice", "a", a) if whole else asarray(a)
+        at, replace = checked_int("choice", "axis", axis), checked_flag("choice", "replace", replace)
+        if not whole and not -given.ndim <= at < given.ndim:
+            raise ShapeError(f"choice: expected an axis of a, shape {given.shape}; got {at}")
+        n = given if whole else given.shape[at]
+        extents = _shape("choice", shape)
+        count = math.prod(extents)
+        if (n < 1 and count) or (not replace and count > n):
+            raise ValueError(f"choice: expected at least {1 if replace else count} parts to choose from; got {n}")
+        if p is not None:
+            if not replace:
+                raise ValueError("choice: p is for choices with replace=True; got p and replace=False; leave one out")
+            indices = self.categorical(_log_probabilities(p, n), shape=extents)
+        elif replace:
+            indices = self.integers(extents, 0, max(n, 1))
+        else:
+            indices = self._take(_permutation, n)[:count].reshape(extents)
+        return indices if whole else take(given, indices, axis=at)
+
+    def poisson(self, shape: int | Sequence[int] | None = None, rate: TensorLike = 1.0) -> Tensor:
+        """Poisson numbers.
+
+        Parameters
+        ----------
+        shape : int or tuple of int, optional
+            Without one, that of ``rate``: a number for every element.
+        rate : float or Tensor that broadcasts to the shape
+            From 0 to 9e18.
+
+        Returns
+        -------
+        Tensor, shape ``shape``, int64
+
+        Raises
+        ------
+        ValueError
+            If a rate is out of range.
+        ShapeError
+            If the shape is none, or the rate does not broadcast to it.
+
+        Source
+        ------
+        Hoermann, "The transformed rejection method for generating Poisson random variables", 1993.
+        """
+        extents, (mean,) = _of_each("poisson", shape, rate=rate)
+        rates = asarray(mean.detach() if isinstance(mean, Tensor) else mean, dtype=float64)
+        known = known_values(rates)
+        if known is not None and not np.all((known >= 0) & (known <= 9e18)):
+            raise ValueError(f"poisson: rate must be from 0 to 9e18; got {shown(mean)}")
+        return self._take(_poisson, broadcast_to(rates, extents), math.prod(extents))
+
+
+def _log_probabilities(p: Any, n: int) -> Tensor:
+    given = asarray(p)
+    if given.dtype.kind != "f" or given.shape != (n,):
+        raise ShapeError(
+            f"choice: p must have a floating number for each of {n} parts; got {shown(given)}, dtype {given.dtype}"
+        )
+    known = known_values(given)
+    if known is not None and not (np.all(known >= 0) and np.any(known > 0)):
+        raise ValueError("choice: p must not be negative, and positive somewhere; got " + str(known))
+    return log(given.detach())
