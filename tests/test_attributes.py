@@ -189,6 +189,17 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     ),
     "log_softmax": (ac.log_softmax, {"axis": 1}),
     "softmax": (ac.softmax, {"axis": 1, "temperature": 1.0, "mask": None}),
+    "scaled_dot_product_attention": (
+        lambda x, **given: ac.scaled_dot_product_attention(x, X, X, **given),
+        {"is_causal": False, "scale": None},
+    ),
+    "layer_norm": (ac.layer_norm, {"axis": 1, "eps": 1e-5}),
+    "rms_norm": (ac.rms_norm, {"axis": 1, "eps": 1e-5}),
+    "batch_norm": (ac.batch_norm, {"axis": 1, "eps": 1e-5}),
+    "embedding": (
+        lambda x, padding_idx: ac.embedding(LABELS, ac.reshape(x, (3, 2)), padding_idx=padding_idx),
+        {"padding_idx": None},
+    ),
     **{
         name: (partial(lambda f, x, **given: f(x, X + 1.0, **given), getattr(ac.losses, name)), {"reduction": "mean"})
         for name in (
@@ -253,6 +264,8 @@ INPUTS = {
     *(("interp", "right"), ("bincount", "weights"), ("histogram", "weights"), ("diff", "prepend"), ("diff", "append")),
     *(("average", "weights"), ("max", "where"), ("min", "where")),
     *(("permutation", "x"), ("choice", "a"), ("choice", "p")),
+    ("scaled_dot_product_attention", "attn_mask"),
+    *((f"{kind}_norm", name) for kind in ("layer", "rms", "batch") for name in ("mean", "var", "weight", "bias")),
 }
 ARRAYS = ("Tensor", "TensorLike", "Sequence[TensorLike]")
 

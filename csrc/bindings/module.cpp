@@ -151,6 +151,13 @@ PYBIND11_MODULE(_core, m) {
       py::arg("tensor"), py::arg("dtype"));
   m.def("update", &update, py::arg("kernel"), py::arg("inputs"), py::arg("attributes"), py::arg("outputs"));
   m.def("reverse", &reverse, py::arg("outputs"), py::arg("cotangents"), py::arg("targets"), py::arg("release"));
+  m.def(
+      "rule_wants",
+      [](std::size_t input) {
+        const RuleScope* rules = thread_state().rules;
+        return !rules || rules->wants(input);
+      },
+      py::arg("input"));
   m.def("kernels", [] {
     std::vector<std::string> names;
     for (const Kernel* k : Registry::instance().all()) names.emplace_back(k->name);

@@ -34,12 +34,12 @@ py::object caller() {
 
 // What a gradient rule computes belongs to the line of the call that it differentiates.
 py::object location(const ThreadState& state) {
-  if (state.rule_of && state.rule_of->record) return state.rule_of->record->where;
+  if (state.rules && state.rules->eq->record) return state.rules->eq->record->where;
   return caller();
 }
 
 py::object rule_of(const ThreadState& state) {
-  auto* eq = reinterpret_cast<PyObject*>(state.rule_of);
+  auto* eq = state.rules ? reinterpret_cast<PyObject*>(state.rules->eq) : nullptr;
   return eq ? borrowed(eq) : py::none();
 }
 

@@ -49,16 +49,27 @@ py::tuple copies(std::span<const Array> arrays);
 void check_results(PrimitiveObject* primitive, py::tuple operands, std::span<const Array> results,
                    py::tuple attributes);
 
-// Says whose gradient rules run for as long as it lives.
+// Says whose gradient rules run for as long as it lives, and which cotangents are asked of them.
 class RuleScope {
  public:
-  explicit RuleScope(EquationObject* eq) : state_(thread_state()), before_(state_.rule_of) { state_.rule_of = eq; }
-  ~RuleScope() { state_.rule_of = before_; }
+  template <class Wants>
+  RuleScope(EquationObject* equation, const Wants& wants)
+      : eq(equation), state_(thread_state()), before_(state_.rules) {
+    if (eq->primitive->vjp_joint)  // rules for single inputs are not called in vain
+      for (std::size_t i = 0; i < eq->inputs.size() && i < 64; ++i)
+        if (!wants(i)) wanted_ &= ~(std::uint64_t{1} << i);
+    state_.rules = this;
+  }
+  ~RuleScope() { state_.rules = before_; }
   RuleScope(const RuleScope&) = delete;
+
+  bool wants(std::size_t input) const { return input >= 64 || (wanted_ >> input & 1) != 0; }
+  EquationObject* const eq;
 
  private:
   ThreadState& state_;
-  EquationObject* before_;
+  const RuleScope* before_;
+  std::uint64_t wanted_ = ~std::uint64_t{0};
 };
 
 void add_record(py::module_& m);

@@ -115,7 +115,7 @@ void add_cotangent(Adjoints& adjoints, const EquationObject* eq, std::size_t i, 
 // Runs the rules of one equation, for the inputs that lead to a target or are one.
 void pull_back(Adjoints& adjoints, const Paths& paths, const Paths::Step& step, py::object g, Repeats& repeats) {
   EquationObject* eq = step.eq;
-  const RuleScope scope(eq);
+  const RuleScope scope(eq, [&](std::size_t i) { return paths.inputs[step.first_input + i]; });
   PrimitiveObject* p = eq->primitive;
   py::object twin = repeats.twin(eq);
   const EquationObject* data = as_equation(twin.ptr());

@@ -9,7 +9,7 @@
 
 namespace alice {
 
-struct EquationObject;  // equation.h
+class RuleScope;        // record.h
 struct Session;         // session.h
 struct ForwardContext;  // forward.h
 class Watcher;          // watcher.h
@@ -17,13 +17,13 @@ class Watcher;          // watcher.h
 struct ThreadState {
   std::uint32_t active = 1;  // bit 0 is the context of backward(); bit k is the k-th nested grad or vjp
   int depth = 0;
-  std::uint8_t number = 0;            // no other thread has it; 0 where there are too many
-  py::object recorder;                // list to which every equation is appended; or null
-  Session* session = nullptr;         // a function is being traced: nothing is computed, everything is written down
-  std::uint8_t tracing = 0;           // how many sessions are open, one in the other
-  py::object checker;                 // is shown every executed call; or null
-  EquationObject* rule_of = nullptr;  // the equation whose gradient rules run
-  bool accumulating = false;          // contributions to an adjoint are added up
+  std::uint8_t number = 0;           // no other thread has it; 0 where there are too many
+  py::object recorder;               // list to which every equation is appended; or null
+  Session* session = nullptr;        // a function is being traced: nothing is computed, everything is written down
+  std::uint8_t tracing = 0;          // how many sessions are open, one in the other
+  py::object checker;                // is shown every executed call; or null
+  const RuleScope* rules = nullptr;  // of the equation whose gradient rules run
+  bool accumulating = false;         // contributions to an adjoint are added up
   std::vector<std::shared_ptr<ForwardContext>> forward;  // the outermost first
   Watcher* watcher = nullptr;                            // of the innermost checkpointed call that is running
   std::vector<py::object> entered;  // the sessions, which the thread refers to; the outermost first

@@ -9,6 +9,8 @@ void register_kernels() {
     register_matmul(r);
     register_reduce(r);
     register_softmax(r);
+    register_attention(r);
+    register_normalise(r);
     register_shape(r);
     register_indexing(r);
     register_scatter(r);

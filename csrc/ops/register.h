@@ -11,6 +11,8 @@ void register_elementwise(Registry&);
 void register_matmul(Registry&);
 void register_reduce(Registry&);
 void register_softmax(Registry&);
+void register_attention(Registry&);
+void register_normalise(Registry&);
 void register_shape(Registry&);
 void register_indexing(Registry&);
 void register_scatter(Registry&);

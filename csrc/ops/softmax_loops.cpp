@@ -7,13 +7,13 @@
 
 #include "math_exp.h"
 #include "math_float.h"
+#include "row_sums.h"
 
 namespace alice::ALICE_ISA {
 namespace {
 
 constexpr int kBlock = 64;            // exponentials at a time; a row of so many items is a long one
 constexpr std::int64_t kGroup = 512;  // items in a group of short rows (kBlock rows at least)
-constexpr int kLanes = 16;            // of a sum
 
 ALICE_HD float exp_of(float x) { return exp(x); }
 ALICE_HD double exp_of(double x) { return exp<Full>(x); }
@@ -37,29 +37,6 @@ ALICE_HD T strong_mul(T a, T b) {
 template <class T>
 ALICE_HD T exp_below(T x, T max) {
   return exp_of(max == kInfinity<T> ? (x == max ? T(0) : -kInfinity<T>) : x - max);
-}
-
-// ---- sums of rows -------------------------------------------------------------------------------------------
-
-struct Lanes {
-  double lane[kLanes] = {};
-  ALICE_HD double total() const {
-    double s[8];
-    for (int i = 0; i < 8; ++i) s[i] = lane[i] + lane[i + 8];
-    for (int i = 0; i < 4; ++i) s[i] += s[i + 4];
-    return (s[0] + s[2]) + (s[1] + s[3]);
-  }
-};
-
-// Σ f(k) for k < n.
-template <class F>
-ALICE_HD double sum_over(std::int64_t n, F f) {
-  Lanes sum;
-  std::int64_t k = 0;
-  for (; k + kLanes <= n; k += kLanes)
-    for (int l = 0; l < kLanes; ++l) sum.lane[l] += f(k + l);
-  for (int l = 0; k + l < n; ++l) sum.lane[l] += f(k + l);
-  return sum.total();
 }
 
 // ---- one long row -------------------------------------------------------------------------------------------

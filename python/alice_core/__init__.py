@@ -33,6 +33,7 @@ from .errors import TraceError as TraceError
 from .ops.activation import *
 from .ops.arithmetic import *
 from .ops.arranging import *
+from .ops.attention import *
 from .ops.broadcasting import *
 from .ops.comparison import *
 from .ops.convolution import *
@@ -45,6 +46,7 @@ from .ops.indexing import *
 from .ops.joining import *
 from .ops.linalg import *
 from .ops.logistic import *
+from .ops.normalisation import *
 from .ops.pooling import *
 from .ops.powers import *
 from .ops.reduction import *
@@ -54,6 +56,7 @@ from .ops.searching import *
 from .ops.selection import *
 from .ops.softmax import *
 from .ops.sorting import *
+from .ops.tables import *
 from .ops.trigonometric import *
 from .ops.unfolding import *
 from .ops.views import *

@@ -131,6 +131,41 @@ def _cross_entropy(g: Maker) -> str:
     return f"ac.losses.cross_entropy({x}, {labels}{options})"
 
 
+def _attention(g: Maker) -> str:
+    x = g.operand("f", lambda v: v.ndim > 1)
+    options = ", is_causal=True" if g.chance(0.3) else ""
+    if g.chance(0.3):
+        n = g.shape(x)[-2]
+        options += f", attn_mask={g.leaf((n, n), 'bool')}"
+    return f"ac.scaled_dot_product_attention({x}, {g.twin(x, exactly=True)}, {g.twin(x, exactly=True)}{options})"
+
+
+def _layer_norm(g: Maker) -> str:
+    x = g.operand("f", lambda v: v.ndim > 0)
+    *_, n = g.shape(x)
+    parts = [x, *(g.leaf((n,), str(g.dtype(x))) for _ in range(g.below(3)))]
+    return f"ac.layer_norm({', '.join(parts)}{g.pick(('', ', eps=0.1'))})"
+
+
+def _rms_norm(g: Maker) -> str:
+    x = g.operand("f", lambda v: v.ndim > 0)
+    n = g.shape(x)[axis := g.below(len(g.shape(x)))]
+    return f"ac.rms_norm({x}, {g.leaf((n,), str(g.dtype(x)))}, axis={axis}, eps=0.1)"
+
+
+def _batch_norm(g: Maker) -> str:
+    x = g.operand("f", lambda v: v.ndim > 1)
+    weights = f", weight={g.leaf(g.shape(x)[1:2], str(g.dtype(x)))}" if g.chance(0.5) else ""
+    return f"ac.batch_norm({x}{weights}, eps=0.1)"
+
+
+def _embedding(g: Maker) -> str:
+    x = g.operand("f", lambda v: v.ndim > 0 and v.shape[0] > 0)
+    n = g.shape(x)[0]
+    padding = f", padding_idx={g.below(n)}" if g.chance(0.3) else ""
+    return f"ac.embedding({g.index(n, g.pick(((), (3,), (2, 2))))}, {x}{padding})"
+
+
 # -- selection and indexing --------------------------------------------------------------------------------------------
 
 
@@ -557,6 +592,11 @@ _WRITTEN: dict[str, Template] = {
     "softmax": _softmax,
     "log_softmax": _along("log_softmax"),
     "losses.cross_entropy": _cross_entropy,
+    "scaled_dot_product_attention": _attention,
+    "layer_norm": _layer_norm,
+    "rms_norm": _rms_norm,
+    "batch_norm": _batch_norm,
+    "embedding": _embedding,
     **{f"losses.{name}": _same_shape(name) for name in ("mse_loss", "absolute_loss", "hinge_loss", "zero_one_loss")},
     "losses.huber_loss": _same_shape("huber_loss", "delta=0.5"),
     "losses.gaussian_nll": _same_shape("gaussian_nll", "sigma=0.7"),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar
 
 import alice_core as ac
 
@@ -57,6 +58,8 @@ class PReLU(Module):
     dtype : floating dtype, optional
         None: the default, see :func:`alice_core.set_default_dtype`.
     """
+
+    torch_names: ClassVar[Mapping[str, str]] = {"slope": "weight"}
 
     def __init__(self, num_parameters: int = 1, init: float = 0.25, dtype: DTypeLike | None = None) -> None:
         self.slope = Parameter(ac.full((num_parameters,), init, dtype))

@@ -6,9 +6,9 @@ Source: notes, section 4 (fully connected layers and networks of them).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import alice_core as ac
 
@@ -56,6 +56,8 @@ class Linear(Module):
     >>> ac.nn.Linear(3, 5)(ac.zeros((2, 3))).shape
     (2, 5)
     """
+
+    torch_transposed = frozenset({"weight"})
 
     def __init__(
         self,
@@ -125,6 +127,8 @@ class Sequential(Module):
     >>> model(ac.zeros((2, 3))).shape
     (2, 4)
     """
+
+    torch_names: ClassVar[Mapping[str, str]] = {"layers": ""}
 
     def __init__(self, *layers: Callable[[ac.Tensor], ac.Tensor]) -> None:
         for i, layer in enumerate(layers):

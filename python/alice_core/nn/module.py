@@ -14,11 +14,14 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+import numpy as np
 
 import alice_core as ac
 
 from .. import tree
+from ..checks import checked_choice
 from ..extras import require
 from ..state import checked, overwrite
 
@@ -81,6 +84,10 @@ class Module:
     ----------
     training : bool
         True while learning, False while predicting; see :meth:`train` and :meth:`eval`.
+    torch_names : mapping of str to str
+        Of the class: attributes whose state has another name in PyTorch's module, "" for a level that it lacks.
+    torch_transposed : frozenset of str
+        Of the class: attributes that PyTorch's module keeps as the transposed matrix.
 
     Examples
     --------
@@ -101,6 +108,9 @@ class Module:
 
     training: bool = True
 
+    torch_names: ClassVar[Mapping[str, str]] = {}
+    torch_transposed: ClassVar[frozenset[str]] = frozenset()
+
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """What the module computes; to be defined by the subclass."""
         raise NotImplementedError(f"{type(self).__name__}: define forward(self, ...)")
@@ -120,10 +130,10 @@ class Module:
 
     # -- what is inside -------------------------------------------------------------------------------------------
 
-    def _state(self) -> dict[str, ac.Tensor]:
+    def _state(self, layout: str = "own") -> dict[str, ac.Tensor]:
         """All Tensors of the state with their dotted names, in the order of their assignment."""
         state: dict[str, ac.Tensor] = {}
-        for name, node in _walk(self):
+        for name, node in _walk(self, layout == "torch"):
             if isinstance(node, ac.Tensor) and node.is_leaf:
                 if name in state:
                     raise ValueError(
@@ -173,11 +183,27 @@ class Module:
 
     # -- state ----------------------------------------------------------------------------------------------------
 
-    def state_dict(self) -> dict[str, ac.Tensor]:
-        """Copies of all state by dotted name: a snapshot that later steps do not change."""
-        return {name: ac.tensor(x) for name, x in self._state().items()}
+    def state_dict(self, layout: str = "own") -> dict[str, ac.Tensor]:
+        """Copies of all state by dotted name: a snapshot that later steps do not change.
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        Parameters
+        ----------
+        layout : "own" or "torch"
+            "torch": names and shapes are those of the PyTorch module of the same structure.
+
+        Examples
+        --------
+        >>> import alice_core as ac
+        >>> model = ac.nn.Sequential(ac.nn.Linear(2, 3))
+        >>> {name: x.shape for name, x in model.state_dict().items()}
+        {'layers.0.weight': (2, 3), 'layers.0.bias': (3,)}
+        >>> {name: x.shape for name, x in model.state_dict(layout="torch").items()}
+        {'0.weight': (3, 2), '0.bias': (3,)}
+        """
+        turned = self._transposed("state_dict", layout)
+        return {name: ac.tensor(x.T if id(x) in turned else x) for name, x in self._state(layout).items()}
+
+    def load_state_dict(self, state: Mapping[str, Any], layout: str = "own") -> None:
         """Overwrite all state in place. If there is any error, nothing has been changed.
 
         Parameters
@@ -185,6 +211,8 @@ class Module:
         state : mapping from dotted names to Tensors or arrays
             What :meth:`state_dict` returned. Floating numbers may be rounded to the dtype of the module; integers and
             bools must be such.
+        layout : "own" or "torch"
+            "torch": names and shapes are those of the PyTorch module of the same structure.
 
         Raises
         ------
@@ -195,11 +223,23 @@ class Module:
         DTypeError
             If a value is no number of its dtype.
         """
-        own = self._state()
+        turned = self._transposed("load_state_dict", layout)
+        own = self._state(layout)
+        if turned and isinstance(state, Mapping):
+            matrices = {n: state[n] for n, x in own.items() if id(x) in turned and n in state}
+            state = {**state, **{n: _turned(x) for n, x in matrices.items()}}
         overwrite(own, checked(f"load_state_dict: {type(self).__name__}", own, state))
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def _transposed(self, who: str, layout: str) -> set[int]:
+        """By identity, the Tensors of the state that the layout has as transposed matrices."""
+        if checked_choice(who, "layout", layout, ("own", "torch")) == "own":
+            return set()
+        return {id(x) for m in self.modules() for x in map(vars(m).get, m.torch_transposed) if x is not None}
+
+    def save(self, path: str | os.PathLike[str], layout: str = "own") -> None:
         """Write the state to a file: ``.npz`` (NumPy) or ``.safetensors`` (needs the package safetensors).
+
+        The layout is that of :meth:`state_dict`: with "torch", PyTorch's module of the same structure can load it.
 
         Raises
         ------
@@ -208,7 +248,7 @@ class Module:
         MissingPackageError
             If safetensors is needed and not installed.
         """
-        arrays = {name: _numbers(x) for name, x in self.state_dict().items()}
+        arrays = {name: _numbers(x) for name, x in self.state_dict(layout).items()}
         ending = _ending("save", path)
         package = require("safetensors.numpy", "safetensors", "save") if ending == ".safetensors" else None
         from ..files import whole, write_npz  # pathlib takes longer to import than this module: a shorter start-up
@@ -219,8 +259,10 @@ class Module:
             else:
                 write_npz(unfinished, arrays)
 
-    def load(self, path: str | os.PathLike[str]) -> None:
+    def load(self, path: str | os.PathLike[str], layout: str = "own") -> None:
         """Read the state from a file that :meth:`save` wrote. If there is any error, nothing has been changed.
+
+        The layout is that of :meth:`load_state_dict`: with "torch", of a file that PyTorch's safetensors wrote.
 
         Raises
         ------
@@ -242,7 +284,7 @@ class Module:
             arrays = read_npz(path) if package is None else package.load_file(str(path))
         except readable as error:
             raise ValueError(f"load: {path} is not a readable {_ending('load', path)} file ({error})") from None
-        self.load_state_dict(arrays)
+        self.load_state_dict(arrays, layout)
 
     # -- as a tree ------------------------------------------------------------------------------------------------
 
@@ -291,7 +333,7 @@ class Module:
         return "\n".join([head, *lines, ")"])
 
 
-def _walk(root: Any) -> Iterator[tuple[str, Any]]:
+def _walk(root: Any, as_torch: bool = False) -> Iterator[tuple[str, Any]]:
     """All modules and Tensors inside, with their dotted names, in the order of their assignment."""
     seen: set[int] = set()
     stack: list[tuple[str, Any, bool]] = [("", root, True)]
@@ -308,14 +350,15 @@ def _walk(root: Any) -> Iterator[tuple[str, Any]]:
             seen.add(id(node))
             yield name, node
             inside = [(k, v, k not in node._passing) for k, v in vars(node).items() if not k.startswith("_")]
+            if as_torch:
+                inside = [(node.torch_names.get(k, k), v, kept) for k, v, kept in inside]
         elif isinstance(node, Mapping):
             inside = [(str(k), v, kept) for k, v in node.items()]
         elif isinstance(node, (list, tuple)):
             inside = [(str(i), v, kept) for i, v in enumerate(node)]
         else:
             continue
-        prefix = f"{name}." if name else ""
-        stack += [(prefix + k, v, kept) for k, v, kept in reversed(inside)]
+        stack += [(f"{name}.{k}" if name and k else name or k, v, kept) for k, v, kept in reversed(inside)]
 
 
 def _tensors(value: Any) -> list[ac.Tensor]:
@@ -345,6 +388,12 @@ def _makes_parameters(value: Any, arguments: Any) -> bool:
     new = [x for x in _tensors(value) if x.requires_grad]
     given = [id(x) for x in tree.leaves(arguments)]
     return any(id(x) not in given for x in new)
+
+
+def _turned(x: Any) -> Any:
+    """The transpose of a matrix of any package; what is none is refused by its shape later."""
+    array = x if hasattr(x, "T") else np.asarray(x)
+    return array.T if array.ndim == 2 else array
 
 
 def _numbers(x: ac.Tensor) -> npt.NDArray[Any]:

@@ -1,0 +1,360 @@
+// attention: softmax(scale · q kᵀ + mask) v over the last two axes, and its adjoint. Scores are made block by block,
+// and again in the adjoint: no matrix of queries by keys is ever held. What the forward pass keeps of each query is the
+// maximum of its scores and the sum of exponentials below it: a saved value, no result.
+//
+// Sources: Milakov, Gimelshein, "Online normalizer calculation for softmax", 2018; Dao et al., "FlashAttention", 2022.
+#include <algorithm>
+#include <limits>
+
+#include "../core/broadcast.h"
+#include "../core/chunks.h"
+#include "../core/scratch.h"
+#include "attention_loops.h"
+#include "matmul_driver.h"
+#include "prepared.h"
+#include "register.h"
+
+namespace alice {
+namespace {
+
+using std::int64_t;
+
+constexpr int64_t kQueries = 64, kKeys = 128;  // of a block of scores, which stays in L1 or near it
+constexpr int64_t kStats = 2;
+
+struct Level {
+  Products<float> f32;
+  Products<double> f64;
+  const AttentionLoops &loops32, &loops64;
+};
+
+template <class T>
+const Products<T>& products_of(const Level& level) {
+  if constexpr (sizeof(T) == 4)
+    return level.f32;
+  else
+    return level.f64;
+}
+template <class T>
+const AttentionLoops& loops_of(const Level& level) {
+  return sizeof(T) == 4 ? level.loops32 : level.loops64;
+}
+
+// ---- shapes ---------------------------------------------------------------------------------------------------
+
+Dims with_last(const Array& a, int64_t last, int dropped = 1) {
+  Dims shape = a.shape();
+  for (int i = 0; i < dropped; ++i) shape.pop_back();
+  shape.push_back(last);
+  return shape;
+}
+
+bool same_front(const Array& a, const Array& b) {
+  if (a.rank() != b.rank()) return false;
+  for (int i = 0; i + 2 < a.rank(); ++i)
+    if (a.dim(i) != b.dim(i)) return false;
+  return true;
+}
+
+// Operands q, k, v and perhaps mask, from `first` on.
+void check_operands(const Call& call, std::size_t first, bool masked) {
+  const char* op = call.kernel.name;
+  const Array &q = call.in[first], &k = call.in[first + 1], &v = call.in[first + 2];
+  if (q.rank() < 2) fail(ErrorKind::Shape, op, ": query must have shape (…, L, E); got ", q.shape());
+  const int last = q.rank() - 1;
+  if (!same_front(q, k) || !same_front(q, v) || k.dim(last) != q.dim(last) || v.dim(last - 1) != k.dim(last - 1))
+    fail(ErrorKind::Shape, op, ": query, key and value must have shapes (…, L, E), (…, S, E) and (…, S, V); got ",
+         q.shape(), ", ", k.shape(), ", ", v.shape());
+  for (std::size_t i = first; i < first + 3; ++i)
+    if (!is_floating(call.in[i].dtype()) || call.in[i].dtype() != q.dtype())
+      fail(ErrorKind::DType, op, ": query, key and value must have one floating dtype; got ", name(q.dtype()), ", ",
+           name(k.dtype()), ", ", name(v.dtype()));
+  if (!masked) return;
+  const Array& mask = call.in[first + 3];
+  if (!(mask.shape() == with_last(q, k.dim(last - 1))))
+    fail(ErrorKind::Shape, op, ": mask must have the shape of the scores ", with_last(q, k.dim(last - 1)), "; got ",
+         mask.shape());
+  if (mask.dtype() != DType::Bool && mask.dtype() != q.dtype())
+    fail(ErrorKind::DType, op, ": mask must be bool, or numbers of the dtype of query, ", name(q.dtype()), "; got ",
+         name(mask.dtype()));
+}
+
+void check_count(const Call& call, std::size_t least) {
+  if (call.in.size() != least && call.in.size() != least + 1)
+    fail(ErrorKind::Value, call.kernel.name, ": takes ", least, " arrays, or ", least + 1, " with a mask; got ",
+         call.in.size());
+}
+
+// Inputs q, k, v and perhaps mask; outputs y, stats.
+void infer_forward(Call& call) {
+  check_count(call, 3);
+  check_operands(call, 0, call.in.size() == 4);
+  const Array& q = call.in[0];
+  call.out[0] = Array::abstract(with_last(q, call.in[2].shape().back()), q.dtype());
+  call.out[1] = Array::abstract(with_last(q, kStats), q.dtype());
+}
+
+// Inputs g, y, stats, q, k, v and perhaps mask; outputs the gradients of q, k and v.
+void infer_backward(Call& call) {
+  check_count(call, 6);
+  check_operands(call, 3, call.in.size() == 7);
+  const char* op = call.kernel.name;
+  const Array &q = call.in[3], &v = call.in[5];
+  const Dims result = with_last(q, v.shape().back());
+  if (!(call.in[0].shape() == result) || !(call.in[1].shape() == result) ||
+      !(call.in[2].shape() == with_last(q, kStats)))
+    fail(ErrorKind::Shape, op, ": g, y and stats must be those of a result of shape ", result, "; got ",
+         call.in[0].shape(), ", ", call.in[1].shape(), ", ", call.in[2].shape());
+  for (std::size_t i = 0; i < 3; ++i)
+    if (call.in[i].dtype() != q.dtype())
+      fail(ErrorKind::DType, op, ": g, y and stats must have the dtype of query, ", name(q.dtype()), "; got ",
+           name(call.in[i].dtype()));
+  for (std::size_t i = 0; i < 3; ++i) call.out[i] = call.in[3 + i].shape_only();
+}
+
+// ---- the work -------------------------------------------------------------------------------------------------
+
+// The last two axes of an operand.
+template <class T>
+Matrix<T> matrix(const Array& a) {
+  const int last = a.rank() - 1;
+  return {nullptr, a.strides()[last - 1], a.strides()[last]};
+}
+
+// A product of blocks, whose extents are full or those of what is left at an end.
+template <class T>
+struct Product {
+  const Products<T>& products;
+  Matrix<T> a, b;
+  void operator()(int64_t m, int64_t n, int64_t k, const T* a_data, const T* b_data, T* c) const {
+    products.gemm(products.plan(m, n, k, a, b), a_data, b_data, c, nullptr);
+  }
+};
+
+enum { kQ, kK, kV, kG, kMask, kOperands };
+
+// What both directions decide before they see data. Operands are read where they lie, through any strides.
+template <class T>
+struct Plan {
+  Plan(const Level& level, const Call& call, std::size_t first, bool masked)
+      : products(products_of<T>(level)),
+        loops(loops_of<T>(level)),
+        q(matrix<T>(call.in[first])),
+        k(matrix<T>(call.in[first + 1])),
+        v(matrix<T>(call.in[first + 2])),
+        g(matrix<T>(call.in[0])),
+        causal(call.attrs[0].flag()),
+        scale(call.attrs[1].real()) {
+    const Array &qs = call.in[first], &vs = call.in[first + 2];
+    const int last = qs.rank() - 1;
+    queries = qs.dim(last - 1), width = qs.dim(last);
+    keys = vs.dim(last - 1), values = vs.dim(last);
+    if (masked) {
+      const Array& mask = call.in[first + 3];
+      kind = mask.dtype() == DType::Bool ? AttentionBlock::Mask::Flags : AttentionBlock::Mask::Numbers;
+      mask_row = mask.strides()[last - 1], mask_col = mask.strides()[last];
+    }
+    for (int i = 0; i + 2 < qs.rank(); ++i) {
+      const auto step = [&](std::size_t operand) { return call.in[operand].strides()[i]; };
+      items.push(qs.dim(i), {step(first), step(first + 1), step(first + 2), step(0), masked ? step(first + 3) : 0});
+    }
+  }
+
+  int64_t blocks() const { return (queries + kQueries - 1) / kQueries; }
+
+  // Calls body(first key, keys) for the blocks of keys that the queries from `query` on may see.
+  template <class Body>
+  void for_keys(int64_t query, int64_t rows, const Body& body) const {
+    const int64_t end = causal ? std::min(keys, query + rows) : keys;
+    for (int64_t key = 0; key < end; key += kKeys) body(key, std::min(kKeys, keys - key));
+  }
+
+  AttentionBlock block(int64_t query, int64_t rows, int64_t key, int64_t n, const std::byte* mask) const {
+    const int64_t item = kind == AttentionBlock::Mask::Flags ? 1 : static_cast<int64_t>(sizeof(T));
+    const int64_t limit = causal ? query + 1 - key : n;
+    const std::byte* from = mask ? mask + (query * mask_row + key * mask_col) * item : nullptr;
+    return {rows, n, scale, limit, kind, from, mask_row, mask_col};
+  }
+  const std::byte* mask_of(const Array& mask, int64_t offset) const {
+    return mask.bytes() + offset * (kind == AttentionBlock::Mask::Flags ? 1 : static_cast<int64_t>(sizeof(T)));
+  }
+
+  const Products<T>& products;
+  const AttentionLoops& loops;
+  Matrix<T> q, k, v, g;
+  bool causal;
+  double scale;
+  int64_t queries, keys, width, values;  // L, S, E, V
+  AttentionBlock::Mask kind = AttentionBlock::Mask::None;
+  int64_t mask_row = 0, mask_col = 0;
+  Walk<kOperands> items;
+};
+
+template <class T>
+class Forward final : public Prepared {
+ public:
+  Forward(const Level& level, const Call& call) : p_(level, call, 0, call.in.size() == 4) {}
+
+  void run(const Call& call) const override {
+    if (call.out[1].numel() == 0) return;
+    const int64_t blocks = p_.blocks(), count = p_.items.size() * blocks;
+    const double work = 2.0 * static_cast<double>(std::min(kQueries, p_.queries)) * static_cast<double>(p_.keys) *
+                        static_cast<double>(p_.width + p_.values + 16);
+    const int64_t together =
+        std::max<int64_t>(1, static_cast<int64_t>(static_cast<double>(kChunkMultiplies) / std::max(work, 1.0)));
+    parallel_chunks(count, together, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) some(call, i / blocks, i % blocks * kQueries);
+    });
+  }
+
+ private:
+  // The queries of one item from `query` on.
+  void some(const Call& call, int64_t item, int64_t query) const {
+    const auto at = p_.items.at(item);
+    const int64_t rows = std::min(kQueries, p_.queries - query), V = p_.values;
+    const T *q = call.in[0].data<T>() + at[kQ] + query * p_.q.row, *k = call.in[1].data<T>() + at[kK],
+            *v = call.in[2].data<T>() + at[kV];
+    const std::byte* mask = call.in.size() == 4 ? p_.mask_of(call.in[3], at[kMask]) : nullptr;
+    const int64_t row = item * p_.queries + query;
+    T *y = call.out[0].data<T>() + row * V, *stats = call.out[1].data<T>() + row * kStats;
+    const Scratch<T> scores(rows * std::min(kKeys, p_.keys)), part(p_.keys > kKeys ? rows * V : 0), max(rows),
+        shrink(rows);
+    const Scratch<double> sum(rows);
+    std::fill_n(max.data(), rows, -std::numeric_limits<T>::infinity());
+    std::fill_n(sum.data(), rows, 0.0);
+    bool first = true;
+    const Product<T> scoring{p_.products, p_.q, p_.k.transposed()};
+    p_.for_keys(query, rows, [&](int64_t key, int64_t n) {
+      scoring(rows, n, p_.width, q, k + key * p_.k.row, scores.data());
+      p_.loops.weigh(p_.block(query, rows, key, n, mask), scores.data(), max.data(), sum.data(), shrink.data());
+      const Product<T> mixing{p_.products, {nullptr, n, 1}, p_.v};
+      mixing(rows, V, n, scores.data(), v + key * p_.v.row, first ? y : part.data());
+      if (!first) p_.loops.gather(rows, V, false, part.data(), shrink.data(), y);
+      first = false;
+    });
+    p_.loops.finish(rows, V, max.data(), sum.data(), y, stats);
+  }
+
+  Plan<T> p_;
+};
+
+template <class T>
+class Backward final : public Prepared {
+ public:
+  Backward(const Level& level, const Call& call)
+      : p_(level, call, 3, call.in.size() == 7), y_(call.in[1]), stats_(call.in[2]) {}
+
+  void run(const Call& call) const override {
+    Array copies[2];
+    const T *y = y_.of(call.in[1], copies[0]).template data<T>(),
+            *stats = stats_.of(call.in[2], copies[1]).template data<T>();
+    const double work = 5.0 * static_cast<double>(p_.queries) * static_cast<double>(p_.keys) *
+                        static_cast<double>(p_.width + p_.values + 16);
+    const int64_t count = p_.items.size();
+    const int64_t together =
+        std::clamp<int64_t>(static_cast<int64_t>(static_cast<double>(kChunkMultiplies) / std::max(work, 1.0)), 1,
+                            std::max<int64_t>(1, count));
+    parallel_chunks(count, together, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) one(call, i, y, stats);
+    });
+  }
+
+ private:
+  void one(const Call& call, int64_t item, const T* y, const T* stats) const {
+    const int64_t L = p_.queries, S = p_.keys, E = p_.width, V = p_.values;
+    const auto at = p_.items.at(item);
+    const T *g = call.in[0].data<T>() + at[kG], *q = call.in[3].data<T>() + at[kQ], *k = call.in[4].data<T>() + at[kK],
+            *v = call.in[5].data<T>() + at[kV];
+    const std::byte* mask = call.in.size() == 7 ? p_.mask_of(call.in[6], at[kMask]) : nullptr;
+    y += item * L * V, stats += item * L * kStats;
+    T *dq = call.out[0].data<T>() + item * L * E, *dk = call.out[1].data<T>() + item * S * E,
+      *dv = call.out[2].data<T>() + item * S * V;
+    std::fill_n(dq, L * E, T(0)), std::fill_n(dk, S * E, T(0)), std::fill_n(dv, S * V, T(0));
+    const int64_t most = std::min(kQueries, L), wide = std::min(kKeys, S);
+    const Scratch<T> weights(most * wide), slopes(most * wide), dots(most), part(std::max(most, wide) * std::max(E, V));
+    const auto add = [&](int64_t m, int64_t n, int64_t depth, Matrix<T> a, const T* a_data, Matrix<T> b,
+                         const T* b_data, T* to) {
+      Product<T>{p_.products, a, b}(m, n, depth, a_data, b_data, part.data());
+      p_.loops.add(m * n, part.data(), to);
+    };
+    for (int64_t query = 0; query < L; query += kQueries) {
+      const int64_t rows = std::min(kQueries, L - query);
+      const T *q_rows = q + query * p_.q.row, *g_rows = g + query * p_.g.row;
+      p_.loops.dots(rows, V, g_rows, p_.g.row, p_.g.col, y + query * V, dots.data());
+      p_.for_keys(query, rows, [&](int64_t key, int64_t n) {
+        const T *k_rows = k + key * p_.k.row, *v_rows = v + key * p_.v.row;
+        const Matrix<T> block{nullptr, n, 1};
+        Product<T>{p_.products, p_.q, p_.k.transposed()}(rows, n, E, q_rows, k_rows, weights.data());
+        p_.loops.weights(p_.block(query, rows, key, n, mask), stats + query * kStats, weights.data());
+        Product<T>{p_.products, p_.g, p_.v.transposed()}(rows, n, V, g_rows, v_rows, slopes.data());
+        p_.loops.slopes(rows, n, p_.scale, weights.data(), dots.data(), slopes.data());
+        add(n, V, rows, block.transposed(), weights.data(), p_.g, g_rows, dv + key * V);
+        add(rows, E, n, block, slopes.data(), p_.k, k_rows, dq + query * E);
+        add(n, E, rows, block.transposed(), slopes.data(), p_.q, q_rows, dk + key * E);
+      });
+    }
+  }
+
+  Plan<T> p_;
+  RowMajor y_, stats_;
+};
+
+template <template <class> class Work>
+std::unique_ptr<Prepared> prepare(const Call& call) {
+  const Level& level = *static_cast<const Level*>(call.kernel.impl);
+  if (call.in[0].dtype() == DType::Float64) return std::make_unique<Work<double>>(level, call);
+  return std::make_unique<Work<float>>(level, call);
+}
+
+template <template <class> class Work>
+void run(const Call& call) {
+  prepare<Work>(call)->run(call);
+}
+
+// Products of all queries with all keys.
+double flops(const Call& call, std::size_t first, double products) {
+  const Array &q = call.in[first], &v = call.in[first + 2];
+  const int last = q.rank() - 1;
+  return products * static_cast<double>(q.numel()) * static_cast<double>(v.dim(last - 1));
+}
+double forward_flops(const Call& call) { return flops(call, 0, 4); }
+double backward_flops(const Call& call) { return flops(call, 3, 10); }
+double forward_cost(const Call& call) { return forward_flops(call) / 25; }
+double backward_cost(const Call& call) { return backward_flops(call) / 25; }
+
+// Results are as the operands that they belong to; what is kept of each query stays as precise as it is.
+int like_forward(const Call&, int result) { return result == 1 ? -1 : 0; }
+int like_backward(const Call&, int result) { return 3 + result; }
+
+}  // namespace
+
+void register_attention(Registry& registry) {
+  const MatmulTable& table = matmul_table();
+  static const Level level{
+      {table.f32, false}, {table.f64, false}, attention_loops(DType::Float32), attention_loops(DType::Float64)};
+  const std::vector<AttrSpec> attributes = {{"is_causal", AttrKind::Flag}, {"scale", AttrKind::Real}};
+  registry.add({.name = "attention",
+                .n_in = -1,
+                .n_out = 2,
+                .attributes = attributes,
+                .infer = infer_forward,
+                .run = {run<Forward>},
+                .cost = forward_cost,
+                .impl = &level,
+                .prepare = prepare<Forward>,
+                .flops = forward_flops,
+                .like = like_forward});
+  registry.add({.name = "attention_vjp",
+                .n_in = -1,
+                .n_out = 3,
+                .attributes = attributes,
+                .infer = infer_backward,
+                .run = {run<Backward>},
+                .cost = backward_cost,
+                .impl = &level,
+                .prepare = prepare<Backward>,
+                .flops = backward_flops,
+                .like = like_backward});
+}
+
+}  // namespace alice
