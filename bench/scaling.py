@@ -1,4 +1,4 @@
-"""What a second thread brings, and what it costs when another process keeps one core busy."""
+"""What a second thread brings to one program and to two unrelated ones, and what a busy neighbour costs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import alice_core as ac
@@ -18,6 +19,7 @@ from steps import ours, problem
 
 ONE, TWO = "1 thread", "2 threads"
 BUSY = ", busy neighbour"
+ALONE, THREADS_OF_TWO, PROCESSES = "one program", "two programs, two threads", "two programs, two processes"
 
 
 class Neighbour:
@@ -54,9 +56,76 @@ def large_step() -> dict[str, Any]:
     }
 
 
+def small_step() -> Callable[[int], None]:
+    """Trains a program of its own, with parameters of its own, so many steps."""
+    sizes = [64, 128, 10]
+    step = ours(sizes, *problem(sizes, 32), compiled=True)
+
+    def train(steps: int) -> None:
+        for _ in range(steps):
+            step()
+
+    train(3)
+    return train
+
+
+class Process:
+    """The same in a process of its own."""
+
+    def __init__(self) -> None:
+        command = [sys.executable, __file__]
+        pipe = subprocess.PIPE
+        self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=os.environ | {"BENCH_ONLY": ""})
+        atexit.register(self.process.kill)
+        self.wait()  # until it is there
+
+    def start(self, steps: int) -> None:
+        assert self.process.stdin is not None
+        print(steps, file=self.process.stdin, flush=True)
+
+    def wait(self) -> None:
+        assert self.process.stdout is not None
+        self.process.stdout.readline()
+
+
+def two_programs() -> dict[str, Any]:
+    """What two processes take is what the machine allows: two CPUs may share a core."""
+    one, other = small_step(), small_step()
+    executor = ThreadPoolExecutor(1)
+    processes = [Process(), Process()]
+
+    def threads(steps: int) -> None:
+        beside = executor.submit(other, steps)
+        one(steps)
+        beside.result()
+
+    def apart(steps: int) -> None:
+        for process in processes:
+            process.start(steps)
+        for process in processes:
+            process.wait()
+
+    def contender(repeat: Callable[[int], None]) -> Contender:
+        return Contender(lambda: repeat(1), repeat, before=lambda: ac.set_num_threads(1))
+
+    return {ALONE: contender(one), THREADS_OF_TWO: contender(threads), PROCESSES: contender(apart)}
+
+
 def rows(quick: bool) -> Iterator[Row]:
     if THREADS < 2:
         NOTICES.append("the rows of two threads are left out: this process may use one CPU")
         return
     targets = (Target(1 / 1.7, ONE, of=TWO, inverse=True), Target(1.1, ONE, of=TWO + BUSY))
     yield Row("step 784-2048-2048-10, batch 512", large_step, targets, rounds=15, seconds=0.2)
+    if HAS_COMPILE:
+        target = Target(1.1, PROCESSES, of=THREADS_OF_TWO)
+        yield Row("a step of 64-128-10, batch 32, in each of two programs", two_programs, (target,), seconds=0.2)
+
+
+if __name__ == "__main__":
+    ac.set_num_threads(1)
+    train_here = small_step()
+    print("ready", flush=True)
+    for line in sys.stdin:
+        train_here(int(line))
+        print("done", flush=True)

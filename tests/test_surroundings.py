@@ -545,3 +545,34 @@ def test_a_function_that_wants_its_values_checked_runs_as_it_is() -> None:
     assert g(ac.ones(2)).tolist() == [0.0, 0.0]
     with pytest.raises(ac.NonFiniteError):
         g(ac.tensor([-1.0, 1.0]))
+
+
+class Epochs:
+    """Its batches lie beside what it trains, so the method that is compiled can reach them."""
+
+    def __init__(self) -> None:
+        self.model = ac.nn.Linear(2, 2, seed=0)
+        self.opt = ac.optim.SGD(self.model.parameters(), lr=0.5)
+        self.batches = ac.data.minibatches(np.ones((5, 2), np.float32), np.array([0, 1, 0, 1, 1]), 2)
+        self.step = ac.compile(self.train)
+
+    def train(self, x: ac.Tensor, y: ac.Tensor) -> ac.Tensor:
+        loss = ac.losses.cross_entropy(self.model(x), y)
+        self.opt.zero_grad()
+        loss.backward()
+        self.opt.step()
+        return loss
+
+    def __call__(self) -> None:
+        self.opt.lr /= 2
+        for x, y in self.batches:
+            self.step(x, y)
+
+
+def test_an_epoch_of_batches_and_a_learning_rate_change_no_program() -> None:
+    epochs = Epochs()
+    epochs()
+    traced = epochs.step.cache_info().misses
+    for _ in range(5):
+        epochs()
+    assert epochs.step.cache_info().misses == traced

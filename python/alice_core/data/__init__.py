@@ -61,15 +61,17 @@ class Minibatches:
     def __init__(self, x: Tensor, y: Tensor, batch_size: int, shuffle: bool, seed: int, drop_last: bool) -> None:
         self._x, self._y = x, y
         self._batch_size, self._shuffle, self._seed, self._drop_last = batch_size, shuffle, seed, drop_last
-        self._epoch = 0
+        # A Tensor is read anew by every call of a compiled step, of an object that has its data beside it, for instance;
+        # a counter would be a constant of its program, which every epoch would make anew.
+        self._epoch = ac.tensor(0, dtype=ac.int64)
 
     def __len__(self) -> int:
         full, rest = divmod(self._x.shape[0], self._batch_size)
         return full + (rest > 0 and not self._drop_last)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        epoch = self._epoch
-        self._epoch += 1
+        epoch = int(self._epoch)
+        self._epoch.numpy(writable=True)[()] = epoch + 1
         return self._batches(epoch)
 
     def _batches(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
@@ -80,7 +82,8 @@ class Minibatches:
             if order is None:
                 yield self._x[rows], self._y[rows]
             else:
-                yield take(self._x, order[rows], axis=0), take(self._y, order[rows], axis=0)
+                drawn = order[rows]
+                yield take(self._x, drawn, axis=0), take(self._y, drawn, axis=0)
 
 
 def minibatches(
