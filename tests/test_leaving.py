@@ -201,3 +201,50 @@ def test_more_threads_than_numbers() -> None:
             return ac.grad(lambda x: x * x * float(k))(3.0).item()
 
         assert list(pool.map(work, range(300))) == [6.0 * k for k in range(300)]
+
+
+def nested(depth: int, f: Callable[[ac.Tensor], ac.Tensor]) -> Callable[[ac.Tensor], ac.Tensor]:
+    for _ in range(depth):
+        f = ac.grad(f)
+    return f
+
+
+@pytest.mark.parametrize("inside", range(1, 4))
+@pytest.mark.parametrize("name", LEAVING)
+def test_what_outlived_its_context_is_a_constant(name: str, inside: int) -> None:
+    """Also where as many contexts are open as there were then, or more."""
+    leaked: list[ac.Tensor] = []
+    nested(inside, lambda x: (leaked.append(x * x), x**5)[1])(ac.tensor(3.0, dtype=F64))
+
+    def f(x: ac.Tensor) -> ac.Tensor:
+        assert not leaked[0].is_tracked
+        LEAVING[name](leaked[0])
+        y = x * leaked[0]
+        with pytest.raises(ac.GradientError):
+            float(y)
+        return y * x
+
+    for depth, value in ((1, 18.0), (2, 18.0), (3, 0.0), (4, 0.0)):
+        assert nested(depth, f)(ac.tensor(1.0, dtype=F64)).item() == value
+
+
+@pytest.mark.parametrize("inside", range(1, 4))
+@pytest.mark.parametrize("outside", range(1, 4))
+def test_the_contexts_that_go_on_follow_what_outlived_an_inner_one(outside: int, inside: int) -> None:
+    """d/dx of x² · x and so on, where x² comes out of contexts that have ended, and new ones have begun."""
+
+    def f(x: ac.Tensor) -> ac.Tensor:
+        leaked: list[ac.Tensor] = []
+
+        def g(y: ac.Tensor) -> ac.Tensor:
+            leaked.append(x * x + 0 * y)
+            return y**5
+
+        nested(inside, g)(x)
+        later = ac.grad(lambda z: z * leaked[0])(x)  # x²
+        with pytest.raises(ac.GradientError):
+            ac.grad(lambda z: z * float(leaked[0]))(x)
+        return later * x
+
+    x = ac.tensor(2.0, dtype=F64)
+    assert nested(outside, f)(x).item() == [12.0, 12.0, 6.0][outside - 1]

@@ -89,7 +89,7 @@ void Arguments::read_tensor(TensorObject* t) {
   check_ours(t, "compile");
   if (t->requires_grad)
     if (const std::int64_t same = leaf_of(t); same >= 0) return word(kSame, static_cast<std::uint64_t>(same));
-  const std::uint32_t followed = t->levels & thread_state().active;
+  const std::uint32_t followed = followers_of(t);
   as_it_is_ = as_it_is_ || t->array.is_abstract() || (followed & ~1u) || (t->producer && followed) ||
               (t->tangents && !thread_state().forward.empty()) || (t->grad && as_tensor(t->grad)->array.is_abstract());
   word(kData);

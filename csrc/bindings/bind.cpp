@@ -48,12 +48,12 @@ py::object overridden(PrimitiveObject* p, PyObject* const* args, Py_ssize_t n_in
 void save(Saved& s, PrimitiveObject* p, std::size_t i, TensorObject* t, TensorObject* value, Array array) {
   const ThreadState& state = thread_state();
   const bool recording = static_cast<bool>(state.recorder);
-  s.levels = t->levels;
-  s.tracked = p->differentiable && (t->levels & state.active) != 0;
+  s.levels = contexts_of(t, state);
+  s.tracked = p->differentiable && (s.levels & state.active) != 0;
   s.index = t->index;
   s.version = version_of(array);
   s.source = operand_source(t);
-  if (s.source == as_object(t) && !t->levels && !recording) s.source = nullptr;
+  if (s.source == as_object(t) && !s.levels && !recording) s.source = nullptr;
   Py_XINCREF(s.source);
   if (PyObject* root = root_of(value); recording && root != s.source && (value != t || t->producer)) {
     s.origin = Py_NewRef(root);
@@ -88,12 +88,12 @@ py::object bind(PrimitiveObject* p, PyObject* const* args, Py_ssize_t nargs) {
   std::vector<Array> in;
   in.reserve(static_cast<std::size_t>(n_in));
   for (TensorObject* t : a.tensors) {
-    levels |= t->levels;
+    levels |= followers_of(t, state);
     check_ours(t, kernel.name, state);
     check_current(value(t), kernel.name);
     in.push_back(state.session ? value(t)->array.hidden() : value(t)->array);
   }
-  levels = p->differentiable ? levels & state.active : 0;
+  if (!p->differentiable) levels = 0;
 
   std::vector<Array> out(static_cast<std::size_t>(kernel.n_out));
   Call call{kernel, in, out, attrs};

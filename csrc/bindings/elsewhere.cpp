@@ -1,6 +1,7 @@
 #include "elsewhere.h"
 
 #include <array>
+#include <bit>
 #include <vector>
 
 #include "forward.h"
@@ -9,7 +10,11 @@ namespace alice {
 namespace {
 
 // All of this is under the interpreter lock.
-std::array<std::uint32_t, 256> open_levels{};  // by number of the thread
+struct Levels {
+  std::uint32_t open = 0;
+  std::array<std::uint64_t, kDeepestContext + 1> begun_at{};
+};
+std::array<Levels, 256> levels_of{};  // by number of the thread
 struct Open {
   std::uint64_t id;
   const ThreadState* thread;
@@ -20,7 +25,11 @@ std::vector<Open>& open_forwards() {
 }
 
 bool is_reversed_elsewhere(const TensorObject* t) {
-  return t->thread != thread_state().number && (t->levels & open_levels[t->thread]);
+  if (t->thread == thread_state().number) return false;
+  const Levels& there = levels_of[t->thread];
+  for (std::uint32_t left = t->levels & there.open; left; left &= left - 1)
+    if (there.begun_at[static_cast<std::size_t>(std::countr_zero(left))] <= t->born) return true;
+  return false;
 }
 
 bool is_pushed_elsewhere(const TensorObject* t) {
@@ -33,11 +42,14 @@ bool is_pushed_elsewhere(const TensorObject* t) {
 
 void open_level() {
   const ThreadState& state = thread_state();
-  if (state.number) open_levels[state.number] |= 1u << state.depth;
+  if (!state.number) return;
+  Levels& mine = levels_of[state.number];
+  mine.open |= 1u << state.depth;
+  mine.begun_at[static_cast<std::size_t>(state.depth)] = state.begun_at[state.depth];
 }
 void close_level() {
   const ThreadState& state = thread_state();
-  open_levels[state.number] &= ~(1u << state.depth);
+  levels_of[state.number].open &= ~(1u << state.depth);
 }
 
 void open_forward(const ForwardContext& context) { open_forwards().push_back({context.id, &thread_state()}); }

@@ -128,7 +128,7 @@ py::object get_results(EquationObject* eq) {
 py::object get_operands(EquationObject* eq) {
   return tuple_of(eq->inputs.size(), [&](std::size_t i) {
     const Saved& s = eq->inputs[i];
-    return owned(value_handle(root_of(s), root_index(s), s.array, s.levels, eq->from_trace));
+    return owned(value_handle(root_of(s), root_index(s), s.array, s.levels, eq->born, eq->from_trace));
   });
 }
 
@@ -190,6 +190,7 @@ py::tuple saved_inputs(EquationObject* eq, const EquationObject* data) {
     }
     check_version(eq, d.array, d.version, "input", i);
     py::object t = owned(make_tensor(d.array, producer, s.index, s.levels));
+    as_tensor(t.ptr())->born = eq->born;
     as_tensor(t.ptr())->tangents = Py_XNewRef(d.tangents);
     as_tensor(t.ptr())->from_trace = data->from_trace;
     // A constant of the first run comes from an equation of the repeated one, too.
@@ -204,6 +205,7 @@ py::tuple saved_outputs(EquationObject* eq, const EquationObject* data) {
     const Output& r = data->outputs[i];
     check_version(eq, r.array, r.version, "result", i);
     py::object t = owned(make_tensor(r.array, eq, static_cast<int>(i), eq->levels));
+    as_tensor(t.ptr())->born = eq->born;
     if (!data->output_tangents.empty()) as_tensor(t.ptr())->tangents = Py_XNewRef(data->output_tangents[i]);
     as_tensor(t.ptr())->from_trace = data->from_trace;
     set_origin(t.ptr(), as_object(data), eq);
@@ -249,6 +251,7 @@ EquationObject* make_equation(PrimitiveObject* primitive, std::size_t inputs, Py
   eq->sequence = counter++;
   eq->mark = 0;
   eq->levels = levels;
+  eq->born = contexts_begun();
   eq->released = false;
   eq->from_trace = thread_state().tracing;
   eq->muted = !(thread_state().active & 1u);
@@ -271,14 +274,17 @@ EquationObject* make_equation(PrimitiveObject* primitive, std::size_t inputs, Py
   return eq;
 }
 
-PyObject* value_handle(PyObject* root, int index, const Array& array, std::uint32_t levels, std::uint8_t tracing) {
+PyObject* value_handle(PyObject* root, int index, const Array& array, std::uint32_t levels, std::uint64_t born,
+                       std::uint8_t tracing) {
   while (root && !is_equation(root)) {
     PyObject* origin = as_tensor(root)->origin;
     if (!origin || as_tensor(root)->origin_from < tracing) return Py_NewRef(root);
     index = as_tensor(root)->index;
     root = origin;
   }
-  return make_tensor(array, as_equation(root), index, levels);
+  PyObject* made = make_tensor(array, as_equation(root), index, levels);
+  as_tensor(made)->born = born;
+  return made;
 }
 
 PyObject* value_key(PyObject* source, int index) {

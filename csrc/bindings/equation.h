@@ -39,7 +39,8 @@ struct EquationObject {
   PyObject* attributes;  // tuple, or null for none
   std::uint64_t sequence;
   std::uint64_t mark;  // of the last walk that came here, see graph_walk.h
-  std::uint32_t levels;
+  std::uint32_t levels;  // the contexts that follow it
+  std::uint64_t born;    // contexts_begun() when it ran
   bool released;            // saved arrays were given back
   bool muted;               // ran inside no_grad()
   std::uint8_t from_trace;  // made in so many nested sessions
@@ -81,7 +82,8 @@ void release_saved(EquationObject* eq);  // for good
 
 // A handle on the value of that root as it was before the session number `tracing`, whose contexts follow it no more:
 // a leaf, or a Tensor made of the description. New reference.
-PyObject* value_handle(PyObject* root, int index, const Array& array, std::uint32_t levels, std::uint8_t tracing);
+PyObject* value_handle(PyObject* root, int index, const Array& array, std::uint32_t levels, std::uint64_t born,
+                       std::uint8_t tracing);
 
 // An object that names a value: the equation of a single result, the pair (equation, index) of several, the address
 // of a leaf. New reference.

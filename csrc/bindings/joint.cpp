@@ -32,8 +32,7 @@ py::tuple join(py::object primitive, py::sequence values_given, py::sequence res
     for (py::handle h : part) inputs.push_back(checked_tensor(h, "joint"));
   const std::size_t n_values = values.size(), n_fixed = n_values + residuals.size();
   std::uint32_t levels = 0;
-  for (std::size_t i = n_fixed; i < inputs.size(); ++i) levels |= inputs[i]->levels;
-  levels &= state.active;
+  for (std::size_t i = n_fixed; i < inputs.size(); ++i) levels |= followers_of(inputs[i], state);
 
   std::vector<Array> out;
   for (TensorObject* t : inputs) check_current(t, "joint");
@@ -50,8 +49,8 @@ py::tuple join(py::object primitive, py::sequence values_given, py::sequence res
       Saved& s = eq->inputs[i];
       s.array = is_residual ? t->array : t->array.shape_only();
       s.version = version_of(t->array);
-      s.levels = t->levels;
-      s.tracked = i >= n_fixed && (t->levels & state.active);
+      s.levels = contexts_of(t, state);
+      s.tracked = i >= n_fixed && (s.levels & state.active);
       s.index = t->index;
       s.source = is_value && !state.recorder ? nullptr : Py_NewRef(operand_source(t));
       if (!state.forward.empty()) s.tangents = Py_XNewRef(t->tangents);
@@ -73,7 +72,7 @@ bool is_followed(py::sequence arguments_given) {
   const ThreadState& state = state_in_context();
   for (py::handle h : arguments) {
     const TensorObject* t = checked_tensor(h, "joint");
-    if ((t->levels & state.active) || has_tangent(t, state.forward)) return true;
+    if (followers_of(t, state) || has_tangent(t, state.forward)) return true;
   }
   return state.session && state.session->isolated && state.session->hidden < state.session->followers;
 }
@@ -94,7 +93,7 @@ class Hidden {
     std::size_t depth = 0;  // of the innermost forward context that follows them, counted from 1
     for (py::handle h : arguments_) {
       const TensorObject* t = as_tensor(h.ptr());
-      levels |= t->levels & state.active;
+      levels |= followers_of(t, state);
       for (std::size_t d = depth; d < forward_.size(); ++d)
         if (has_tangent(t, *forward_[d])) depth = d + 1;
     }

@@ -83,7 +83,7 @@ class Lowering {
     add_result(t);
     made_.contract.results.push_back(binding_of(t));
     made_.contract.results.back().memory = t->array.shape_only();
-    const bool followed = t->levels & thread_state().active;
+    const bool followed = followers_of(t);
     const bool goes_on = followed && t->producer && !t->producer->released;
     if (followed && !(t->producer && t->producer->released))
       differentiated_ = differentiated_ || follows_argument(root_of(t));
@@ -160,7 +160,7 @@ class Lowering {
       fail(ErrorKind::Trace, "compile: the function uses an abstract Tensor from outside, shape ", t->array.shape(),
            "; pass it as an argument");
     if (t->from_trace) return graph_.add_constant(t->array);
-    const std::uint32_t followed = t->levels & thread_state().active;
+    const std::uint32_t followed = followers_of(t);
     differentiated_ = differentiated_ || (followed & ~1u) || (t->producer && followed) ||
                       (t->tangents && !thread_state().forward.empty());
     number_outside(t);

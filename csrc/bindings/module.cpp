@@ -82,9 +82,7 @@ py::dict build_config() {
 // One live differentiation context more; returns its bit.
 std::uint32_t push_level() {
   ThreadState& s = state_in_context();
-  if (s.depth == 31) fail(ErrorKind::Gradient, "grad: at most 31 nested gradients are supported");
-  ++s.depth;
-  s.active |= 1u << s.depth;
+  begin_context(s);
   open_level();
   return 1u << s.depth;
 }
@@ -92,8 +90,7 @@ void pop_level() {
   ThreadState& s = thread_state();
   if (s.depth == 0) fail(ErrorKind::Value, "pop_level: no differentiation context is open on this thread");
   close_level();
-  s.active &= ~(1u << s.depth);
-  --s.depth;
+  end_context(s);
 }
 
 }  // namespace

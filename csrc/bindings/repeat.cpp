@@ -109,14 +109,15 @@ namespace {
 // The contexts of a first run, for as long as it is repeated.
 class Contexts {
  public:
-  Contexts(std::uint32_t active, int depth, std::vector<std::shared_ptr<ForwardContext>> forward, DType default_dtype)
+  Contexts(std::uint32_t active, std::span<const std::uint64_t> begun_at,
+           std::vector<std::shared_ptr<ForwardContext>> forward, DType default_dtype)
       : state_(thread_state()),
         active_(state_.active),
-        depth_(state_.depth),
+        begun_at_(state_.begun_at, state_.begun_at + state_.depth + 1),
         default_dtype_(exchange_default_dtype(default_dtype)),
         again_(forward) {
     state_.active = active;
-    state_.depth = depth;
+    set(begun_at);
     forward_ = std::exchange(state_.forward, std::move(forward));
   }
   ~Contexts() {
@@ -125,7 +126,7 @@ class Contexts {
     } catch (py::error_already_set&) {  // no memory: a destructor can tell nobody
     }
     state_.active = active_;
-    state_.depth = depth_;
+    set(begun_at_);
     state_.forward = std::move(forward_);
     for (const auto& context : again_)  // those that have ended do not end again
       if (std::find(state_.forward.begin(), state_.forward.end(), context) == state_.forward.end())
@@ -133,9 +134,14 @@ class Contexts {
   }
 
  private:
+  void set(std::span<const std::uint64_t> begun_at) {
+    state_.depth = static_cast<int>(begun_at.size()) - 1;
+    std::copy(begun_at.begin(), begun_at.end(), state_.begun_at);
+  }
+
   ThreadState& state_;
   const std::uint32_t active_;
-  const int depth_;
+  const std::vector<std::uint64_t> begun_at_;  // as ThreadState has it, up to its depth
   const DType default_dtype_;
   const std::vector<std::shared_ptr<ForwardContext>> again_;
   std::vector<std::shared_ptr<ForwardContext>> forward_;
@@ -146,7 +152,7 @@ class Contexts {
 Repeat Segment::repeat() const {
   if (!function_) fail(ErrorKind::Gradient, "checkpoint: the function is gone, the garbage collector has freed it");
   Repeat repeat;
-  const Contexts contexts(active_, depth_, forward_, default_dtype_);
+  const Contexts contexts(active_, begun_at_, forward_, default_dtype_);
   const NextRun watcher(*this, repeat);
   function_(*args_, **kwargs_);
   if (repeat.equations.size() != steps_.size())

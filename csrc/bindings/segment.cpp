@@ -110,7 +110,7 @@ Segment::Segment(py::object function, py::tuple args, py::dict kwargs)
       args_(std::move(args)),
       kwargs_(std::move(kwargs)),
       active_(thread_state().active),
-      depth_(thread_state().depth),
+      begun_at_(thread_state().begun_at, thread_state().begun_at + thread_state().depth + 1),
       forward_(thread_state().forward),
       default_dtype_(default_dtype()),
       began_(Storage::now()) {}

@@ -76,6 +76,7 @@ py::object derived(TensorObject* t, EquationObject* producer, std::uint32_t leve
   out->width = t->width;
   out->from_trace = t->from_trace;
   out->thread = t->thread;
+  out->born = t->born;
   out->tangents = Py_XNewRef(t->tangents);
   if (!producer && thread_state().recorder) {
     out->origin = Py_NewRef(root_of(t));
@@ -122,10 +123,10 @@ bool is_readable(const TensorObject* t) {
 // Does a transform differentiate the value, or will when the trace that is being made has run?
 bool is_transformed(const TensorObject* t) {
   const ThreadState& state = thread_state();
-  if ((t->levels & state.active & ~1u) || has_tangent(t, state.forward)) return true;
+  if ((followers_of(t, state) & ~1u) || has_tangent(t, state.forward)) return true;
   for (const Session* s = state.session; s; s = s->outer)
     if (s->isolated && s->hidden < s->followers &&
-        ((t->levels & s->outer_active & ~1u) || has_tangent(t, s->outer_forward)))
+        ((contexts_of(t, state) & s->outer_active & ~1u) || has_tangent(t, s->outer_forward)))
       return true;
   return false;
 }
@@ -160,7 +161,7 @@ py::object item_for(TensorObject* t, PyObject* who) {
 // memoryview(x), bytes(x), …: NumPy's array of the same memory serves the request, read-only.
 int get_buffer(TensorObject* t, Py_buffer* view, int flags) {
   view->obj = nullptr;
-  if ((t->levels & thread_state().active) || is_transformed(t))
+  if (followers_of(t) || is_transformed(t))
     throw py::buffer_error("a Tensor that is being differentiated has no buffer; take ac.stop_gradient(x) first");
   const int status = PyObject_GetBuffer(numpy_from_tensor(t, false, "memoryview").ptr(), view, flags);
   if (status < 0) throw py::error_already_set();
@@ -170,12 +171,12 @@ int get_buffer(TensorObject* t, Py_buffer* view, int flags) {
 // ---- differentiation ------------------------------------------------------------------------------------------------
 
 bool get_requires_grad(TensorObject* t) { return t->requires_grad; }
-std::uint32_t get_levels(TensorObject* t) { return t->levels; }
-bool get_is_tracked(TensorObject* t) { return t->levels & state_in_context().active; }
+std::uint32_t get_levels(TensorObject* t) { return contexts_of(t); }
+bool get_is_tracked(TensorObject* t) { return followers_of(t, state_in_context()); }
 py::object get_producer(TensorObject* t) { return t->producer ? borrowed(as_object(t->producer)) : py::none(); }
 py::object get_key(TensorObject* t) { return owned(value_key(root_of(t), t->index)); }
 py::object get_root(TensorObject* t) {
-  return owned(value_handle(root_of(t), t->index, t->array, t->levels, thread_state().tracing));
+  return owned(value_handle(root_of(t), t->index, t->array, t->levels, t->born, thread_state().tracing));
 }
 
 // A parameter will be changed in place: it gets memory of its own, where it shares that of another Tensor.
@@ -210,6 +211,7 @@ py::object watched(TensorObject* t, EquationObject* producer, std::uint32_t leve
   check_ours(t, "grad");
   py::object made = derived(t, producer, levels);
   as_tensor(made.ptr())->thread = thread_state().number;
+  as_tensor(made.ptr())->born = contexts_begun();
   return made;
 }
 
@@ -217,7 +219,7 @@ py::object watched(TensorObject* t, EquationObject* producer, std::uint32_t leve
 py::object leaf(TensorObject* t, PyObject* arg) { return watched(t, nullptr, levels_from(arg)); }
 
 // The same value, followed by one more differentiation context.
-py::object watch(TensorObject* t, PyObject* arg) { return watched(t, t->producer, t->levels | levels_from(arg)); }
+py::object watch(TensorObject* t, PyObject* arg) { return watched(t, t->producer, contexts_of(t) | levels_from(arg)); }
 
 // The same elements as a constant: nothing follows it, and it has no tangent.
 py::object constant(TensorObject* t) {
@@ -289,6 +291,7 @@ PyObject* make_tensor(Array array, EquationObject* producer, int index, std::uin
   Py_XINCREF(as_object(producer));
   t->index = index;
   t->levels = levels;
+  t->born = contexts_begun();
   t->from_trace = thread_state().tracing;
   t->thread = thread_state().number;
   return o;

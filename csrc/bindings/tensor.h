@@ -16,7 +16,8 @@ struct TensorObject {
   Array array;
   EquationObject* producer;  // null: a leaf, or a value nobody records
   std::int32_t index;        // which of the producer's results
-  std::uint32_t levels;      // the differentiation contexts that this value depends on, one bit each
+  std::uint32_t levels;      // the differentiation contexts that this value depends on, one bit each; see contexts_of()
+  std::uint64_t born;        // contexts_begun() when it was made
   bool requires_grad;        // a leaf whose .grad backward() fills
   bool weak;                 // stands for a Python number of a traced call: takes the dtype of the Tensors beside it
   std::uint8_t width;        // of a weak integer: bytes of the narrowest dtype that holds it; 0 if not known
@@ -41,6 +42,15 @@ inline TensorObject* checked_tensor(py::handle h, const char* who) {
   return as_tensor(h.ptr());
 }
 inline PyObject* as_object(const TensorObject* t) { return reinterpret_cast<PyObject*>(const_cast<TensorObject*>(t)); }
+
+// The contexts that this value depends on, of those that are open.
+inline std::uint32_t contexts_of(const TensorObject* t, const ThreadState& state = thread_state()) {
+  return begun_by(t->born, t->levels, state);
+}
+// And of those, the ones that follow what is computed now.
+inline std::uint32_t followers_of(const TensorObject* t, const ThreadState& state = thread_state()) {
+  return contexts_of(t, state) & state.active;
+}
 
 // The version of the memory as this thread sees it: a traced function has not changed anything yet, but goes on as if
 // it had. 0 without memory.

@@ -61,6 +61,25 @@ ThreadState::~ThreadState() {
   Remains::instance().give_back(number);
 }
 
+namespace {
+std::uint64_t begun = 0;  // under the interpreter lock
+}
+
+std::uint64_t contexts_begun() { return begun; }
+
+void begin_context(ThreadState& state) {
+  if (state.depth == kDeepestContext)
+    fail(ErrorKind::Gradient, "grad: at most ", kDeepestContext, " nested gradients are supported");
+  ++state.depth;
+  state.begun_at[state.depth] = ++begun;
+  state.active |= 1u << state.depth;
+}
+
+void end_context(ThreadState& state) {
+  state.active &= ~(1u << state.depth);
+  --state.depth;
+}
+
 thread_local constinit ThreadState* detail::this_thread = nullptr;
 
 ThreadState& detail::begin_thread() {

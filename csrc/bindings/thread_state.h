@@ -14,11 +14,17 @@ struct Session;         // session.h
 struct ForwardContext;  // forward.h
 class Watcher;          // watcher.h
 
+// Differentiation contexts are bits: bit 0 is that of backward(), which never ends, and bit k the k-th nested grad or
+// vjp of the thread. A bit is given again when its context has ended, so a value also says how many contexts had begun
+// when it was made: those that began later are not its own.
+constexpr int kDeepestContext = 31;
+
 struct ThreadState {
-  std::uint32_t active = 1;  // bit 0 is the context of backward(); bit k is the k-th nested grad or vjp
-  int depth = 0;
-  std::uint8_t number = 0;           // no other thread has it; 0 where there are too many
-  py::object recorder;               // list to which every equation is appended; or null
+  std::uint32_t active = 1;                           // the contexts that follow what is computed now
+  int depth = 0;                                      // how many are open besides bit 0
+  std::uint64_t begun_at[kDeepestContext + 1] = {0};  // of those: contexts_begun() then, increasing
+  std::uint8_t number = 0;                            // no other thread has it; 0 where there are too many
+  py::object recorder;                                // list to which every equation is appended; or null
   Session* session = nullptr;        // a function is being traced: nothing is computed, everything is written down
   std::uint8_t tracing = 0;          // how many sessions are open, one in the other
   py::object checker;                // is shown every executed call; or null
@@ -37,6 +43,16 @@ struct ThreadState {
   // what it held is left to others.
   ~ThreadState();
 };
+
+std::uint64_t contexts_begun();  // so far, on all threads
+void begin_context(ThreadState& state);
+void end_context(ThreadState& state);
+
+// Of these contexts, those that a value may belong to that was made when so many had begun.
+inline std::uint32_t begun_by(std::uint64_t born, std::uint32_t levels, const ThreadState& state) {
+  for (int k = state.depth; k > 0 && state.begun_at[k] > born; --k) levels &= ~(1u << k);
+  return levels;
+}
 
 namespace detail {
 extern thread_local constinit ThreadState* this_thread;  // null until somebody asks
