@@ -38,9 +38,9 @@ struct EquationObject {
   PyObject_VAR_HEAD PrimitiveObject* primitive;
   PyObject* attributes;  // tuple, or null for none
   std::uint64_t sequence;
-  std::uint64_t mark;  // of the last walk that came here, see graph_walk.h
-  std::uint32_t levels;  // the contexts that follow it
-  std::uint64_t born;    // contexts_begun() when it ran
+  std::uint64_t mark;       // of the last walk that came here, see graph_walk.h
+  std::uint32_t levels;     // the contexts that follow it
+  std::uint64_t born;       // contexts_begun() when it ran
   bool released;            // saved arrays were given back
   bool muted;               // ran inside no_grad()
   std::uint8_t from_trace;  // made in so many nested sessions

@@ -1,5 +1,5 @@
 // Hot: every call runs through here.
-#include "operators.h"
+#include "tensor_parts.h"
 
 #include "convert.h"
 #include "primitive.h"

@@ -194,7 +194,8 @@ py::list reverse(py::sequence outputs_given, py::sequence cotangents_given, py::
     py::object g = take_cotangents(adjoints, eq, wanted);
     if (!g) continue;
     pull_back(adjoints, paths, *it, std::move(g), repeats);
-    if (release && (wanted.to_leaves || !(begun_by(eq->born, eq->levels, thread_state()) & thread_state().active))) release_saved(eq);
+    if (release && (wanted.to_leaves || !(begun_by(eq->born, eq->levels, thread_state()) & thread_state().active)))
+      release_saved(eq);
   }
 
   py::list result;
