@@ -61,8 +61,8 @@ class Minibatches:
     def __init__(self, x: Tensor, y: Tensor, batch_size: int, shuffle: bool, seed: int, drop_last: bool) -> None:
         self._x, self._y = x, y
         self._batch_size, self._shuffle, self._seed, self._drop_last = batch_size, shuffle, seed, drop_last
-        # A Tensor is read anew by every call of a compiled step, of an object that has its data beside it, for instance;
-        # a counter would be a constant of its program, which every epoch would make anew.
+        # A Tensor, which compiled functions read anew at each call. A counter would be a constant of the program of a
+        # step whose object has its data beside it, so that every epoch would trace that again.
         self._epoch = ac.tensor(0, dtype=ac.int64)
 
     def __len__(self) -> int:

@@ -1,0 +1,35 @@
+"""The tests of what once went wrong at the borders of the native core, on every instruction set, on one thread and two.
+
+Which code runs depends on both: how far a loop reads and writes at once, and who works on it.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+FAULTS = (
+    "test_compile_overlap.py",  # operands that share memory
+    "test_compile_state.py",  # gradients and parameters, before and after
+    "test_compile_threads.py",  # arguments that others change meanwhile
+    "test_contract.py",  # what a program was made for, and what it meets
+    "test_locks.py",  # readers and writers of one memory
+    "test_native_edges.py",  # what CPython calls, and what is no array at all
+)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("level", ["baseline", "avx2", "avx512"])
+def test_no_fault_returns(level: str, threads: int) -> None:
+    """A level that this processor has not falls back to the best that it has."""
+    folder = Path(__file__).parent
+    variables = {"ALICE_ISA": level, "ALICE_NUM_THREADS": str(threads), "PYTHONFAULTHANDLER": "1"}
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist", *FAULTS]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **variables}, cwd=folder)
+    assert done.returncode == 0, f"{done.returncode}: {done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+    passed = [line for line in done.stdout.splitlines() if " passed" in line]
+    assert passed, done.stdout[-3000:]
