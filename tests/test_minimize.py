@@ -217,6 +217,43 @@ def test_nothing_to_minimise(method: str) -> None:
         assert (found.success, found.nit, found.fun) == (True, 0, 2.0)
 
 
+@settings(max_examples=50)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 40), st.integers(0, 6))
+def test_directions_are_those_of_the_updated_matrix(seed: int, n: int, steps: int) -> None:
+    """The BFGS formula, written out, from the newest step's multiple of the identity on."""
+    rng = np.random.default_rng(seed)
+    g, s = rng.standard_normal(n), rng.standard_normal((8, n))
+    y = s * rng.uniform(0.5, 2, n)
+    order = rng.permutation(8)[:steps]
+    if steps:
+        y[order[0]] *= -1  # along this one the slope fell: it counts for nothing
+    inverse = np.eye(n)
+    if steps > 1:
+        inverse *= (s[order[-1]] @ y[order[-1]]) / (y[order[-1]] @ y[order[-1]])
+    for i in order[1:]:
+        rho = 1 / (s[i] @ y[i])
+        change = np.eye(n) - rho * np.outer(y[i], s[i])
+        inverse = change.T @ inverse @ change + rho * np.outer(s[i], s[i])
+    found = ac.zeros(n, ac.float64)
+    ac.update("lbfgs_direction", [ac.tensor(x) for x in (g, s, y, order)], (), [found])
+    np.testing.assert_allclose(found.numpy(), -inverse @ g, rtol=1e-7, atol=1e-7 * np.linalg.norm(g))
+
+
+def test_native_directions_refuse_what_does_not_fit() -> None:
+    g, rows, order = ac.zeros(3, ac.float64), ac.zeros((2, 3), ac.float64), ac.zeros(1, ac.int64)
+    for inputs, message in (
+        ([g, rows, rows, ac.tensor([2])], "lbfgs_direction: order must name rows of 2; got 2"),
+        ([g, rows, rows, ac.tensor([-1])], "lbfgs_direction: order must name rows of 2; got -1"),
+        ([g, rows[:, :2], rows, order], "expected float64 matrices with the columns of the gradient, 3"),
+        ([g, rows, rows[:1], order], "expected float64 matrices with the columns of the gradient, 3"),
+        ([g, rows.astype(ac.float32), rows, order], "expected float64 matrices with the columns"),
+        ([rows, rows, rows, order], "expected a vector as gradient"),
+        ([g, rows, rows, g], "expected a vector as gradient and one of int64 numbers as order"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            ac.update("lbfgs_direction", inputs, (), [ac.zeros(3, ac.float64)])
+
+
 @pytest.mark.parametrize(
     ("call", "exception", "message"),
     [

@@ -185,7 +185,7 @@ def test_thread_count_changes_no_bit(case: OpCase) -> None:
 
 
 #: What optimisers do beside "sgd".
-UPDATES = ("adagrad", "adam", "lion", "moving_average", "nadam", "rmsprop")
+UPDATES = ("adagrad", "adam", "lbfgs_direction", "lion", "moving_average", "nadam", "rmsprop")
 
 #: Draws that may take several tries, and the derivative of one.
 REJECTION = ("gamma_slope", "random_integers", "random_log_gamma", "random_permutation", "random_poisson")
@@ -200,7 +200,7 @@ ELSEWHERE = {
     "slice_set": "test_scatter.py",
     "vecmat": "test_vecmat.py",
     "sgd": "test_optim.py",
-    **dict.fromkeys(UPDATES, "test_optimisers.py"),
+    **dict.fromkeys(UPDATES, "test_optimisers.py"),  # and test_minimize.py
     **dict.fromkeys(REJECTION, "test_distributions.py"),
     "cross_entropy_value_and_vjp": "test_compile.py",
 }

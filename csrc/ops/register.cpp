@@ -16,6 +16,7 @@ void register_kernels() {
     register_scatter(r);
     register_sorting(r);
     register_update(r);
+    register_lbfgs(r);
     register_random(r);
     register_random_rejection(r);
     register_checks(r);

@@ -18,6 +18,7 @@ void register_indexing(Registry&);
 void register_scatter(Registry&);
 void register_sorting(Registry&);
 void register_update(Registry&);
+void register_lbfgs(Registry&);
 void register_random(Registry&);
 void register_random_rejection(Registry&);
 void register_checks(Registry&);

@@ -1,7 +1,6 @@
 """Directions of descent, and what is learned of the Hessian from the steps.
 
-Source: Nocedal, Wright, "Numerical optimization", 2nd edition, 2006, chapters 6 and 7; Byrd, Nocedal, Schnabel,
-"Representations of quasi-Newton matrices and their use in limited memory methods", 1994; Barzilai, Borwein, "Two-point
+Source: Nocedal, Wright, "Numerical optimization", 2nd edition, 2006, chapters 6 and 7; Barzilai, Borwein, "Two-point
 step size gradient methods", 1988.
 """
 
@@ -11,6 +10,8 @@ import math
 from collections.abc import Callable
 
 import numpy as np
+
+import alice_core as ac
 
 from .line_search import Point, Vector
 
@@ -74,11 +75,7 @@ class BFGS(Memory):
 
 
 class LBFGS(Memory):
-    """The last steps stand for the inverse of the Hessian.
-
-    The two loops over them run on the inner products of steps and changes, which are kept: a direction is four
-    products of a small matrix and a vector.
-    """
+    """The last steps stand for the inverse of the Hessian; the two loops over them are native."""
 
     def __init__(self, size: int = 10) -> None:
         self._size = size
@@ -90,38 +87,23 @@ class LBFGS(Memory):
 
     def _learn(self, s: Vector, y: Vector, curvature: float) -> None:
         if self.fresh:
-            self._s, self._y = (np.zeros((self._size, s.size)) for _ in range(2))
-            self._sy, self._yy = (np.zeros((self._size, self._size)) for _ in range(2))
+            self._steps, self._changes = (ac.zeros((self._size, s.size), ac.float64) for _ in range(2))
+            self._rows = [x.numpy(writable=True) for x in (self._steps, self._changes)]
         row = len(self._order)
         if row == self._size:
             row = self._order.pop(0)
         self._order.append(row)
-        self._s[row], self._y[row] = s, y
-        self._sy[:, row], self._sy[row] = self._s @ y, self._y @ s
-        self._yy[:, row] = self._yy[row] = self._y @ y
+        self._rows[0][row], self._rows[1][row] = s, y
 
     def direction(self, at: Point, free: Vector | None = None) -> Vector:
         if self.fresh:
             return -at.g if free is None else -at.g * free
-        n = len(self._order)
-        steps, changes, sy, yy, g = self._s[:n], self._y[:n], self._sy, self._yy, at.g
+        inputs = [ac.asarray(at.g), self._steps, self._changes]
         if free is not None and not free.all():
-            steps, changes, g = steps * free, changes * free, g * free
-            sy, yy = steps @ changes.T, changes @ changes.T
-        order = [i for i in self._order if sy[i, i] > 0 and yy[i, i] > 0]
-        if not order:
-            return -g
-        grid = np.ix_(order, order)
-        sy, yy = sy[grid], yy[grid]
-        upper = np.triu(sy)
-        scale = sy[-1, -1] / yy[-1, -1]
-        # What the two loops find, of all steps at once: upper triangular systems from the newest to the oldest, then
-        # from the oldest to the newest.
-        first = np.linalg.solve(upper, (steps @ g)[order])
-        second = np.linalg.solve(upper.T, upper.diagonal() * first - scale * ((changes @ g)[order] - yy @ first))
-        of_steps, of_changes = np.zeros(n), np.zeros(n)
-        of_steps[order], of_changes[order] = second, first
-        result: Vector = scale * (of_changes @ changes - g) - of_steps @ steps
+            inputs = [x * ac.asarray(free) for x in inputs]
+        found = ac.zeros(at.g.shape, ac.float64)
+        ac.update("lbfgs_direction", [*inputs, ac.asarray(np.array(self._order))], (), [found])
+        result: Vector = found.numpy()
         return result
 
 

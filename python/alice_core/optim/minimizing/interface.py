@@ -67,7 +67,7 @@ def minimize(
     gtol: float = 1e-5,
     ftol: float | None = None,
     max_iter: int = 10_000,
-    history: int = 10,
+    history: int | None = None,
     callback: Callable[[MinimizeResult], object] | None = None,
     compile: bool = True,
 ) -> MinimizeResult:
@@ -94,8 +94,8 @@ def minimize(
         Converged when the function falls by no more than this, relative to the largest of 1 and its absolute value.
         Default: 4 times the machine epsilon of the dtype; 0 for never.
     max_iter : int
-    history : int
-        How many steps "lbfgs" remembers.
+    history : int, optional
+        How many steps "lbfgs" remembers. Default: 50, fewer where there are more than 20,000 variables, at least 10.
     callback : callable, optional
         Called with a result after each iteration; may raise StopIteration.
     compile : bool
@@ -151,7 +151,8 @@ def minimize(
         _count("max_iter", max_iter, 0),
         4 * problem.epsilon,
     )
-    memory = _memory(method, problem, _count("history", history, 1))
+    usual = min(50, max(10, 10**6 // max(1, problem.start.size)))
+    memory = _memory(method, problem, usual if history is None else _count("history", history, 1))
 
     def report(at: Point, nit: int) -> None:
         if callback is not None:
