@@ -261,7 +261,14 @@ WITHOUT_MODES = {"advance", "bits", "unit", "seed", "empty", *DRAWS, *CHOICES}
 #: Arrays, though annotated for what they mostly are.
 INPUTS = {
     *(("take", "indices"), ("einsum", "operands"), ("einsum", "subscripts"), ("trapezoid", "x"), ("interp", "left")),
-    *(("interp", "right"), ("bincount", "weights"), ("histogram", "weights"), ("diff", "prepend"), ("diff", "append")),
+    *(
+        ("interp", "right"),
+        ("bincount", "weights"),
+        ("searchsorted", "sorter"),
+        ("histogram", "weights"),
+        ("diff", "prepend"),
+        ("diff", "append"),
+    ),
     *(("average", "weights"), ("max", "where"), ("min", "where")),
     *(("permutation", "x"), ("choice", "a"), ("choice", "p")),
     ("scaled_dot_product_attention", "attn_mask"),

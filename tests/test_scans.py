@@ -53,6 +53,20 @@ def test_long_and_wide_scans(n: int) -> None:
             np.testing.assert_allclose(ac.logcumsumexp(y, axis).numpy(), want, rtol=tol, atol=tol)
 
 
+def test_errors_are_as_stated() -> None:
+    x = np.random.default_rng(3).standard_normal(20_000)
+    for y in (x, np.linspace(0.0, 1e-3, 20_000)):
+        wide = np.logaddexp.accumulate(y.astype(np.longdouble))
+        bound = (np.arange(len(y)) + 2) * 2.0**-52 + np.spacing(np.abs(wide).astype(np.float64))
+        assert np.all(np.abs(ac.logcumsumexp(y, 0).numpy() - wide) <= bound)
+        narrow = y.astype(np.float32)
+        wide = np.logaddexp.accumulate(narrow.astype(np.longdouble))
+        assert np.all(np.abs(ac.logcumsumexp(narrow, 0).numpy() - wide) <= np.spacing(np.abs(wide).astype(np.float32)))
+    factors = np.exp(x / 8)
+    products, wide = ac.cumprod(factors, 0).numpy(), np.cumprod(factors.astype(np.longdouble))
+    assert np.all(np.abs(products - wide) <= np.spacing(products) * (np.arange(len(x)) / 2 + 1))
+
+
 def test_numpys_functions() -> None:
     x = ac.tensor(np.array([[3.0, 1.0, 2.0], [0.5, 9.0, 4.0]]))
     for f in (

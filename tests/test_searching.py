@@ -72,6 +72,12 @@ def test_searchsorted_of_any_dtype(dtype: str, n: int, right: bool, seed: int) -
     np.testing.assert_array_equal(ac.vmap(lambda v: ac.searchsorted(a, v, side))(ac.tensor(v)).numpy(), want)
 
 
+def test_a_sorter_orders_what_is_searched() -> None:
+    a, v = np.array([3.0, 1.0, 2.0]), np.array([2.5, 1.0])
+    got = ac.searchsorted(a, v, sorter=ac.argsort(a))
+    np.testing.assert_array_equal(got.numpy(), np.searchsorted(a, v, sorter=np.argsort(a)))
+
+
 def test_counts_with_a_length_leave_out_what_is_beyond() -> None:
     f = ac.compile(lambda x, w: ac.bincount(x, w, length=3))
     x, w = ac.tensor([0, 2, 5, 2, -1]), ac.tensor([1.0, 2.0, 4.0, 8.0, 16.0])

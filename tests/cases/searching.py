@@ -70,6 +70,12 @@ CASES = [
         errors=[
             ((np.array(1.0), np.array(2.0)), {}, ac.ShapeError, "searchsorted: a must have one axis"),
             ((np.zeros((2, 3)), np.zeros(3)), {}, ac.ShapeError, r"got a \(2, 3\), v \(3,\)"),
+            (
+                (np.zeros(3), np.zeros(3)),
+                {"sorter": np.zeros(2, int)},
+                ac.ShapeError,
+                r"searchsorted: sorter must have the shape of a vector a; got a \(3,\), sorter \(2,\)",
+            ),
             ((np.zeros(3), np.zeros(3)), {"side": "up"}, ValueError, 'searchsorted: side must be "left" or "right"'),
         ],
     ),

@@ -56,7 +56,7 @@ def _in_batch(batched: Sequence[bool], inputs: Sequence[Tensor]) -> Sequence[Ten
     return (a, v) if not batched[0] and a.ndim == 1 else everywhere(batched, inputs)
 
 
-def searchsorted(a: TensorLike, v: TensorLike, /, side: str = "left") -> Tensor:
+def searchsorted(a: TensorLike, v: TensorLike, /, side: str = "left", sorter: TensorLike | None = None) -> Tensor:
     """Where items would have to be inserted to keep an array sorted.
 
     Parameters
@@ -68,6 +68,8 @@ def searchsorted(a: TensorLike, v: TensorLike, /, side: str = "left") -> Tensor:
         items.
     side : {"left", "right"}
         Before the first equal item, or behind the last one.
+    sorter : Tensor of integers, shape (N,), optional
+        The places that sort ``a``, as :func:`argsort` finds them, if ``a`` is a vector that is not sorted.
 
     Returns
     -------
@@ -86,6 +88,13 @@ def searchsorted(a: TensorLike, v: TensorLike, /, side: str = "left") -> Tensor:
     Tensor([1, 2, 3], dtype=int64)
     """
     a = asarray(a)
+    if sorter is not None:
+        places = asarray(_integers("searchsorted", sorter))
+        if a.ndim != 1 or places.shape != a.shape:
+            raise ShapeError(
+                f"searchsorted: sorter must have the shape of a vector a; got a {a.shape}, sorter {places.shape}"
+            )
+        a = _take(a, places, 0)
     return _searchsorted(a, _beside(v, a), checked_choice("searchsorted", "side", side, ("left", "right")) == "right")
 
 
