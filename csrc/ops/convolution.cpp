@@ -258,11 +258,9 @@ void register_convolution(Registry& registry) {
                                         {"padding", AttrKind::Dims},
                                         {"dilation", AttrKind::Dims},
                                         {"groups", AttrKind::Integer}};
-  const auto with = [&](const char* extents) {
-    std::vector<AttrSpec> all = common;
-    all.push_back({extents, AttrKind::Dims});
-    return all;
-  };
+  std::vector<AttrSpec> sized = common, windowed = common;
+  sized.push_back({"size", AttrKind::Dims});
+  windowed.push_back({"window", AttrKind::Dims});
   registry.add({.name = "conv",
                 .n_in = 2,
                 .attributes = common,
@@ -274,7 +272,7 @@ void register_convolution(Registry& registry) {
                 .flops = flops_by_weights});
   registry.add({.name = "conv_transpose",
                 .n_in = 2,
-                .attributes = with("size"),
+                .attributes = sized,
                 .inputs = Inputs::Floating,
                 .infer = infer_conv_transpose,
                 .run = {run<prepare_conv_transpose>},
@@ -283,7 +281,7 @@ void register_convolution(Registry& registry) {
                 .flops = flops_by_weights});
   registry.add({.name = "conv_weight",
                 .n_in = 2,
-                .attributes = with("window"),
+                .attributes = windowed,
                 .inputs = Inputs::Floating,
                 .infer = infer_conv_weight,
                 .run = {run<prepare_conv_weight>},

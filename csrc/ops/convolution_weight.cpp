@@ -15,6 +15,8 @@ using std::int64_t;
 
 constexpr int64_t kImagesItems = 1024;        // small images are taken together until there are so many places
 constexpr int64_t kImagesBytes = 512 * 1024;  // and no more memory than stays near
+constexpr int64_t kSumsNear = 1024 * 1024;    // sums beyond this come from far, for as many images as may be:
+constexpr int64_t kFar = 4;                   // so many times as many
 constexpr int64_t kChain = 256;               // longest sum in registers
 constexpr int64_t kPlaceBytes = 256 * 1024;   // images and cotangents that all panels of sums meet at a time
 
@@ -54,7 +56,8 @@ WeightGradient<T>::WeightGradient(const Windows& windows, int64_t images, int64_
     image_ *= extent_[i];
   }
   const int64_t places = windows.out_items(), bytes = (image_ + rows * places) * static_cast<int64_t>(sizeof(T));
-  images_ = std::clamp<int64_t>(std::min(kImagesItems / places, kImagesBytes / bytes), 1, images);
+  const bool far = rows * channels * windows.taps() * static_cast<int64_t>(sizeof(T)) > kSumsNear;
+  images_ = std::clamp<int64_t>(std::min(kImagesItems / places, (far ? kFar : 1) * kImagesBytes / bytes), 1, images);
   const auto& [z, y, x] = windows_.axis;
   steps_.reserve(static_cast<std::size_t>(images_ * places));
   for (int64_t n = 0; n < images_; ++n)

@@ -18,8 +18,8 @@ using std::int64_t;
 constexpr int64_t kImagesItems = 2048;        // small images are taken together until there are so many places
 constexpr int64_t kImagesBytes = 256 * 1024;  // and no more memory than stays near
 constexpr int64_t kWeightsNear = 512 * 1024;  // weights beyond this meet several panels each time they are read
-constexpr int64_t kPanelsTogether = 12;
-constexpr int64_t kFar = 4;       // and so many times as many images
+constexpr int64_t kPanelsTogether = 8;
+constexpr int64_t kFar = 2;       // and so many times as many images
 constexpr int64_t kFewItems = 8;  // so few are shared out from within
 
 constexpr int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
@@ -66,13 +66,14 @@ Correlation<T>::Correlation(Lattice lattice)
 
 template <class T>
 bool Correlation<T>::weights_are_near() const {
-  return l_.rows * depth_ * static_cast<int64_t>(sizeof(T)) <= kWeightsNear;
+  return weights() * static_cast<int64_t>(sizeof(T)) <= kWeightsNear;
 }
 
-// Zeros that one line needs behind it may be those that the next one needs before it; so for planes and images.
+// Images lie side by side: what a line of one needs behind it may be what that of the next one needs before it. So for
+// lines, and for planes.
 template <class T>
 void Correlation<T>::lay_out() {
-  int64_t tail = 0;
+  int64_t shares[3];
   for (int i = 0; i < 3; ++i) {
     const LatticeAxis& a = l_.axis[i];
     const auto [least, most] = std::minmax_element(a.offsets.begin(), a.offsets.end());
@@ -86,7 +87,7 @@ void Correlation<T>::lay_out() {
       shared = std::min({before, behind, beyond});
     }
     pitch_[i] = extent_[i] - shared;
-    tail = tail * pitch_[i] + shared;
+    shares[i] = shared;
     for (int64_t offset : a.offsets) {
       const int64_t phase = (offset - base_[i]) % a.stride;
       if (std::find(phases_[i].begin(), phases_[i].end(), phase) == phases_[i].end()) phases_[i].push_back(phase);
@@ -98,7 +99,8 @@ void Correlation<T>::lay_out() {
   const int64_t bytes = l_.channels * phases * image_ * static_cast<int64_t>(sizeof(T));
   const int64_t fit = (weights_are_near() ? 1 : kFar) * kImagesBytes / bytes;
   images_ = std::clamp<int64_t>(std::min(kImagesItems / image_, fit), 1, l_.images);
-  plane_ = plane_items<T>(images_ * image_ + tail);
+  line_ = images_ * pitch_[2];
+  plane_ = plane_items<T>(images_ * image_ + (shares[0] * pitch_[1] + shares[1]) * line_ + shares[2]);
   channel_ = phases * plane_;
 }
 
@@ -118,7 +120,7 @@ void Correlation<T>::find_steps() {
         taps_.push_back((z.taps[i] * l_.window[1] + y.taps[j]) * l_.window[2] + x.taps[k]);
         int64_t phase = 0, at = place(0, z.offsets[i], phase);
         at = at * pitch_[1] + place(1, y.offsets[j], phase);
-        at = at * pitch_[2] + place(2, x.offsets[k], phase);
+        at = at * line_ + place(2, x.offsets[k], phase);
         within.push_back(phase * plane_ + at);
       }
   steps_.reserve(static_cast<std::size_t>(depth_));
@@ -135,11 +137,11 @@ auto Correlation<T>::panels_of(int64_t images) const -> Panels {
     int64_t at, to, reach;
   };
   std::vector<Line> lines;
-  for (int64_t n = 0; n < images; ++n)
-    for (int64_t i = 0; i < z.count; ++i)
-      for (int64_t j = 0; j < y.count; ++j)
+  for (int64_t i = 0; i < z.count; ++i)
+    for (int64_t j = 0; j < y.count; ++j)
+      for (int64_t n = 0; n < images; ++n)
         lines.push_back(
-            {n * image_ + (i * pitch_[1] + j) * pitch_[2],
+            {(i * pitch_[1] + j) * line_ + n * pitch_[2],
              n * l_.groups * l_.rows * out + ((z.first + i * z.step) * y.out + y.first + j * y.step) * x.out + x.first,
              0});
   for (std::size_t i = lines.size(); i-- > 0;) {
@@ -165,22 +167,30 @@ auto Correlation<T>::panels_of(int64_t images) const -> Panels {
   return made;
 }
 
-// A tile of the weights, step of the sum by step, as the loops read it.
+// The weights of one group, tile by tile, and step of the sum by step as the loops read them.
 template <class T>
-void Correlation<T>::pack_weights(int64_t group, int64_t tile, const T* w, T* packed) const {
-  const int64_t first = tile_row(tile), rows = tile_row(tile + 1) - first, taps = static_cast<int64_t>(taps_.size());
-  w += group * l_.w_group + first * l_.w_row;
-  packed += (group * l_.rows + first) * depth_;
+void Correlation<T>::pack_weights(const T* w, T* packed) const {
+  const int64_t taps = static_cast<int64_t>(taps_.size());
   const bool all = taps == l_.window[0] * l_.window[1] * l_.window[2];
-  if (all && l_.w_channel == taps) return matmul_.pack(rows, depth_, w, l_.w_row, 1, packed, rows);
-  for (int64_t c = 0; c < l_.channels; ++c, w += l_.w_channel, packed += taps * rows) {
-    if (all) {
-      matmul_.pack(rows, taps, w, l_.w_row, 1, packed, rows);
-      continue;
+  parallel_chunks(tiles_, rows_per_chunk(weights() / tiles_ + 1), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t first = tile_row(i), rows = tile_row(i + 1) - first;
+      const T* from = w + first * l_.w_row;
+      T* to = packed + first * depth_;
+      if (all && l_.w_channel == taps) {  // a row of the weights is one sum
+        matmul_.pack(rows, depth_, from, l_.w_row, 1, to, rows);
+        continue;
+      }
+      for (int64_t c = 0; c < l_.channels; ++c, from += l_.w_channel, to += taps * rows) {
+        if (all) {
+          matmul_.pack(rows, taps, from, l_.w_row, 1, to, rows);
+          continue;
+        }
+        for (int64_t t = 0; t < taps; ++t)
+          for (int64_t r = 0; r < rows; ++r) to[t * rows + r] = from[r * l_.w_row + taps_[static_cast<std::size_t>(t)]];
+      }
     }
-    for (int64_t t = 0; t < taps; ++t)
-      for (int64_t r = 0; r < rows; ++r) packed[t * rows + r] = w[r * l_.w_row + taps_[static_cast<std::size_t>(t)]];
-  }
+  });
 }
 
 // Copies the images of one group, each item to its phase.
@@ -209,7 +219,7 @@ void Correlation<T>::fill(const T* x, int64_t images, T* buffer) const {
                 for (int64_t y = ry.begin; y < ry.end; ++y) {
                   const int64_t at_z = base_[0] + pz + z * a[0].stride, at_y = base_[1] + py + y * a[1].stride;
                   const T* from = x + n * image + c * items + (at_z * a[1].in + at_y) * a[2].in + base_[2] + px;
-                  T* to = plane + n * image_ + (z * pitch_[1] + y) * pitch_[2];
+                  T* to = plane + (z * pitch_[1] + y) * line_ + n * pitch_[2];
                   if (a[2].stride == 1)
                     std::copy(from + rx.begin, from + std::max(rx.begin, rx.end), to + rx.begin);
                   else
@@ -226,7 +236,8 @@ template <class T>
 void Correlation<T>::multiply(const Panels& panels, const T* packed, const T* buffer, T* y) const {
   const int64_t out = l_.axis[0].out * l_.axis[1].out * l_.axis[2].out, step = l_.axis[2].step;
   const int64_t count = static_cast<int64_t>(panels.panels.size());
-  const int64_t together = weights_are_near() ? 1 : kPanelsTogether, units = ceil_div(count, together) * tiles_;
+  const int64_t most = weights_are_near() ? 1 : kPanelsTogether, together = ceil_div(count, ceil_div(count, most));
+  const int64_t units = ceil_div(count, together) * tiles_;
   const int64_t room = 2 * loops_.rows * loops_.width, depths = ceil_div(depth_, kDepth<T>);
   const int64_t work = std::max<int64_t>(1, room * depth_ * together);
   parallel_chunks(units, std::max<int64_t>(1, kChunkMultiplies / work), [&](int64_t begin, int64_t end) {
@@ -257,13 +268,13 @@ void Correlation<T>::run(const T* x, const T* w, T* y) const {
   if (depth_ == 0) return;
   const auto& a = l_.axis;
   const int64_t in = a[0].in * a[1].in * a[2].in, out = a[0].out * a[1].out * a[2].out;
-  const int64_t weights = l_.rows * depth_, slack = int64_t{loops_.width} * ConvolutionLoops<T>::kVectors;
-  const Array packed = Array::empty({l_.groups * weights}, kDType<T>);
-  parallel_chunks(l_.groups * tiles_, rows_per_chunk(weights / tiles_ + 1), [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) pack_weights(i / tiles_, i % tiles_, w, packed.data<T>());
+  const int64_t slack = int64_t{loops_.width} * ConvolutionLoops<T>::kVectors;
+  const Array packed = Array::empty({l_.groups * weights()}, kDType<T>);
+  parallel_chunks(l_.groups, rows_per_chunk(weights()), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) pack_weights(w + i * l_.w_group, packed.data<T>() + i * weights());
   });
   const int64_t blocks = ceil_div(l_.images, images_), items = blocks * l_.groups;
-  const int64_t work = std::max<int64_t>(1, images_ * image_ * weights);
+  const int64_t work = std::max<int64_t>(1, images_ * image_ * weights());
   const int64_t per_chunk = std::max<int64_t>(1, kChunkMultiplies / work);
   const auto some = [&](int64_t begin, int64_t end) {
     const Array buffer = Array::empty({l_.channels * channel_ + slack}, kDType<T>);
@@ -271,7 +282,7 @@ void Correlation<T>::run(const T* x, const T* w, T* y) const {
     for (int64_t i = begin; i < end; ++i) {
       const int64_t group = i % l_.groups, n = i / l_.groups * images_, images = std::min(images_, l_.images - n);
       fill(x + (n * l_.groups + group) * l_.channels * in, images, buffer.data<T>());
-      multiply(images == images_ ? full_ : rest_, packed.data<T>() + group * weights, buffer.data<T>(),
+      multiply(images == images_ ? full_ : rest_, packed.data<T>() + group * weights(), buffer.data<T>(),
                y + (n * l_.groups + group) * l_.rows * out);
     }
   };

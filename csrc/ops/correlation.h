@@ -57,7 +57,8 @@ class Correlation {
   void find_steps();
   Panels panels_of(std::int64_t images) const;
   std::int64_t tile_row(std::int64_t tile) const { return tile * height_ + std::min(tile, higher_); }
-  void pack_weights(std::int64_t group, std::int64_t tile, const T* w, T* packed) const;
+  std::int64_t weights() const { return l_.rows * depth_; }
+  void pack_weights(const T* w, T* packed) const;
   void fill(const T* x, std::int64_t images, T* buffer) const;
   void multiply(const Panels& panels, const T* packed, const T* buffer, T* y) const;
 
@@ -68,9 +69,11 @@ class Correlation {
   std::int64_t tiles_, height_, higher_;         // of the rows: the first `higher_` have height_ + 1
   std::int64_t base_[3], extent_[3], pitch_[3];  // of a phase: its first item, how many are read, how many lie apart
   std::vector<std::int64_t> phases_[3];
-  std::int64_t image_ = 0, plane_ = 0, channel_ = 0;  // steps in the buffer, which is [channel][phase][image]
-  std::int64_t images_ = 1;                           // in the buffer at once
-  std::vector<std::int64_t> taps_, steps_;            // of the weights, and where the channels and taps lie
+  std::int64_t image_ = 0;  // items of one
+  // Steps in the buffer, which is [channel][phase][plane][line][image][item].
+  std::int64_t line_ = 0, plane_ = 0, channel_ = 0;
+  std::int64_t images_ = 1;                 // in the buffer at once
+  std::vector<std::int64_t> taps_, steps_;  // of the weights, and where the channels and taps lie
   Panels full_, rest_;
 };
 
