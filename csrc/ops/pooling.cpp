@@ -2,9 +2,11 @@
 //
 // Hot: every item runs through here.
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <initializer_list>
 #include <limits>
+#include <type_traits>
 #include <vector>
 
 #include "../core/chunks.h"
@@ -208,6 +210,13 @@ void max_plane(const Windows& windows, const T* x, T* y, T*) {
   });
 }
 
+// v or 0, without a branch: which item of a window is the largest cannot be foreseen.
+template <class T>
+T kept(bool on, T v) {
+  using Bits = std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t>;
+  return std::bit_cast<T>(static_cast<Bits>(std::bit_cast<Bits>(v) & -static_cast<Bits>(on)));
+}
+
 // Items that are the largest of their window share evenly.
 template <class T>
 void max_vjp_plane(const Windows& windows, const T* g, const T* x, const T* y, T* dx, T* ties) {
@@ -220,13 +229,13 @@ void max_vjp_plane(const Windows& windows, const T* g, const T* x, const T* y, T
     std::fill_n(share, w.out, T{0});
     for_lines(windows, i, j, [&](int64_t line) {
       const T* __restrict from = x + line;
-      for_items(w, [&](int64_t q, int64_t item) { share[q] += from[item] == best[q] ? T{1} : T{0}; });
+      for_items(w, [&](int64_t q, int64_t item) { share[q] += kept(from[item] == best[q], T{1}); });
     });
     for (int64_t q = 0; q < w.out; ++q) share[q] = cotangent[q] / std::max(share[q], T{1});
     for_lines(windows, i, j, [&](int64_t line) {
       const T* __restrict from = x + line;
       T* __restrict to = dx + line;
-      for_items(w, [&](int64_t q, int64_t item) { to[item] += from[item] == best[q] ? share[q] : T{0}; });
+      for_items(w, [&](int64_t q, int64_t item) { to[item] += kept(from[item] == best[q], share[q]); });
     });
   });
 }
@@ -245,8 +254,8 @@ void max_jvp_plane(const Windows& windows, const T* t, const T* x, const T* y, T
       const T* __restrict tangent = t + line;
       for_items(w, [&](int64_t q, int64_t item) {
         const bool is_best = from[item] == best[q];
-        sum[q] += is_best ? tangent[item] : T{0};
-        count[q] += is_best ? T{1} : T{0};
+        sum[q] += kept(is_best, tangent[item]);
+        count[q] += kept(is_best, T{1});
       });
     });
     for (int64_t q = 0; q < w.out; ++q) sum[q] /= std::max(count[q], T{1});
