@@ -29,9 +29,9 @@ T max_of(std::int64_t n, const T* __restrict x) {
 #pragma GCC unroll 1  // unrolled early, these loops would not be vectorised
     for (int l = 0; l < kLanes; ++l) lane[l] = larger(lane[l], x[k + l]);
   for (int l = 0; k + l < n; ++l) lane[l] = larger(lane[l], x[k + l]);
-  T max = lane[0];
-  for (int l = 1; l < kLanes; ++l) max = larger(max, lane[l]);
-  return max;
+  for (int half = kLanes / 2; half > 0; half /= 2)
+    for (int l = 0; l < half; ++l) lane[l] = larger(lane[l], lane[l + half]);
+  return lane[0];
 }
 
 // x = exp(x - max). Infinite items share what there is: each counts as exp(0), the others as 0. Nothing but -inf: 0.
@@ -46,11 +46,14 @@ void exp_below(std::int64_t n, T max, T* __restrict x) {
   }
 }
 
-// Row i of the scores, scaled and masked.
+// Row i of the scores, scaled and masked, as far as the query sees; returns how far that is. The rest becomes 0, as
+// weights there are.
 template <class T>
-void prepare(const AttentionBlock& block, std::int64_t i, T* __restrict s) {
+std::int64_t prepare(const AttentionBlock& block, std::int64_t i, T* __restrict s) {
   const T scale = static_cast<T>(block.scale);
-  const std::int64_t n = block.n, col = block.mask_col;
+  const std::int64_t col = block.mask_col, limit = block.limit + i > 0 ? block.limit + i : 0;
+  const std::int64_t n = limit < block.n ? limit : block.n;
+  for (std::int64_t k = n; k < block.n; ++k) s[k] = T(0);
   switch (block.kind) {
     case AttentionBlock::Mask::None:
       for (std::int64_t k = 0; k < n; ++k) s[k] *= scale;
@@ -74,8 +77,7 @@ void prepare(const AttentionBlock& block, std::int64_t i, T* __restrict s) {
       break;
     }
   }
-  const std::int64_t seen = block.limit + i;
-  for (std::int64_t k = seen > 0 ? seen : 0; k < n; ++k) s[k] = -kInfinity<T>;
+  return n;
 }
 
 template <class T>
@@ -84,9 +86,8 @@ struct Loops {
     T* s = static_cast<T*>(scores);
     T* max = static_cast<T*>(max_);
     T* shrink = static_cast<T*>(shrink_);
-    const std::int64_t n = block.n;
-    for (std::int64_t i = 0; i < block.rows; ++i, s += n) {
-      prepare(block, i, s);
+    for (std::int64_t i = 0; i < block.rows; ++i, s += block.n) {
+      const std::int64_t n = prepare(block, i, s);
       const T top = larger(max[i], max_of(n, s));
       exp_below(n, top, s);
       shrink[i] = max[i];
@@ -130,10 +131,9 @@ struct Loops {
   static void weights(const AttentionBlock& block, const void* stats_, void* scores) {
     const T* stats = static_cast<const T*>(stats_);
     T* s = static_cast<T*>(scores);
-    const std::int64_t n = block.n;
-    for (std::int64_t i = 0; i < block.rows; ++i, s += n) {
+    for (std::int64_t i = 0; i < block.rows; ++i, s += block.n) {
       const T max = stats[2 * i], sum = stats[2 * i + 1];
-      prepare(block, i, s);
+      const std::int64_t n = prepare(block, i, s);
       exp_below(n, sum == T(0) ? -kInfinity<T> : max, s);
       const T inverse = sum == T(0) ? T(0) : T(1) / sum;
       for (std::int64_t k = 0; k < n; ++k) s[k] *= inverse;
