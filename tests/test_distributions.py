@@ -98,6 +98,11 @@ def test_choices() -> None:
     without = g.choice(np.arange(10.0), (2, 5), replace=False)
     assert without.shape == (2, 5)
     assert sorted(without.numpy().ravel().tolist()) == list(range(10))
+    pairs = np.array([g.choice(3, 2, replace=False, p=[0.5, 0.3, 0.2]).tolist() for _ in range(1000)])
+    p = np.array([0.5, 0.3, 0.2])
+    expected = {(i, j): p[i] * p[j] / (1 - p[i]) for i in range(3) for j in range(3) if i != j}
+    counts = [np.all(pairs == pair, axis=1).sum() for pair in expected]
+    assert scipy.stats.chisquare(counts, 1000 * np.array([*expected.values()])).pvalue > 1e-3
     assert g.choice(ac.zeros((3, 4)), 5, axis=1).shape == (3, 5)
     assert g.choice(ac.zeros((3, 4)), (5, 2)).shape == (5, 2, 4)
     assert g.choice(3).shape == ()
@@ -350,9 +355,13 @@ def test_gamma_at_its_ends() -> None:
         ),
         (lambda g: g.choice(3, 4, replace=False), ValueError, "expected at least 4 parts to choose from; got 3"),
         (lambda g: g.choice(0, 1), ValueError, "expected at least 1 parts to choose from; got 0"),
-        (lambda g: g.choice(3, 2, replace=False, p=np.ones(3)), ValueError, "p is for choices with replace=True"),
+        (lambda g: g.choice(3, 2, replace=False, p=np.eye(3)[0]), ValueError, "and positive in 2 places at least; got"),
         (lambda g: g.choice(3, 2, p=np.ones(2)), ac.ShapeError, "p must have a floating number for each of 3 parts"),
-        (lambda g: g.choice(2, 2, p=np.array([-1.0, 2])), ValueError, "p must not be negative, and positive somewhere"),
+        (
+            lambda g: g.choice(2, 2, p=np.array([-1.0, 2])),
+            ValueError,
+            "p must not be negative, and positive in 1 place",
+        ),
         (lambda g: g.choice(ac.ones(3), 2, axis=1), ac.ShapeError, r"expected an axis of a, shape \(3,\); got 1"),
     ],
 )

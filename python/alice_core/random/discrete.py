@@ -16,6 +16,7 @@ from ..ops.creation import _shape
 from ..ops.exponential import log
 from ..ops.extremes import argmax
 from ..ops.indexing import take
+from ..ops.sorting import argsort
 from ..ops.views import moveaxis
 from ..primitive import Primitive
 from ..tensors import Tensor, asarray, float32, float64, int32, int64
@@ -205,7 +206,8 @@ class Discrete(Continuous):
         replace : bool
             Whether one may be chosen more than once.
         p : Tensor, one number for each part, optional
-            Their probabilities, which need not add up to 1. Only with ``replace``. Default: all are equally likely.
+            Their probabilities, which need not add up to 1. Default: all are equally likely. Without ``replace``, those
+            of what is left after each choice.
         axis : int
 
         Returns
@@ -219,7 +221,8 @@ class Discrete(Continuous):
         Raises
         ------
         ValueError
-            If there are too few parts, or p is negative or has no positive number.
+            If there are too few parts, or p is negative or has too few positive numbers. A compiled function cannot
+            know p, and chooses parts of probability 0 last.
         ShapeError, DTypeError
             If arguments do not fit.
         """
@@ -234,9 +237,13 @@ class Discrete(Continuous):
         if (n < 1 and count) or (not replace and count > n):
             raise ValueError(f"choice: expected at least {1 if replace else count} parts to choose from; got {n}")
         if p is not None:
-            if not replace:
-                raise ValueError("choice: p is for choices with replace=True; got p and replace=False; leave one out")
-            indices = self.categorical(_log_probabilities(p, n), shape=extents)
+            logits = _log_probabilities(p, n, 1 if replace else count)
+            if replace:
+                indices = self.categorical(logits, shape=extents)
+            else:  # the largest sums come in the order of such choices
+                dtype = float64 if logits.dtype == float64 else float32
+                order = argsort(logits.astype(dtype) + self.gumbel(n, dtype=dtype), descending=True)
+                indices = order[:count].reshape(extents)
         elif replace:
             indices = self.integers(extents, 0, max(n, 1))
         else:
@@ -276,13 +283,13 @@ class Discrete(Continuous):
         return self._take(_poisson, broadcast_to(rates, extents), math.prod(extents))
 
 
-def _log_probabilities(p: Any, n: int) -> Tensor:
+def _log_probabilities(p: Any, n: int, least: int) -> Tensor:
     given = asarray(p)
     if given.dtype.kind != "f" or given.shape != (n,):
         raise ShapeError(
             f"choice: p must have a floating number for each of {n} parts; got {shown(given)}, dtype {given.dtype}"
         )
     known = known_values(given)
-    if known is not None and not (np.all(known >= 0) and np.any(known > 0)):
-        raise ValueError("choice: p must not be negative, and positive somewhere; got " + str(known))
+    if known is not None and not (np.all(known >= 0) and np.count_nonzero(known) >= least):
+        raise ValueError(f"choice: p must not be negative, and positive in {least} places at least; got {known}")
     return log(given.detach())
