@@ -188,37 +188,7 @@ class Tensor(_core.TensorBase):
 
     @property
     def at(self) -> ops.updates.At:
-        """Places to change in a copy: ``x.at[key].set(v)`` is what ``x[key] = v`` would make of an array.
-
-        Keys are those of ``x[key]``: ints, slices, ``...``, None, integer arrays and boolean masks. ``set``, ``add``,
-        ``multiply``, ``min`` and ``max`` take a value that broadcasts to the shape of ``x[key]``, and is cast to the
-        dtype of ``x``. A place that the key names several times takes all its values, in order: of those that set it
-        the last one stays.
-
-        Gradient
-            Of set, that of the places that were not set by ``x``, and of those that stay by ``v``. Of add, as it is. Of
-            multiply, times all other factors of the place. Of min and max to the extreme, shared evenly by equal ones.
-
-        Raises
-        ------
-        IndexError
-            If an index is out of range, or a mask has another shape.
-        ShapeError
-            If the value does not broadcast.
-        DTypeError
-            If the value is floating and ``x`` is not.
-        TraceError
-            If a mask among other indices is not known; alone, with one value for every place, it need not be.
-
-        Examples
-        --------
-        >>> import alice_core as ac
-        >>> x = ac.zeros(4)
-        >>> x.at[1:3].set(5.0)
-        Tensor([0., 5., 5., 0.], dtype=float32)
-        >>> x.at[[0, 0, 3]].add(ac.tensor([1.0, 2.0, 4.0]))
-        Tensor([3., 0., 0., 4.], dtype=float32)
-        """
+        """Places to change in a copy: ``x.at[key].set(v)``, and add, multiply, min, max; see :class:`ops.updates.At`."""
         return ops.updates.At(self)
 
     # -- reductions -----------------------------------------------------------------------------------------------
