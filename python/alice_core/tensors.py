@@ -188,7 +188,7 @@ class Tensor(_core.TensorBase):
 
     @property
     def at(self) -> ops.updates.At:
-        """Places to change in a copy: ``x.at[key].set(v)``, and add, multiply, min, max; see :class:`ops.updates.At`."""
+        """Places to change in a copy: ``x.at[key].set(v)``, add, multiply, min, max; see :class:`ops.updates.At`."""
         return ops.updates.At(self)
 
     # -- reductions -----------------------------------------------------------------------------------------------
