@@ -110,6 +110,10 @@ void infer_backward(Call& call) {
   check_weight(call, x, weight, "weight");
   if (!(g.shape() == x.shape()))
     fail(ErrorKind::Shape, call.kernel.name, ": g must have the shape of x; got g ", g.shape(), ", x ", x.shape());
+  for (const Array& operand : call.in)
+    if (!is_floating(operand.dtype()) || operand.dtype() != x.dtype())
+      fail(ErrorKind::DType, call.kernel.name, ": g, x, weight and stats must have one floating dtype; got ",
+           name(g.dtype()), ", ", name(x.dtype()), ", ", name(weight.dtype()), " and ", name(call.in[3].dtype()));
   if (!(call.in[3].shape() == stats_shape(x)))
     fail(ErrorKind::Shape, call.kernel.name, ": stats must be those of x; got stats ", call.in[3].shape(), ", x ",
          x.shape());
@@ -236,7 +240,6 @@ void register_normalise(Registry& registry) {
                   .n_in = 4,
                   .n_out = centred ? 3 : 2,
                   .attributes = attributes,
-                  .inputs = Inputs::Floating,
                   .infer = infer_backward,
                   .run = {run_once<Backward>},
                   .cost = cost,

@@ -65,7 +65,8 @@ class _Weights:
         else:
             # Where nothing counts the weights are 0; the scores there are put to 0, so that nothing becomes NaN.
             any_counts = _extremes.any(counts, axis=-1, keepdims=True)
-            s = _selection.where(counts, s, _selection.where(any_counts, -math.inf, 0.0))
+            out = _selection.where(any_counts, asarray(-math.inf, dtype=s.dtype), 0.0)
+            s = _selection.where(counts, s, out)
             self.p = _selection.where(counts, _softmax.softmax(s), 0.0)
 
     def pull(self, g: Tensor) -> Tensor:
