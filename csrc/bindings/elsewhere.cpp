@@ -44,12 +44,12 @@ void open_level() {
   const ThreadState& state = thread_state();
   if (!state.number) return;
   Levels& mine = levels_of[state.number];
-  mine.open |= 1u << state.depth;
-  mine.begun_at[static_cast<std::size_t>(state.depth)] = state.begun_at[state.depth];
+  mine.open |= 1u << state.depth();
+  mine.begun_at[static_cast<std::size_t>(state.depth())] = state.begun_at.back();
 }
 void close_level() {
   const ThreadState& state = thread_state();
-  levels_of[state.number].open &= ~(1u << state.depth);
+  levels_of[state.number].open &= ~(1u << state.depth());
 }
 
 void open_forward(const ForwardContext& context) { open_forwards().push_back({context.id, &thread_state()}); }

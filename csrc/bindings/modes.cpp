@@ -29,7 +29,7 @@ py::tuple current() {
 // The thread does as these modes say. Only what has changed is changed: contexts that were opened or muted since by
 // others stay as they are.
 void apply(ThreadState& state, const py::tuple& modes) {
-  const std::uint32_t open = (2u << state.depth) - 1;
+  const std::uint32_t open = (2u << state.depth()) - 1;
   const std::uint32_t before = state.modes ? muted_by(state.modes) : 0, after = muted_by(modes);
   state.active = (state.active & ~(after & ~before)) | (before & ~after & open);
   py::object checker;

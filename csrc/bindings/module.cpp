@@ -84,11 +84,11 @@ std::uint32_t push_level() {
   ThreadState& s = state_in_context();
   begin_context(s);
   open_level();
-  return 1u << s.depth;
+  return 1u << s.depth();
 }
 void pop_level() {
   ThreadState& s = thread_state();
-  if (s.depth == 0) fail(ErrorKind::Value, "pop_level: no differentiation context is open on this thread");
+  if (s.depth() == 0) fail(ErrorKind::Value, "pop_level: no differentiation context is open on this thread");
   close_level();
   end_context(s);
 }

@@ -109,15 +109,14 @@ namespace {
 // The contexts of a first run, for as long as it is repeated.
 class Contexts {
  public:
-  Contexts(std::uint32_t active, std::span<const std::uint64_t> begun_at,
+  Contexts(std::uint32_t active, std::vector<std::uint64_t> begun_at,
            std::vector<std::shared_ptr<ForwardContext>> forward, DType default_dtype)
       : state_(thread_state()),
         active_(state_.active),
-        begun_at_(state_.begun_at, state_.begun_at + state_.depth + 1),
         default_dtype_(exchange_default_dtype(default_dtype)),
         again_(forward) {
     state_.active = active;
-    set(begun_at);
+    begun_at_ = std::exchange(state_.begun_at, std::move(begun_at));
     forward_ = std::exchange(state_.forward, std::move(forward));
   }
   ~Contexts() {
@@ -126,7 +125,7 @@ class Contexts {
     } catch (py::error_already_set&) {  // no memory: a destructor can tell nobody
     }
     state_.active = active_;
-    set(begun_at_);
+    state_.begun_at = std::move(begun_at_);
     state_.forward = std::move(forward_);
     for (const auto& context : again_)  // those that have ended do not end again
       if (std::find(state_.forward.begin(), state_.forward.end(), context) == state_.forward.end())
@@ -134,16 +133,11 @@ class Contexts {
   }
 
  private:
-  void set(std::span<const std::uint64_t> begun_at) {
-    state_.depth = static_cast<int>(begun_at.size()) - 1;
-    std::copy(begun_at.begin(), begun_at.end(), state_.begun_at);
-  }
-
   ThreadState& state_;
   const std::uint32_t active_;
-  const std::vector<std::uint64_t> begun_at_;  // as ThreadState has it, up to its depth
   const DType default_dtype_;
   const std::vector<std::shared_ptr<ForwardContext>> again_;
+  std::vector<std::uint64_t> begun_at_;
   std::vector<std::shared_ptr<ForwardContext>> forward_;
 };
 

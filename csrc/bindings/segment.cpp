@@ -110,7 +110,7 @@ Segment::Segment(py::object function, py::tuple args, py::dict kwargs)
       args_(std::move(args)),
       kwargs_(std::move(kwargs)),
       active_(thread_state().active),
-      begun_at_(thread_state().begun_at, thread_state().begun_at + thread_state().depth + 1),
+      begun_at_(thread_state().begun_at),
       forward_(thread_state().forward),
       default_dtype_(default_dtype()),
       began_(Storage::now()) {}

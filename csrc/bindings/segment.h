@@ -66,7 +66,7 @@ class Segment {
 
   // The contexts of the first run, which are those of all others.
   std::uint32_t active_;
-  std::vector<std::uint64_t> begun_at_;  // as ThreadState has it, up to its depth
+  std::vector<std::uint64_t> begun_at_;
   std::vector<std::shared_ptr<ForwardContext>> forward_;
   DType default_dtype_;
 

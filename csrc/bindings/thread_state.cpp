@@ -68,16 +68,15 @@ std::uint64_t begun = 0;  // under the interpreter lock
 std::uint64_t contexts_begun() { return begun; }
 
 void begin_context(ThreadState& state) {
-  if (state.depth == kDeepestContext)
+  if (state.depth() == kDeepestContext)
     fail(ErrorKind::Gradient, "grad: at most ", kDeepestContext, " nested gradients are supported");
-  ++state.depth;
-  state.begun_at[state.depth] = ++begun;
-  state.active |= 1u << state.depth;
+  state.begun_at.push_back(++begun);
+  state.active |= 1u << state.depth();
 }
 
 void end_context(ThreadState& state) {
-  state.active &= ~(1u << state.depth);
-  --state.depth;
+  state.active &= ~(1u << state.depth());
+  state.begun_at.pop_back();
 }
 
 thread_local constinit ThreadState* detail::this_thread = nullptr;

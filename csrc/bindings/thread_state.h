@@ -20,11 +20,9 @@ class Watcher;          // watcher.h
 constexpr int kDeepestContext = 31;
 
 struct ThreadState {
-  std::uint32_t active = 1;                           // the contexts that follow what is computed now
-  int depth = 0;                                      // how many are open besides bit 0
-  std::uint64_t begun_at[kDeepestContext + 1] = {0};  // of those: contexts_begun() then, increasing
-  std::uint8_t number = 0;                            // no other thread has it; 0 where there are too many
-  py::object recorder;                                // list to which every equation is appended; or null
+  std::uint32_t active = 1;          // the contexts that follow what is computed now
+  std::uint8_t number = 0;           // no other thread has it; 0 where there are too many
+  py::object recorder;               // list to which every equation is appended; or null
   Session* session = nullptr;        // a function is being traced: nothing is computed, everything is written down
   std::uint8_t tracing = 0;          // how many sessions are open, one in the other
   py::object checker;                // is shown every executed call; or null
@@ -32,10 +30,13 @@ struct ThreadState {
   bool accumulating = false;         // contributions to an adjoint are added up
   std::vector<std::shared_ptr<ForwardContext>> forward;  // the outermost first
   Watcher* watcher = nullptr;                            // of the innermost checkpointed call that is running
-  std::vector<py::object> entered;  // the sessions, which the thread refers to; the outermost first
-  std::uint64_t scope = 0;          // number of the innermost Scope that is entered
-  py::object modes;                 // see modes.h: those of the Python context that was looked at last, or null
-  std::uint64_t context = 0;        // its version
+  std::vector<py::object> entered;         // the sessions, which the thread refers to; the outermost first
+  std::vector<std::uint64_t> begun_at{0};  // of the contexts that are open, by bit: contexts_begun() then, increasing
+  std::uint64_t scope = 0;                 // number of the innermost Scope that is entered
+  py::object modes;                        // see modes.h: those of the Python context that was looked at last, or null
+  std::uint64_t context = 0;               // its version
+
+  int depth() const { return static_cast<int>(begun_at.size()) - 1; }  // contexts that are open besides bit 0
 
   ThreadState();
   ThreadState(const ThreadState&) = delete;
@@ -50,7 +51,8 @@ void end_context(ThreadState& state);
 
 // Of these contexts, those that a value may belong to that was made when so many had begun.
 inline std::uint32_t begun_by(std::uint64_t born, std::uint32_t levels, const ThreadState& state) {
-  for (int k = state.depth; k > 0 && state.begun_at[k] > born; --k) levels &= ~(1u << k);
+  for (std::size_t k = state.begun_at.size() - 1; state.begun_at[k] > born; --k)
+    levels &= ~(1u << k);  // 0 > born: never
   return levels;
 }
 
