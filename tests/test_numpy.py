@@ -413,7 +413,6 @@ def stack_of(rows: object) -> list[object]:
         lambda x: np.hstack(stack_of(x)),
         lambda x: np.vstack(stack_of(x[0])),
         lambda x: np.column_stack(stack_of(x[1])),
-        lambda x: np.atleast_3d(x),
         lambda x: np.max(x, axis=0, initial=1.25, where=np.array([True, False, True])),
         lambda x: np.min(x, initial=-0.75),
         lambda x: np.prod(x, axis=1, initial=3.0),
@@ -429,3 +428,14 @@ def test_functions_of_numpys_with_their_options(f: Callable[[object], object]) -
     assert isinstance(got, ac.Tensor)
     np.testing.assert_allclose(got.numpy(), f(a), rtol=1e-15)
     ac.testing.check_grads(lambda x: ac.sum(f(x) * f(x)), [a + 0.01], order=2, modes=("rev", "fwd"))
+
+
+@pytest.mark.parametrize("f", [np.atleast_1d, np.atleast_2d, np.atleast_3d])
+def test_what_makes_arrays_of_anything_makes_arrays_of_constants(f: Callable[..., Any]) -> None:
+    """SciPy writes into them."""
+    a = np.array([1.0, 2.0])
+    made = f(ac.tensor(a))
+    assert isinstance(made, np.ndarray)
+    made[...] = 0
+    assert ac.grad(lambda x: ac.sum(f(x) * f(x)))(ac.tensor(a)).tolist() == [2.0, 4.0]
+    assert ac.compile(lambda x: f(x) * 2)(ac.tensor(a)).shape == made.shape

@@ -92,9 +92,6 @@ _SAME = {
     "argmin": "argmin",
     "argsort": "argsort",
     "argwhere": "argwhere",
-    "atleast_1d": "atleast_1d",
-    "atleast_2d": "atleast_2d",
-    "atleast_3d": "atleast_3d",
     "average": "average",
     "bincount": "bincount",
     "broadcast_to": "broadcast_to",
@@ -148,6 +145,10 @@ _SAME = {
 
 # The same, of NumPy from 2.0 or 2.1 on. (The values of its unique_values come in no order.)
 _SINCE_2 = ("cumulative_prod", "cumulative_sum", "unique_all", "unique_counts", "unique_inverse")
+
+# Functions by which others, SciPy for one, make an array of whatever they are given, to write into it: constants become
+# one.
+_COERCIONS = ("atleast_1d", "atleast_2d", "atleast_3d")
 
 # Functions that only look: they get the values as NumPy arrays.
 _OBSERVERS = (
@@ -299,6 +300,16 @@ def _called_as(func: Callable[..., Any], target: Callable[..., Any]) -> Callable
     return served
 
 
+def _coercion(name: str) -> Callable[..., Any]:
+    def coerce(*arrays: Any) -> Any:
+        tensors = [x for x in arrays if isinstance(x, Tensor)]
+        if followed(tensors) or not all(x._readable for x in tensors):
+            return _ac(name)(*arrays)
+        return getattr(np, name)(*map(_values, arrays))
+
+    return coerce
+
+
 @cache
 def _functions() -> dict[Any, Callable[..., Any]]:
     ours: dict[Any, Callable[..., Any]] = {getattr(np, numpy_name): _ac(name) for numpy_name, name in _SAME.items()}
@@ -315,6 +326,7 @@ def _functions() -> dict[Any, Callable[..., Any]]:
         np.transpose: _transpose,
         np.where: _where,
     }
+    ours |= {getattr(np, name): _coercion(name) for name in _COERCIONS}
     ours |= {getattr(np, name): _ac(name) for name in _SINCE_2 if hasattr(np, name)}
     ours[getattr(np, "trapezoid", None) or getattr(np, "trapz")] = _trapezoid  # noqa: B009 - gone from NumPy 2's types
     table: dict[Any, Callable[..., Any]] = {np.ndim: lambda a: a.ndim, np.shape: lambda a: a.shape}

@@ -48,4 +48,6 @@ def started(op: str, y: Tensor, initial: TensorLike | None, join: Callable[[Tens
             raise ShapeError(f"{op}: initial must be a number; got {shown(initial)}, dtype {initial.dtype}")
     elif not isinstance(initial, (bool, int, np.bool_, np.integer)):
         initial = checked_number(op, "initial", initial)
+    if y.dtype == np.bool_ and not (isinstance(initial, bool) or getattr(initial, "dtype", None) == np.bool_):
+        raise DTypeError(f"{op}: initial must be True or False, as the items are; got {shown(initial)}")
     return join(y, initial)
