@@ -257,7 +257,7 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
 #: Drawing is no function of an array, and a seed is taken once.
 DRAWS = {"uniform", "normal", "bernoulli", "exponential", "gumbel", "gamma", "beta", "poisson", "integers"}
 CHOICES = {"permutation", "categorical", "choice"}
-WITHOUT_MODES = {"advance", "bits", "unit", "seed", "empty", *DRAWS, *CHOICES}
+WITHOUT_MODES = {"advance", "bits", "unit", "seed", "empty", "unique", *DRAWS, *CHOICES}
 #: Arrays, though annotated for what they mostly are.
 INPUTS = {
     *(("take", "indices"), ("einsum", "operands"), ("einsum", "subscripts"), ("trapezoid", "x"), ("interp", "left")),

@@ -235,7 +235,7 @@ def test_assign_casts_broadcasts_and_refuses_results() -> None:
 
 
 def test_item_assignment_explains_itself() -> None:
-    with pytest.raises(TypeError, match=r"ac\.where.*assign_"):
+    with pytest.raises(TypeError, match=r"x\.at\[key\]\.set.*assign_"):
         ac.ones((2,))[0] = 1.0
 
 
