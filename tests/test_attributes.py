@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 import alice_core as ac
 from alice_core import ops, tree
 
-FAMILIES = (*(getattr(ops, family) for family in ops.__all__), ac.losses, ac.random)
+FAMILIES = (*(getattr(ops, family) for family in ops.__all__), ac.losses, ac.random, ac.special)
 X = np.array([[1.0, -2.0, 3.0], [4.0, 0.5, 7.0]], np.float32)
 LABELS = np.array([0, 2])
 SORTED = np.array([-2.0, 0.5, 3.0], np.float32)
@@ -47,29 +47,38 @@ def _adaptive(f: Callable[..., Any], rank: int, x: Any, output_size: Any, **give
     return f(ac.reshape(x, (1,) * (rank - 1) + (2, 3)), output_size, **given)
 
 
+_CLOSE: dict[str, Any] = {"rtol": 1e-5, "atol": 1e-8, "equal_nan": False}
+
 #: The ops with attributes: how one is called with an array of shape (2, 3), and what its attributes are if nothing else
 #: is asked for. Those of None may be left out.
 CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     "elu": (ac.elu, {"alpha": 1.0}),
     "gelu": (ac.gelu, {"approximate": "none"}),
     "leaky_relu": (ac.leaky_relu, {"negative_slope": 0.01}),
-    "astype": (lambda x, dtype: ac.astype(x, dtype), {"dtype": ac.float64}),
+    "astype": (
+        lambda x, dtype, **more: ac.astype(x, dtype, **more),
+        {"dtype": ac.float64, "copy": True, "device": None},
+    ),
     "clip": (ac.clip, {"min": -1.0, "max": 2.0}),
-    "arange": (lambda x, start, **more: ac.arange(start, **more), {"start": 0, "stop": 4, "step": 1, "dtype": None}),
-    "empty": (lambda x, **given: ac.empty(**given), {"shape": 2, "dtype": ac.float32}),
-    "zeros": (lambda x, **given: ac.zeros(**given), {"shape": 2, "dtype": ac.float32}),
-    "ones": (lambda x, **given: ac.ones(**given), {"shape": 2, "dtype": ac.float32}),
-    "full": (lambda x, **given: ac.full(**given), {"shape": 2, "fill_value": 1.0, "dtype": None}),
-    "zeros_like": (ac.zeros_like, {"dtype": None}),
-    "ones_like": (ac.ones_like, {"dtype": None}),
-    "full_like": (ac.full_like, {"fill_value": 1.0, "dtype": None}),
+    "arange": (
+        lambda x, start, **more: ac.arange(start, **more),
+        {"start": 0, "stop": 4, "step": 1, "dtype": None, "device": None},
+    ),
+    "empty": (lambda x, **given: ac.empty(**given), {"shape": 2, "dtype": ac.float32, "device": None}),
+    "zeros": (lambda x, **given: ac.zeros(**given), {"shape": 2, "dtype": ac.float32, "device": None}),
+    "ones": (lambda x, **given: ac.ones(**given), {"shape": 2, "dtype": ac.float32, "device": None}),
+    "full": (lambda x, **given: ac.full(**given), {"shape": 2, "fill_value": 1.0, "dtype": None, "device": None}),
+    "empty_like": (ac.empty_like, {"dtype": None, "device": None}),
+    "zeros_like": (ac.zeros_like, {"dtype": None, "device": None}),
+    "ones_like": (ac.ones_like, {"dtype": None, "device": None}),
+    "full_like": (ac.full_like, {"fill_value": 1.0, "dtype": None, "device": None}),
     "eye": (
         lambda x, n_rows, n_cols, **more: ac.eye(n_rows, n_cols, **more),
-        {"n_rows": 2, "n_cols": 3, "k": 0, "dtype": ac.float32},
+        {"n_rows": 2, "n_cols": 3, "k": 0, "dtype": ac.float32, "device": None},
     ),
     "linspace": (
         lambda x, start, stop, **more: ac.linspace(start, stop, **more),
-        {"start": 0.0, "stop": 1.0, "num": 3, "dtype": ac.float32, "endpoint": True},
+        {"start": 0.0, "stop": 1.0, "num": 3, "dtype": ac.float32, "endpoint": True, "device": None},
     ),
     "meshgrid": (lambda x, indexing: ac.meshgrid(x[0], x[1], indexing=indexing)[0], {"indexing": "xy"}),
     "one_hot": (lambda x, **given: ac.one_hot(LABELS, **given), {"num_classes": 3, "dtype": ac.float32}),
@@ -94,6 +103,12 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     "average": (ac.average, {"axis": 1, "keepdims": False}),
     "cumsum": (ac.cumsum, {"axis": 1}),
     "round": (ac.round, {"decimals": 0}),
+    "polygamma": (lambda x, n: ac.special.polygamma(n, x), {"n": 1}),
+    "nan_to_num": (ac.nan_to_num, {"posinf": None, "neginf": None}),
+    **{
+        name: (partial(lambda f, x, **given: f(x, X + 1e-6, **given), getattr(ac, name)), options)
+        for name, options in (("isclose", _CLOSE), ("allclose", _CLOSE))
+    },
     "rot90": (ac.rot90, {"k": 1, "axes": (0, 1)}),
     "einsum": (lambda x, optimize: ac.einsum("ij,kj,k", x, X, X[:, 0], optimize=optimize), {"optimize": True}),
     "sort": (ac.sort, {"axis": 1, "descending": False, "stable": True}),
@@ -144,7 +159,7 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     "pad": (ac.pad, {"pad_width": 1, "value": 0.0}),
     "permute_dims": (ac.permute_dims, {"axes": (1, 0)}),
     "repeat": (ac.repeat, {"repeats": 2, "axis": 1}),
-    "reshape": (ac.reshape, {"shape": (3, 2)}),
+    "reshape": (ac.reshape, {"shape": (3, 2), "copy": None}),
     "roll": (ac.roll, {"shift": 1, "axis": 1}),
     "split": (lambda x, **given: ac.split(x, **given)[0], {"indices_or_sections": 1, "axis": 1}),
     "squeeze": (lambda x, axis: ac.squeeze(x[:1], axis), {"axis": 0}),
@@ -257,7 +272,7 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
 #: Drawing is no function of an array, and a seed is taken once.
 DRAWS = {"uniform", "normal", "bernoulli", "exponential", "gumbel", "gamma", "beta", "poisson", "integers"}
 CHOICES = {"permutation", "categorical", "choice"}
-WITHOUT_MODES = {"advance", "bits", "unit", "seed", "empty", "unique", *DRAWS, *CHOICES}
+WITHOUT_MODES = {"advance", "bits", "unit", "seed", "empty", "empty_like", "unique", *DRAWS, *CHOICES}
 #: Arrays, though annotated for what they mostly are.
 INPUTS = {
     *(("take", "indices"), ("einsum", "operands"), ("einsum", "subscripts"), ("trapezoid", "x"), ("interp", "left")),
@@ -355,6 +370,8 @@ SAME = {
     "prod": "prod|multiply",
     "max": "max|maximum",
     "min": "min|minimum",
+    "allclose": "isclose",
+    "nan_to_num": "where|nan_to_num",
     "average": "average|mean",
     "rot90": "rot90|swapaxes|flip",
     "vector_norm": "norm",
@@ -395,7 +412,7 @@ def checked(name: str, keyword: str, value: Any) -> Any:
         return got
     plain = canonical(value)
     assert is_kind(plain, annotation), f"{name}({keyword}={value!r}) is taken for {annotation}: {got}"
-    if name == "empty" or (name, value) == ("seed", None):
+    if name in ("empty", "empty_like") or (name, value) == ("seed", None):
         return got
     want = attempt(lambda: f(x, **given | {keyword: plain}))
     if "Tensor" in annotation:  # an input, which may bring a dtype of its own

@@ -48,7 +48,7 @@ def test_every_public_op_has_a_template() -> None:
     from alice_core import ops
 
     public = {name for module in ops.__all__ for name in getattr(ops, module).__all__}
-    public |= {f"losses.{name}" for name in ac.losses.__all__}
+    public |= {f"{part}.{name}" for part in ("losses", "special") for name in getattr(ac, part).__all__}
     known = set(TEMPLATES) | set(EXCLUDED)
     assert public <= known, f"random programs lack {sorted(public - known)}"
 

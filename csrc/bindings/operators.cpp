@@ -87,36 +87,44 @@ py::object unary(PyObject* a) {
   return is_weak(a) ? number_arithmetic(Slot, &a, 1) : bind(operator_primitive(Slot), &a, 1);
 }
 
-// &, |, ^ and ~ mean the logical ops, which is what they are on bools; on integers NumPy's work on bits.
-bool is_bool(PyObject* o) {
-  if (is_tensor(o)) return as_tensor(o)->array.dtype() == DType::Bool;
-  if (PyLong_Check(o) || PyFloat_Check(o)) return PyBool_Check(o);
-  return py::object(py::handle(o).attr("dtype")).equal(dtype_object(DType::Bool));  // of NumPy's arrays and scalars
-}
-template <int Slot, auto Operator = nullptr>
-py::object logical(PyObject* a, PyObject* b) {
-  if (!operand(a) || (b && !operand(b))) {
-    refuse_sequence<Operator>(Slot, a, b);
-    return not_implemented();
-  }
-  PyObject* args[] = {a, b};
-  for (PyObject* o : args)
-    if (o && !is_bool(o))
-      fail(ErrorKind::DType, operator_primitive(Slot)->kernel->name,
-           ": the operators &, |, ^ and ~ expect bool; compare first (x != 0), or use ac.logical_and and its kin on "
-           "numbers");
-  return bind(operator_primitive(Slot), args, b ? 2 : 1);
-}
-py::object invert(PyObject* a) { return logical<kInvert>(a, nullptr); }
-
-py::object itself(PyObject* a) { return borrowed(a); }
-
 // Not of a floating dtype, whatever it is.
 bool is_integer(PyObject* o) {
   if (is_tensor(o)) return !is_floating(as_tensor(o)->array.dtype());
   if (is_numpy_array(o)) return !is_floating(array_from_numpy(o, false).dtype());
   return parse_scalar(o, "pow").kind != Scalar::Kind::Real;
 }
+bool is_bool(PyObject* o) {
+  if (is_tensor(o)) return as_tensor(o)->array.dtype() == DType::Bool;
+  if (PyLong_Check(o) || PyFloat_Check(o)) return PyBool_Check(o);
+  return py::object(py::handle(o).attr("dtype")).equal(dtype_object(DType::Bool));  // of NumPy's arrays and scalars
+}
+
+// &, |, ^ and ~ mean the logical ops on bools, and work on the bits of integers.
+template <int Logical, int Bitwise, auto Operator = nullptr>
+py::object bits(PyObject* a, PyObject* b) {
+  if (!operand(a) || (b && !operand(b))) {
+    refuse_sequence<Operator>(Logical, a, b);
+    return not_implemented();
+  }
+  PyObject* args[] = {a, b};
+  const int n = b ? 2 : 1;
+  int bools = 0, integers = 0;
+  for (int i = 0; i < n; ++i) {
+    bools += is_bool(args[i]);
+    integers += is_integer(args[i]);
+  }
+  if (bools == n) return bind(operator_primitive(Logical), args, n);
+  if (bools > 0 || integers < n)
+    fail(ErrorKind::DType, operator_primitive(Logical)->kernel->name,
+         ": the operators &, |, ^ and ~ expect bools, or integers on both sides; compare first (x != 0), or use "
+         "ac.logical_and and its kin on numbers");
+  bool weak = true;
+  for (int i = 0; i < n; ++i) weak = weak && (is_weak(args[i]) || !(is_tensor(args[i]) || is_numpy_array(args[i])));
+  return weak ? number_arithmetic(Bitwise, args, n) : bind(operator_primitive(Bitwise), args, n);
+}
+py::object invert(PyObject* a) { return bits<kInvert, kBitInvert>(a, nullptr); }
+
+py::object itself(PyObject* a) { return borrowed(a); }
 
 py::object power(PyObject* a, PyObject* b, PyObject* modulus) {
   if (modulus != Py_None) return not_implemented();
@@ -157,10 +165,12 @@ void add_operators(TypeMaker<TensorObject>& type) {
       .slot<Py_nb_positive, itself>()
       .slot<Py_nb_negative, unary<kNegative>>()
       .slot<Py_nb_absolute, unary<kAbs>>()
-      .slot<Py_nb_and, logical<kAnd, &PyNumberMethods::nb_and>>()
-      .slot<Py_nb_or, logical<kOr, &PyNumberMethods::nb_or>>()
-      .slot<Py_nb_xor, logical<kXor, &PyNumberMethods::nb_xor>>()
-      .slot<Py_nb_invert, invert>();
+      .slot<Py_nb_and, bits<kAnd, kBitAnd, &PyNumberMethods::nb_and>>()
+      .slot<Py_nb_or, bits<kOr, kBitOr, &PyNumberMethods::nb_or>>()
+      .slot<Py_nb_xor, bits<kXor, kBitXor, &PyNumberMethods::nb_xor>>()
+      .slot<Py_nb_invert, invert>()
+      .slot<Py_nb_lshift, binary<kLeftShift, &PyNumberMethods::nb_lshift>>()
+      .slot<Py_nb_rshift, binary<kRightShift, &PyNumberMethods::nb_rshift>>();
 }
 
 }  // namespace alice

@@ -12,11 +12,35 @@ namespace {
 
 PyTypeObject* primitive_type = nullptr;
 PrimitiveObject* operators[kOperatorSlots] = {};
-const char* const operator_names[kOperatorSlots] = {
-    "add",         "subtract",    "multiply", "divide",        "floor_divide", "remainder",
-    "pow",         "matmul",      "negative", "abs",           "equal",        "not_equal",
-    "less",        "less_equal",  "greater",  "greater_equal", "logical_and",  "logical_or",
-    "logical_xor", "logical_not", "astype",   "remat",         "nonnegative"};
+const char* const operator_names[kOperatorSlots] = {"add",
+                                                    "subtract",
+                                                    "multiply",
+                                                    "divide",
+                                                    "floor_divide",
+                                                    "remainder",
+                                                    "pow",
+                                                    "matmul",
+                                                    "negative",
+                                                    "abs",
+                                                    "equal",
+                                                    "not_equal",
+                                                    "less",
+                                                    "less_equal",
+                                                    "greater",
+                                                    "greater_equal",
+                                                    "logical_and",
+                                                    "logical_or",
+                                                    "logical_xor",
+                                                    "logical_not",
+                                                    "bitwise_and",
+                                                    "bitwise_or",
+                                                    "bitwise_xor",
+                                                    "bitwise_invert",
+                                                    "bitwise_left_shift",
+                                                    "bitwise_right_shift",
+                                                    "astype",
+                                                    "remat",
+                                                    "nonnegative"};
 
 // ---- life -----------------------------------------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@
 #include "../core/chunks.h"
 #include "../core/scratch.h"
 #include "elementwise_loops.h"
+#include "plain_loops.h"
 #include "register.h"
 
 namespace alice {
@@ -129,7 +130,10 @@ void elementwise_infer(Call& call) {
            "; cast it with astype");
   }
   if (!row.loops[static_cast<int>(arithmetic(dtype))])
-    fail(ErrorKind::DType, row.name, ": expected ", row.inputs == Inputs::Floating ? "a floating dtype" : "numbers",
+    fail(ErrorKind::DType, row.name, ": expected ",
+         row.inputs == Inputs::Floating ? "a floating dtype"
+         : is_floating(dtype)           ? "integers"
+                                        : "numbers",
          "; got ", name(dtype), "; cast with astype");
   call.out[0] = Array::abstract(broadcast_shape(call), row.result == ElementwiseResult::Bool ? DType::Bool : dtype);
 }
@@ -214,8 +218,8 @@ void register_elementwise(Registry& registry) {
     if (!std::isnan(traits.neutral)) k.neutral = traits.neutral;
     registry.add(k);
   };
-  for (const ElementwiseTable& table :
-       {arithmetic_table(), comparison_table(), transcendental_table(), derivative_table(), activation_table()})
+  for (const ElementwiseTable& table : {arithmetic_table(), comparison_table(), transcendental_table(),
+                                        derivative_table(), activation_table(), special_table(), bitwise_table()})
     std::for_each(table.rows, table.rows + table.count, add_row);
   const PairTable pairs = arithmetic_pairs();
   for (int i = 0; i < pairs.count; ++i) registry.add(pairs.pairs[i]);

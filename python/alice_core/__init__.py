@@ -16,10 +16,13 @@ from . import checks as checks
 from . import extras as extras
 from . import ops as ops
 from . import random as random
+from . import special as special
 from . import state as state
 from . import tree as tree
 from ._dtypes import get_default_dtype as get_default_dtype
 from ._dtypes import set_default_dtype as set_default_dtype
+from .array_api import *
+from .array_api import __array_namespace_info__ as __array_namespace_info__
 from .compiling import CompiledFunction as CompiledFunction
 from .compiling import Program as Program
 from .compiling import compile as compile
@@ -34,6 +37,7 @@ from .ops.activation import *
 from .ops.arithmetic import *
 from .ops.arranging import *
 from .ops.attention import *
+from .ops.bitwise import *
 from .ops.broadcasting import *
 from .ops.comparison import *
 from .ops.convolution import *
@@ -42,6 +46,7 @@ from .ops.diagonals import *
 from .ops.einsum import *
 from .ops.exponential import *
 from .ops.extremes import *
+from .ops.floating import *
 from .ops.indexing import *
 from .ops.joining import *
 from .ops.linalg import *
@@ -118,5 +123,8 @@ from . import testing as testing
 
 #: In an index, an axis of size 1 more: NumPy's name of None.
 newaxis = None
+
+#: The version of the Array API standard that the names follow.
+__array_api_version__ = "2024.12"
 
 __version__: str = build_config()["version"]

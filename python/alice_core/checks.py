@@ -13,9 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _core
-from .errors import DTypeError
+from .errors import DeviceError, DTypeError
 
 __all__ = [
+    "check_device",
     "check_function",
     "checked_choice",
     "checked_flag",
@@ -82,6 +83,21 @@ def checked_choice(who: str, name: str, value: Any, choices: Sequence[str]) -> s
         return str(value)
     given = [f'"{c}"' for c in choices]
     raise ValueError(f"{who}: {name} must be {', '.join(given[:-1])} or {given[-1]}; got {shown(value)}")
+
+
+def check_device(who: str, device: Any) -> None:
+    """Raise :class:`DeviceError` unless ``device`` is the one that there is, ``"cpu"``, or None.
+
+    Examples
+    --------
+    >>> import alice_core as ac
+    >>> ac.checks.check_device("zeros", "cuda")
+    Traceback (most recent call last):
+    ...
+    alice_core.errors.DeviceError: zeros: device must be "cpu" or None; got 'cuda'; all Tensors are on the CPU
+    """
+    if device is not None and not (isinstance(device, str) and device == "cpu"):
+        raise DeviceError(f'{who}: device must be "cpu" or None; got {shown(device)}; all Tensors are on the CPU')
 
 
 def checked_int(who: str, name: str, value: Any, expected: str = "an int") -> int:

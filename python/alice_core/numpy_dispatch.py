@@ -50,20 +50,12 @@ _OPERATORS: dict[str, Callable[..., Any]] = {
     "bitwise_or": operator.or_,
     "bitwise_xor": operator.xor,
     "invert": operator.invert,
+    "left_shift": operator.lshift,
+    "right_shift": operator.rshift,
 }
 
-# ufuncs of scipy.special that are an op of ours.
-_SPECIAL = {
-    "erf": "erf",
-    "erfc": "erfc",
-    "exp2": "exp2",
-    "expit": "sigmoid",
-    "expm1": "expm1",
-    "log1p": "log1p",
-    "log_expit": "log_sigmoid",
-    "round": "round",
-    "xlogy": "xlogy",
-}
+# ufuncs of scipy.special that have another name here; all others are those of ac.special under their own name.
+_SPECIAL_NAMES = {"psi": "digamma"}
 
 _UFUNC_SCANS = {
     "add": "cumsum",
@@ -112,6 +104,7 @@ _SAME = {
     "median": "median",
     "min": "min",
     "moveaxis": "moveaxis",
+    "nan_to_num": "nan_to_num",
     "nonzero": "nonzero",
     "ones_like": "ones_like",
     "outer": "outer",
@@ -125,6 +118,7 @@ _SAME = {
     "rot90": "rot90",
     "round": "round",
     "searchsorted": "searchsorted",
+    "sinc": "sinc",
     "sort": "sort",
     "split": "split",
     "stack": "stack",
@@ -351,13 +345,19 @@ def _on_tensors(op: Callable[..., Any]) -> Callable[..., Any]:
     return lambda *inputs: op(*map(_ac("asarray"), inputs))
 
 
+def _special(name: str) -> Callable[..., Any] | None:
+    name = _SPECIAL_NAMES.get(name, name)
+    found: Callable[..., Any] | None = getattr(ac.special, name) if name in ac.special.__all__ else None
+    return _ac("round") if name == "round" else found
+
+
 def _named(func: np.ufunc) -> tuple[str, Callable[..., Any] | None]:
     """Where a user has the ufunc from, and which of our ops it is."""
     name = func.__name__
     if (target := _ufuncs().get(func)) is not None or getattr(np, name, None) is func:
         return f"np.{name}", target
     if getattr(sys.modules.get("scipy.special"), name, None) is func:
-        return f"scipy.special.{name}", _ac(_SPECIAL[name]) if name in _SPECIAL else None
+        return f"scipy.special.{name}", _special(name)
     return name, None
 
 
@@ -405,7 +405,7 @@ def ufunc(func: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str
     if method == "__call__":
         _check_same_numbers(name, func, inputs)
         if target is not None and func.__name__ in _OPERATORS and not kwargs:
-            return target(*inputs)  # refuses integers, on whichever side of the operator the Tensor is
+            return target(*inputs)  # refuses bools beside integers, on whichever side of the operator the Tensor is
     else:
         name += f".{method}"
         target = _method(func, method, target) if name.startswith("np.") else None

@@ -5,6 +5,7 @@ Source: notes, section 2.1.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, final
 
@@ -24,6 +25,7 @@ from ._dtypes import int32 as int32
 from ._dtypes import int64 as int64
 from ._dtypes import uint8 as uint8
 from ._elsewhere import Elsewhere
+from .checks import check_device
 from .errors import DTypeError, GradientError, ShapeError, TraceError
 
 if TYPE_CHECKING:
@@ -342,6 +344,24 @@ class Tensor(_core.TensorBase):
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
         return _unpickle(self._exact(), self.requires_grad, self.dtype)
 
+    # -- the Array API standard -----------------------------------------------------------------------------------
+
+    def __array_namespace__(self, /, *, api_version: str | None = None) -> Any:
+        """The module whose functions are those of the Array API standard: ``alice_core``."""
+        if api_version not in (None, "2021.12", "2022.12", "2023.12", "2024.12"):
+            raise ValueError(f"__array_namespace__: api_version must be 2021.12 to 2024.12; got {api_version!r}")
+        return sys.modules[__name__.partition(".")[0]]
+
+    def to_device(self, device: str, /, *, stream: None = None) -> Tensor:
+        """The Tensor itself, where it is: on ``"cpu"``."""
+        check_device("to_device", device)
+        if stream is not None:
+            raise ValueError(f"to_device: stream must be None; got {stream!r}; the CPU has no streams")
+        return self
+
+    def __complex__(self) -> complex:
+        return complex(float(self))
+
     # -- NumPy and DLPack -----------------------------------------------------------------------------------------
 
     def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]:
@@ -562,7 +582,6 @@ def check_cotangent(name: str, y: Tensor, ct: Tensor) -> None:
 #: Keywords of PyTorch, and what to write here.
 _KEYWORDS = {
     "requires_grad": "write ac.tensor(x).requires_grad_(), or make a parameter: ac.nn.Parameter(x)",
-    "device": "leave it out, all Tensors are on the CPU",
 }
 
 
@@ -572,7 +591,7 @@ def _refuse(name: str, keywords: dict[str, Any]) -> NoReturn:
     raise DTypeError(f"{name}: expected no keyword {keyword}; got {keyword}={keywords[keyword]!r}; {remedy}")
 
 
-def tensor(obj: Any, dtype: DTypeLike | None = None, **elsewhere: NoReturn) -> Tensor:
+def tensor(obj: Any, dtype: DTypeLike | None = None, *, device: str | None = None, **elsewhere: NoReturn) -> Tensor:
     """Copy ``obj`` into a new Tensor.
 
     Parameters
@@ -582,6 +601,8 @@ def tensor(obj: Any, dtype: DTypeLike | None = None, **elsewhere: NoReturn) -> T
         arrays is kept, and of lists that hold something of dtype float64.
     dtype : dtype, optional
         One of bool, uint8, int32, int64, float16, bfloat16, float32, float64.
+    device : "cpu", optional
+        Where all Tensors are.
 
     Returns
     -------
@@ -608,6 +629,7 @@ def tensor(obj: Any, dtype: DTypeLike | None = None, **elsewhere: NoReturn) -> T
     """
     if elsewhere:
         _refuse("tensor", elsewhere)
+    check_device("tensor", device)
     if isinstance(obj, Tensor):
         if dtype is None:
             dtype = get_default_dtype() if obj._weak and obj.dtype == float64 else obj.dtype
@@ -616,7 +638,7 @@ def tensor(obj: Any, dtype: DTypeLike | None = None, **elsewhere: NoReturn) -> T
     return _made(_to_numpy(obj, dtype, "tensor"), dtype, True)
 
 
-def asarray(obj: Any, dtype: DTypeLike | None = None, *, copy: bool | None = None) -> Tensor:
+def asarray(obj: Any, dtype: DTypeLike | None = None, *, copy: bool | None = None, device: str | None = None) -> Tensor:
     """``obj`` as a Tensor, on the same memory where that is safe.
 
     Parameters
@@ -629,6 +651,8 @@ def asarray(obj: Any, dtype: DTypeLike | None = None, *, copy: bool | None = Non
         None shares the memory of read-only NumPy arrays and copies others, since a later write through NumPy could
         not be noticed. False always shares: the caller promises not to write. True always copies. Bools are never
         shared, but copied as 0 and 1: foreign memory may hold other bytes, now or later.
+    device : "cpu", optional
+        Where all Tensors are.
 
     Raises
     ------
@@ -641,6 +665,8 @@ def asarray(obj: Any, dtype: DTypeLike | None = None, *, copy: bool | None = Non
     >>> ac.asarray(np.arange(3.0))
     Tensor([0., 1., 2.], dtype=float64)
     """
+    if device is not None:
+        check_device("asarray", device)
     if isinstance(obj, Tensor):
         if obj._weak:  # a number of a traced call: as a Tensor of its own it is no number any more
             return tensor(obj, dtype)
@@ -660,7 +686,7 @@ def asarray(obj: Any, dtype: DTypeLike | None = None, *, copy: bool | None = Non
     return _made(array, dtype, copy is True or (copy is None and (not shared or array.flags.writeable)))
 
 
-def from_dlpack(obj: Any, *, copy: bool | None = None) -> Tensor:
+def from_dlpack(obj: Any, *, copy: bool | None = None, device: str | None = None) -> Tensor:
     """A Tensor from any object that speaks DLPack (PyTorch, JAX, CuPy on the CPU, …).
 
     Parameters
@@ -669,6 +695,8 @@ def from_dlpack(obj: Any, *, copy: bool | None = None) -> Tensor:
         On the CPU.
     copy : bool, optional
         As in :func:`asarray`: bools are always copied, as 0 and 1.
+    device : "cpu", optional
+        Where all Tensors are.
 
     Raises
     ------
@@ -681,6 +709,7 @@ def from_dlpack(obj: Any, *, copy: bool | None = None) -> Tensor:
     >>> ac.from_dlpack(np.ones(2))
     Tensor([1., 1.], dtype=float64)
     """
+    check_device("from_dlpack", device)
     return asarray(np.from_dlpack(obj), copy=copy)
 
 

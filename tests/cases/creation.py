@@ -44,6 +44,7 @@ CASES = [
         tol=EXACT,
         errors=shape_errors("full", 1),
     ),
+    OpCase("empty_like", np.zeros_like, LIKE, grad=(), tol=EXACT),
     OpCase("zeros_like", np.zeros_like, LIKE, grad=(), tol=EXACT),
     OpCase("ones_like", np.ones_like, LIKE, grad=(), tol=EXACT),
     OpCase("full_like", np.full_like, [(*x, 7) for x in LIKE], grad=(), tol=EXACT),

@@ -9,12 +9,13 @@ expression and drops what raises. Names of operands tell what they are: ``x3`` a
 
 from __future__ import annotations
 
+from functools import reduce
 from inspect import signature
 from typing import TYPE_CHECKING
 
 import alice_core as ac
 from op_cases import all_cases
-from program_rows import NUMPY_UFUNCS, Template, derived, reduction
+from program_rows import NUMPY_UFUNCS, Template, derived, reduction, unary
 
 if TYPE_CHECKING:
     from random_programs import Maker
@@ -25,6 +26,7 @@ __all__ = ["ELEMENTWISE", "EXCLUDED", "TEMPLATES"]
 EXCLUDED = {
     "nonzero": "the shape of its result depends on values; TraceError is tested in test_compile.py",
     "empty": "its elements have no particular value",
+    "empty_like": "its elements have no particular value",
     **dict.fromkeys(
         ("argwhere", "unique", "unique_all", "unique_counts", "unique_inverse", "unique_values"),
         "the shape of its result depends on values; TraceError is tested in test_searching.py",
@@ -46,6 +48,12 @@ _OPERATORS = {
     "greater": ">",
     "greater_equal": ">=",
 }
+
+
+_FLOATS = (
+    *("hypot", "copysign", "nextafter", "logaddexp2"),
+    *("special.betaln", "special.rel_entr", "special.xlog1py", "special.xlogy"),
+)
 
 
 def _with_number(name: str, option: str, *numbers: float) -> Template:
@@ -583,7 +591,17 @@ _WRITTEN: dict[str, Template] = {
     **{name: _binary(name, "fiu") for name in ("add", "subtract", "multiply", "maximum", "minimum")},
     **{name: _binary(name, "fi") for name in ("floor_divide", "remainder")},
     "pow": _binary("pow", "f"),  # integers raise for values, also where a program computes nothing as nobody reads it
-    **{name: _binary(name, "f") for name in ("divide", "atan2", "logaddexp", "xlogy")},
+    **{name: _binary(name, "f") for name in ("divide", "atan2", "logaddexp", "xlogy", *_FLOATS)},
+    **{name: _binary(name, "fi") for name in ("isclose", "allclose")},
+    **{f"bitwise_{name}": _binary(f"bitwise_{name}", "i") for name in ("and", "or", "xor")},
+    "bitwise_invert": unary("bitwise_invert", "ib"),
+    "bitwise_left_shift": lambda g: f"({g.operand('i', tensor=True)} << {g.below(9)})",
+    "bitwise_right_shift": lambda g: f"({g.operand('i', tensor=True)} >> {g.below(9)})",
+    "nan_to_num": _with_number("nan_to_num", "nan", 0.5, 2),
+    "special.polygamma": lambda g: f"ac.special.polygamma({g.below(3)}, {g.operand('f')})",
+    "special.logsumexp": reduction("special.logsumexp", "f"),
+    "special.softmax": _along("special.softmax"),
+    "special.log_softmax": _along("special.log_softmax"),
     **{name: _binary(name, "fiu") for name in ("equal", "not_equal", "less", "less_equal", "greater", "greater_equal")},
     **{name: _binary(name, "fib") for name in ("logical_and", "logical_or", "logical_xor")},
     "logsumexp": reduction("logsumexp", "f"),
@@ -712,7 +730,11 @@ TEMPLATES = _DERIVED | _WRITTEN
 
 #: What programs fuse.
 ELEMENTWISE = (
-    *(name for name in _DERIVED if not {"axis", "keepdims"} & set(signature(getattr(ac, name)).parameters)),
+    *(
+        name
+        for name in _DERIVED
+        if not {"axis", "keepdims"} & set(signature(reduce(getattr, name.split("."), ac)).parameters)
+    ),
     *["leaky_relu", "elu", "gelu", "prelu", "maximum", "minimum", "where", "clip"],
     *_OPERATORS,
 )

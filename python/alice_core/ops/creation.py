@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import _core
 from .._dtypes import bfloat16, cast_exactly, checked_dtype, checked_or_default, get_default_dtype
-from ..checks import checked_flag, checked_int, checked_number, shown
+from ..checks import check_device, checked_flag, checked_int, checked_number, shown
 from ..errors import ShapeError
 from ..tensors import Tensor, _to_numpy, asarray
 from . import arithmetic as _arithmetic
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = [
     "arange",
     "empty",
+    "empty_like",
     "eye",
     "full",
     "full_like",
@@ -61,8 +62,13 @@ def _own(op: str, array: npt.NDArray[Any], dtype: DTypeLike | None) -> Tensor:
 
 
 def _filled(
-    op: str, make: Callable[..., npt.NDArray[Any]], shape: int | Sequence[int], dtype: DTypeLike | None
+    op: str,
+    make: Callable[..., npt.NDArray[Any]],
+    shape: int | Sequence[int],
+    dtype: DTypeLike | None,
+    device: str | None = None,
 ) -> Tensor:
+    check_device(op, device)
     wanted = checked_or_default(op, dtype)
     if wanted is bfloat16:
         return _own(op, make(_shape(op, shape), np.uint8), wanted)
@@ -70,7 +76,7 @@ def _filled(
     return result
 
 
-def zeros(shape: int | Sequence[int], dtype: DTypeLike | None = None) -> Tensor:
+def zeros(shape: int | Sequence[int], dtype: DTypeLike | None = None, *, device: str | None = None) -> Tensor:
     """Zeros.
 
     Parameters
@@ -78,6 +84,8 @@ def zeros(shape: int | Sequence[int], dtype: DTypeLike | None = None) -> Tensor:
     shape : int or tuple of int
     dtype : dtype, optional
         None: the default, float32 unless :func:`alice_core.set_default_dtype` says something else.
+    device : "cpu", optional
+        Where all Tensors are.
 
     Returns
     -------
@@ -87,6 +95,8 @@ def zeros(shape: int | Sequence[int], dtype: DTypeLike | None = None) -> Tensor:
     ------
     ShapeError
         If a dimension is negative.
+    DeviceError
+        For other devices.
 
     Examples
     --------
@@ -95,10 +105,10 @@ def zeros(shape: int | Sequence[int], dtype: DTypeLike | None = None) -> Tensor:
     Tensor([[0., 0.],
             [0., 0.]], dtype=float32)
     """
-    return _filled("zeros", np.zeros, shape, dtype)
+    return _filled("zeros", np.zeros, shape, dtype, device)
 
 
-def ones(shape: int | Sequence[int], dtype: DTypeLike | None = None) -> Tensor:
+def ones(shape: int | Sequence[int], dtype: DTypeLike | None = None, *, device: str | None = None) -> Tensor:
     """Ones; parameters and errors as for :func:`zeros`.
 
     Examples
@@ -107,10 +117,10 @@ def ones(shape: int | Sequence[int], dtype: DTypeLike | None = None) -> Tensor:
     >>> ac.ones(3)
     Tensor([1., 1., 1.], dtype=float32)
     """
-    return _filled("ones", np.ones, shape, dtype)
+    return _filled("ones", np.ones, shape, dtype, device)
 
 
-def empty(shape: int | Sequence[int], dtype: DTypeLike | None = None) -> Tensor:
+def empty(shape: int | Sequence[int], dtype: DTypeLike | None = None, *, device: str | None = None) -> Tensor:
     """Elements of no particular value; parameters and errors as for :func:`zeros`.
 
     Examples
@@ -119,10 +129,16 @@ def empty(shape: int | Sequence[int], dtype: DTypeLike | None = None) -> Tensor:
     >>> ac.empty((2, 3)).shape
     (2, 3)
     """
-    return _filled("empty", np.zeros, shape, dtype)
+    return _filled("empty", np.zeros, shape, dtype, device)
 
 
-def full(shape: int | Sequence[int], fill_value: TensorLike, dtype: DTypeLike | None = None) -> Tensor:
+def full(
+    shape: int | Sequence[int],
+    fill_value: TensorLike,
+    dtype: DTypeLike | None = None,
+    *,
+    device: str | None = None,
+) -> Tensor:
     """One value everywhere.
 
     Parameters
@@ -148,10 +164,13 @@ def full(shape: int | Sequence[int], fill_value: TensorLike, dtype: DTypeLike | 
     >>> ac.full(2, 0.5), ac.full(2, 7)
     (Tensor([0.5, 0.5], dtype=float32), Tensor([7, 7], dtype=int64))
     """
-    return _full("full", shape, fill_value, dtype)
+    return _full("full", shape, fill_value, dtype, device)
 
 
-def _full(op: str, shape: int | Sequence[int], fill_value: TensorLike, dtype: DTypeLike | None) -> Tensor:
+def _full(
+    op: str, shape: int | Sequence[int], fill_value: TensorLike, dtype: DTypeLike | None, device: str | None
+) -> Tensor:
+    check_device(op, device)
     extents = _shape(op, shape)
     wanted = None if dtype is None else checked_dtype(op, dtype)
     value = asarray(fill_value, wanted) if isinstance(fill_value, Tensor) else _to_numpy(fill_value, wanted, op)
@@ -163,7 +182,7 @@ def _full(op: str, shape: int | Sequence[int], fill_value: TensorLike, dtype: DT
         raise ShapeError(f"{op}: fill_value must broadcast to shape {extents}; got shape {value.shape}") from None
 
 
-def zeros_like(x: TensorLike, /, dtype: DTypeLike | None = None) -> Tensor:
+def zeros_like(x: TensorLike, /, dtype: DTypeLike | None = None, *, device: str | None = None) -> Tensor:
     """Zeros of the shape and, unless told otherwise, the dtype of ``x``, which may be abstract.
 
     Examples
@@ -173,10 +192,10 @@ def zeros_like(x: TensorLike, /, dtype: DTypeLike | None = None) -> Tensor:
     Tensor([0., 0.], dtype=float32)
     """
     x = asarray(x)
-    return _filled("zeros_like", np.zeros, x.shape, x.dtype if dtype is None else dtype)
+    return _filled("zeros_like", np.zeros, x.shape, x.dtype if dtype is None else dtype, device)
 
 
-def ones_like(x: TensorLike, /, dtype: DTypeLike | None = None) -> Tensor:
+def ones_like(x: TensorLike, /, dtype: DTypeLike | None = None, *, device: str | None = None) -> Tensor:
     """Ones of the shape and, unless told otherwise, the dtype of ``x``, which may be abstract.
 
     Examples
@@ -186,10 +205,25 @@ def ones_like(x: TensorLike, /, dtype: DTypeLike | None = None) -> Tensor:
     Tensor([1., 1.], dtype=float32)
     """
     x = asarray(x)
-    return _filled("ones_like", np.ones, x.shape, x.dtype if dtype is None else dtype)
+    return _filled("ones_like", np.ones, x.shape, x.dtype if dtype is None else dtype, device)
 
 
-def full_like(x: TensorLike, /, fill_value: TensorLike, dtype: DTypeLike | None = None) -> Tensor:
+def empty_like(x: TensorLike, /, dtype: DTypeLike | None = None, *, device: str | None = None) -> Tensor:
+    """Elements of no particular value, in the shape and, unless told otherwise, the dtype of ``x``.
+
+    Examples
+    --------
+    >>> import alice_core as ac
+    >>> ac.empty_like(ac.tensor([1.0, 2.0])).shape
+    (2,)
+    """
+    x = asarray(x)
+    return _filled("empty_like", np.zeros, x.shape, x.dtype if dtype is None else dtype, device)
+
+
+def full_like(
+    x: TensorLike, /, fill_value: TensorLike, dtype: DTypeLike | None = None, *, device: str | None = None
+) -> Tensor:
     """One value, in the shape and, unless told otherwise, the dtype of ``x``, which may be abstract.
 
     Examples
@@ -199,10 +233,18 @@ def full_like(x: TensorLike, /, fill_value: TensorLike, dtype: DTypeLike | None 
     Tensor([3., 3.], dtype=float32)
     """
     x = asarray(x)
-    return _full("full_like", x.shape, fill_value, x.dtype if dtype is None else dtype)
+    return _full("full_like", x.shape, fill_value, x.dtype if dtype is None else dtype, device)
 
 
-def arange(start: float, /, stop: float | None = None, step: float = 1, dtype: DTypeLike | None = None) -> Tensor:
+def arange(
+    start: float,
+    /,
+    stop: float | None = None,
+    step: float = 1,
+    dtype: DTypeLike | None = None,
+    *,
+    device: str | None = None,
+) -> Tensor:
     """Numbers from ``start`` up to, but without, ``stop``, ``step`` apart; ``arange(n)`` counts from 0.
 
     Parameters
@@ -226,6 +268,7 @@ def arange(start: float, /, stop: float | None = None, step: float = 1, dtype: D
     >>> ac.arange(3), ac.arange(1, 2, 0.5)
     (Tensor([0, 1, 2], dtype=int64), Tensor([1. , 1.5], dtype=float32))
     """
+    check_device("arange", device)
     start, step = _number("arange", "start", start), _number("arange", "step", step)
     if step == 0:
         raise ValueError("arange: step must not be zero")
@@ -245,7 +288,14 @@ def arange(start: float, /, stop: float | None = None, step: float = 1, dtype: D
 
 
 def linspace(
-    start: TensorLike, stop: TensorLike, /, num: int, dtype: DTypeLike | None = None, endpoint: bool = True
+    start: TensorLike,
+    stop: TensorLike,
+    /,
+    num: int,
+    dtype: DTypeLike | None = None,
+    endpoint: bool = True,
+    *,
+    device: str | None = None,
 ) -> Tensor:
     """``num`` numbers at equal distances from ``start`` to ``stop``.
 
@@ -277,6 +327,7 @@ def linspace(
     >>> ac.linspace(0, 1, 5)
     Tensor([0.  , 0.25, 0.5 , 0.75, 1.  ], dtype=float32)
     """
+    check_device("linspace", device)
     (count,) = _shape("linspace", checked_int("linspace", "num", num))
     endpoint = checked_flag("linspace", "endpoint", endpoint)
     if isinstance(start, Tensor) or isinstance(stop, Tensor):
@@ -308,7 +359,15 @@ def _is_integer(value: Any) -> bool:
     return getattr(getattr(value, "dtype", None), "kind", "") in ("i", "u") or type(value) is int
 
 
-def eye(n_rows: int, n_cols: int | None = None, /, k: int = 0, dtype: DTypeLike | None = None) -> Tensor:
+def eye(
+    n_rows: int,
+    n_cols: int | None = None,
+    /,
+    k: int = 0,
+    dtype: DTypeLike | None = None,
+    *,
+    device: str | None = None,
+) -> Tensor:
     """Ones on the k-th diagonal, zeros elsewhere: the identity matrix for ``eye(n)``.
 
     Parameters
@@ -335,6 +394,7 @@ def eye(n_rows: int, n_cols: int | None = None, /, k: int = 0, dtype: DTypeLike 
     Tensor([[1., 0.],
             [0., 1.]], dtype=float32)
     """
+    check_device("eye", device)
     rows, cols = _shape("eye", (n_rows, n_rows if n_cols is None else n_cols))
     k = min(max(checked_int("eye", "k", k), -rows), cols)
     return _own("eye", np.eye(rows, cols, k, dtype=np.uint8), dtype)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .._dtypes import checked_dtype
-from ..checks import checked_int, shown
+from ..checks import check_device, checked_flag, checked_int, shown
 from ..primitive import Primitive
 from ..tensors import asarray
 from . import arithmetic as _arithmetic
@@ -437,7 +437,7 @@ elementwise(_astype)
 _astype.defjvp(lambda t, ans, x, dtype: astype(t, ans.dtype) if ans.dtype.kind == "f" else None)
 
 
-def astype(x: TensorLike, dtype: DTypeLike, /) -> Tensor:
+def astype(x: TensorLike, dtype: DTypeLike, /, *, copy: bool = True, device: str | None = None) -> Tensor:
     """The same values in another dtype.
 
     Parameters
@@ -446,6 +446,10 @@ def astype(x: TensorLike, dtype: DTypeLike, /) -> Tensor:
         Any dtype.
     dtype : dtype
         One of bool, uint8, int32, int64, float32, float64.
+    copy : bool
+        Tensors are values: x itself is as good as a copy, and is returned where it has the dtype, whatever this says.
+    device : "cpu", optional
+        Where all Tensors are.
 
     Returns
     -------
@@ -468,5 +472,7 @@ def astype(x: TensorLike, dtype: DTypeLike, /) -> Tensor:
     Tensor([-1,  2], dtype=int32)
     """
     wanted = checked_dtype("astype", dtype)
+    checked_flag("astype", "copy", copy)
+    check_device("astype", device)
     x = asarray(x)
     return x if x.dtype == wanted else _astype(x, wanted)

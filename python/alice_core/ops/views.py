@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from ..checks import checked_flag
 from ..errors import ShapeError
 from ..primitive import Primitive
 from ..tensors import Tensor, asarray
@@ -92,7 +93,7 @@ def _ones(shape: Sequence[int]) -> tuple[int, ...]:
     return tuple(axis for axis, n in enumerate(shape) if n == 1)
 
 
-def reshape(x: TensorLike, /, shape: int | Sequence[int]) -> Tensor:
+def reshape(x: TensorLike, /, shape: int | Sequence[int], *, copy: bool | None = None) -> Tensor:
     """The elements in C order in another shape; a view where the strides of ``x`` allow it, else a copy.
 
     Parameters
@@ -100,6 +101,8 @@ def reshape(x: TensorLike, /, shape: int | Sequence[int]) -> Tensor:
     x : Tensor, shape (...), any dtype
     shape : int or tuple of int
         As many elements as ``x`` has. One entry may be -1: it is found from the others.
+    copy : bool, optional
+        True for memory of its own, which a Tensor, being a value, hardly needs; False for a view or an error.
 
     Returns
     -------
@@ -113,6 +116,8 @@ def reshape(x: TensorLike, /, shape: int | Sequence[int]) -> Tensor:
     ------
     ShapeError
         If the number of elements differs.
+    ValueError
+        If ``copy=False`` cannot be kept.
 
     Examples
     --------
@@ -121,7 +126,15 @@ def reshape(x: TensorLike, /, shape: int | Sequence[int]) -> Tensor:
     Tensor([[0, 1, 2],
             [3, 4, 5]], dtype=int64)
     """
-    return _reshape(x, _ints("reshape", "shape", shape))
+    if copy is None:
+        return _reshape(x, _ints("reshape", "shape", shape))
+    x = asarray(x)
+    y: Tensor = _reshape(x, _ints("reshape", "shape", shape))
+    if checked_flag("reshape", "copy", copy):
+        return y.copy()
+    if not (x.is_abstract or x._shares_memory(y) or x.size == 0):
+        raise ValueError(f"reshape: copy=False, but the strides of x {x.shape} do not allow a view of shape {y.shape}")
+    return y
 
 
 def ravel(x: TensorLike, /) -> Tensor:
