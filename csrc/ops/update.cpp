@@ -22,6 +22,8 @@ struct UpdateCall {
     memories += rule.memories;
     counts = rule.progress > 0;
   }
+  UpdateCall(const Call& call, std::int64_t n, int memories, bool counts)  // what is known of it
+      : rule(*static_cast<const UpdateRule*>(call.kernel.impl)), n(n), call(call), memories(memories), counts(counts) {}
 
   std::int64_t kept() const { return memories + counts; }  // kinds that are both read and written
   const Array& hyper() const { return call.in[0]; }
@@ -72,14 +74,16 @@ void update_infer(Call& call) {
 // Addresses of a run of items in all arrays of a parameter.
 struct Operands {
   static constexpr int kMost = 2 + UpdateRule::kMemories;
-  const std::byte* in[kMost];
-  std::byte* out[kMost - 1];
+  const void* in[kMost];
+  void* out[kMost - 1];
 };
 
 class Update final : public Prepared {
  public:
   explicit Update(const Call& call) {
     const UpdateCall u(call);
+    n_ = u.n;
+    counts_ = u.counts;
     n_in_ = 2 + u.memories;
     hyper_step_ = u.hyper().strides()[0];
     items_.reserve(static_cast<std::size_t>(u.n));
@@ -94,7 +98,7 @@ class Update final : public Prepared {
   }
 
   void run(const Call& call) const override {
-    const UpdateCall u(call);
+    const UpdateCall u(call, n_, n_in_ - 2, counts_);
     double hyper[UpdateRule::kNumbers], c[UpdateRule::kCoefficients];
     for (int i = 0; i < u.rule.numbers; ++i) hyper[i] = u.hyper().data<double>()[i * hyper_step_];
     double before[UpdateRule::kProgress] = {}, now[UpdateRule::kProgress] = {};
@@ -134,12 +138,12 @@ class Update final : public Prepared {
   }
 
   void run_loop(const Item& item, const Operands& all, const double* c) const {
+    if (item.n <= kChunkItems) return item.loop(item.n, all.in, all.out, c);
     parallel_chunks(item.n, kChunkItems, [&](std::int64_t begin, std::int64_t end) {
-      const void* in[Operands::kMost];
-      void* out[Operands::kMost - 1];
-      for (int k = 0; k < n_in_; ++k) in[k] = all.in[k] + begin * item.size;
-      for (int k = 0; k < n_in_ - 1; ++k) out[k] = all.out[k] + begin * item.size;
-      item.loop(end - begin, in, out, c);
+      Operands part;
+      for (int k = 0; k < n_in_; ++k) part.in[k] = static_cast<const std::byte*>(all.in[k]) + begin * item.size;
+      for (int k = 0; k < n_in_ - 1; ++k) part.out[k] = static_cast<std::byte*>(all.out[k]) + begin * item.size;
+      item.loop(end - begin, part.in, part.out, c);
     });
   }
 
@@ -158,6 +162,8 @@ class Update final : public Prepared {
     for (int k = 0; k < n_in_ - 1; ++k) strided_copy(u.written(k, i), out[k]);
   }
 
+  std::int64_t n_;
+  bool counts_;
   int n_in_;
   std::int64_t hyper_step_;
   std::vector<Item> items_;
