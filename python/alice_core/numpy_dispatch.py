@@ -299,7 +299,7 @@ def _coercion(name: str) -> Callable[..., Any]:
         tensors = [x for x in arrays if isinstance(x, Tensor)]
         if followed(tensors) or not all(x._readable for x in tensors):
             return _ac(name)(*arrays)
-        return getattr(np, name)(*map(_values, arrays))
+        return getattr(np, name)(*(np.array(_values(x)) if isinstance(x, Tensor) else x for x in arrays))
 
     return coerce
 
