@@ -185,5 +185,7 @@ def numbers(name: str, rng: np.random.Generator, shape: tuple[int, ...], i: int)
     """Operand i of a primitive: within its domain, away from kinks."""
     if name == "where" and i == 0:
         return np.asarray(rng.random(shape) < 0.5)
+    if name.startswith("bitwise_"):
+        return np.asarray(rng.integers(0, 9, shape))
     above = 1.0 if name.startswith("acosh") else 0.0
     return np.asarray(rng.uniform(0.2, 0.9, shape) + above)
