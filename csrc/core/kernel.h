@@ -181,6 +181,9 @@ struct Kernel {
   double (*flops)(const Call&) = nullptr;  // operations on numbers; null: one for each element of the largest array
   std::optional<double> neutral = {};      // of two operands, one of this value leaves the other as it is, bit for bit
   bool copies = false;                     // the one that gives an operand memory of its own
+  // Changes a copy of its first operand. It finds that in its result already where a program lets this lie in the
+  // operand's memory, because nobody needs the operand any more and no other operand lies in it.
+  bool overwrites_first = false;
   // Takes dtypes for storage alone, too. Of other kernels the operands are widened, and their float32 results take up
   // the dtype of the operand that `like` says, -1 for none: null for the first that was widened.
   bool any_dtype = false;

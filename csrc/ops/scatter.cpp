@@ -5,7 +5,6 @@
 // bits for any number of threads, and of those that set a place the last one stays.
 #include "../core/chunks.h"
 #include "../core/in_place.h"
-#include "../core/overwriting.h"
 #include "gather_plan.h"
 #include "register.h"
 #include "strided_copy.h"
@@ -160,13 +159,14 @@ void register_scatter(Registry& registry) {
                                                        {"scatter_min", Mode::Minimum},
                                                        {"scatter_max", Mode::Maximum}};
   for (const auto& [name, mode] : kinds)
-    may_overwrite_first(registry.add({.name = name,
-                                      .n_in = -1,
-                                      .attributes = {axes, out_axis},
-                                      .infer = scatter_infer,
-                                      .run = {scatter_run},
-                                      .cost = cost,
-                                      .impl = &mode}));
+    registry.add({.name = name,
+                  .n_in = -1,
+                  .attributes = {axes, out_axis},
+                  .infer = scatter_infer,
+                  .run = {scatter_run},
+                  .cost = cost,
+                  .impl = &mode,
+                  .overwrites_first = true});
 }
 
 }  // namespace alice

@@ -8,7 +8,6 @@
 #include "../core/broadcast.h"
 #include "../core/chunks.h"
 #include "../core/in_place.h"
-#include "../core/overwriting.h"
 #include "axes.h"
 #include "register.h"
 #include "strided_copy.h"
@@ -471,7 +470,8 @@ void register_shape(Registry& registry) {
   registry.add(copy("slice_vjp", {shape, starts, sizes, steps}, slice_vjp_infer, slice_vjp_run));
   Kernel slice_set = copy("slice_set", {starts, sizes, steps}, slice_set_infer, slice_set_run);
   slice_set.n_in = 2;
-  may_overwrite_first(registry.add(slice_set));
+  slice_set.overwrites_first = true;
+  registry.add(slice_set);
   registry.add(copy("diagonal_vjp", {shape, offset, axis1, axis2}, diagonal_vjp_infer, diagonal_vjp_run));
   Kernel concat = copy("concat", {integer("axis")}, concat_infer, concat_run);
   concat.n_in = -1;

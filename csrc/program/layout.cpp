@@ -1,7 +1,6 @@
 // A place for every value: outside of the program, or in the arena, for as long as somebody reads it.
 #include <algorithm>
 
-#include "../core/overwriting.h"
 #include "arena.h"
 #include "plan.h"
 
@@ -65,7 +64,7 @@ class Placing {
   // The operand that a kernel changes a copy of, if it is alone in its memory; -1 for none.
   int overwritten_by(const Instruction& instruction) const {
     const Node& node = graph_.nodes()[at(instruction.kernel_node)];
-    if (node.update || !overwrites_first(*node.kernel) || graph_.value(node.in[0]).view) return -1;
+    if (node.update || !node.kernel->overwrites_first || graph_.value(node.in[0]).view) return -1;
     const int first = node.in[0];
     const auto lies_there = [&](int v) { return graph_.value(v).root == first; };
     return std::count_if(node.in.begin(), node.in.end(), lies_there) == 1 ? first : -1;
