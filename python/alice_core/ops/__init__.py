@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 
+from .. import methods as _methods
 from .. import tensors as _tensors
 from .._elsewhere import refuse as _refuse
 from . import (
@@ -89,5 +90,5 @@ __all__ = [
 ]
 
 # The ops are written in Tensors, and the methods of Tensor call the ops: the circle is closed here.
-_tensors.__dict__["ops"] = sys.modules[__name__]
+_tensors.__dict__["ops"] = _methods.__dict__["ops"] = sys.modules[__name__]
 _refuse(_tensors.Tensor, (name for family in __all__ for name in globals()[family].__all__))

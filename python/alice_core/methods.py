@@ -1,0 +1,146 @@
+"""The methods by which a Tensor is an array like NumPy's: each is an op that is a function, too."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from . import _core
+from ._dtypes import DTypeLike
+
+if TYPE_CHECKING:
+    from . import ops  # at run time ops/__init__.py puts itself here: the ops are written in Tensors
+    from .tensors import Axis, Tensor, TensorLike
+
+__all__ = ["ArrayMethods"]
+
+
+class ArrayMethods(_core.TensorBase):
+    """What :class:`alice_core.Tensor` inherits; there are no instances."""
+
+    __slots__ = ()
+
+    # -- shape and dtype ------------------------------------------------------------------------------------------
+
+    @property
+    def T(self) -> Tensor:
+        """All axes in reverse order, a view."""
+        return ops.views.permute_dims(self, tuple(range(self.ndim))[::-1])
+
+    @property
+    def mT(self) -> Tensor:
+        """The last two axes exchanged, a view."""
+        return ops.views.matrix_transpose(self)
+
+    def astype(self, dtype: DTypeLike) -> Tensor:
+        """The same values in another dtype; differentiable between floating dtypes."""
+        return ops.selection.astype(self, dtype)
+
+    def reshape(self, *shape: Any) -> Tensor:
+        """The elements in C order in another shape, given as a tuple or as ints, one of which may be -1."""
+        return ops.views.reshape(self, shape[0] if len(shape) == 1 else shape)
+
+    def flatten(self) -> Tensor:
+        """The elements in C order along one axis."""
+        return ops.views.reshape(self, (-1,))
+
+    def squeeze(self, axis: Axis = None) -> Tensor:
+        """Without the given axes, which must have extent 1 (None: without all such axes)."""
+        if axis is None:
+            axis = tuple(i for i, n in enumerate(self.shape) if n == 1)
+        return ops.views.squeeze(self, axis)
+
+    def transpose(self, *axes: Any) -> Tensor:
+        """The axes in another order, given as a tuple or as ints, a view; without any all of them in reverse."""
+        order = axes[0] if len(axes) == 1 and (axes[0] is None or isinstance(axes[0], (tuple, list))) else axes
+        return self.T if not order and self.ndim else ops.views.permute_dims(self, order or ())
+
+    def ravel(self) -> Tensor:
+        """The elements in C order along one axis; see :func:`alice_core.ravel`."""
+        return ops.views.ravel(self)
+
+    def swapaxes(self, axis1: int, axis2: int) -> Tensor:
+        """See :func:`alice_core.swapaxes`."""
+        return ops.views.swapaxes(self, axis1, axis2)
+
+    def diagonal(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:
+        """See :func:`alice_core.diagonal`; as in NumPy of the first two axes, where the function takes the last."""
+        return ops.diagonals.diagonal(self, offset, axis1, axis2)
+
+    def copy(self) -> Tensor:
+        """See :func:`alice_core.copy`."""
+        return ops.joining.copy(self)
+
+    def clip(self, min: TensorLike | None = None, max: TensorLike | None = None) -> Tensor:
+        """See :func:`alice_core.clip`."""
+        return ops.selection.clip(self, min, max)
+
+    def round(self, decimals: int = 0) -> Tensor:
+        """See :func:`alice_core.round`."""
+        return ops.selection.round(self, decimals)
+
+    def take(self, indices: TensorLike | Sequence[int], axis: int | None = None) -> Tensor:
+        """See :func:`alice_core.take`."""
+        return ops.indexing.take(self, indices, axis)
+
+    def repeat(self, repeats: int | Sequence[int] | TensorLike, axis: int | None = None) -> Tensor:
+        """See :func:`alice_core.repeat`."""
+        return ops.joining.repeat(self, repeats, axis)
+
+    def nonzero(self) -> tuple[Tensor, ...]:
+        """See :func:`alice_core.nonzero`."""
+        return ops.indexing.nonzero(self)
+
+    def dot(self, other: TensorLike) -> Tensor:
+        """See :func:`alice_core.dot`."""
+        return ops.linalg.dot(self, other)
+
+    # -- reductions -----------------------------------------------------------------------------------------------
+
+    def sum(self, axis: Axis = None, keepdims: bool = False, **options: Any) -> Tensor:
+        """See :func:`alice_core.sum`."""
+        return ops.reduction.sum(self, axis=axis, keepdims=keepdims, **options)
+
+    def mean(self, axis: Axis = None, keepdims: bool = False, **options: Any) -> Tensor:
+        """See :func:`alice_core.mean`."""
+        return ops.reduction.mean(self, axis=axis, keepdims=keepdims, **options)
+
+    def prod(self, axis: Axis = None, keepdims: bool = False, **options: Any) -> Tensor:
+        """See :func:`alice_core.prod`."""
+        return ops.reduction.prod(self, axis=axis, keepdims=keepdims, **options)
+
+    def max(self, axis: Axis = None, keepdims: bool = False, **options: Any) -> Tensor:
+        """See :func:`alice_core.max`."""
+        return ops.extremes.max(self, axis=axis, keepdims=keepdims, **options)
+
+    def min(self, axis: Axis = None, keepdims: bool = False, **options: Any) -> Tensor:
+        """See :func:`alice_core.min`."""
+        return ops.extremes.min(self, axis=axis, keepdims=keepdims, **options)
+
+    def var(self, axis: Axis = None, correction: float = 0.0, keepdims: bool = False, **options: Any) -> Tensor:
+        """See :func:`alice_core.var`."""
+        return ops.reduction.var(self, axis=axis, correction=correction, keepdims=keepdims, **options)
+
+    def std(self, axis: Axis = None, correction: float = 0.0, keepdims: bool = False, **options: Any) -> Tensor:
+        """See :func:`alice_core.std`."""
+        return ops.reduction.std(self, axis=axis, correction=correction, keepdims=keepdims, **options)
+
+    def cumsum(self, axis: int | None = None) -> Tensor:
+        """See :func:`alice_core.cumsum`."""
+        return ops.reduction.cumsum(self, axis)
+
+    def argmax(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+        """See :func:`alice_core.argmax`."""
+        return ops.extremes.argmax(self, axis=axis, keepdims=keepdims)
+
+    def argmin(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+        """See :func:`alice_core.argmin`."""
+        return ops.extremes.argmin(self, axis=axis, keepdims=keepdims)
+
+    def any(self, axis: Axis = None, keepdims: bool = False, **options: Any) -> Tensor:
+        """See :func:`alice_core.any`."""
+        return ops.extremes.any(self, axis=axis, keepdims=keepdims, **options)
+
+    def all(self, axis: Axis = None, keepdims: bool = False, **options: Any) -> Tensor:
+        """See :func:`alice_core.all`."""
+        return ops.extremes.all(self, axis=axis, keepdims=keepdims, **options)
