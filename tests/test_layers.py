@@ -26,6 +26,7 @@ CSRC = Path(__file__).resolve().parent.parent / "csrc"
 LAYERS = [
     {"errors", "_elsewhere", "files", "interrupt"},
     {"checks", "extras", "_dtypes"},
+    {"methods"},
     {"tensors"},
     {"tree", "primitive", "state", "runtime"},
     {"tracing"},  # knows no op

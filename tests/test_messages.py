@@ -128,7 +128,7 @@ MISTAKES = [
     ("custom_rule_by_value()", T, "bool", "not known while tracing", "abstract", r"ac\.where.*" + HERE),
     # Tensors
     ("ac.tensor([1.0], requires_grad=True)", D, "tensor", "no keyword requires_grad", "True", r"requires_grad_\("),
-    ("ac.tensor([1.0], device='cpu')", D, "tensor", "no keyword device", "got device='cpu'", "on the CPU"),
+    ("ac.tensor([1.0], device='cuda')", ac.DeviceError, "tensor", 'device must be "cpu"', "got 'cuda'", "on the CPU"),
     ("ac.tensor([1.0], order='C')", D, "tensor", "no keyword order", "got order='C'", "leave it out"),
     ("ac.Tensor([1.0])", D, "Tensor", r"expected a call of ac\.tensor", "got one of the class", r"ac\.tensor\(\[1"),
     ("f'{X:.2f}'", S, "format", "expected a Tensor with one element", r"got shape \(2, 2\)", r"x\[0\]:\.2f"),

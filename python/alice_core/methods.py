@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import _core
 from ._dtypes import DTypeLike
@@ -12,11 +12,13 @@ if TYPE_CHECKING:
     from . import ops  # at run time ops/__init__.py puts itself here: the ops are written in Tensors
     from .tensors import Axis, Tensor, TensorLike
 
-__all__ = ["ArrayMethods"]
+__all__ = ["ArrayMethods", "with_array_methods"]
+
+T = TypeVar("T")
 
 
 class ArrayMethods(_core.TensorBase):
-    """What :class:`alice_core.Tensor` inherits; there are no instances."""
+    """What :class:`alice_core.Tensor` inherits, as readers and type checkers see it; there are no instances."""
 
     __slots__ = ()
 
@@ -144,3 +146,11 @@ class ArrayMethods(_core.TensorBase):
     def all(self, axis: Axis = None, keepdims: bool = False, **options: Any) -> Tensor:
         """See :func:`alice_core.all`."""
         return ops.extremes.all(self, axis=axis, keepdims=keepdims, **options)
+
+
+def with_array_methods(cls: type[T]) -> type[T]:
+    """Copy them: CPython walks through all bases of an object that dies, and Tensors die by the million."""
+    for name, method in vars(ArrayMethods).items():
+        if not name.startswith("__"):
+            setattr(cls, name, method)
+    return cls

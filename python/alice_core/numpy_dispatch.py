@@ -342,7 +342,7 @@ def _ufuncs() -> dict[Any, Callable[..., Any]]:
 
 
 def _on_tensors(op: Callable[..., Any]) -> Callable[..., Any]:
-    return lambda *inputs: op(*map(_ac("asarray"), inputs))
+    return lambda *inputs: op(*(x if np.isscalar(x) else _ac("asarray")(x) for x in inputs))
 
 
 def _special(name: str) -> Callable[..., Any] | None:
@@ -425,7 +425,10 @@ def _method(func: np.ufunc, method: str, target: Callable[..., Any] | None) -> C
     if method == "accumulate" and func.__name__ in _UFUNC_SCANS:
         return _ac(_UFUNC_SCANS[func.__name__])
     if method == "outer" and target is not None:
-        return lambda a, b: target(_ac("reshape")(a, np.shape(a) + (1,) * np.ndim(b)), b)
+        # There NumPy's ints have a dtype of their own, int64.
+        return lambda a, b: target(
+            _ac("reshape")(a, np.shape(a) + (1,) * np.ndim(b)), np.asarray(b) if isinstance(b, int) else b
+        )
     return None
 
 

@@ -27,10 +27,14 @@ from ._dtypes import uint8 as uint8
 from ._elsewhere import Elsewhere
 from .checks import check_device
 from .errors import DTypeError, GradientError, ShapeError, TraceError
-from .methods import ArrayMethods
+from .methods import ArrayMethods, with_array_methods
 
 if TYPE_CHECKING:
     from . import ops  # at run time ops/__init__.py puts itself here: the ops are written in Tensors
+
+    _Base = ArrayMethods
+else:
+    _Base = _core.TensorBase
 
 TensorLike: TypeAlias = "_core.TensorBase | npt.NDArray[Any] | np.generic | bool | int | float"
 Axis: TypeAlias = "int | tuple[int, ...] | None"
@@ -39,7 +43,8 @@ __all__ = ["Tensor", "abstract", "asarray", "from_dlpack", "tensor"]
 
 
 @final
-class Tensor(ArrayMethods):
+@with_array_methods
+class Tensor(_Base):
     """An n-dimensional array of numbers of one dtype. Made by :func:`tensor`, :func:`asarray` and every op.
 
     Tensors are values: ops return new ones. Only parameters change in place, through :meth:`assign_` and optimisers.
