@@ -40,7 +40,7 @@ void setup(py::type tensor, py::type primitive) {
   static bool done = false;
   auto* type = reinterpret_cast<PyTypeObject*>(tensor.ptr());
   if (done) throw py::type_error("setup: was called before");
-  if (!PyType_IsSubtype(type, tensor_type) || type->tp_basicsize != tensor_type->tp_basicsize)
+  if (type->tp_base != tensor_type || type->tp_basicsize != tensor_type->tp_basicsize)
     throw py::type_error("setup: expected a subclass of TensorBase without attributes of its own");
   use_vectorcall(primitive);
   inherit_dealloc(type);
