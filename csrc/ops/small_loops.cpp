@@ -209,38 +209,39 @@ struct Small {
     substitute(n, k, read, false, transposed, x);
   }
 
-  static void lu_solve(int64_t count, int64_t n, int64_t k, bool transposed, const Group<T>& factors,
-                       const int64_t* const* permutation, const Group<T>& b, T* out, void* work) {
+  static void solve(int64_t count, int64_t n, int64_t k, bool transposed, const Group<T>& a, const Group<T>& b, T* out,
+                    int64_t* singular, void* work) {
     V *m = static_cast<V*>(work), *x = m + n * n;
-    const Group<T> by_rows = transpose(factors);
-    load(count, n, n, by_rows, m);
+    I* rows = reinterpret_cast<I*>(x + n * kSmall);
+    load(count, n, n, a, m);
+    factor(n, m, rows);
     by_columns(k, [&](int64_t first, int64_t columns) {
       for (int64_t i = 0; i < n; ++i)
         for (int64_t c = 0; c < columns; ++c) {
           V v{};
           for (int64_t l = 0; l < count; ++l) {
-            const int64_t row = transposed ? i : permutation[l][i];
+            const int64_t row = transposed ? i : rows[i][l];
             v[l] = b.at[l][row * b.row + (first + c) * b.col];
           }
           x[i * columns + c] = v;
         }
       both(n, columns, transposed, m, x);
       for (int64_t i = 0; i < n; ++i)
-        for (int64_t c = 0; c < columns; ++c) {
-          const V v = x[i * columns + c];
+        for (int64_t c = 0; c < columns; ++c)
           for (int64_t l = 0; l < count; ++l) {
-            const int64_t row = transposed ? permutation[l][i] : i;
-            out[l * n * k + row * k + first + c] = v[l];
+            const int64_t row = transposed ? rows[i][l] : i;
+            out[(l * n + row) * k + first + c] = x[i * columns + c][l];
           }
-        }
     });
+    find_singular(count, n, m, singular);
   }
 
-  static Group<T> transpose(const Group<T>& g) {
-    Group<T> t = g;
-    t.row = g.col;
-    t.col = g.row;
-    return t;
+  // The first column with a pivot of 0.
+  static void find_singular(int64_t count, int64_t n, const V* m, int64_t* singular) {
+    for (int64_t l = 0; l < count; ++l) singular[l] = -1;
+    for (int64_t i = n; i-- > 0;)
+      for (int64_t l = 0; l < count; ++l)
+        if (m[i * n + i][l] == T{0}) singular[l] = i;
   }
 
   static void inv(int64_t count, int64_t n, const Group<T>& a, T* out, int64_t* singular, void* work) {
@@ -252,14 +253,10 @@ struct Small {
       for (int64_t c = 0; c < n; ++c) x[i * n + c] = rows[i] == I{} + static_cast<Index>(c) ? V{} + T{1} : V{};
     both(n, n, false, m, x);
     for (int64_t i = 0; i < n * n; ++i) get(count, x[i], out, i, n * n);
-    for (int64_t l = 0; l < count; ++l) {
-      singular[l] = -1;
-      for (int64_t i = n; i-- > 0;)
-        if (m[i * n + i][l] == T{0}) singular[l] = i;
-    }
+    find_singular(count, n, m, singular);
   }
 
-  static constexpr SmallLoops<T> table() { return {cholesky, cholesky_vjp, solve_triangular, lu, lu_solve, inv}; }
+  static constexpr SmallLoops<T> table() { return {cholesky, cholesky_vjp, solve_triangular, lu, solve, inv}; }
 };
 
 constexpr SmallLoops<float> kFloat = Small<float>::table();

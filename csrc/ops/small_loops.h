@@ -34,10 +34,11 @@ struct SmallLoops {
                            const Group<T>& b, T* x, void* work);
   // a[permutation] = L U, with both in `factors`, stored by columns.
   void (*lu)(std::int64_t count, std::int64_t n, const Group<T>& a, T* factors, std::int64_t* permutation, void* work);
-  // a x = b or aᵀ x = b, with the factors of a as lu() leaves them.
-  void (*lu_solve)(std::int64_t count, std::int64_t n, std::int64_t k, bool transposed, const Group<T>& factors,
-                   const std::int64_t* const* permutation, const Group<T>& b, T* x, void* work);
-  // The inverse; of singular matrices the column of the first pivot that is 0 goes to `singular`, else -1.
+  // a x = b or aᵀ x = b; b and x have k columns. Of singular matrices the column of the first pivot that is 0 goes to
+  // `singular`, else -1.
+  void (*solve)(std::int64_t count, std::int64_t n, std::int64_t k, bool transposed, const Group<T>& a,
+                const Group<T>& b, T* x, std::int64_t* singular, void* work);
+  // The inverse; `singular` as of solve().
   void (*inv)(std::int64_t count, std::int64_t n, const Group<T>& a, T* x, std::int64_t* singular, void* work);
 };
 

@@ -168,29 +168,16 @@ void lu_solve(const Call& call) {
   const Matrices<int64_t> permutations(Array::view(p, with_vector(p.shape(), 1), strides, 0), batch);
   const double time = matrix_nanoseconds(static_cast<double>(n) * static_cast<double>(size));
   T* x = out.data<T>();
-  const auto permutation_of = [&](int64_t item, int64_t* copy) -> const int64_t* {
-    const int64_t* from = permutations[item];
-    for (int64_t i = 0; i < n; ++i) {
-      copy[i] = from[i * permutations.row];
-      if (copy[i] < 0 || copy[i] >= n)
-        fail(ErrorKind::Index, "lu_solve: permutation must have the rows 0 to ", n - 1, "; got ", copy[i]);
-    }
-    return copy;
-  };
-  if (n <= kSmall)
-    return for_groups<T>(count, time / kLanes<T>, [&](int64_t first, int64_t items, void* work) {
-      int64_t copies[kLanes<T> * kSmall];
-      const int64_t* rows[kLanes<T>];
-      for (int64_t l = 0; l < items; ++l) rows[l] = permutation_of(first + l, copies + l * kSmall);
-      small_loops<T>().lu_solve(items, n, k, transposed, factors.group(first, items), rows, b.group(first, items),
-                                x + first * size, work);
-    });
   for_matrices(count, time, [&](int64_t begin, int64_t end) {
     const Scratch<int64_t> rows(n);
     const bool direct = factors.row == n && factors.col == 1;
     const Scratch<T> copy(direct ? 0 : n * n), turned(transposed ? size : 0);
     for (int64_t i = begin; i < end; ++i) {
-      permutation_of(i, rows.data());
+      for (int64_t r = 0; r < n; ++r) {
+        rows[r] = permutations[i][r * permutations.row];
+        if (rows[r] < 0 || rows[r] >= n)
+          fail(ErrorKind::Index, "lu_solve: permutation must have the rows 0 to ", n - 1, "; got ", rows[r]);
+      }
       if (!direct) gather(n, n, factors[i], factors.row, factors.col, copy.data());
       const T *m = direct ? factors[i] : copy.data(), *from = b[i];
       T *to = x + i * size, *y = transposed ? turned.data() : to;
@@ -213,6 +200,37 @@ void lu_solve(const Call& call) {
 void run_lu_solve(const Call& call) {
   if (call.out[0].numel() == 0) return;
   dispatch_matrix(call.out[0].dtype(), [&](auto tag) { lu_solve<decltype(tag)>(call); });
+}
+
+// In one step, of small matrices: these are factorised anew in less time than factors are read.
+void infer_solve(Call& call) {
+  infer_system(call);
+  if (rows_of(call.in[0]) > kSmall)
+    fail(ErrorKind::Shape, "solve: a must have at most ", kSmall, " rows; got shape ", call.in[0].shape(),
+         "; use lu_factor and lu_solve");
+}
+
+template <class T>
+void solve(const Call& call, FirstFailure& failure) {
+  const Array& out = call.out[0];
+  const Dims batch = batch_of(out.shape());
+  const int64_t n = rows_of(out), k = cols_of(out), size = n * k;
+  const Matrices<T> a(call.in[0], batch), b(call.in[1], batch);
+  const double time = matrix_nanoseconds(cube(n) / 2 + static_cast<double>(n) * static_cast<double>(size));
+  for_groups<T>(out.numel() / size, time / kLanes<T>, [&](int64_t first, int64_t items, void* work) {
+    int64_t singular[kLanes<T>];
+    small_loops<T>().solve(items, n, k, call.attrs[0].flag(), a.group(first, items), b.group(first, items),
+                           out.data<T>() + first * size, singular, work);
+    for (int64_t l = 0; l < items; ++l)
+      if (singular[l] >= 0) failure.note(first + l, singular[l]);
+  });
+}
+
+void run_solve(const Call& call) {
+  if (call.out[0].numel() == 0) return;
+  FirstFailure failure;
+  dispatch_matrix(call.out[0].dtype(), [&](auto tag) { solve<decltype(tag)>(call, failure); });
+  if (failure) refuse_singular("solve", failure, batch_of(call.out[0].shape()));
 }
 
 // -- inverse ----------------------------------------------------------------------------------------------------------
@@ -383,6 +401,14 @@ void register_systems(Registry& registry) {
                 .attributes = {{"transposed", AttrKind::Flag}},
                 .infer = infer_lu_solve,
                 .run = {run_lu_solve},
+                .cost = cost_of_system,
+                .flops = flops_of_lu_solve});
+  registry.add({.name = "solve",
+                .n_in = 2,
+                .attributes = {{"transposed", AttrKind::Flag}},
+                .inputs = Inputs::Floating,
+                .infer = infer_solve,
+                .run = {run_solve},
                 .cost = cost_of_system,
                 .flops = flops_of_lu_solve});
   registry.add({.name = "inv",

@@ -204,7 +204,7 @@ CASES = [
         "solve",
         _solve,
         _SYSTEMS,
-        primitives=("lu_factor", "lu_solve"),
+        primitives=("solve",),
         grad=(0, 1),
         errors=[
             (
@@ -219,6 +219,17 @@ CASES = [
                 ac.ShapeError,
                 "batch dimensions must be equal or 1",
             ),
+        ],
+    ),
+    OpCase(
+        "linalg.solve",
+        _solve,
+        [(_regular(17, 17), _any(17)), (_regular(2, 1, 17, 17), _any(2, 17, 1))],
+        primitives=("lu_factor", "lu_solve"),
+        grad=(0, 1),
+        tol={"float32": 1e-4, "float64": 1e-11},
+        errors=[
+            ((np.zeros((17, 17)), np.zeros(17)), {}, ac.LinAlgError, "^solve: .*; column 0 depends on those before")
         ],
     ),
     _row(

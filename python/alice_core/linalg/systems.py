@@ -26,6 +26,9 @@ __all__ = ["SlogdetResult", "det", "inv", "slogdet", "solve"]
 _lu_factor = Primitive("lu_factor", saves=(), differentiable=False)
 # (a, b, factors, permutation; transposed): x of op(a) x = b.
 _lu_solve = Primitive("lu_solve", saves=(0, 2, 3, "ans"))
+# (a, b; transposed): the same in one step, for matrices so small that a factorisation costs less than to keep it.
+_solve = Primitive("solve", saves=(0, "ans"))
+_SMALL = 16
 # (a; regular): of singular matrices an error if they must be regular, else NaN.
 _inv = Primitive("inv", saves=("ans",))
 _det = Primitive("det", saves=(0,))
@@ -33,21 +36,27 @@ _cofactor = Primitive("cofactor", saves=(0, "ans"))
 _slogdet = Primitive("slogdet", saves=(0,))
 
 
+def _other_way(a: Tensor, g: Tensor, lu: Sequence[Tensor], transposed: bool) -> Tensor:
+    """What the adjoint of a system gives: the factors, if there are any, are the same."""
+    x: Tensor = _lu_solve(a, g, *lu, not transposed) if lu else _solve(a, g, not transposed)
+    return x
+
+
 def _solve_by_a(g: Tensor, ans: Tensor, a: Tensor, b: Tensor, *factors: Any) -> Tensor:
     *lu, transposed = factors
-    flow = _lu_solve(a, g, *lu, not transposed)
+    flow = _other_way(a, g, lu, transposed)
     left, right = (ans, flow) if transposed else (flow, ans)
     return sum_to(negative(matmul(left, matrix_transpose(right))), a.shape)
 
 
 def _solve_by_b(g: Tensor, ans: Tensor, a: Tensor, b: Tensor, *factors: Any) -> Tensor:
     *lu, transposed = factors
-    return sum_to(_lu_solve(a, g, *lu, not transposed), b.shape)
+    return sum_to(_other_way(a, g, lu, transposed), b.shape)
 
 
 def _solve_along_a(t: Tensor, ans: Tensor, a: Tensor, b: Tensor, *factors: Any) -> Tensor:
     moved = matmul(matrix_transpose(t) if factors[-1] else t, ans)
-    return negative(_lu_solve(a, moved, *factors))
+    return negative((_lu_solve if len(factors) > 1 else _solve)(a, moved, *factors))
 
 
 def _solve_batched(batched: Sequence[bool], inputs: Sequence[Tensor], transposed: bool) -> Tensor:
@@ -66,6 +75,9 @@ _lu_factor.defbatch(lambda batched, inputs, regular: _lu_factor(*inputs, regular
 _lu_solve.defvjp(_solve_by_a, _solve_by_b, None, None)
 _lu_solve.defjvp(_solve_along_a, lambda t, ans, a, b, *factors: _lu_solve(a, t, *factors), None, None)
 _lu_solve.defbatch(_solve_batched)
+_solve.defvjp(_solve_by_a, _solve_by_b)
+_solve.defjvp(_solve_along_a, lambda t, ans, a, b, transposed: _solve(a, t, transposed))
+batched_in_front(_solve)
 
 
 def _inv_vjp(g: Tensor, ans: Tensor, a: Tensor, regular: bool) -> Tensor:
@@ -122,7 +134,7 @@ def solve(a: TensorLike, b: TensorLike, /) -> Tensor:
     Tensor, shape (..., N, K) or (..., N)
 
     Gradient
-        ``h = a⁻ᵀ g`` of b, and ``-h xᵀ`` of a; the factorisation of a serves derivatives of every order.
+        ``h = a⁻ᵀ g`` of b, and ``-h xᵀ`` of a; the factorisation of a large matrix serves derivatives of every order.
 
     Accuracy
         Backward stable in practice (LU with partial pivoting): the error of x is about the condition number of a times
@@ -145,7 +157,8 @@ def solve(a: TensorLike, b: TensorLike, /) -> Tensor:
     """
 
     def by_factors(a: Tensor, b: Tensor) -> Tensor:
-        x: Tensor = _lu_solve(a, b, *_lu_factor(a, True), False)
+        small = a.shape[-1] <= _SMALL
+        x: Tensor = _solve(a, b, False) if small else _lu_solve(a, b, *_lu_factor(a, True), False)
         return x
 
     return system("solve", a, b, by_factors)
