@@ -20,6 +20,7 @@ from op_cases import OpCase
 from rule_checks import (
     ATTRIBUTES,
     CASES,
+    DOMAINS,
     DRAWS,
     ELEMENTWISE,
     assert_same_bits,
@@ -69,10 +70,10 @@ def test_batch_is_a_loop(case: OpCase, dtype: str) -> None:
             continue
         seen.add(key)
         inputs = [concrete(x, rng) for x in eq.inputs]
+        domain = DOMAINS.get(p.name, lambda x: x)
         for batched, n in product(masks(len(inputs)), (0, 1, 3)):
-            check_batch(
-                p, batched, [variants(x, n) if b else x for b, x in zip(batched, inputs, strict=True)], attributes
-            )
+            first, *others = (variants(x, n) if b else x for b, x in zip(batched, inputs, strict=True))
+            check_batch(p, batched, [domain(first), *others], attributes)
     assert seen, f"{case.name} has no equations"
 
 

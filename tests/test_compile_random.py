@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 import alice_core as ac
 from alice_core.tracing import recording
+from op_cases import linalg_functions
 from program_maker import random_program
 from program_ops import EXCLUDED, TEMPLATES
 from random_programs import Difference, check, explain
@@ -49,6 +50,7 @@ def test_every_public_op_has_a_template() -> None:
 
     public = {name for module in ops.__all__ for name in getattr(ops, module).__all__}
     public |= {f"{part}.{name}" for part in ("losses", "special") for name in getattr(ac, part).__all__}
+    public |= {f"linalg.{name}" for name in linalg_functions()}
     known = set(TEMPLATES) | set(EXCLUDED)
     assert public <= known, f"random programs lack {sorted(public - known)}"
 

@@ -31,7 +31,7 @@ LAYERS = [
     {"tree", "primitive", "state", "runtime"},
     {"tracing"},  # knows no op
     {"ops"},
-    {"random", "special", "array_api", "transforms", "compiling"},
+    {"linalg", "random", "special", "array_api", "transforms", "compiling"},
     {"numpy_dispatch", "losses", "nn", "optim", "data", "testing"},  # from here on as a user would: import alice_core
     {"plot", "teaching", "demo"},
     {"cli", "__main__"},

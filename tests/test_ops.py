@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import alice_core as ac
-from alice_core import _core
+from alice_core import _core, tree
 from op_calls import calls, cast, differentiable_calls, is_float, op, tensors
-from op_cases import OpCase, all_cases
+from op_cases import OpCase, all_cases, linalg_functions
 
 CASES = all_cases()
 
@@ -139,7 +139,7 @@ def test_float32_gradients(case: OpCase) -> None:
 def _weights(y: Any) -> Any:
     """A cotangent without symmetries, the same numbers in either dtype."""
     if isinstance(y, (tuple, list)):
-        return type(y)(_weights(v) for v in y)
+        return tree.structure(y).unflatten([_weights(v) for v in y])
     return ac.tensor((np.arange(y.size) % 7 - 2.5).reshape(y.shape), dtype=y.dtype)
 
 
@@ -226,5 +226,6 @@ def test_every_public_op_has_a_row() -> None:
 
     public = {name for module in ops.__all__ for name in getattr(ops, module).__all__}
     public |= {f"special.{name}" for name in ac.special.__all__}
+    public |= {f"linalg.{name}" for name in linalg_functions()}
     missing = public - names
     assert not missing, f"no row for the ops {sorted(missing)}"

@@ -34,6 +34,10 @@ def table() -> str:
             " ".join(f"`{n}`" for n in names if (n in differentiable) == wanted) or "-" for wanted in (True, False)
         ]
         lines.append(f"| {family} | {cells[0]} | {cells[1]} |")
+    own = [f"linalg.{name}" for name in sorted(op_cases.linalg_functions())]
+    listed.update(own)
+    cells = [" ".join(f"`{n}`" for n in own if (n in differentiable) == wanted) for wanted in (True, False)]
+    lines.append(f"| ac.linalg | {cells[0]} | {cells[1]} |")
     return f"{len(listed)} ops:\n\n" + "\n".join(lines)
 
 

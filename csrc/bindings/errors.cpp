@@ -7,9 +7,9 @@ namespace {
 
 // The classes of alice_core/errors.py.
 PyObject* exception_class(ErrorKind kind) {
-  static PyObject* classes[7] = {};
-  static const char* const names[7] = {"ShapeError", "DTypeError", "DeviceError", "GradientError",
-                                       "TraceError", "IndexError", "ValueError"};
+  static PyObject* classes[8] = {};
+  static const char* const names[8] = {"ShapeError", "DTypeError",  "DeviceError", "GradientError",
+                                       "TraceError", "LinAlgError", "IndexError",  "ValueError"};
   PyObject*& cls = classes[static_cast<int>(kind)];
   if (!cls) {
     const bool builtin = kind == ErrorKind::Index || kind == ErrorKind::Value;

@@ -7,7 +7,7 @@
 
 namespace alice {
 
-enum class ErrorKind { Shape, DType, Device, Gradient, Trace, Index, Value };
+enum class ErrorKind { Shape, DType, Device, Gradient, Trace, LinAlg, Index, Value };
 
 class Error : public std::runtime_error {
  public:

@@ -22,6 +22,11 @@ void register_kernels() {
     register_checks(r);
     register_convolution(r);
     register_pooling(r);
+    register_cholesky(r);
+    register_systems(r);
+    register_singular(r);
+    register_spectral(r);
+    register_expm(r);
     return true;
   }();
 }

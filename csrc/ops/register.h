@@ -24,5 +24,10 @@ void register_random_rejection(Registry&);
 void register_checks(Registry&);
 void register_convolution(Registry&);
 void register_pooling(Registry&);
+void register_cholesky(Registry&);
+void register_systems(Registry&);
+void register_singular(Registry&);
+void register_spectral(Registry&);
+void register_expm(Registry&);
 
 }  // namespace alice

@@ -6,10 +6,17 @@ network on handwritten digits.
 
 from __future__ import annotations
 
+from importlib import import_module as _import_module
 from math import e as e
 from math import inf as inf
 from math import nan as nan
 from math import pi as pi
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+
+if _TYPE_CHECKING:
+    from types import ModuleType as _ModuleType
+
+    from . import linalg as linalg
 
 # The engine.
 from . import checks as checks
@@ -30,6 +37,7 @@ from .errors import AliceError as AliceError
 from .errors import DeviceError as DeviceError
 from .errors import DTypeError as DTypeError
 from .errors import GradientError as GradientError
+from .errors import LinAlgError as LinAlgError
 from .errors import NonFiniteError as NonFiniteError
 from .errors import ShapeError as ShapeError
 from .errors import TraceError as TraceError
@@ -128,3 +136,10 @@ newaxis = None
 __array_api_version__ = "2024.12"
 
 __version__: str = build_config()["version"]
+
+
+def __getattr__(name: str) -> _ModuleType:
+    """Linear algebra, imported when somebody asks for it: most programs do without."""
+    if name == "linalg":
+        return _import_module("alice_core.linalg")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

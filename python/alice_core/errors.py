@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import os
 
+from numpy.linalg import LinAlgError as _NumpyError
+
 __all__ = [
     "AliceError",
     "DTypeError",
     "DataError",
     "DeviceError",
     "GradientError",
+    "LinAlgError",
     "NonFiniteError",
     "ShapeError",
     "TraceError",
@@ -42,6 +45,10 @@ class DeviceError(AliceError, RuntimeError):
 
 class GradientError(AliceError, RuntimeError):
     """A derivative cannot be taken: a saved value changed, a graph was freed, an op has no rule."""
+
+
+class LinAlgError(AliceError, _NumpyError):
+    """A matrix is not what a function of linear algebra needs: positive definite, regular, with real eigenvalues."""
 
 
 class NonFiniteError(AliceError, FloatingPointError):

@@ -19,7 +19,7 @@ import numpy as np
 import alice_core as ac
 
 from . import tree
-from .errors import AliceError, TraceError
+from .errors import AliceError, LinAlgError, ShapeError, TraceError
 from .tensors import Tensor, bfloat16, followed
 
 __all__ = ["UnsupportedError", "function", "supported", "ufunc"]
@@ -200,16 +200,6 @@ def _where(condition: Any, *choices: Any) -> Any:
     return _ac("where")(condition, *choices) if choices else _ac("nonzero")(condition)
 
 
-def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
-    axes = x.ndim if axis is None else np.size(axis)
-    if ord is not None and (ord, axes) not in ((2, 1), ("fro", 2)):
-        raise UnsupportedError(
-            f"np.linalg.norm: expected the 2-norm of vectors, or the Frobenius norm of matrices; got ord={ord!r} over "
-            f"{axes} axes; write it with ac.abs, ac.sum and ac.max"
-        )
-    return _ac("norm")(x, axis=axis, keepdims=keepdims)
-
-
 def _pad(array: Any, pad_width: Any, mode: Any = "constant", constant_values: Any = 0) -> Any:
     if mode != "constant" or isinstance(pad_width, dict):
         raise UnsupportedError(
@@ -304,6 +294,122 @@ def _coercion(name: str) -> Callable[..., Any]:
     return coerce
 
 
+# -- np.linalg: ours is imported when a function is called -----------------------------------------------------------
+
+# Those that NumPy has by the name that we have, with the same arguments first; older NumPys have fewer of them.
+_LINALG = (
+    *("cond", "cross", "det", "diagonal", "inv", "matmul", "matrix_norm", "matrix_transpose"),
+    *("norm", "outer", "qr", "slogdet", "solve", "svdvals", "tensordot", "trace", "vecdot", "vector_norm"),
+)
+
+
+def _linalg(name: str) -> Callable[..., Any]:
+    return lambda *args, **kwargs: getattr(ac.linalg, name)(*args, **kwargs)
+
+
+def _one_half(a: Any, lower: bool = True) -> Any:
+    """The symmetric matrix of which NumPy reads that half."""
+    a = _ac("asarray")(a)
+    kept, other = (_ac("tril")(a), _ac("tril")(a, -1)) if lower else (_ac("triu")(a), _ac("triu")(a, 1))
+    return kept + _ac("matrix_transpose")(other)
+
+
+def _symmetric(name: str) -> Callable[..., Any]:
+    def of_half(a: Any, UPLO: str = "L") -> Any:
+        return _linalg(name)(_one_half(a, UPLO.upper() != "U"))
+
+    return of_half
+
+
+def _np_cholesky(a: Any, upper: bool = False) -> Any:
+    return _linalg("cholesky")(_one_half(a, not upper), upper=upper)
+
+
+def _real(name: str) -> Callable[..., Any]:
+    def of_real(a: Any) -> Any:
+        try:
+            return _linalg(name)(a)
+        except LinAlgError as error:  # NumPy goes on with complex numbers
+            raise UnsupportedError(str(error)) from None
+
+    return of_real
+
+
+def _svd(a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False) -> Any:
+    _refuse_hermitian("svd", hermitian)
+    return _linalg("svd")(a, full_matrices=full_matrices) if compute_uv else _linalg("svdvals")(a)
+
+
+def _refuse_hermitian(name: str, hermitian: bool) -> None:
+    if hermitian:
+        raise UnsupportedError(f"np.linalg.{name}: expected hermitian=False; got True; use ac.linalg.eigh")
+
+
+def _pinv(a: Any, rcond: float | None = None, hermitian: bool = False, rtol: float | None = None) -> Any:
+    _refuse_hermitian("pinv", hermitian)
+    return _linalg("pinv")(a, rtol=1e-15 if rcond is None and rtol is None else rcond if rtol is None else rtol)
+
+
+def _matrix_rank(A: Any, tol: Any = None, hermitian: bool = False, rtol: float | None = None) -> Any:
+    _refuse_hermitian("matrix_rank", hermitian)
+    if tol is not None:
+        above = _linalg("svdvals")(A) > _ac("asarray")(tol)[..., None]
+        return _ac("sum")(_ac("astype")(above, np.int64), axis=-1)
+    return _linalg("matrix_rank")(A, rtol=rtol)
+
+
+def _lstsq(a: Any, b: Any, rcond: float | None = None) -> Any:
+    share = rcond if rcond is not None and 0 <= rcond < 1 else None  # others stand for the unit of roundoff
+    x, residuals, rank, values = _linalg("lstsq")(a, b, rtol=share)
+    m, n = np.shape(a)
+    residuals = _ac("reshape")(residuals, (-1,))
+    if m <= n or (rank._readable and int(rank._item("rank")) < n):  # NumPy has none then
+        residuals = residuals[:0]
+    return x, residuals, rank, values
+
+
+def _of_numbers(name: str) -> Callable[..., Any]:
+    def product(a: Any, *n: Any) -> Any:
+        if all(_dtype(x).kind == "b" for x in (a if isinstance(a, (list, tuple)) else [a])):
+            raise UnsupportedError(f"np.linalg.{name}: of bool, NumPy's results are truth values; convert to numbers")
+        return _linalg(name)(a, *n)
+
+    return product
+
+
+def _cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None) -> Any:
+    if (axisa, axisb, axisc) != (-1, -1, -1):
+        raise UnsupportedError("np.cross: expected one axis; got several; move them with np.moveaxis")
+    try:
+        return _linalg("cross")(a, b, axis=-1 if axis is None else axis)
+    except ShapeError as error:  # NumPy has one of vectors in the plane, too
+        raise UnsupportedError(str(error)) from None
+
+
+def _trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None) -> Any:
+    return _ac("sum")(_ac("diagonal")(a, offset, axis1, axis2), axis=-1, dtype=dtype)
+
+
+def _linear_algebra() -> dict[Any, Callable[..., Any]]:
+    table = {getattr(np.linalg, name): _linalg(name) for name in _LINALG if hasattr(np.linalg, name)}
+    own: dict[str, Callable[..., Any]] = {
+        "cholesky": _np_cholesky,
+        "eig": _real("eig"),
+        "eigvals": _real("eigvals"),
+        "eigh": _symmetric("eigh"),
+    }
+    own |= {
+        "eigvalsh": _symmetric("eigvalsh"),
+        "lstsq": _lstsq,
+        "matrix_rank": _matrix_rank,
+        "pinv": _pinv,
+        "svd": _svd,
+    }
+    own |= {name: _of_numbers(name) for name in ("matrix_power", "multi_dot")}
+    table |= {getattr(np.linalg, name): target for name, target in own.items()}
+    return table | {np.cross: _cross, np.kron: _linalg("kron"), np.trace: _trace}
+
+
 @cache
 def _functions() -> dict[Any, Callable[..., Any]]:
     ours: dict[Any, Callable[..., Any]] = {getattr(np, numpy_name): _ac(name) for numpy_name, name in _SAME.items()}
@@ -314,7 +420,7 @@ def _functions() -> dict[Any, Callable[..., Any]]:
         np.diag: _ac("diag"),
         np.dot: _dot,
         np.einsum: _einsum,
-        np.linalg.norm: _norm,
+        **_linear_algebra(),
         np.pad: _pad,
         np.squeeze: _squeeze,
         np.transpose: _transpose,
@@ -380,6 +486,8 @@ def _otherwise() -> dict[Any, tuple[str, str]]:
     """Functions that NumPy computes in other numbers than we do: kinds of dtypes, and how to get either result."""
     of_bools = ("b", "truth values; use ac.logical_or and its kin, or convert with x.astype(ac.int64)")
     table = dict.fromkeys((np.add, np.matmul, np.dot, np.tensordot, getattr(np, "vecdot", None)), of_bools)
+    products = ("matmul", "tensordot", "vecdot")
+    table |= dict.fromkeys((getattr(np.linalg, name, None) for name in products), of_bools)
     return table | {np.reciprocal: ("biu", "integers; use 1 // x, or convert with x.astype(ac.float32)")}
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["OpCase", "all_cases"]
+__all__ = ["OpCase", "all_cases", "linalg_functions"]
 
 
 @dataclass(frozen=True)
@@ -47,3 +47,11 @@ def all_cases() -> list[OpCase]:
     for module in pkgutil.iter_modules(cases.__path__):
         rows += importlib.import_module(f"cases.{module.name}").CASES
     return rows
+
+
+def linalg_functions() -> list[str]:
+    """The functions of ``ac.linalg`` that are not also those of ``ac``."""
+    import alice_core as ac
+
+    own = [n for n in ac.linalg.__all__ if getattr(ac.linalg, n).__module__.startswith("alice_core.linalg.")]
+    return [n for n in own if not isinstance(getattr(ac.linalg, n), type)]

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import alice_core as ac
 from op_cases import all_cases
+from program_linalg import LINALG
 from program_rows import NUMPY_UFUNCS, Template, derived, reduction, unary
 
 if TYPE_CHECKING:
@@ -718,6 +719,7 @@ _WRITTEN: dict[str, Template] = {
     "zeros_like": _like("zeros_like"),
     "ones_like": _like("ones_like"),
     "full_like": _like("full_like", "2"),
+    **LINALG,
 }
 
 

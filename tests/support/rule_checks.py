@@ -156,6 +156,13 @@ def check_batch(
         assert_same_bits(y, np.stack([results[i].numpy() for results in examples]), what)
 
 
+#: What the first input of a primitive must be like, made of any numbers.
+DOMAINS: dict[str, Callable[[np.ndarray[Any, Any]], np.ndarray[Any, Any]]] = {
+    "cholesky": lambda x: x @ np.swapaxes(x, -1, -2) + np.eye(x.shape[-1], dtype=x.dtype),
+    **dict.fromkeys(("eig", "eigvals"), lambda x: x + np.swapaxes(x, -1, -2)),  # real eigenvalues
+}
+
+
 def masks(n: int) -> list[tuple[bool, ...]]:
     return [m for m in product([False, True], repeat=n) if any(m)]
 

@@ -1,0 +1,58 @@
+"""Quotients by differences of eigenvalues or singular values, some of which are equal."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..ops.arithmetic import divide, multiply
+from ..ops.comparison import greater, less_equal, logical_and
+from ..ops.extremes import max
+from ..ops.selection import abs, where
+from ..tensors import asarray, float64
+
+if TYPE_CHECKING:
+    from ..tensors import Tensor
+
+__all__ = ["apart", "is_small", "largest"]
+
+#: By how much more than single roundings a cotangent may be off that asks for nothing.
+_SLACK = 1e4
+
+
+def _unit(x: Tensor) -> float:
+    """The distance from 1 to the next number, in the dtype that x is computed in."""
+    return float(np.finfo(np.float64 if x.dtype == float64 else np.float32).eps)
+
+
+def largest(x: Tensor, *axes: int) -> Tensor:
+    """The largest magnitude over some axes, which stay as of size 1."""
+    return max(abs(x), axis=axes, keepdims=True)
+
+
+def is_small(x: Tensor, scale: Tensor, n: int) -> Tensor:
+    """Whether items are 0 but for n roundings of numbers as large as ``scale``."""
+    return less_equal(abs(x), multiply(scale, n * _unit(x)))
+
+
+def apart(x: Tensor, differences: Tensor, values: Tensor, scale: Tensor | None = None) -> Tensor:
+    """x / differences, but 0 where these are roundings beside the largest of the values, which are equal there.
+
+    What x asks for where values are equal has no derivative: NaN, unless it is a rounding itself beside ``scale``, the
+    largest of what x came from. Without a scale (in forward mode) vectors of equal values are chosen so that they do
+    not turn within their space. The diagonal asks for nothing.
+    """
+    if x.size == 0:
+        return x
+    n = x.shape[-1]
+    reach = largest(values, -1)
+    equal = is_small(differences, reach if differences.ndim == values.ndim else reach[..., None], n)
+    quotient = divide(where(equal, 0.0, x), where(equal, 1.0, differences))
+    if scale is None:
+        return quotient
+    asked = logical_and(equal, greater(abs(x), multiply(scale, _SLACK * n * _unit(x))))
+    if x.shape[-2] == n:
+        asked = logical_and(asked, asarray(~np.eye(n, dtype=bool)))
+    return where(asked, math.nan, quotient)

@@ -1,0 +1,272 @@
+"""Eigenvalues and eigenvectors."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from ..ops.arithmetic import add, multiply, subtract
+from ..ops.diagonals import diagonal
+from ..ops.linalg import matmul
+from ..ops.reduction import sum
+from ..ops.views import expand_dims, matrix_transpose
+from ..primitive import Primitive
+from ._matrices import batched_in_front, square, symmetric
+from ._nearly_equal import apart, largest
+from .systems import _inv
+
+if TYPE_CHECKING:
+    from ..tensors import Tensor, TensorLike
+
+__all__ = ["EigResult", "EighResult", "eig", "eigh", "eigvals", "eigvalsh"]
+
+_eigh = Primitive("eigh", saves=("ans",))
+_eigvalsh = Primitive("eigvalsh", saves=(0,))
+_eig = Primitive("eig", saves=("ans",))
+_eigvals = Primitive("eigvals", saves=(0,))
+
+
+def _columns(v: Tensor, w: Tensor) -> Tensor:
+    """V diag(w)."""
+    return multiply(v, expand_dims(w, -2))
+
+
+def _differences(w: Tensor) -> Tensor:
+    """w_j - w_i at [i, j]."""
+    return subtract(expand_dims(w, -2), expand_dims(w, -1))
+
+
+def _size(x: Tensor) -> Tensor:
+    return largest(x, -2, -1) if x.size else x
+
+
+# -- symmetric -------------------------------------------------------------------------------------------------------
+
+
+def _eigh_vjp(g: tuple[Tensor, Tensor], ans: tuple[Tensor, Tensor], a: Tensor) -> Tensor:
+    (gw, gv), (w, v) = g, ans
+    turned = matmul(matrix_transpose(v), gv)
+    between = apart(subtract(turned, matrix_transpose(turned)), _differences(w), w, _size(turned))
+    inside = matmul(v, multiply(between, 0.5))
+    return symmetric(matmul(add(_columns(v, gw), inside), matrix_transpose(v)))
+
+
+def _eigh_jvp(t: Tensor, ans: tuple[Tensor, Tensor], a: Tensor) -> tuple[Tensor, Tensor]:
+    w, v = ans
+    turned = matmul(matmul(matrix_transpose(v), symmetric(t)), v)
+    return diagonal(turned), matmul(v, apart(turned, _differences(w), w))
+
+
+def _eigvalsh_vjp(g: Tensor, ans: Tensor, a: Tensor) -> Tensor:
+    _, v = _eigh(a)
+    return matmul(_columns(v, g), matrix_transpose(v))
+
+
+def _eigvalsh_jvp(t: Tensor, ans: Tensor, a: Tensor) -> Tensor:
+    _, v = _eigh(a)
+    return sum(multiply(v, matmul(symmetric(t), v)), axis=-2)
+
+
+_eigh.defvjp(_eigh_vjp)
+_eigh.defjvp(_eigh_jvp)
+_eigvalsh.defvjp(_eigvalsh_vjp)
+_eigvalsh.defjvp(_eigvalsh_jvp)
+
+# -- real eigenvalues of any matrix ----------------------------------------------------------------------------------
+
+
+def _eig_vjp(g: tuple[Tensor, Tensor], ans: tuple[Tensor, Tensor], a: Tensor) -> Tensor:
+    (gw, gv), (w, v) = g, ans
+    turned = matrix_transpose(v)
+    flow = matmul(turned, gv)
+    # Vectors stay of length 1: what would change it takes no part.
+    free = subtract(flow, _columns(matmul(turned, v), diagonal(flow)))
+    between = apart(free, _differences(w), w, _size(flow))
+    inside = add(matmul(between, turned), multiply(expand_dims(gw, -1), turned))
+    return matmul(matrix_transpose(_inv(v, True)), inside)
+
+
+def _eig_jvp(t: Tensor, ans: tuple[Tensor, Tensor], a: Tensor) -> tuple[Tensor, Tensor]:
+    w, v = ans
+    turned = matmul(_inv(v, True), matmul(t, v))
+    dv = matmul(v, apart(turned, _differences(w), w))
+    return diagonal(turned), subtract(dv, _columns(v, sum(multiply(v, dv), axis=-2)))
+
+
+def _eigvals_vjp(g: Tensor, ans: Tensor, a: Tensor) -> Tensor:
+    _, v = _eig(a)
+    return matmul(matrix_transpose(_inv(v, True)), multiply(expand_dims(g, -1), matrix_transpose(v)))
+
+
+def _eigvals_jvp(t: Tensor, ans: Tensor, a: Tensor) -> Tensor:
+    _, v = _eig(a)
+    return diagonal(matmul(_inv(v, True), matmul(t, v)))
+
+
+_eig.defvjp(_eig_vjp)
+_eig.defjvp(_eig_jvp)
+_eigvals.defvjp(_eigvals_vjp)
+_eigvals.defjvp(_eigvals_jvp)
+batched_in_front(_eigh, _eigvalsh, _eig, _eigvals)
+
+
+class EighResult(NamedTuple):
+    """Eigenvalues and eigenvectors of symmetric matrices."""
+
+    eigenvalues: Tensor
+    eigenvectors: Tensor
+
+
+class EigResult(NamedTuple):
+    """Eigenvalues and eigenvectors of matrices with real ones."""
+
+    eigenvalues: Tensor
+    eigenvectors: Tensor
+
+
+def eigh(x: TensorLike, /) -> EighResult:
+    """Eigenvalues and eigenvectors of a symmetric matrix: ``x = V diag(w) Vᵀ``.
+
+    Parameters
+    ----------
+    x : Tensor, shape (..., N, N)
+        Read as its symmetric part, (x + xᵀ) / 2, which a symmetric matrix is itself.
+
+    Returns
+    -------
+    EighResult, a named tuple of Tensors
+        ``eigenvalues``, shape (..., N), ascending; ``eigenvectors``, shape (..., N, N), orthonormal columns in that
+        order, each with a sign of its own choice.
+
+    Gradient
+        Symmetric. Equal eigenvalues (apart by rounding, N units of roundoff of the largest) have no eigenvectors of
+        their own, only a common space. What depends on that space alone, and what is symmetric in the eigenvalues, has
+        the right gradient; a cotangent that tells vectors of one space apart gives NaN. Two directions that meet in
+        both ways, as of ``V f(w) Vᵀ``, need the difference quotients of f, which no eigenvector has: where eigenvalues
+        are equal, use :func:`expm`, :func:`cholesky` or :func:`matrix_power`.
+
+    Accuracy
+        Backward stable: eigenvalues to N units of roundoff of the largest.
+
+    Raises
+    ------
+    LinAlgError
+        If the matrix is not finite.
+    ShapeError
+        If x is not square.
+
+    Source: Giles, "Collected matrix derivative results", 2008.
+
+    Examples
+    --------
+    >>> import alice_core as ac
+    >>> w, v = ac.linalg.eigh(ac.tensor([[2.0, 0.0], [0.0, 1.0]]))
+    >>> w
+    Tensor([1., 2.], dtype=float32)
+    """
+    return EighResult(*_eigh(square("eigh", "x", x)))
+
+
+def eigvalsh(x: TensorLike, /) -> Tensor:
+    """Eigenvalues of a symmetric matrix, ascending.
+
+    Parameters
+    ----------
+    x : Tensor, shape (..., N, N)
+        Read as its symmetric part, (x + xᵀ) / 2.
+
+    Returns
+    -------
+    Tensor, shape (..., N)
+
+    Gradient
+        ``V diag(g) Vᵀ``; right for what is symmetric in equal eigenvalues.
+
+    Accuracy
+        As :func:`eigh`.
+
+    Raises
+    ------
+    LinAlgError
+        If the matrix is not finite.
+    ShapeError
+        If x is not square.
+
+    Examples
+    --------
+    >>> import alice_core as ac
+    >>> ac.linalg.eigvalsh(ac.tensor([[2.0, 0.0], [0.0, 1.0]]))
+    Tensor([1., 2.], dtype=float32)
+    """
+    w: Tensor = _eigvalsh(square("eigvalsh", "x", x))
+    return w
+
+
+def eig(x: TensorLike, /) -> EigResult:
+    """Eigenvalues and eigenvectors of a matrix whose eigenvalues are real: ``x V = V diag(w)``.
+
+    Parameters
+    ----------
+    x : Tensor, shape (..., N, N)
+
+    Returns
+    -------
+    EigResult, a named tuple of Tensors
+        ``eigenvalues``, shape (..., N), in no order; ``eigenvectors``, shape (..., N, N), columns of length 1.
+
+    Gradient
+        As of :func:`eigh`, with the inverse of V.
+
+    Accuracy
+        Backward stable; the error of an eigenvalue grows with the angle between its left and right vector.
+
+    Raises
+    ------
+    LinAlgError
+        If an eigenvalue is complex, the matrix is not finite, or, for a gradient, it has too few eigenvectors.
+    ShapeError
+        If x is not square.
+
+    Source: Giles, "Collected matrix derivative results", 2008.
+
+    Examples
+    --------
+    >>> import alice_core as ac
+    >>> ac.linalg.eig(ac.tensor([[2.0, 0.0], [0.0, 1.0]])).eigenvalues
+    Tensor([2., 1.], dtype=float32)
+    """
+    return EigResult(*_eig(square("eig", "x", x)))
+
+
+def eigvals(x: TensorLike, /) -> Tensor:
+    """Eigenvalues of a matrix, which must be real.
+
+    Parameters
+    ----------
+    x : Tensor, shape (..., N, N)
+
+    Returns
+    -------
+    Tensor, shape (..., N)
+        In no order.
+
+    Gradient
+        ``V⁻ᵀ diag(g) Vᵀ``, V the eigenvectors.
+
+    Accuracy
+        As :func:`eig`.
+
+    Raises
+    ------
+    LinAlgError
+        If an eigenvalue is complex, the matrix is not finite, or, for a gradient, it has too few eigenvectors.
+    ShapeError
+        If x is not square.
+
+    Examples
+    --------
+    >>> import alice_core as ac
+    >>> ac.linalg.eigvals(ac.tensor([[2.0, 1.0], [0.0, 1.0]]))
+    Tensor([2., 1.], dtype=float32)
+    """
+    w: Tensor = _eigvals(square("eigvals", "x", x))
+    return w
