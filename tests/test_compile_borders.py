@@ -187,3 +187,17 @@ def test_whole_steps_and_constants_are_not_marked() -> None:
     np.testing.assert_allclose(
         ac.grad(lambda x: ac.sum(ac.compile(model)(x)))(X).numpy(), ac.grad(lambda x: ac.sum(model(x)))(X).numpy()
     )
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_any_result_of_an_op_may_be_differentiated_by(which: int) -> None:
+    """Also where it comes from outside of the differentiated function, in a program."""
+
+    def f(x: ac.Tensor) -> ac.Tensor:
+        part = ac.linalg.slogdet(x)[which]
+        slope = ac.grad(lambda y: y * y * 0.5)(part)
+        tangent = ac.jvp(lambda y: y * y * 0.5, (part,), (ac.ones_like(part),))[1]
+        return slope + tangent - 2.0 * part
+
+    x = ac.tensor([[3.0, 1.0], [0.5, 2.0]])
+    assert f(x).item() == ac.compile(f)(x).item() == 0.0

@@ -50,7 +50,7 @@ void save(Saved& s, PrimitiveObject* p, std::size_t i, TensorObject* t, TensorOb
   const bool recording = static_cast<bool>(state.recorder);
   s.levels = contexts_of(t, state);
   s.tracked = p->differentiable && (s.levels & state.active) != 0;
-  s.index = t->index;
+  s.index = index_in_source(t);
   s.version = version_of(array);
   s.source = operand_source(t);
   if (s.source == as_object(t) && !s.levels && !recording) s.source = nullptr;

@@ -51,7 +51,7 @@ py::tuple join(py::object primitive, py::sequence values_given, py::sequence res
       s.version = version_of(t->array);
       s.levels = contexts_of(t, state);
       s.tracked = i >= n_fixed && (s.levels & state.active);
-      s.index = t->index;
+      s.index = index_in_source(t);
       s.source = is_value && !state.recorder ? nullptr : Py_NewRef(operand_source(t));
       if (!state.forward.empty()) s.tangents = Py_XNewRef(t->tangents);
     }

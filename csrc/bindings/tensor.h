@@ -84,6 +84,9 @@ inline PyObject* operand_source(TensorObject* t) {
   return t->producer && !is_outside(t) ? reinterpret_cast<PyObject*>(t->producer) : as_object(t);
 }
 
+// Which of its source's results an operand is. A leaf is its only one, whatever it stands for in a program.
+inline std::int32_t index_in_source(TensorObject* t) { return t->producer ? t->index : 0; }
+
 // What names the value of a Tensor: the Equation that made it, or the leaf whose value it has. Borrowed.
 inline PyObject* root_of(TensorObject* t) {
   PyObject* source = operand_source(t);
