@@ -180,6 +180,7 @@ struct Kernel {
   // What others want to know about the function, so that nobody asks for its name.
   double (*flops)(const Call&) = nullptr;  // operations on numbers; null: one for each element of the largest array
   std::optional<double> neutral = {};      // of two operands, one of this value leaves the other as it is, bit for bit
+  bool scales = false;                     // the bits of strong_mul of the first operand with what a 1 there would give
   bool copies = false;                     // the one that gives an operand memory of its own
   // Changes a copy of its first operand. It finds that in its result already where a program lets this lie in the
   // operand's memory, because nobody needs the operand any more and no other operand lies in it.

@@ -20,8 +20,17 @@ struct Vjp {
     return g == T{0} ? T{0} : static_cast<T>(static_cast<double>(g) * d);
   }
 };
-// The same where float32 has an own slope, of x and of a bound (see Exp), which keeps to 2 ULP with fma only. The slope
-// is a float32 before it meets g, so that the kernel is strong_mul(g, slope) to the bit, as it is in float64.
+// The same of slopes that are no larger than a few. The slope is a float32 before it meets g, so that the kernel is
+// strong_mul(g, slope) to the bit, as it is in float64, and many cotangents of one x need the slope but once.
+template <class Slope>
+struct ScalingVjp : Vjp<Slope> {
+  using Vjp<Slope>::operator();
+  ALICE_HD float operator()(float g, float x) const {
+    const float d = static_cast<float>(Slope::template at<Short>(static_cast<double>(x)));
+    return g == 0.0f ? 0.0f : g * d;
+  }
+};
+// The same where float32 has an own slope, of x and of a bound (see Exp), which keeps to 2 ULP with fma only.
 #define ALICE_VJP_FLOAT(Name, Slope, float_slope, bound)                                                      \
   struct Name : Vjp<Slope> {                                                                                  \
     float far = bound;                                                                                        \
@@ -392,11 +401,11 @@ struct XLogY {
   row(floating, TurnVjp<TanSlope>, 2, "tan_vjp", 1.5f) \
   row(floating, Vjp<AsinSlope>, 2, "asin_vjp", 0.8f) \
   row(floating, Vjp<AtanSlope>, 2, "atan_vjp", 0.8f) \
-  row(floating, TanhVjp, 2, "tanh_vjp", 1.0f) \
+  row(floating, TanhVjp, 2, "tanh_vjp", 1.0f, {.scales = true}) \
   row(floating, Vjp<AsinhSlope>, 2, "asinh_vjp", 0.8f) \
   row(floating, Vjp<AcoshSlope>, 2, "acosh_vjp", 0.8f) \
   row(floating, Vjp<AtanhSlope>, 2, "atanh_vjp", 0.8f) \
-  row(floating, Vjp<ErfSlope>, 2, "erf_vjp", 1.0f) \
+  row(floating, ScalingVjp<ErfSlope>, 2, "erf_vjp", 1.0f, {.scales = true}) \
   row(floating, Atan2Vjp, 3, "atan2_vjp", 1.0f) \
   row(floating, PowVjp, 3, "pow_vjp", 1.5f, {.at = kPowVjpAt}) \
   row(floating, LogAddExpVjp, 3, "logaddexp_vjp", 2.0f)

@@ -34,6 +34,7 @@ struct ElementwiseTraits {
   RowsAt at = {};                      // for some numbers
   double neutral = __builtin_nan("");  // Kernel::neutral; NaN for none
   HeldLoop held[2] = {};               // where there are such loops
+  bool scales = false;                 // Kernel::scales
 };
 
 struct ElementwiseRow {
