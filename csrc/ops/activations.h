@@ -183,18 +183,18 @@ ALICE_SLOPE(GeluTanhSlope, gelu_tanh_slope<AcrossZero<P>>(x))
   row(floating, Elu, 1, "elu", 1.0f, {.params = {"alpha"}}) \
   row(floating, EluVjp, 2, "elu_vjp", 1.0f, {.params = {"alpha"}}) \
   row(floating, Selu, 1, "selu", 1.0f) \
-  row(floating, ScalingVjp<SeluSlope>, 2, "selu_vjp", 1.0f, {.scales = true}) \
+  row(floating, ScalingVjp<SeluSlope>, 2, "selu_vjp", 1.0f, {.scaling = Scaling::BySlope}) \
   row(floating, Sigmoid, 1, "sigmoid", 0.4f) \
-  row(floating, SigmoidVjp, 2, "sigmoid_vjp", 1.0f, {.scales = true}) \
+  row(floating, SigmoidVjp, 2, "sigmoid_vjp", 1.0f, {.scaling = Scaling::BySlope}) \
   row(floating, Softplus, 1, "softplus", 0.6f) \
-  row(floating, SoftplusVjp, 2, "softplus_vjp", 1.0f, {.scales = true}) \
+  row(floating, SoftplusVjp, 2, "softplus_vjp", 1.0f, {.scaling = Scaling::BySlope}) \
   row(floating, LogSigmoid, 1, "log_sigmoid", 0.6f) \
   row(floating, Silu, 1, "silu", 1.0f) \
-  row(floating, ScalingVjp<SiluSlope>, 2, "silu_vjp", 1.2f, {.scales = true}) \
+  row(floating, ScalingVjp<SiluSlope>, 2, "silu_vjp", 1.2f, {.scaling = Scaling::BySlope}) \
   row(floating, Gelu, 1, "gelu", 1.0f) \
-  row(floating, ScalingVjp<GeluSlope>, 2, "gelu_vjp", 1.8f, {.scales = true}) \
+  row(floating, ScalingVjp<GeluSlope>, 2, "gelu_vjp", 1.8f, {.scaling = Scaling::BySlope}) \
   row(floating, GeluTanh, 1, "gelu_tanh", 0.8f) \
-  row(floating, ScalingVjp<GeluTanhSlope>, 2, "gelu_tanh_vjp", 1.8f, {.scales = true})
+  row(floating, ScalingVjp<GeluTanhSlope>, 2, "gelu_tanh_vjp", 1.8f, {.scaling = Scaling::BySlope})
 // clang-format on
 
 }  // namespace alice::ALICE_ISA

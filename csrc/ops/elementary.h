@@ -401,11 +401,11 @@ struct XLogY {
   row(floating, TurnVjp<TanSlope>, 2, "tan_vjp", 1.5f) \
   row(floating, Vjp<AsinSlope>, 2, "asin_vjp", 0.8f) \
   row(floating, Vjp<AtanSlope>, 2, "atan_vjp", 0.8f) \
-  row(floating, TanhVjp, 2, "tanh_vjp", 1.0f, {.scales = true}) \
+  row(floating, TanhVjp, 2, "tanh_vjp", 1.0f, {.scaling = Scaling::BySlope}) \
   row(floating, Vjp<AsinhSlope>, 2, "asinh_vjp", 0.8f) \
   row(floating, Vjp<AcoshSlope>, 2, "acosh_vjp", 0.8f) \
   row(floating, Vjp<AtanhSlope>, 2, "atanh_vjp", 0.8f) \
-  row(floating, ScalingVjp<ErfSlope>, 2, "erf_vjp", 1.0f, {.scales = true}) \
+  row(floating, ScalingVjp<ErfSlope>, 2, "erf_vjp", 1.0f, {.scaling = Scaling::BySlope}) \
   row(floating, Atan2Vjp, 3, "atan2_vjp", 1.0f) \
   row(floating, PowVjp, 3, "pow_vjp", 1.5f, {.at = kPowVjpAt}) \
   row(floating, LogAddExpVjp, 3, "logaddexp_vjp", 2.0f)

@@ -253,7 +253,7 @@ void register_elementwise(Registry& registry) {
     for (const char* name : traits.params)
       if (name) k.attributes.push_back({name, AttrKind::Real});
     if (!std::isnan(traits.neutral)) k.neutral = traits.neutral;
-    k.scales = traits.scales;
+    k.scaling = traits.scaling;
     registry.add(k);
   };
   for (const ElementwiseTable& table : {arithmetic_table(), comparison_table(), transcendental_table(),

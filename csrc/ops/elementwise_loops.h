@@ -34,7 +34,7 @@ struct ElementwiseTraits {
   RowsAt at = {};                      // for some numbers
   double neutral = __builtin_nan("");  // Kernel::neutral; NaN for none
   HeldLoop held[2] = {};               // where there are such loops
-  bool scales = false;                 // Kernel::scales
+  Scaling scaling = Scaling::None;     // Kernel::scaling
 };
 
 struct ElementwiseRow {

@@ -29,7 +29,7 @@ constexpr ElementwiseRow kRows[] = {
     floating<Sqrt, 1>("sqrt", 0.3f),
     floating<Rsqrt, 1>("rsqrt", 0.8f),
     floating<Reciprocal, 1>("reciprocal", 0.3f),
-    floating<StrongMultiply, 2>("strong_mul", 0.2f),
+    floating<StrongMultiply, 2>("strong_mul", 0.2f, {.scaling = Scaling::ByFactor}),
     floating<StrongDivide, 2>("strong_div", 0.3f),
     floating<AbsVjp, 2>("abs_vjp", 0.2f),
     floating<MaximumVjp, 3>("maximum_vjp", 0.3f),

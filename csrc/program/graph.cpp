@@ -195,10 +195,10 @@ void Graph::join_pairs() {
   nodes_ = std::move(kept);
 }
 
-// Kernels that scale (Kernel::scales), several times over by the slope at one value: their work is in the slope.
+// Several kernels that scale by the slope at one value become products with it: their work is in the slope.
 void Graph::share_slopes() {
   const auto shares = [&](const Node& n) {
-    return n.kernel->scales && !(updates_ > 0 && may_change(value(n.in[1]))) &&
+    return n.kernel->scaling == Scaling::BySlope && !(updates_ > 0 && may_change(value(n.in[1]))) &&
            !for_storage(value(n.out[0]).array.dtype()) && value(n.in[1]).array.shape() == value(n.out[0]).array.shape();
   };
   using Place = std::pair<const Kernel*, int>;
@@ -214,7 +214,7 @@ void Graph::share_slopes() {
         slope->second = add_value(placed_nowhere(like.shape(), like.dtype()), Source::Node);
         kept.push_back({n.kernel, {add_constant(one(like.dtype())), n.in[1]}, {slope->second}, {}});
       }
-      n.kernel = Registry::instance().find("strong_mul");
+      n.kernel = &Registry::instance().scale();
       n.in[1] = slope->second;
     }
     kept.push_back(std::move(n));
