@@ -36,6 +36,8 @@ class Operand {
   std::int64_t row() const { return row_; }
   // One element serves so many neighbours; 1 if each has its own.
   std::int64_t held() const { return held_; }
+  // From one such element to the next; 0 where that is not always as far.
+  std::int64_t held_step() const { return held_ > 1 && walk_.rank() == 2 ? walk_.step(0) : 0; }
 
   // Where element `at` lies, from the operand's first.
   std::int64_t offset(std::int64_t at) const { return walk_.at(at)[0]; }

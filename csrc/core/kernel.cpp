@@ -14,6 +14,7 @@ const Kernel& Registry::add(const Kernel& kernel) {
   if (find(kernel.name)) fail(ErrorKind::Value, "registry: kernel ", kernel.name, " is registered twice");
   kernels_.push_back(new Kernel(kernel));  // lives as long as the process
   if (kernel.copies) copy_ = kernels_.back();
+  if (kernel.scaling == Scaling::ByFactor) scale_ = kernels_.back();
   return *kernels_.back();
 }
 

@@ -154,6 +154,10 @@ class Prepared {
   virtual void run_fed(const Call&, const Feed&) const {}
 };
 
+// Kernels that scale their first operand, of which 0 stays 0: by the factor that their second one is (one kernel does),
+// or by a slope at their second one, which is what they give for a first one of 1. The bits of both are the same.
+enum class Scaling : std::uint8_t { None, ByFactor, BySlope };
+
 struct Kernel {
   const char* name;
   int n_in;       // -1: any number, at least one
@@ -180,7 +184,8 @@ struct Kernel {
   // What others want to know about the function, so that nobody asks for its name.
   double (*flops)(const Call&) = nullptr;  // operations on numbers; null: one for each element of the largest array
   std::optional<double> neutral = {};      // of two operands, one of this value leaves the other as it is, bit for bit
-  bool copies = false;                     // the one that gives an operand memory of its own
+  Scaling scaling = Scaling::None;
+  bool copies = false;  // the one that gives an operand memory of its own
   // Changes a copy of its first operand. It finds that in its result already where a program lets this lie in the
   // operand's memory, because nobody needs the operand any more and no other operand lies in it.
   bool overwrites_first = false;
@@ -206,7 +211,8 @@ class Registry {
   const Kernel& add(const Kernel& kernel);  // a second kernel of one name is a programming error and throws
   const Kernel* find(std::string_view name) const;
   const std::vector<const Kernel*>& all() const { return kernels_; }
-  const Kernel& copy() const { return *copy_; }  // the one that copies
+  const Kernel& copy() const { return *copy_; }    // the one that copies
+  const Kernel& scale() const { return *scale_; }  // the one that scales by a factor
 
   void add(const LoopPair& pair) { loop_pairs_.push_back(pair); }
   Loop both(Loop first, Loop second, int operand) const;  // null if there is no such loop
@@ -217,7 +223,7 @@ class Registry {
   std::vector<LoopPair> loop_pairs_;
   std::vector<KernelPair> kernel_pairs_;
   std::vector<const Kernel*> kernels_;
-  const Kernel* copy_ = nullptr;
+  const Kernel *copy_ = nullptr, *scale_ = nullptr;
 };
 
 // Describes the results of a call: the one way to a kernel's shape rule. Checks what every kernel leaves to it: the

@@ -83,7 +83,7 @@ struct Elu {
   ALICE_HD explicit Elu(const double* params) : alpha(params[0]) {}
   template <class T>
   ALICE_HD T operator()(T x) const {
-    const double xd = static_cast<double>(x), left = alpha * expm1<Precision<T>>(at_most(xd, 0.0));
+    const double xd = static_cast<double>(x), left = alpha * expm1_down<Precision<T>>(at_most(xd, 0.0));
     return x > T{0} ? x : static_cast<T>(left);
   }
 };
@@ -104,7 +104,7 @@ inline constexpr double kSeluScaleAlpha = 1.7580993408473768599402175208123;
 struct Selu {
   template <class T>
   ALICE_HD T operator()(T x) const {
-    const double xd = static_cast<double>(x), left = kSeluScaleAlpha * expm1<Precision<T>>(at_most(xd, 0.0));
+    const double xd = static_cast<double>(x), left = kSeluScaleAlpha * expm1_down<Precision<T>>(at_most(xd, 0.0));
     return static_cast<T>(x > T{0} ? kSeluScale * xd : left);
   }
 };
@@ -123,7 +123,7 @@ struct Softplus {
   ALICE_HD float operator()(float x) const {
     return ALICE_HAS_FMA ? softplus(x, far) : static_cast<float>(softplus<Short>(static_cast<double>(x)));
   }
-  ALICE_HD double operator()(double x) const { return softplus<Full>(x); }
+  ALICE_HD double operator()(double x) const { return ALICE_HAS_FMA ? softplus(x) : softplus<Full>(x); }
 };
 ALICE_SLOPE(SoftplusSlope, sigmoid<P>(x))
 ALICE_VJP_FLOAT(SoftplusVjp, SoftplusSlope, sigmoid, 104.0f)
@@ -140,7 +140,7 @@ struct Silu {
   ALICE_HD float operator()(float x) const {
     return ALICE_HAS_FMA ? silu(x, far) : static_cast<float>(silu<Short>(static_cast<double>(x)));
   }
-  ALICE_HD double operator()(double x) const { return silu<Full>(x); }
+  ALICE_HD double operator()(double x) const { return ALICE_HAS_FMA ? silu(x) : silu<Full>(x); }
 };
 ALICE_SLOPE(SiluSlope, silu_slope<AcrossZero<P>>(x))
 
@@ -149,7 +149,12 @@ struct Gelu {
   ALICE_HD float operator()(float x) const {
     return ALICE_HAS_FMA ? gelu(x, far) : static_cast<float>(gelu<Short>(static_cast<double>(x)));
   }
-  ALICE_HD double operator()(double x) const { return gelu<Full>(x); }
+  ALICE_HD double operator()(double x) const { return last(first(x), x); }
+  ALICE_HD static Pair first(double x) {  // in two loops
+    const Decay e = gelu_decay(x);
+    return {e.rest, e.power};
+  }
+  ALICE_HD static double last(Pair e, double x) { return ALICE_HAS_FMA ? gelu(x, {e.hi, e.lo}) : gelu<Full>(x); }
 };
 ALICE_SLOPE(GeluSlope, gelu_slope<AcrossZero<P>>(x))
 
@@ -158,7 +163,7 @@ struct GeluTanh {
   ALICE_HD float operator()(float x) const {
     return ALICE_HAS_FMA ? gelu_tanh(x, far, bound) : static_cast<float>(gelu_tanh<Short>(static_cast<double>(x)));
   }
-  ALICE_HD double operator()(double x) const { return gelu_tanh<Full>(x); }
+  ALICE_HD double operator()(double x) const { return ALICE_HAS_FMA ? gelu_tanh(x) : gelu_tanh<Full>(x); }
 };
 ALICE_SLOPE(GeluTanhSlope, gelu_tanh_slope<AcrossZero<P>>(x))
 
@@ -178,18 +183,18 @@ ALICE_SLOPE(GeluTanhSlope, gelu_tanh_slope<AcrossZero<P>>(x))
   row(floating, Elu, 1, "elu", 1.0f, {.params = {"alpha"}}) \
   row(floating, EluVjp, 2, "elu_vjp", 1.0f, {.params = {"alpha"}}) \
   row(floating, Selu, 1, "selu", 1.0f) \
-  row(floating, Vjp<SeluSlope>, 2, "selu_vjp", 1.0f) \
+  row(floating, ScalingVjp<SeluSlope>, 2, "selu_vjp", 1.0f, {.scaling = Scaling::BySlope}) \
   row(floating, Sigmoid, 1, "sigmoid", 0.4f) \
-  row(floating, SigmoidVjp, 2, "sigmoid_vjp", 1.0f) \
+  row(floating, SigmoidVjp, 2, "sigmoid_vjp", 1.0f, {.scaling = Scaling::BySlope}) \
   row(floating, Softplus, 1, "softplus", 0.6f) \
-  row(floating, SoftplusVjp, 2, "softplus_vjp", 1.0f) \
+  row(floating, SoftplusVjp, 2, "softplus_vjp", 1.0f, {.scaling = Scaling::BySlope}) \
   row(floating, LogSigmoid, 1, "log_sigmoid", 0.6f) \
   row(floating, Silu, 1, "silu", 1.0f) \
-  row(floating, Vjp<SiluSlope>, 2, "silu_vjp", 1.2f) \
+  row(floating, ScalingVjp<SiluSlope>, 2, "silu_vjp", 1.2f, {.scaling = Scaling::BySlope}) \
   row(floating, Gelu, 1, "gelu", 1.0f) \
-  row(floating, Vjp<GeluSlope>, 2, "gelu_vjp", 1.8f) \
+  row(floating, ScalingVjp<GeluSlope>, 2, "gelu_vjp", 1.8f, {.scaling = Scaling::BySlope}) \
   row(floating, GeluTanh, 1, "gelu_tanh", 0.8f) \
-  row(floating, Vjp<GeluTanhSlope>, 2, "gelu_tanh_vjp", 1.8f)
+  row(floating, ScalingVjp<GeluTanhSlope>, 2, "gelu_tanh_vjp", 1.8f, {.scaling = Scaling::BySlope})
 // clang-format on
 
 }  // namespace alice::ALICE_ISA

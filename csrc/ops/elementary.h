@@ -5,7 +5,7 @@
 #pragma once
 
 #include "elementwise.h"
-#include "math_erf.h"
+#include "math_double.h"
 #include "math_float.h"
 #include "math_pow.h"
 #include "math_trig.h"
@@ -20,8 +20,17 @@ struct Vjp {
     return g == T{0} ? T{0} : static_cast<T>(static_cast<double>(g) * d);
   }
 };
-// The same where float32 has an own slope, of x and of a bound (see Exp), which keeps to 2 ULP with fma only. The slope
-// is a float32 before it meets g, so that the kernel is strong_mul(g, slope) to the bit, as it is in float64.
+// The same of slopes that are no larger than a few. The slope is a float32 before it meets g, so that the kernel is
+// strong_mul(g, slope) to the bit, as it is in float64, and many cotangents of one x need the slope but once.
+template <class Slope>
+struct ScalingVjp : Vjp<Slope> {
+  using Vjp<Slope>::operator();
+  ALICE_HD float operator()(float g, float x) const {
+    const float d = static_cast<float>(Slope::template at<Short>(static_cast<double>(x)));
+    return g == 0.0f ? 0.0f : g * d;
+  }
+};
+// The same where float32 has an own slope, of x and of a bound (see Exp), which keeps to 2 ULP with fma only.
 #define ALICE_VJP_FLOAT(Name, Slope, float_slope, bound)                                                      \
   struct Name : Vjp<Slope> {                                                                                  \
     float far = bound;                                                                                        \
@@ -123,7 +132,7 @@ ALICE_VJP_FLOAT(TanhVjp, TanhSlope, tanh_slope, 112.0f)
 struct Erf {
   float far = 4.0f, one = 1.0f;
   ALICE_HD float operator()(float x) const { return erf(x, far, one); }
-  ALICE_HD double operator()(double x) const { return erf<Full>(x); }
+  ALICE_HD double operator()(double x) const { return ALICE_HAS_FMA ? erf(x) : erf<Full>(x); }
 };
 ALICE_SLOPE(ErfSlope, erf_slope<P>(x))
 ALICE_ELEMENTARY_FLOAT(Log, log)
@@ -235,7 +244,12 @@ struct Pow {
   ALICE_HD float operator()(float x, float y) const {
     return static_cast<float>(pow_short(static_cast<double>(x), static_cast<double>(y), low, high));
   }
-  ALICE_HD double operator()(double x, double y) const { return pow_full(x, {y, 0.0}, low_full, high_full); }
+  ALICE_HD double operator()(double x, double y) const { return last(first(x, y), x, y); }
+  // In two loops.
+  ALICE_HD static Pair first(double x, double) { return log2_pair(absolute(x)); }
+  ALICE_HD double last(Pair logarithm, double x, double y) const {
+    return pow_full<false>(x, {y, 0.0}, logarithm, low_full, high_full);
+  }
   // By squaring, wrapping around; a negative exponent gives the integral part of the real power.
   template <class T, class = std::enable_if_t<!kIsFloat<T>>>
   ALICE_HD T operator()(T x, T y) const {
@@ -266,8 +280,10 @@ struct PowVjp {
     const double slope = wide * pow_short(static_cast<double>(x), wide - 1.0, low, high);
     return g == 0.0f || y == 0.0f ? 0.0f : static_cast<float>(static_cast<double>(g) * slope);
   }
-  ALICE_HD double operator()(double g, double x, double y) const {
-    return of(g, y, pow_full(x, two_sum(y, -1.0), low_full, high_full));
+  ALICE_HD double operator()(double g, double x, double y) const { return last(first(g, x, y), g, x, y); }
+  ALICE_HD static Pair first(double, double x, double) { return log2_pair(absolute(x)); }
+  ALICE_HD double last(Pair logarithm, double g, double x, double y) const {
+    return of(g, y, pow_full<true>(x, two_sum(y, -1.0), logarithm, low_full, high_full));
   }
   template <class T>
   ALICE_HD static T of(T g, T y, T power) {
@@ -369,7 +385,7 @@ struct XLogY {
   row(floating, Atanh, 1, "atanh", 2.0f) \
   row(floating, Erf, 1, "erf", 2.0f) \
   row(floating, Erfc, 1, "erfc", 2.0f) \
-  row(numeric, Pow, 2, "pow", 1.5f, {.at = kPowAt}) \
+  row(numeric, Pow, 2, "pow", 1.5f, {.at = kPowAt, .held = {held<HoldsExponent, Pow>(0b10)}}) \
   row(floating, PowLog, 2, "pow_log", 20.0f, {.params = {"k"}}) \
   row(floating, LogAddExp, 2, "logaddexp", 3.0f) \
   row(floating, XLogY, 2, "xlogy", 1.0f)
@@ -385,11 +401,11 @@ struct XLogY {
   row(floating, TurnVjp<TanSlope>, 2, "tan_vjp", 1.5f) \
   row(floating, Vjp<AsinSlope>, 2, "asin_vjp", 0.8f) \
   row(floating, Vjp<AtanSlope>, 2, "atan_vjp", 0.8f) \
-  row(floating, TanhVjp, 2, "tanh_vjp", 1.0f) \
+  row(floating, TanhVjp, 2, "tanh_vjp", 1.0f, {.scaling = Scaling::BySlope}) \
   row(floating, Vjp<AsinhSlope>, 2, "asinh_vjp", 0.8f) \
   row(floating, Vjp<AcoshSlope>, 2, "acosh_vjp", 0.8f) \
   row(floating, Vjp<AtanhSlope>, 2, "atanh_vjp", 0.8f) \
-  row(floating, Vjp<ErfSlope>, 2, "erf_vjp", 1.0f) \
+  row(floating, ScalingVjp<ErfSlope>, 2, "erf_vjp", 1.0f, {.scaling = Scaling::BySlope}) \
   row(floating, Atan2Vjp, 3, "atan2_vjp", 1.0f) \
   row(floating, PowVjp, 3, "pow_vjp", 1.5f, {.at = kPowVjpAt}) \
   row(floating, LogAddExpVjp, 3, "logaddexp_vjp", 2.0f)

@@ -21,6 +21,7 @@ constexpr int kMaxOperands = 4;
 constexpr std::int64_t kTile = 512;
 // Shorter innermost axes are gathered several rows at a time: a loop call should have something to do.
 constexpr std::int64_t kShortRow = 64;
+constexpr std::int64_t kBuffer = kTile * 8 + kShortRow * 8 + kFillSlack;  // bytes
 constexpr std::int64_t kNowhere = std::numeric_limits<std::int64_t>::min();
 
 Dims broadcast_shape(const Call& call) {
@@ -35,30 +36,47 @@ Dims broadcast_shape(const Call& call) {
   return shape;
 }
 
+// Copies elements [begin, begin + n) of an operand one after another; `to` is a buffer.
+void gather(const Operand& x, const std::byte* data, std::int64_t begin, std::int64_t n, std::byte* to) {
+  if (x.held_step() == 0 || x.held() >= kShortRow) return x.gather(data, begin, n, to);
+  const std::int64_t row = begin / x.held(), within = begin % x.held();
+  fill_rows(x.item(), data + row * x.held_step() * x.item(), x.held_step() * x.item(), x.held(), within, n, to);
+}
+
 struct Job {
   const Elementwise& work;
+  Loop held;  // for which the operands that `holds` marks are one element for all of a run; null for none
+  unsigned holds;
   std::byte* out;
   std::int64_t out_item;
   int n_in;
   const std::byte* data[kMaxOperands];
   Operand in[kMaxOperands];
+
+  bool is_held(int k) const { return held && (holds >> k & 1); }
 };
+
+// One element serves the whole result, or rows long enough for loops of their own.
+bool holds_still(const Operand& x) { return x.single() || x.held() >= kShortRow; }
 
 // Results [begin, end) of the output, in runs that no operand interrupts.
 void run_range(const Job& job, std::int64_t begin, std::int64_t end) {
-  const Scratch<std::byte[kTile * 8]> buffers(job.n_in);
+  const Scratch<std::byte[kBuffer]> buffers(job.n_in);
   const void* in[kMaxOperands];
   std::int64_t filled[kMaxOperands];  // where the element lies that fills the buffer, of operands that hold one
   bool gathers = false;
   for (int k = 0; k < job.n_in; ++k) {
     const Operand& x = job.in[k];
-    if (x.single()) {
-      splat(x.item(), job.data[k], std::min(kTile, end - begin), buffers[k]);
+    filled[k] = kNowhere;
+    if (job.is_held(k)) {
+      in[k] = job.data[k];
+    } else if (x.single()) {
+      fill(x.item(), job.data[k], std::min(kTile, end - begin), buffers[k]);
       in[k] = buffers[k];
       gathers = true;  // no run may be longer than the buffer
+    } else {
+      gathers = gathers || (!x.contiguous() && x.row() < kShortRow);
     }
-    filled[k] = kNowhere;
-    gathers = gathers || (!x.contiguous() && x.row() < kShortRow);
   }
   while (begin < end) {
     std::int64_t n = gathers ? std::min(kTile, end - begin) : end - begin;
@@ -72,7 +90,7 @@ void run_range(const Job& job, std::int64_t begin, std::int64_t end) {
       if (x.single()) continue;
       if (x.contiguous()) {
         in[k] = job.data[k] + begin * x.item();
-      } else if (x.row() >= kShortRow) {
+      } else if (x.row() >= kShortRow || job.is_held(k)) {
         in[k] = job.data[k] + x.offset(begin) * x.item();
       } else if (x.held() >= kShortRow) {
         if (const std::int64_t at = x.offset(begin); at != filled[k]) {
@@ -81,16 +99,19 @@ void run_range(const Job& job, std::int64_t begin, std::int64_t end) {
         }
         in[k] = buffers[k];
       } else {
-        x.gather(job.data[k], begin, n, buffers[k]);
+        gather(x, job.data[k], begin, n, buffers[k]);
         in[k] = buffers[k];
       }
     }
-    job.work.run(n, job.out + begin * job.out_item, in);
+    if (job.held)
+      job.held(n, job.out + begin * job.out_item, in, job.work.params);
+    else
+      job.work.run(n, job.out + begin * job.out_item, in);
     begin += n;
   }
 }
 
-void run_loop(const Call& call, const Elementwise& work) {
+void run_loop(const Call& call, const Elementwise& work, const ElementwiseRow* row = nullptr) {
   Array& out = call.out[0];
   const std::int64_t n = out.numel();
   if (n == 0) return;
@@ -110,11 +131,16 @@ void run_loop(const Call& call, const Elementwise& work) {
     return;
   }
 
-  Job job{work, out.bytes(), static_cast<std::int64_t>(itemsize(out.dtype())), 0, {}, {}};
+  Job job{work, nullptr, 0, out.bytes(), static_cast<std::int64_t>(itemsize(out.dtype())), 0, {}, {}};
   for (const Array& a : call.in) {
     job.data[job.n_in] = a.bytes();
-    job.in[job.n_in++] = Operand(a, out.shape());
+    job.in[job.n_in] = Operand(a, out.shape());
+    job.holds |= static_cast<unsigned>(holds_still(job.in[job.n_in])) << job.n_in;
+    ++job.n_in;
   }
+  if (row && !work.converts())
+    for (const HeldLoop& held : row->traits.held)
+      if (held.operands && held.operands == job.holds) job.held = held.loops[static_cast<int>(out.dtype())];
   parallel_chunks(n, chunk, [&](std::int64_t begin, std::int64_t end) { run_range(job, begin, end); });
 }
 
@@ -138,16 +164,27 @@ void elementwise_infer(Call& call) {
   call.out[0] = Array::abstract(broadcast_shape(call), row.result == ElementwiseResult::Bool ? DType::Bool : dtype);
 }
 
+unsigned single_operands(const Call& call) {
+  unsigned single = 0;
+  for (std::size_t k = 0; k < call.in.size(); ++k) single |= static_cast<unsigned>(call.in[k].numel() == 1) << k;
+  return single;
+}
+
 Elementwise loop_of(const ElementwiseRow& row, const Call& call) {
   const DType dtype = call.in.back().dtype();
   Elementwise e{row.loops[static_cast<int>(arithmetic(dtype))], {}, static_cast<double>(row.cost)};
   for (std::size_t i = 0; i < call.attrs.size(); ++i) e.params[i] = call.attrs[i].real();
   if (for_storage(dtype)) e.convert(call);
+  // Where every use of a loop is one of its own. Others may become part of a LoopPair, which knows them as they are.
+  if (!e.converts() && (row.traits.at.count || row.n_in > 2))
+    for (const HeldLoop& held : row.traits.held)
+      if (held.operands == single_operands(call) && held.loops[static_cast<int>(dtype)])
+        e.loop = held.loops[static_cast<int>(dtype)];
   return e;
 }
 
 Elementwise elementwise_loop(const Call& call) { return loop_of(row_of(call), call); }
-void elementwise_run(const Call& call) { run_loop(call, elementwise_loop(call)); }
+void elementwise_run(const Call& call) { run_loop(call, elementwise_loop(call), &row_of(call)); }
 
 // The row for a last operand that is one number for all; null where that has none of its own.
 const ElementwiseRow* row_at_number(const Call& call) {
@@ -216,6 +253,7 @@ void register_elementwise(Registry& registry) {
     for (const char* name : traits.params)
       if (name) k.attributes.push_back({name, AttrKind::Real});
     if (!std::isnan(traits.neutral)) k.neutral = traits.neutral;
+    k.scaling = traits.scaling;
     registry.add(k);
   };
   for (const ElementwiseTable& table : {arithmetic_table(), comparison_table(), transcendental_table(),

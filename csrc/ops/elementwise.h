@@ -244,11 +244,14 @@ struct Minimum {
       return x < y ? x : y;
   }
 };
-struct Clip {
+struct Clip {  // NaN stays, and so is the NaN of a bound
   template <class T>
   ALICE_HD T operator()(T x, T low, T high) const {
-    const T raised = (x < low) | (low != low) ? low : x;  // NaN stays, and is a NaN of either bound
-    return (raised > high) | (high != high) ? high : raised;
+    const T bounded = at_most(at_least(x, low), high);
+    if constexpr (kIsFloat<T>)
+      return __builtin_isunordered(low, high) ? low + high : bounded;
+    else
+      return bounded;
   }
 };
 struct Where {

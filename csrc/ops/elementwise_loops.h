@@ -4,6 +4,7 @@
 // its operands alone: not on its place in the array, nor on n, nor on the thread.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #include "../core/dtype.h"
@@ -21,11 +22,19 @@ struct RowsAt {
   int count = 0;
 };
 
+// A loop for operands of which some, a bit of each in `operands`, are one element for all: in[k] of those points to it.
+struct HeldLoop {
+  unsigned operands = 0;
+  Loop loops[kDTypeCount] = {};
+};
+
 // What rows have beyond loops.
 struct ElementwiseTraits {
   const char* params[2] = {};          // names of the real attributes, which the loop gets as they are
   RowsAt at = {};                      // for some numbers
   double neutral = __builtin_nan("");  // Kernel::neutral; NaN for none
+  HeldLoop held[2] = {};               // where there are such loops
+  Scaling scaling = Scaling::None;     // Kernel::scaling
 };
 
 struct ElementwiseRow {
@@ -71,5 +80,11 @@ ALICE_BY_LEVEL(const CastTable&, cast_table, ())
 
 // n copies of an element of 1, 2, 4 or 8 bytes.
 ALICE_BY_LEVEL(void, fill, (std::int64_t item, const void* from, std::int64_t n, void* to))
+// The same for rows of `row` copies each, whose elements are `step` bytes apart: n copies in all, of the first row
+// those from number `within` on. Writes whole vectors, and whole rows of them: up to a row and kFillSlack bytes more.
+inline constexpr std::int64_t kFillSlack = 64;
+ALICE_BY_LEVEL(void, fill_rows,
+               (std::int64_t item, const std::byte* from, std::int64_t step, std::int64_t row, std::int64_t within,
+                std::int64_t n, void* to))
 
 }  // namespace alice

@@ -7,11 +7,12 @@
 namespace alice::ALICE_ISA {
 namespace {
 
+#define ALICE_HOLDS_EITHER(F) {held<HoldsFirst, F>(0b01), held<HoldsSecond, F>(0b10)}
 constexpr ElementwiseRow kRows[] = {
-    numeric<Add, 2>("add", 0.2f),
-    numeric<Subtract, 2>("subtract", 0.2f),
-    numeric<Multiply, 2>("multiply", 0.2f, {.neutral = 1}),
-    floating<Divide, 2>("divide", 0.3f),
+    numeric<Add, 2>("add", 0.2f, {.held = ALICE_HOLDS_EITHER(Add)}),
+    numeric<Subtract, 2>("subtract", 0.2f, {.held = ALICE_HOLDS_EITHER(Subtract)}),
+    numeric<Multiply, 2>("multiply", 0.2f, {.neutral = 1, .held = ALICE_HOLDS_EITHER(Multiply)}),
+    floating<Divide, 2>("divide", 0.3f, {.held = ALICE_HOLDS_EITHER(Divide)}),
     numeric<FloorDivide, 2>("floor_divide", 2.0f),
     numeric<Remainder, 2>("remainder", 2.0f),
     numeric<Negative, 1>("negative", 0.15f),
@@ -24,11 +25,11 @@ constexpr ElementwiseRow kRows[] = {
     numeric<Trunc, 1>("trunc", 0.2f),
     numeric<Maximum, 2>("maximum", 0.2f),
     numeric<Minimum, 2>("minimum", 0.2f),
-    numeric<Clip, 3>("clip", 0.3f),
+    numeric<Clip, 3>("clip", 0.3f, {.held = {held<HoldsBounds, Clip>(0b110)}}),
     floating<Sqrt, 1>("sqrt", 0.3f),
     floating<Rsqrt, 1>("rsqrt", 0.8f),
     floating<Reciprocal, 1>("reciprocal", 0.3f),
-    floating<StrongMultiply, 2>("strong_mul", 0.2f),
+    floating<StrongMultiply, 2>("strong_mul", 0.2f, {.scaling = Scaling::ByFactor}),
     floating<StrongDivide, 2>("strong_div", 0.3f),
     floating<AbsVjp, 2>("abs_vjp", 0.2f),
     floating<MaximumVjp, 3>("maximum_vjp", 0.3f),

@@ -56,6 +56,19 @@ void fill_typed(const void* from, std::int64_t n, void* to) {
   for (std::int64_t i = 0; i < n; ++i) out[i] = value;
 }
 
+template <class T>
+void fill_rows_typed(const std::byte* from, std::int64_t step, std::int64_t row, std::int64_t within, std::int64_t n,
+                     void* to) {
+  constexpr std::int64_t kVector = kFillSlack / std::int64_t{sizeof(T)};
+  T* out = static_cast<T*>(to);
+  for (std::int64_t i = 0, length = row - within; i < n; i += length, length = row, from += step) {
+    T value;
+    std::memcpy(&value, from, sizeof value);
+    for (std::int64_t j = 0; j < length; j += kVector)
+      for (std::int64_t k = 0; k < kVector; ++k) out[i + j + k] = value;
+  }
+}
+
 constexpr CastTable kCasts = {{ALICE_CASTS_FROM(bool), ALICE_CASTS_FROM(std::uint8_t), ALICE_CASTS_FROM(std::int32_t),
                                ALICE_CASTS_FROM(std::int64_t), ALICE_CASTS_FROM(float), ALICE_CASTS_FROM(double)},
                               {CastsFrom<bool>::to<float>, CastsFrom<std::uint8_t>::to<float>, odd_loop<std::int32_t>,
@@ -71,6 +84,15 @@ void fill(std::int64_t item, const void* from, std::int64_t n, void* to) {
     case 4: return fill_typed<std::uint32_t>(from, n, to);
     case 2: return fill_typed<std::uint16_t>(from, n, to);
     default: return fill_typed<std::uint8_t>(from, n, to);
+  }
+}
+void fill_rows(std::int64_t item, const std::byte* from, std::int64_t step, std::int64_t row, std::int64_t within,
+               std::int64_t n, void* to) {
+  switch (item) {
+    case 8: return fill_rows_typed<std::uint64_t>(from, step, row, within, n, to);
+    case 4: return fill_rows_typed<std::uint32_t>(from, step, row, within, n, to);
+    case 2: return fill_rows_typed<std::uint16_t>(from, step, row, within, n, to);
+    default: return fill_rows_typed<std::uint8_t>(from, step, row, within, n, to);
   }
 }
 ElementwiseTable comparison_table() { return table_of(kRows); }

@@ -12,8 +12,9 @@ namespace alice::ALICE_ISA {
 namespace {
 
 // The compiler sees a trip count that is a multiple of every vector's length and so makes a vector body and no
-// scalar rest; the last few elements go through the same body by way of a padded copy.
+// scalar rest; the last few elements go through the same body by way of a copy.
 constexpr std::int64_t kBlock = 16;
+constexpr std::int64_t kStepChunk = 128;
 constexpr std::int64_t kRareChunk = 256;  // elements after which a functor's out-of-range elements are mended
 
 // Of a functor that has a range: floating operands may be outside.
@@ -21,6 +22,14 @@ template <class F, class = void>
 struct HasRange : std::false_type {};
 template <class F>
 struct HasRange<F, std::void_t<decltype(&F::template beyond<float>)>> : std::true_type {};
+
+// Of a functor that does doubles in two steps, f.first(in...) with two numbers as result, and f.last(those, in...). A
+// processor sees some hundred instructions ahead. In one loop, those of a long functor are but the next few elements,
+// which is too few to do while results that are waited for are on their way.
+template <class F, class R, class = void>
+struct HasSteps : std::false_type {};
+template <class F>
+struct HasSteps<F, double, std::void_t<decltype(&F::last)>> : std::true_type {};
 
 template <class F>
 F make_functor([[maybe_unused]] const double* params) {
@@ -40,74 +49,163 @@ F make_functor([[maybe_unused]] const double* params) {
 
 // `blocks` counts blocks of kBlock elements.
 template <class F, class R, class... T>
-ALICE_NO_JUMP_THREADING [[gnu::noinline, gnu::noclone]] void run_blocks(std::int64_t blocks, R* out,
-                                                                        const double* params, const T*... in) {
-  F f = make_functor<F>(params);
+ALICE_NO_JUMP_THREADING [[gnu::noinline, gnu::noclone]] void run_blocks(F f, std::int64_t blocks, R* out,
+                                                                        const T*... in) {
 #if defined(__GNUC__)
   // Hides what the members hold: only of x < bound ? bound : x with an unknown bound does gcc make one instruction.
   if constexpr (!std::is_empty_v<F>) asm("" : "+m"(f));
 #endif
   const std::int64_t n = blocks * kBlock;
+  if constexpr (HasSteps<F, R>::value) {
+    alignas(64) double hi[kStepChunk], lo[kStepChunk];
+    for (std::int64_t at = 0; at < n; at += kStepChunk) {
+      const std::int64_t m = (n - at < kStepChunk ? n - at : kStepChunk) / kBlock * kBlock;
 #pragma GCC ivdep
-  for (std::int64_t i = 0; i < n; ++i) out[i] = f(in[i]...);
+      for (std::int64_t i = 0; i < m; ++i) {
+        const Pair between = f.first(in[at + i]...);
+        hi[i] = between.hi;
+        lo[i] = between.lo;
+      }
+#pragma GCC ivdep
+      for (std::int64_t i = 0; i < m; ++i) out[at + i] = f.last({hi[i], lo[i]}, in[at + i]...);
+    }
+  } else {
+#pragma GCC ivdep
+    for (std::int64_t i = 0; i < n; ++i) out[i] = f(in[i]...);
+  }
 }
 
 // The few elements where the vectorised form does not hold.
 template <class F, class R, class... T>
-[[gnu::noinline]] void mend(std::int64_t n, R* out, const T*... in) {
+[[gnu::noinline]] void mend(F f, std::int64_t n, R* out, const T*... in) {
   for (std::int64_t i = 0; i < n; ++i)
-    if (!F::in_range(in[i]...)) out[i] = F::beyond(in[i]...);
+    if (!f.in_range(in[i]...)) out[i] = f.beyond(in[i]...);
 }
 
 template <class F, class... T>
-bool all_in_range(std::int64_t n, const T*... in) {
+bool all_in_range(F f, std::int64_t n, const T*... in) {
   int outside = 0;
-  for (std::int64_t i = 0; i < n; ++i) outside |= !F::in_range(in[i]...);
+  for (std::int64_t i = 0; i < n; ++i) outside |= !f.in_range(in[i]...);
   return !outside;
 }
 
-// The last few elements, filled up with zeros.
+// The last block of n elements; of fewer than a block, those and zeros.
 template <class T>
-struct Padded {
-  T values[kBlock] = {};
-  Padded(const T* from, std::int64_t n) { std::memcpy(values, from, static_cast<std::size_t>(n) * sizeof(T)); }
+struct LastBlock {
+  T values[kBlock];
+  LastBlock() {}  // leaves them as they are
+  [[gnu::noinline]] void load(const T* from, std::int64_t n) {
+    if (n > kBlock) {
+      std::memcpy(values, from + n - kBlock, sizeof values);
+    } else {
+      std::memset(values, 0, sizeof values);
+      std::memcpy(values, from, static_cast<std::size_t>(n) * sizeof(T));
+    }
+  }
+  [[gnu::noinline]] void store(T* to, std::int64_t n) const {
+    if (n > kBlock)
+      std::memcpy(to + n - kBlock, values, sizeof values);
+    else
+      std::memcpy(to, values, static_cast<std::size_t>(n) * sizeof(T));
+  }
 };
 
+// The last block may overlap the one before it: it is read before anything is written, as an operand may be the result
+// itself.
 template <class F, class R, class... T>
-void run_typed(std::int64_t n, R* out, const double* params, const T*... in) {
-  const std::int64_t body = n / kBlock * kBlock, rest = n - body;
-  if (body) run_blocks<F, R, T...>(n / kBlock, out, params, in...);
-  if (rest) {
-    R tail[kBlock];
-    run_blocks<F, R, T...>(1, tail, params, Padded<T>(in + body, rest).values...);
-    std::memcpy(out + body, tail, static_cast<std::size_t>(rest) * sizeof(R));
+void run_typed(F f, std::int64_t n, R* out, const T*... in) {
+  const bool rest = n % kBlock != 0;
+  [&](LastBlock<T>... last) {
+    if (rest) (last.load(in, n), ...);
+    if (n >= kBlock) run_blocks<F, R, T...>(f, n / kBlock, out, in...);
+    if (!rest) return;
+    LastBlock<R> results;
+    run_blocks<F, R, T...>(f, 1, results.values, last.values...);
+    results.store(out, n);
+  }(LastBlock<T>()...);
+}
+
+// Mending reads the operands again, so they must not be overwritten yet: chunk by chunk, beside `out` where it must be.
+template <class F, class R, class... T>
+void run_ranged(F f, std::int64_t n, R* out, const T*... in) {
+  R chunk[kRareChunk];
+  for (std::int64_t at = 0; at < n; at += kRareChunk) {
+    const std::int64_t m = n - at < kRareChunk ? n - at : kRareChunk;
+    if (all_in_range(f, m, in + at...)) {
+      run_typed<F, R, T...>(f, m, out + at, in + at...);
+      continue;
+    }
+    run_typed<F, R, T...>(f, m, chunk, in + at...);
+    mend(f, m, chunk, in + at...);
+    std::memcpy(out + at, chunk, static_cast<std::size_t>(m) * sizeof(R));
   }
 }
 
+template <class F, class R, class... T>
+void run_elements(F f, std::int64_t n, R* out, const T*... in) {
+  if constexpr (HasRange<F>::value && std::is_floating_point_v<R>)
+    run_ranged<F, R, T...>(f, n, out, in...);
+  else
+    run_typed<F, R, T...>(f, n, out, in...);
+}
 template <class F, class R, class... T, std::size_t... I>
 void run_loop(std::int64_t n, R* out, const double* params, const void* const* in, std::index_sequence<I...>) {
-  if constexpr (HasRange<F>::value && std::is_floating_point_v<R>) {
-    // Mending reads the operands again, so they must not be overwritten yet: work chunk by chunk beside `out`.
-    R chunk[kRareChunk];
-    for (std::int64_t at = 0; at < n; at += kRareChunk) {
-      const std::int64_t m = n - at < kRareChunk ? n - at : kRareChunk;
-      if (all_in_range<F>(m, static_cast<const T*>(in[I]) + at...)) {
-        run_typed<F, R, T...>(m, out + at, params, static_cast<const T*>(in[I]) + at...);
-        continue;
-      }
-      run_typed<F, R, T...>(m, chunk, params, static_cast<const T*>(in[I]) + at...);
-      mend<F>(m, chunk, static_cast<const T*>(in[I]) + at...);
-      std::memcpy(out + at, chunk, static_cast<std::size_t>(m) * sizeof(R));
-    }
-  } else {
-    run_typed<F, R, T...>(n, out, params, static_cast<const T*>(in[I])...);
-  }
+  run_elements<F, R, T...>(make_functor<F>(params), n, out, static_cast<const T*>(in[I])...);
 }
 
 // A Loop of functor F with the given result and operand types.
 template <class F, class R, class... T>
 void loop(std::int64_t n, void* out, const void* const* in, const double* params) {
   run_loop<F, R, T...>(n, static_cast<R*>(out), params, in, std::index_sequence_for<T...>{});
+}
+
+// Loops of which some operands are one element for all: F with its first, its second, or all but its first one held.
+template <class F, class T>
+struct HoldsFirst {
+  T held;
+  explicit HoldsFirst(const void* const* in) : held(*static_cast<const T*>(in[0])) {}
+  static constexpr int kMoves = 1;
+  ALICE_HD T operator()(T x) const { return F{}(held, x); }
+};
+template <class F, class T>
+struct HoldsSecond {
+  F f{};
+  T held;
+  explicit HoldsSecond(const void* const* in) : held(*static_cast<const T*>(in[1])) {}
+  static constexpr int kMoves = 0;
+  ALICE_HD T operator()(T x) const { return f(x, held); }
+};
+template <class F, class T>
+struct HoldsExponent : HoldsSecond<F, T> {  // of a functor that has a range
+  using HoldsSecond<F, T>::HoldsSecond;
+  template <class U>
+  ALICE_HD bool in_range(U x) const {
+    return F::in_range(x, this->held);
+  }
+  template <class U>
+  ALICE_HD U beyond(U x) const {
+    return F::beyond(x, this->held);
+  }
+  ALICE_HD Pair first(double x) const { return F::first(x, this->held); }
+  ALICE_HD double last(Pair between, double x) const { return this->f.last(between, x, this->held); }
+};
+template <class F, class T>
+struct HoldsBounds {
+  T low, high;
+  explicit HoldsBounds(const void* const* in)
+      : low(*static_cast<const T*>(in[1])), high(*static_cast<const T*>(in[2])) {}
+  static constexpr int kMoves = 0;
+  ALICE_HD T operator()(T x) const { return F{}(x, low, high); }
+};
+template <class Holds, class T>
+void held_loop(std::int64_t n, void* out, const void* const* in, const double*) {
+  run_elements<Holds, T, T>(Holds(in), n, static_cast<T*>(out), static_cast<const T*>(in[Holds::kMoves]));
+}
+// `operands`: which are held, a bit of each.
+template <template <class, class> class Holds, class F>
+constexpr HeldLoop held(unsigned operands) {
+  return {operands,
+          {nullptr, nullptr, nullptr, nullptr, held_loop<Holds<F, float>, float>, held_loop<Holds<F, double>, double>}};
 }
 
 template <class F, int N, class T, bool kBool, class = std::make_index_sequence<N>>

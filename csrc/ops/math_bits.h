@@ -79,6 +79,20 @@ ALICE_HD T poly(T x, T c0, Rest... rest) {
   return mul_add(poly(x, rest...), x, c0);
 }
 
+// The same in half as many steps that wait for each other, which is what long loops take their time for; xx = x².
+template <class T>
+ALICE_HD T poly_by_two(T, T, T c0) {
+  return c0;
+}
+template <class T>
+ALICE_HD T poly_by_two(T x, T, T c0, T c1) {
+  return mul_add(c1, x, c0);
+}
+template <class T, class... Rest>
+ALICE_HD T poly_by_two(T x, T xx, T c0, T c1, Rest... rest) {
+  return mul_add(poly_by_two(x, xx, rest...), xx, mul_add(c1, x, c0));
+}
+
 // The nearest integer, ties to even, of |x| < 2²² (float) or 2⁵¹: adding 1.5·2²³ shifts the fraction out.
 inline constexpr float kRoundFloat = 0x1.8p23f;
 inline constexpr double kRoundDouble = 0x1.8p52;
@@ -120,6 +134,22 @@ ALICE_HD Pair two_prod(double a, double b) {
   const double ah = from_bits(to_bits(a) & ~std::uint64_t{0x7ffffff}), al = a - ah;
   const double bh = from_bits(to_bits(b) & ~std::uint64_t{0x7ffffff}), bl = b - bh;
   return {p, ((ah * bh - p) + ah * bl + al * bh) + al * bl};
+#endif
+}
+
+// c + a·b for |a·b| ≤ |c|/2.
+ALICE_HD Pair sum_from(double c, double a, double b) {
+  const double s = mul_add(a, b, c);
+  return {s, mul_add(a, b, c - s)};
+}
+// a − q·b, exactly where q is a/b but for its rounding.
+ALICE_HD float residual(float a, float q, float b) { return mul_add(-q, b, a); }
+ALICE_HD double residual(double a, double q, double b) {
+#if ALICE_HAS_FMA
+  return std::fma(-q, b, a);
+#else
+  const Pair back = two_prod(q, b);
+  return (a - back.hi) - back.lo;
 #endif
 }
 

@@ -96,29 +96,37 @@ ALICE_HD double expm1(double x) {
   return x > 40.0 ? large : x == 0.0 ? x : small;
 }
 
-// 2ᶠ − 1 − f ln 2 for |f| ≤ ½
+// The same for x ≤ 0.
+template <class P>
+ALICE_HD double expm1_down(double x) {
+  const double r = expm1_pair<P>(reduce_exp_within<P>(at_least(x, -60.0))).hi;
+  return x == 0.0 ? x : r;
+}
+
+// 2ᶠ − 1 − f ln 2 for −½ ≤ f ≤ 0.586
 ALICE_HD double exp2_curve(double f) {
-  return f * f *
-         poly(f, 0x1.ebfbdff82c598p-3, 0x1.c6b08d704a0c2p-5, 0x1.3b2ab6fba1ddap-7, 0x1.5d87fe78a5276p-10,
-              0x1.430913096fd9fp-13, 0x1.ffcbfc670dcd4p-17, 0x1.62bfd47773353p-20, 0x1.b524fae627834p-24,
-              0x1.e6063f7217bc6p-28, 0x1.e9d3fe3952179p-32);
+  const double ff = f * f;
+  return ff * poly_by_two(f, ff, 0x1.ebfbdff82c58fp-3, 0x1.c6b08d704a0c3p-5, 0x1.3b2ab6fba4f0ep-7, 0x1.5d87fe78a4c1p-10,
+                          0x1.430912f82029bp-13, 0x1.ffcbfc699f311p-17, 0x1.62c023e662502p-20, 0x1.b524f4f02024cp-24,
+                          0x1.e4c7aaa975b0fp-28, 0x1.e9dd06883c2aap-32, 0x1.d045d0cc788ep-36);
 }
 // 2ᶠ − 1
 template <class P>
 ALICE_HD double exp2m1(double f) {
-  if constexpr (P::kLong) return mul_add(f, kLn2, exp2_curve(f));  // 1.3e-17 f, 1.7e-10 f
+  if constexpr (P::kLong) return mul_add(f, kLn2, exp2_curve(f));  // 1.7e-18 f, 1.7e-10 f
   return f * poly(f, 0x1.62e42fefa39efp-1, 0x1.ebfbe045f4d3cp-3, 0x1.c6b08d883dca1p-5, 0x1.3b2a1b7152befp-7,
                   0x1.5d879ead06a82p-10, 0x1.443fffc90db59p-13, 0x1.00a581594758ep-16);
 }
 
-// x = n + f with an integer n, |f| ≤ ½, and power · last = 2ⁿ: the first is normal, the last rounds to subnormals and
-// to infinity. −1100 ≤ x ≤ 1024.25.
+// x = n + f with an integer n, |f − middle| ≤ ½, and power · last = 2ⁿ: the first is normal, the last rounds to
+// subnormals and to infinity. −1100 ≤ x ≤ 1024.25.
 struct Exp2Split {
   double f, power, last;
 };
-ALICE_HD Exp2Split split_exp2(double x) {
+ALICE_HD Exp2Split split_exp2(double x, double middle = 0.0) {
   const bool left = x < 0.0;
-  const double magic = left ? kRoundDouble + (1023.0 + 128.0) : kRoundDouble + (1023.0 - 1.0), sum = x + magic;
+  const double magic = left ? kRoundDouble + (1023.0 + 128.0) : kRoundDouble + (1023.0 - 1.0);
+  const double sum = (x - middle) + magic;
   return {x - (sum - magic), from_bits(to_bits(sum) << 52), left ? 0x1p-128 : 2.0};
 }
 

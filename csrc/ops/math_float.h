@@ -20,6 +20,11 @@ ALICE_HD FloatSplit split_exp(float x, float k) {
   const float sum = mul_add(x, 0x1.715476p+0f, magic), n = sum - magic;
   return {mul_add(n, -0x1.7f7d1cp-20f, mul_add(n, -0x1.62e4p-1f, x)), from_bits(to_bits(sum) << 23)};
 }
+ALICE_HD FloatSplit split_exp(float x, float x_lo, float k) {
+  const float magic = kRoundFloat + 127.0f + k;
+  const float sum = mul_add(x, 0x1.715476p+0f, magic), n = sum - magic;
+  return {mul_add(n, -0x1.62e4p-1f, x) + mul_add(n, -0x1.7f7d1cp-20f, x_lo), from_bits(to_bits(sum) << 23)};
+}
 
 // e^r − 1 for |r| ≤ 0.347. The polynomial is (eʳ − 1 − r)/r², weighted so that the error is 3.2e-9.
 ALICE_HD float expm1_rest(float r) {
@@ -49,10 +54,9 @@ ALICE_HD float exp2(float x, float low, float high) {
 struct FloatTail {
   float a, t, lifted, lifted_lo;
 };
-ALICE_HD FloatTail exp_tail(float x, float far, float x_lo = 0.0f) {
+ALICE_HD FloatTail exp_tail(float x, float far) {
   const float a = at_most(absolute(x), far);
-  FloatSplit s = split_exp(-a, 64.0f);
-  s.r += x < 0.0f ? x_lo : -x_lo;
+  const FloatSplit s = split_exp(-a, 64.0f);
   const float rest = expm1_rest(s.r), lifted = mul_add(s.power, rest, s.power);
   return {a, lifted * 0x1p-64f, lifted, mul_add(s.power, rest, s.power - lifted)};
 }
@@ -71,19 +75,22 @@ ALICE_HD float scaled_sigmoid_slope(float x, float far, float down) {
 }
 ALICE_HD float sigmoid_slope(float x, float far = 104.0f) { return scaled_sigmoid_slope(x, far, 0x1p-64f); }
 
-// x σ(v) for a v of the sign of x: x t/(1 + t) or x/(1 + t). What numerator and denominator lost in rounding corrects
-// the quotient; for that, 1/(1 + t) to 4 % will do. Within 2 ULP with fma only.
-ALICE_HD float gate(float x, float v, float v_lo, float far) {
-  const FloatTail e = exp_tail(v, far, v_lo);
-  const bool left = v < 0.0f;
-  const float xt = x * e.lifted, xt_lo = mul_add(x, e.lifted_lo, mul_add(x, e.lifted, -xt));
-  const float d = 1.0f + e.t, d_lo = mul_add(e.lifted_lo, 0x1p-64f, e.t - (d - 1.0f));
-  const float q = (left ? xt : x) / d, missing = mul_add(-q, d_lo, left ? xt_lo : 0.0f);
+// x σ(v) where (1 + rest) · power · 2⁻⁶⁴ is e^−|v|, and v has the sign of x: x t/(1 + t) or x/(1 + t). What the
+// denominator and the quotient lost in rounding corrects it; for that, 1/(1 + t) to 4 % will do. Within 2 ULP with fma
+// only.
+ALICE_HD float gate(float x, float rest, float power) {
+  const bool left = x < 0.0f;
+  const float t = mul_add(power, rest, power) * 0x1p-64f;
+  const float d = 1.0f + t, d_lo = t - (d - 1.0f), xp = x * power;
+  const float above = left ? mul_add(xp, rest, xp) : x, q = above / d;
+  const float missing = mul_add(-q, d_lo, mul_add(-q, d, above));
   return mul_add(missing, mul_add(d, -0.5f, 1.457f), q) * (left ? 0x1p-64f : 1.0f);
 }
 
 ALICE_HD float silu(float x, float far = 112.0f) {
-  const float c = at_least(x, -far), r = gate(c, c, 0.0f, far);
+  const float c = at_least(x, -far);
+  const FloatSplit s = split_exp(-at_most(absolute(c), far), 64.0f);
+  const float r = gate(c, expm1_rest(s.r), s.power);
   return x > 100.0f ? x : r;
 }
 
@@ -95,7 +102,8 @@ ALICE_HD float gelu_tanh(float x, float far = 112.0f, float bound = 20.0f) {
   const float u = 1.0f + kxx, back = u - 1.0f, lost = ((1.0f - (u - back)) + (kxx - back)) + kxx_lo;
   const float m = 0x1.988454p+0f, cm = c * m, cm_lo = mul_add(c, m, -cm) + c * -0x1.857936p-25f;
   const float v = cm * u, v_lo = mul_add(cm, u, -v) + mul_add(cm, lost, cm_lo * u);
-  const float r = gate(c, v, v_lo, far);
+  const FloatSplit s = split_exp(-at_most(absolute(v), far), v < 0.0f ? v_lo : -v_lo, 64.0f);
+  const float r = gate(c, expm1_rest(s.r), s.power);
   return x > 10.0f ? x : r;
 }
 
@@ -109,25 +117,27 @@ ALICE_HD float softplus(float x, float far = 104.0f) {
   return x < 0.0f ? left : right;
 }
 
-// x Φ(x) by way of Φ(−a) = e^(−a²/2) F/(a + 2.4) for a = |x|. Low parts of products and of the sum go along to the
-// quotient, as the tail is to be good relative to itself. Within 2 ULP with fma only.
+// x Φ(x) by way of Φ(−a) = e^(−a²/2) F/(a + c) for a = |x|. Low parts of products and of the sum go along to the end,
+// as the tail is to be good relative to itself. Within 2 ULP with fma only.
 ALICE_HD float gelu(float x, float far = 15.0f) {
-  const float a = at_most(absolute(x), far), aa = a * a, aa_lo = mul_add(a, a, -aa);
-  const FloatSplit s = split_exp(-0.5f * aa, 64.0f);
-  const float rest = expm1_rest(mul_add(-0.5f, aa_lo, s.r)), e = 1.0f + rest, e_lo = rest - (e - 1.0f);
-  const float d = a + 2.4f, above = d - a, d_lo = (a - (d - above)) + (2.4f - above) - 0x1.99999ap-24f;
-  const float w = 1.0f / d, t = mul_add(-4.8f, w, 1.0f);
-  const float w_lo = (mul_add(-w, d, 1.0f) - w * d_lo) * w, t_lo = mul_add(-4.8f, w_lo, mul_add(-4.8f, w, 1.0f - t));
-  const float g = t * poly(t, -0x1.a998e4p-2f, 0x1.c8085cp-4f, 0x1.21b746p-6f, -0x1.e1a09ap-7f, -0x1.c398a4p-9f,
-                           0x1.0a8b14p-9f, 0x1.1befbep-10f, -0x1.bdc782p-14f, -0x1.ed3ac2p-13f, -0x1.01053fp-14f);
-  const float f = 0x1.66e41cp-1f + g, f_lo = mul_add(t_lo, -0.45f, (0x1.66e41cp-1f - f) + g);
-  const float p = a * e, p_lo = mul_add(a, e, -p) + a * e_lo;
-  const float q = p * f, q_lo = mul_add(p, f, -q) + mul_add(p_lo, f, p * f_lo);
-  const float quick = q * w, missing = (mul_add(-quick, d, q) + q_lo) - quick * d_lo;
-  const float tail = mul_add(missing, w, quick) * s.power * 0x1p-64f;
+  const float a = at_most(absolute(x), far), half = -0.5f * a, aa = half * a;
+  const FloatSplit s = split_exp(aa, mul_add(half, a, -aa), 64.0f);
+  const float rest = expm1_rest(s.r);
+  constexpr float c = 0x1.7428p+1f;  // F and its slope at a = c are floats, all but
+  const float d = a + c, back = d - a, d_lo = (a - (d - back)) + (c - back);
+  const float w = 1.0f / d, missing = mul_add(-w, d_lo, mul_add(-w, d, 1.0f));  // 1/(a + c) = w (1 + missing)
+  const float t = mul_add(-2.0f * c, w, 1.0f);
+  const float g = poly(t, -0x1.fceb5ep-2f, 0x1.b3a9fcp-3f, -0x1.228252p-5f, -0x1.b5ee8p-7f, 0x1.7c5562p-8f,
+                       0x1.c0beeep-10f, -0x1.b7a0bp-11f, -0x1.908512p-12f, 0x1.898912p-14f, 0x1.4b44e6p-14f);
+  const float f = mul_add(t, g, 0x1.737e3cp-1f), f_lo = mul_add(t, g, 0x1.737e3cp-1f - f);
+  // F/(a + c) moves with w by the power 1 to 2.2
+  const float h = f * w, moved = missing * mul_add(w, 4.3f, 0.93f);
+  const float h_lo = mul_add(h, moved, mul_add(f_lo, w, mul_add(f, w, -h)));
+  const float xp = a * s.power, p = mul_add(xp, rest, xp), p_lo = mul_add(xp, rest, xp - p);
+  const float tail = mul_add(p, h, mul_add(p, h_lo, p_lo * h)) * 0x1p-64f;
   // (Φ(x) − ½)/x for |x| < 0.6, as a function of x²
   const float near = mul_add(
-      aa, poly(aa, 0x1.988454p-2f, -0x1.105834p-4f, 0x1.46cd50p-7f, -0x1.368cb2p-10f, 0x1.c1083ep-14f), 0.5f * x);
+      x * x, poly(x * x, 0x1.988454p-2f, -0x1.105834p-4f, 0x1.46cd50p-7f, -0x1.368cb2p-10f, 0x1.c1083ep-14f), 0.5f * x);
   const float far_out = x < 0.0f ? -tail : x - tail;
   return a < 0.6f ? near : far_out;
 }

@@ -36,22 +36,19 @@ ALICE_HD Pair log2_pair(double a) {
   const double k = b.k - (tiny ? 54.0 : 0.0);
   const double f = b.m - 1.0;
   const Pair d = fast_two_sum(2.0, f);
-  const double inverse = 1.0 / d.hi, s = f * inverse;
-  const Pair back = two_prod(s, d.hi);
-  const double s_lo = (((f - back.hi) - back.lo) - s * d.lo) * inverse;
+  const double inverse = 1.0 / d.hi, s = f * inverse, s_lo = mul_add(-s, d.lo, residual(f, s, d.hi)) * inverse;
   const Pair square = two_prod(s, s);
   const double z = square.hi, z_lo = mul_add(s + s, s_lo, square.lo);
-  // log2((1 + s)/(1 − s)) = (2/ln 2) s + s z (2/(3 ln 2) + z H), H as a function of z to 2.8e-18. Low parts of products
-  // stay beside them; only what is large is summed up again.
-  const double h = poly(z, 0x1.2776c50ef9bfep-1, 0x1.a61762a7adfabp-2, 0x1.484b13d79bc8ap-2, 0x1.0c9a84bfb6035p-2,
-                        0x1.c68f2ead2ffb4p-3, 0x1.89fee472c73e1p-3, 0x1.59dea78012f18p-3, 0x1.5a744a7d06346p-3);
-  const Pair r = fast_two_sum(0x1.ec709dc3a03fdp-1, z * h), zr = two_prod(z, r.hi);
+  // log2((1 + s)/(1 − s)) = s (2/ln 2 + z (2/(3 ln 2) + z H)), H as a function of z to 2.8e-18.
+  const double h =
+      mul_add(poly_by_two(z, z * z, 0x1.a61762a7adfabp-2, 0x1.484b13d79bc8ap-2, 0x1.0c9a84bfb6035p-2,
+                          0x1.c68f2ead2ffb4p-3, 0x1.89fee472c73e1p-3, 0x1.59dea78012f18p-3, 0x1.5a744a7d06346p-3),
+              z, 0x1.2776c50ef9bfep-1);
+  const Pair r = sum_from(0x1.ec709dc3a03fdp-1, z, h), zr = two_prod(z, r.hi);
   const double zr_lo = mul_add(z, r.lo + 0x1.d27f05548af0cp-55, mul_add(z_lo, r.hi, zr.lo));
-  const Pair cubic = two_prod(s, zr.hi), linear = two_prod(s, 0x1.71547652b82fep+1);
-  const Pair above = fast_two_sum(k, linear.hi), sum = fast_two_sum(above.hi, cubic.hi);
-  const double below = mul_add(s, zr_lo, mul_add(s_lo, zr.hi, cubic.lo));
-  const double linear_lo = mul_add(s, 0x1.777d0ffda0d24p-55, mul_add(s_lo, 0x1.71547652b82fep+1, linear.lo));
-  return {sum.hi, sum.lo + (above.lo + (linear_lo + below))};
+  const Pair w = fast_two_sum(0x1.71547652b82fep+1, zr.hi), sw = two_prod(s, w.hi), sum = fast_two_sum(k, sw.hi);
+  const double w_lo = w.lo + (zr_lo + 0x1.777d0ffda0d24p-55);
+  return {sum.hi, sum.lo + mul_add(s, w_lo, mul_add(s_lo, w.hi, sw.lo))};
 }
 
 // Up to here the loops hold; larger exponents make 0, 1 or ∞ of most numbers.
@@ -72,20 +69,21 @@ ALICE_HD double pow_short(double x, double y, double low, double high) {
   return signed_power((1.0 + exp2m1<Short>(c - n)) * pow2(n), x, {y, 0.0});
 }
 
-// The same of doubles and a y in two parts; low and high are −1100 and 1024.25.
-ALICE_HD double pow_full(double x, Pair y, double low, double high) {
-  const double a = absolute(x);
-  const Pair finite = log2_pair(a);
-  const double logarithm = a == 0.0 ? -kInf : finite.hi;
+// The same of doubles and a y in two parts (or one: kPair is false), given log2 |x| of an x other than 0; low and high
+// are −1100 and 1024.25.
+template <bool kPair>
+ALICE_HD double pow_full(double x, Pair y, Pair finite, double low, double high) {
+  const double logarithm = x == 0.0 ? -kInf : finite.hi;
   const Pair p = two_prod(y.hi, logarithm);
-  const Exp2Split e = split_exp2(at_most(at_least(p.hi, low), high));
-  const double lo = p.lo + mul_add(y.hi, finite.lo, y.lo * logarithm);
-  // 2ᶠ = 1 + f ln 2 + (the rest), whose small parts are summed up first.
-  const Pair linear = two_prod(e.f, kLn2), sum = fast_two_sum(1.0, linear.hi);
-  const double curved = exp2_curve(e.f);
-  const double small = mul_add(e.f, kLn2Tail, linear.lo), by_lo = kLn2 * (sum.hi + curved);
-  const double mantissa = sum.hi + (sum.lo + (curved + mul_add(absolute(lo) < 1.0 ? lo : 0.0, by_lo, small)));
-  return signed_power(mantissa * e.power * e.last, x, y);
+  // With f from −0.415 to 0.585 the mantissa minus 1 is at most a half: its rounding is an eighth of an ULP.
+  const Exp2Split e = split_exp2(at_most(at_least(p.hi, low), high), 0.085);
+  const double by_lo = kPair ? mul_add(y.hi, finite.lo, y.lo * logarithm) : y.hi * finite.lo, lo = p.lo + by_lo;
+  // 2ᶠ⁺ˡᵒ = 1 + f ln 2 + (what is small), which is summed up first.
+  const double curved = exp2_curve(e.f), moved = mul_add(mul_add(e.f, kLn2, curved), kLn2, kLn2);
+  const double small = mul_add(absolute(lo) < 1.0 ? lo : 0.0, moved, mul_add(e.f, kLn2Tail, curved));
+  const Pair linear = two_prod(e.f, kLn2);
+  const double rest = ALICE_HAS_FMA ? mul_add(e.f, kLn2, small) : linear.hi + (linear.lo + small);
+  return signed_power(mul_add(rest, e.power, e.power) * e.last, x, y);
 }
 
 // --- Powers by products and roots -----------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <map>
 
 #include "../core/in_place.h"
 
@@ -23,6 +24,12 @@ bool may_change(const Value& v) { return v.source == Source::Captured || v.sourc
 bool is_number(const Array& a, double number) {
   if (a.numel() != 1) return false;
   return dispatch_any(a.dtype(), [&](auto tag) { return static_cast<double>(*a.data<decltype(tag)>()) == number; });
+}
+
+Array one(DType dtype) {  // of float32 or float64
+  Array a = Array::empty({}, dtype);
+  dtype == DType::Float32 ? void(*a.data<float>() = 1.0f) : void(*a.data<double>() = 1.0);
+  return a;
 }
 
 template <class T>
@@ -157,6 +164,7 @@ void Graph::add_result(int value) {
 void Graph::simplify() {
   remove_dead();
   join_pairs();
+  share_slopes();
 }
 
 void Graph::remove_dead() {
@@ -183,6 +191,33 @@ void Graph::join_pairs() {
     if (!node.update)
       for (int v : node.out) producer[v] = kept.size();
     kept.push_back(std::move(node));
+  }
+  nodes_ = std::move(kept);
+}
+
+// Several kernels that scale by the slope at one value become products with it: their work is in the slope.
+void Graph::share_slopes() {
+  const auto shares = [&](const Node& n) {
+    return n.kernel->scaling == Scaling::BySlope && !(updates_ > 0 && may_change(value(n.in[1]))) &&
+           !for_storage(value(n.out[0]).array.dtype()) && value(n.in[1]).array.shape() == value(n.out[0]).array.shape();
+  };
+  using Place = std::pair<const Kernel*, int>;
+  std::map<Place, int> uses, slopes;
+  for (const Node& n : nodes_)
+    if (shares(n)) ++uses[{n.kernel, n.in[1]}];
+  std::vector<Node> kept;
+  for (Node& n : nodes_) {
+    if (shares(n) && uses[{n.kernel, n.in[1]}] > 1) {
+      auto [slope, fresh] = slopes.try_emplace({n.kernel, n.in[1]}, -1);
+      if (fresh) {
+        const Array like = value(n.out[0]).array;
+        slope->second = add_value(placed_nowhere(like.shape(), like.dtype()), Source::Node);
+        kept.push_back({n.kernel, {add_constant(one(like.dtype())), n.in[1]}, {slope->second}, {}});
+      }
+      n.kernel = &Registry::instance().scale();
+      n.in[1] = slope->second;
+    }
+    kept.push_back(std::move(n));
   }
   nodes_ = std::move(kept);
 }

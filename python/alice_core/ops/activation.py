@@ -216,7 +216,7 @@ _elu_vjp.defvjp(
 
 _selu = Primitive("selu", saves=(0,))
 _selu.defvjp(lambda g, ans, x: selu_vjp(g, x))
-selu_vjp: Primitive = slope_kernel("selu_vjp", lambda h, x: _where_negative(x, selu_vjp(h, x)))
+selu_vjp: Primitive = slope_kernel("selu_vjp", lambda h, x: _where_negative(x, selu_vjp(h, x)), rounded=True)
 
 
 def elu(x: TensorLike, /, alpha: float | Tensor = 1.0) -> Tensor:
@@ -288,11 +288,11 @@ _CUBIC = 0.044715
 
 _gelu = Primitive("gelu", saves=(0,))
 _gelu.defvjp(lambda g, ans, x: gelu_vjp(g, x))
-gelu_vjp: Primitive = slope_kernel("gelu_vjp", lambda h, x: _gelu_second(h, x))
+gelu_vjp: Primitive = slope_kernel("gelu_vjp", lambda h, x: _gelu_second(h, x), rounded=True)
 
 _gelu_tanh = Primitive("gelu_tanh", saves=(0,))
 _gelu_tanh.defvjp(lambda g, ans, x: gelu_tanh_vjp(g, x))
-gelu_tanh_vjp: Primitive = slope_kernel("gelu_tanh_vjp", lambda h, x: _gelu_tanh_second(h, x))
+gelu_tanh_vjp: Primitive = slope_kernel("gelu_tanh_vjp", lambda h, x: _gelu_tanh_second(h, x), rounded=True)
 
 strong(_leaky_relu_vjp, _prelu_vjp, _prelu_slope_vjp, _elu_vjp)
 elementwise(_leaky_relu, _prelu, _elu, _selu, _gelu, _gelu_tanh)

@@ -341,7 +341,9 @@ def xlogy(x: TensorLike, y: TensorLike, /) -> Tensor:
 
 _erf = Primitive("erf", saves=(0,))
 _erf.defvjp(lambda g, ans, x: erf_vjp(g, x))
-erf_vjp: Primitive = slope_kernel("erf_vjp", lambda h, x: _ar.strong_mul(erf_vjp(h, x), _ar.multiply(x, -2.0)))
+erf_vjp: Primitive = slope_kernel(
+    "erf_vjp", lambda h, x: _ar.strong_mul(erf_vjp(h, x), _ar.multiply(x, -2.0)), rounded=True
+)
 
 _erfc = Primitive("erfc", saves=(0,))
 _erfc.defvjp(lambda g, ans, x: _ar.negative(erf_vjp(g, x)))

@@ -31,7 +31,9 @@ _silu = Primitive("silu", saves=(0,))
 _silu.defvjp(lambda g, ans, x: silu_vjp(g, x))
 # silu'' = sigmoid'(x) (2 - x tanh(x/2))
 silu_vjp: Primitive = slope_kernel(
-    "silu_vjp", lambda h, x: _ar.strong_mul(sigmoid_vjp(h, x), _ar.subtract(2.0, _ar.multiply(x, tanh_half(x))))
+    "silu_vjp",
+    lambda h, x: _ar.strong_mul(sigmoid_vjp(h, x), _ar.subtract(2.0, _ar.multiply(x, tanh_half(x)))),
+    rounded=True,
 )
 
 elementwise(_sigmoid, _softplus, _log_sigmoid, _silu)
