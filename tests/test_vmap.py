@@ -55,7 +55,13 @@ def test_every_op_gives_the_bits_of_a_loop(case: OpCase) -> None:
                 return tuple(result) if isinstance(result, list) else result
 
             xs = [ac.tensor(x) for x in batches]
-            compare(loop(f, *xs), ac.vmap(f)(*xs), f"{case.name} {kwargs} {chosen}")
+            try:
+                one_by_one = loop(f, *xs)
+            except ac.LinAlgError:  # items that are moved around are no longer symmetric, for instance
+                with pytest.raises(ac.LinAlgError):
+                    ac.vmap(f)(*xs)
+                continue
+            compare(one_by_one, ac.vmap(f)(*xs), f"{case.name} {kwargs} {chosen}")
 
 
 # -- axes -------------------------------------------------------------------------------------------------------------
