@@ -256,6 +256,14 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
         {"shape": 2, "alpha": 2.0, "scale": 1.0, **F32},
     ),
     "beta": (lambda x, **given: ac.random.Generator(0).beta(**given), {"shape": 2, "a": 1.0, "b": 2.0, **F32}),
+    "multivariate_normal": (
+        lambda x, **given: ac.random.Generator(0).multivariate_normal(X[0], np.eye(3, dtype=np.float32), **given),
+        {"shape": 2, **F32},
+    ),
+    "truncated_normal": (
+        lambda x, **given: ac.random.Generator(0).truncated_normal(**given),
+        {"shape": 2, "low": -1.0, "high": 2.0, "mean": 0.5, "std": 2.0, **F32},
+    ),
     "poisson": (lambda x, **given: ac.random.Generator(0).poisson(**given), {"shape": 2, "rate": 1.0}),
     "integers": (
         lambda x, **given: ac.random.Generator(0).integers(**given),
@@ -270,7 +278,19 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     "seed": (lambda x, seed: ac.random.Generator(seed).uniform(2), {"seed": 3}),
 }
 #: Drawing is no function of an array, and a seed is taken once.
-DRAWS = {"uniform", "normal", "bernoulli", "exponential", "gumbel", "gamma", "beta", "poisson", "integers"}
+DRAWS = {
+    "uniform",
+    "normal",
+    "bernoulli",
+    "exponential",
+    "gumbel",
+    "gamma",
+    "multivariate_normal",
+    "truncated_normal",
+    "beta",
+    "poisson",
+    "integers",
+}
 CHOICES = {"permutation", "categorical", "choice"}
 WITHOUT_MODES = {"advance", "bits", "unit", "seed", "empty", "empty_like", "unique", *DRAWS, *CHOICES}
 #: Arrays, though annotated for what they mostly are.

@@ -18,6 +18,19 @@ N = 1 << 16
 #: A draw, and its distribution.
 CONTINUOUS: list[tuple[str, Any, Any]] = [
     ("exponential", {"scale": 2.5}, scipy.stats.expon(scale=2.5)),
+    *(
+        (
+            "truncated_normal",
+            {"low": lo, "high": hi, "mean": m, "std": s},
+            scipy.stats.truncnorm((lo - m) / s, (hi - m) / s, m, s),
+        )
+        for lo, hi, m, s in (
+            (-1.0, 2.0, 0.0, 1.0),
+            (3.0, np.inf, 1.0, 0.5),
+            (-np.inf, -20.0, 0.0, 1.0),
+            (-9.0, 9.0, 5.0, 3.0),
+        )
+    ),
     ("gumbel", {"loc": 1.0, "scale": 0.5}, scipy.stats.gumbel_r(1.0, 0.5)),
     *(("gamma", {"alpha": a, "scale": 2.0}, scipy.stats.gamma(a, scale=2.0)) for a in (0.1, 0.7, 1.0, 3.5, 200.0, 1e7)),
     *(("beta", {"a": a, "b": b}, scipy.stats.beta(a, b)) for a, b in ((0.5, 0.5), (2.0, 5.0), (30.0, 0.8))),
@@ -313,6 +326,56 @@ def test_gradients_of_the_other_parameters() -> None:
     assert slope.item() == ac.sum(counts).item()
 
 
+def test_normal_vectors() -> None:
+    rng = np.random.default_rng(0)
+    a = rng.standard_normal((3, 3))
+    mean, cov = rng.standard_normal(3), a @ a.T + 0.1 * np.eye(3)
+    x = ac.random.Generator(4).multivariate_normal(mean, cov, shape=N).numpy()
+    assert x.dtype == np.float64
+    assert np.abs((x.mean(0) - mean) / np.sqrt(np.diag(cov) / N)).max() < 4
+    # Whitened by another factor, each is normal, and none knows of the others.
+    z = np.linalg.solve(np.linalg.cholesky(cov), (x - mean).T)
+    for row in z:
+        assert scipy.stats.kstest(row, "norm").pvalue > 1e-3
+    assert np.abs(np.corrcoef(z) - np.eye(3)).max() < 4 / math.sqrt(N)
+    g = ac.random.Generator(4)
+    assert g.multivariate_normal(mean, cov).shape == (3,)
+    assert g.multivariate_normal(np.zeros((4, 1, 3)), np.stack([cov, cov])).shape == (4, 2, 3)
+    assert g.multivariate_normal(np.zeros((2, 3)), cov, shape=(5, 2), dtype="float32").dtype == ac.float32
+    assert g.multivariate_normal(np.zeros(0), np.zeros((0, 0)), shape=2).shape == (2, 0)
+
+    def draws(mean: Any, cov: Any) -> Any:
+        return ac.sum(ac.random.Generator(1).multivariate_normal(mean, cov, 4) ** 2)
+
+    ac.testing.check_grads(lambda m, c: draws(m, (c + c.T) / 2), (ac.tensor(mean), ac.tensor(cov)), order=2)
+    h = ac.random.Generator(1)
+    compiled = ac.compile(lambda m, c: h.multivariate_normal(m, c, 4))
+    want = ac.random.Generator(1).multivariate_normal(mean, cov, 4)
+    np.testing.assert_array_equal(compiled(ac.tensor(mean), ac.tensor(cov)).numpy(), want.numpy())
+    with pytest.raises(ac.AliceError, match="cholesky"):
+        g.multivariate_normal(mean, -cov)
+    with pytest.raises(ac.ShapeError, match=r"expected mean \(..., N\) and cov \(..., N, N\); got \(2,\) and \(3, 3\)"):
+        g.multivariate_normal(np.zeros(2), cov)
+    with pytest.raises(ac.ShapeError, match=r"multivariate_normal: mean and cov must broadcast to shape \(3,\)"):
+        g.multivariate_normal(np.zeros((2, 3)), cov, shape=3)
+
+
+def test_truncated_normal_numbers_follow_their_parameters() -> None:
+    def draw(low: Any, high: Any, mean: Any, std: Any) -> Any:
+        return ac.random.Generator(3).truncated_normal(40, low, high, mean, std, dtype="float64")
+
+    for numbers in ((-1.0, 2.0, 0.5, 1.5), (6.0, 9.0, 1.0, 0.75), (-9.0, -6.0, 1.0, 0.75)):
+        xs = [ac.tensor(np.array(x)) for x in numbers]
+        x = draw(*xs).numpy()
+        assert numbers[0] <= x.min() <= x.max() <= numbers[1]
+        ac.testing.check_grads(lambda *xs: ac.sum(draw(*xs) ** 2), tuple(xs), order=2)
+    half = ac.grad(lambda m: ac.sum(draw(0.0, math.inf, m, 1.0)))(ac.tensor(np.array(0.5))).item()
+    assert 0 < half < 40
+    compiled = ac.compile(lambda low: ac.random.truncated_normal(3, low, 1.0))
+    assert np.isnan(compiled(ac.tensor(2.0)).numpy()).all()
+    assert np.isnan(ac.compile(lambda low: ac.random.truncated_normal(3, low))(ac.tensor(40.0)).numpy()).all()
+
+
 def test_gamma_at_its_ends() -> None:
     g = ac.random.Generator(3)
     x = g.gamma(1000, alpha=1e-3).numpy()
@@ -335,6 +398,9 @@ def test_gamma_at_its_ends() -> None:
         (lambda g: g.gamma(alpha=ac.tensor([1.0, np.nan])), ValueError, "gamma: alpha must be positive; got"),
         (lambda g: g.beta(b=-1.0), ValueError, "beta: b must be positive; got -1.0"),
         (lambda g: g.gamma(dtype="int32"), ac.DTypeError, "gamma: dtype must be float32 or float64; got int32"),
+        (lambda g: g.truncated_normal(low=2.0, high=1.0), ValueError, "truncated_normal: low must be at most high"),
+        (lambda g: g.truncated_normal(low=38.0), ValueError, "within 37 standard deviations; got low 38.0, high inf"),
+        (lambda g: g.truncated_normal(low=np.nan), ValueError, "truncated_normal: low must be at most high"),
         (lambda g: g.poisson(rate=-1.0), ValueError, "poisson: rate must be from 0 to 9e18; got -1.0"),
         (lambda g: g.poisson(rate=np.nan), ValueError, "poisson: rate must be from 0 to 9e18; got nan"),
         (lambda g: g.integers(3, 5, 5), ValueError, "integers: low must be below high.*got low 5, high 5"),

@@ -9,6 +9,7 @@ Source: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -31,10 +32,12 @@ __all__ = [
     "gamma",
     "gumbel",
     "integers",
+    "multivariate_normal",
     "normal",
     "permutation",
     "poisson",
     "seed",
+    "truncated_normal",
     "uniform",
     "unit",
 ]
@@ -183,3 +186,25 @@ def choice(
 ) -> Tensor:
     """:meth:`Generator.choice` of the common generator."""
     return default_generator.choice(a, shape, replace, p, axis)
+
+
+def multivariate_normal(
+    mean: TensorLike,
+    cov: TensorLike,
+    shape: int | Sequence[int] | None = None,
+    dtype: DTypeLike | None = None,
+) -> Tensor:
+    """:meth:`Generator.multivariate_normal` of the common generator."""
+    return default_generator.multivariate_normal(mean, cov, shape, dtype)
+
+
+def truncated_normal(
+    shape: int | Sequence[int] | None = None,
+    low: TensorLike = -math.inf,
+    high: TensorLike = math.inf,
+    mean: TensorLike = 0.0,
+    std: TensorLike = 1.0,
+    dtype: DTypeLike | None = None,
+) -> Tensor:
+    """:meth:`Generator.truncated_normal` of the common generator."""
+    return default_generator.truncated_normal(shape, low, high, mean, std, dtype)

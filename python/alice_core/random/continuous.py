@@ -12,19 +12,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..checks import checked_positive
-from ..errors import GradientError
+from ..checks import checked_positive, known_values, shown
+from ..errors import GradientError, ShapeError
 from ..ops.arithmetic import strong_mul
 from ..ops.broadcasting import broadcast_to
-from ..ops.exponential import exp, log, log1p
+from ..ops.creation import _shape
+from ..ops.exponential import erfc, exp, log, log1p
+from ..ops.linalg import matmul
 from ..ops.logistic import sigmoid
 from ..ops.powers import sqrt
-from ..ops.selection import maximum
+from ..ops.selection import clip, maximum, where
 from ..ops.trigonometric import cos
 from ..ops.views import reshape
 from ..primitive import Primitive
+from ..special.gaussian import ndtri
 from ..tensors import Tensor, asarray, float32, float64
-from .source import Source, _are, _floating, _of_each, _refuse_batch
+from .source import Source, _are, _floating, _joined, _of_each, _refuse_batch
 
 if TYPE_CHECKING:
     from ..tensors import DTypeLike, TensorLike
@@ -73,6 +76,12 @@ def _batched_slope(batched: Sequence[bool], inputs: Sequence[Tensor], which: int
 
 _log_gamma.defbatch(lambda batched, inputs, period: _batched_parameter(_log_gamma, batched, inputs, period))
 _slope.defbatch(_batched_slope)
+
+
+def _ndtr(x: Tensor) -> Tensor:
+    """The distribution function of normal numbers."""
+    result: Tensor = 0.5 * erfc(-math.sqrt(0.5) * x)
+    return result
 
 
 class Continuous(Source):
@@ -143,6 +152,64 @@ class Continuous(Source):
         u = self._draw((2, *extents), _floating("normal", dtype))
         z = sqrt(-2.0 * log1p(-u[0])) * cos((2.0 * math.pi) * u[1])
         result: Tensor = z if _are(0, 1, centre, width) else centre + width * z
+        return result
+
+    def truncated_normal(
+        self,
+        shape: int | Sequence[int] | None = None,
+        low: TensorLike = -math.inf,
+        high: TensorLike = math.inf,
+        mean: TensorLike = 0.0,
+        std: TensorLike = 1.0,
+        dtype: DTypeLike | None = None,
+    ) -> Tensor:
+        """Normal numbers from ``low`` to ``high``: quantiles of uniform ones, found in float64.
+
+        Parameters
+        ----------
+        shape : int or tuple of int, optional
+            Without one, that of the parameters together: a number for every element.
+        low, high : float or Tensor that broadcasts to the shape
+            May be infinite, at most 37 standard deviations beyond the mean on the far side of it.
+        mean, std : float or Tensor that broadcasts to the shape
+            Of the normal distribution that is cut off.
+        dtype : floating dtype, optional
+
+        Returns
+        -------
+        Tensor, shape ``shape``
+            NaN where nothing lies between the bounds, or they are too far out, and a compiled function finds that.
+
+        Gradient
+        --------
+        With respect to all four; the quantile of a number stays.
+
+        Raises
+        ------
+        ValueError
+            If low is above high, or both lie more than 37 standard deviations from the mean on one side.
+        ShapeError, DTypeError
+            If the shape is none, a parameter does not broadcast to it, or the dtype is not floating.
+        """
+        op = "truncated_normal"
+        extents, given = _of_each(op, shape, low=low, high=high, mean=mean, std=std)
+        wanted = _floating(op, dtype)
+        start, end, centre, width = (asarray(x, dtype=float64) for x in given)
+        a, b = (start - centre) / width, (end - centre) / width
+        # From the side where probabilities are small, and so exact.
+        upper = a > 0
+        a, b = where(upper, -b, a), where(upper, -a, b)
+        fits = (a <= b) & (b >= -37.0)
+        known = known_values(fits)
+        if known is not None and not np.all(known):
+            raise ValueError(
+                f"{op}: low must be at most high, and one of them within 37 standard deviations; got low {shown(low)}, "
+                f"high {shown(high)}"
+            )
+        below, above = _ndtr(a), _ndtr(b)
+        z = clip(ndtri(below + (above - below) * self._draw(extents, float64)), a, b)
+        z = where(fits, where(upper, -z, z), math.nan)
+        result: Tensor = clip(centre + width * z, start, end).astype(wanted)
         return result
 
     def exponential(
@@ -295,4 +362,60 @@ class Continuous(Source):
         # By logarithms: both numbers may be too small to be told from 0.
         g, h = self._log_gamma("beta", extents, "a", first), self._log_gamma("beta", extents, "b", second)
         result: Tensor = sigmoid(g - h).astype(wanted)
+        return result
+
+    def multivariate_normal(
+        self,
+        mean: TensorLike,
+        cov: TensorLike,
+        shape: int | Sequence[int] | None = None,
+        dtype: DTypeLike | None = None,
+    ) -> Tensor:
+        """Normal vectors: ``mean + L z`` of independent normal z, with the Cholesky factor L of the covariance.
+
+        Parameters
+        ----------
+        mean : Tensor, shape (..., N)
+        cov : Tensor, shape (..., N, N)
+            Symmetric, positive definite.
+        shape : int or tuple of int, optional
+            How many vectors; the leading axes of mean and cov must broadcast to it. Default: these axes together.
+        dtype : floating dtype, optional
+            Default: that of mean and cov together.
+
+        Returns
+        -------
+        Tensor, shape (*shape, N)
+
+        Gradient
+        --------
+        With respect to mean and cov.
+
+        Raises
+        ------
+        LinAlgError
+            If cov is not positive definite.
+        ShapeError, DTypeError
+            If shapes do not fit, or the dtype is not floating.
+
+        Examples
+        --------
+        >>> import alice_core as ac
+        >>> g = ac.random.Generator(0)
+        >>> g.multivariate_normal([1.0, 2.0], [[4.0, 2.0], [2.0, 10.0]], shape=(5, 3)).shape
+        (5, 3, 2)
+        """
+        from ..linalg.definite import cholesky  # not at start-up
+
+        op = "multivariate_normal"
+        centre, spread = asarray(mean), asarray(cov)
+        if not centre.ndim or spread.ndim < 2 or spread.shape[-2:] != centre.shape[-1:] * 2:
+            raise ShapeError(f"{op}: expected mean (..., N) and cov (..., N, N); got {centre.shape} and {spread.shape}")
+        given = float64 if float64 in (centre.dtype, spread.dtype) else float32
+        wanted = given if dtype is None else _floating(op, dtype)
+        leading = {"mean": centre.shape[:-1], "cov": spread.shape[:-2]}
+        extents = _joined(op, None if shape is None else _shape(op, shape), leading)
+        z = self.normal((*extents, centre.shape[-1]), dtype=wanted)
+        factor = cholesky(spread.astype(wanted))
+        result: Tensor = centre.astype(wanted) + reshape(matmul(factor, reshape(z, (*z.shape, 1))), z.shape)
         return result

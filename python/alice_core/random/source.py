@@ -68,8 +68,13 @@ def _of_each(op: str, shape: int | Sequence[int] | None, **given: TensorLike) ->
     parameters = [_parameter(op, name, x) for name, x in given.items()]
     shapes = {name: x.shape for name, x in zip(given, parameters, strict=True) if isinstance(x, Tensor)}
     wanted = None if shape is None else _shape(op, shape)
+    return _joined(op, wanted, shapes), parameters
+
+
+def _joined(op: str, wanted: tuple[int, ...] | None, shapes: dict[str, tuple[int, ...]]) -> tuple[int, ...]:
+    """The shape to draw: what is wanted if the shapes of the parameters broadcast to it, else theirs together."""
     if not shapes:
-        return wanted or (), parameters
+        return wanted or ()
     try:
         together = np.broadcast_shapes(*shapes.values())
         fits = wanted is None or np.broadcast_shapes(together, wanted) == wanted
@@ -82,7 +87,7 @@ def _of_each(op: str, shape: int | Sequence[int] | None, **given: TensorLike) ->
             f"{op}: {' and '.join(shapes)} must broadcast to {target}; got {got}; "
             f"leave the shape out to draw one number for every element"
         )
-    return together if wanted is None else wanted, parameters
+    return together if wanted is None else wanted
 
 
 def _parameter(op: str, name: str, value: Any) -> Any:
