@@ -5,9 +5,8 @@ Source: https://data-apis.org/array-api/2024.12
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import reduce
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -39,8 +38,7 @@ __all__ = [
 # -- dtypes ------------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class FInfo:
+class FInfo(NamedTuple):
     """Limits of a floating dtype, as Python numbers."""
 
     bits: int
@@ -51,8 +49,7 @@ class FInfo:
     dtype: Any
 
 
-@dataclass(frozen=True)
-class IInfo:
+class IInfo(NamedTuple):
     """Limits of an integer dtype, as Python numbers."""
 
     bits: int
