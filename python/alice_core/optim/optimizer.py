@@ -35,7 +35,8 @@ class ParamGroup:
         self._schedule: Schedule | None = None
         self._clock: ac.Tensor | None = None  # steps taken since there was a schedule
         if "lr" in values:
-            values = {**values, "lr": self._scheduled(values["lr"])}
+            self._follow(values["lr"])
+            values = {**values, "lr": kind._first(values["lr"])}
         self._hyper = ac.tensor(np.array(kind._checked(values), np.float64))
 
     def keys(self) -> tuple[str, ...]:
@@ -48,9 +49,7 @@ class ParamGroup:
         return bool(value) if name in self._kind._flags else value
 
     def __setitem__(self, name: str, value: Any) -> None:
-        self._write(self._with(name, value))
-        if name == "lr":
-            self._scheduled(value)
+        self._write(name, value, self._with(name, value))
 
     def __repr__(self) -> str:
         numbers = ", ".join(f"{name}={self[name]}" for name in self.keys())
@@ -67,12 +66,11 @@ class ParamGroup:
             raise KeyError(f"{self._kind.__name__}: expected one of {', '.join(self.keys())}; got {name!r}")
         return self.keys().index(name)
 
-    def _scheduled(self, rate: Any) -> Any:
-        """The first learning rate of a schedule, which is followed from now on, or the number itself."""
+    def _follow(self, rate: Any) -> None:
+        """From now on a schedule says the learning rate, or a number does."""
         self._schedule = rate if self._kind._takes_schedules and callable(rate) else None
         if self._schedule and self._clock is None:
             self._clock = ac.tensor(0.0, ac.float64)
-        return self._kind._first(rate)
 
     def _tick(self) -> None:
         """Set the learning rate to what the schedule says, and count the step."""
@@ -104,8 +102,11 @@ class ParamGroup:
         now = dict(zip(self.keys(), self._hyper.numpy().tolist(), strict=True))
         return self._kind._checked({**now, **new}, now)
 
-    def _write(self, numbers: list[float]) -> None:
+    def _write(self, name: str, value: Any, numbers: list[float]) -> None:
+        """Take over the value, and the numbers that :meth:`_with` has made of it."""
         self._hyper.numpy(writable=True)[:] = numbers  # nothing depends on these
+        if name == "lr":
+            self._follow(value)
 
 
 class Number:
@@ -212,9 +213,7 @@ class Optimizer:
     def _set_all(self, name: str, value: Any) -> None:
         changed = [group._with(name, value) for group in self.param_groups]  # before any of them changes
         for group, numbers in zip(self.param_groups, changed, strict=True):
-            group._write(numbers)
-            if name == "lr":
-                group._scheduled(value)
+            group._write(name, value, numbers)
 
     @classmethod
     def _first(cls, rate: Any) -> Any:
