@@ -1,3 +1,4 @@
+// Hot: arrays are copied here.
 #include "convert.h"
 
 #include <pybind11/numpy.h>

@@ -14,7 +14,7 @@ const RandomLoops& impl(const Call& call) { return *static_cast<const RandomLoop
 // random_bits(state; shape, first): int64. random_uniform(state; shape, dtype): floating.
 class Draw final : public Prepared {
  public:
-  Draw(const Call& call, RandomLoop loop, std::int64_t first)
+  Draw(RandomLoop loop, std::int64_t first)
       : loop_(loop), first_(static_cast<std::uint64_t>(first)) {}
 
   void run(const Call& call) const override {
@@ -39,7 +39,7 @@ void infer_bits(Call& call) {
 }
 
 std::unique_ptr<Prepared> prepare_bits(const Call& call) {
-  return std::make_unique<Draw>(call, impl(call).bits, call.attrs[1].integer());
+  return std::make_unique<Draw>(impl(call).bits, call.attrs[1].integer());
 }
 
 void infer_uniform(Call& call) {
@@ -52,7 +52,7 @@ void infer_uniform(Call& call) {
 
 std::unique_ptr<Prepared> prepare_uniform(const Call& call) {
   const bool narrow = call.out[0].dtype() == DType::Float32;
-  return std::make_unique<Draw>(call, narrow ? impl(call).uniform : impl(call).uniform_double, 0);
+  return std::make_unique<Draw>(narrow ? impl(call).uniform : impl(call).uniform_double, 0);
 }
 
 template <std::unique_ptr<Prepared> (*kPrepare)(const Call&)>

@@ -61,6 +61,8 @@ def checked_flag(who: str, name: str, value: Any) -> bool:
     ...
     alice_core.errors.DTypeError: sum: keepdims must be True or False; got 1
     """
+    if value is True or value is False:
+        return value
     number = _taken_out(who, name, value)
     kind = getattr(getattr(number, "dtype", None), "kind", "")
     if isinstance(number, bool) or (kind == "b" and not number.shape):

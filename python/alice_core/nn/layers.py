@@ -14,7 +14,7 @@ import alice_core as ac
 
 from ..checks import checked_int, shown
 from . import activations, init
-from .module import Module, Parameter, widened
+from .module import Module, widened
 
 if TYPE_CHECKING:
     from ..tensors import DTypeLike
@@ -73,8 +73,8 @@ class Linear(Module):
             raise ac.ShapeError(f"Linear: features must be at least 1; got in {rows}, out {cols}")
         generator = init.rng(seed)
         bound = 1.0 / math.sqrt(rows)
-        self.weight = Parameter(init.uniform((rows, cols), bound, dtype, generator))
-        self.bias = Parameter(init.uniform((cols,), bound, dtype, generator)) if bias else None
+        self.weight = init.uniform((rows, cols), bound, dtype, generator).requires_grad_()
+        self.bias = init.uniform((cols,), bound, dtype, generator).requires_grad_() if bias else None
 
     def forward(self, x: ac.Tensor) -> ac.Tensor:
         try:

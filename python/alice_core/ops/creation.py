@@ -45,7 +45,7 @@ def _shape(op: str, shape: int | Sequence[int]) -> tuple[int, ...]:
     items = 1
     for n in extents:
         items *= max(n, 1)
-    if any(n < 0 for n in extents) or items >= 1 << 59:
+    if items >= 1 << 59 or (extents and min(extents) < 0):
         raise ShapeError(f"{op}: dimensions must not be negative, nor too many to address; got {extents}")
     return extents
 
