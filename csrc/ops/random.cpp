@@ -14,8 +14,7 @@ const RandomLoops& impl(const Call& call) { return *static_cast<const RandomLoop
 // random_bits(state; shape, first): int64. random_uniform(state; shape, dtype): floating.
 class Draw final : public Prepared {
  public:
-  Draw(RandomLoop loop, std::int64_t first)
-      : loop_(loop), first_(static_cast<std::uint64_t>(first)) {}
+  Draw(RandomLoop loop, std::int64_t first) : loop_(loop), first_(static_cast<std::uint64_t>(first)) {}
 
   void run(const Call& call) const override {
     const RandomState state(call.in[0]);
