@@ -4,6 +4,7 @@
 // Hot: every call runs through here.
 #include <string>
 
+#include "body.h"
 #include "convert.h"
 #include "primitive.h"
 
@@ -107,6 +108,7 @@ Attr number(const Kernel& kernel, const AttrSpec& spec, PyObject* o) {
 Attr parse(const Kernel& kernel, const AttrSpec& spec, PyObject* o) {
   if (o == Py_None) return Attr();
   if (PyLong_CheckExact(o) || PyBool_Check(o) || PyFloat_CheckExact(o)) return number(kernel, spec, o);
+  if (has(spec.kinds, AttrKind::Bodies)) return Attr(bodies_of(o));
   if (PyTuple_Check(o) || PyList_Check(o)) {
     if (!has(spec.kinds, AttrKind::Dims)) refuse(kernel, spec, o);
     return Attr(dims_of(kernel, spec, o));
@@ -141,6 +143,7 @@ bool is_plain(const Attr& attr, PyObject* o) {
     case AttrKind::Integer: return PyLong_CheckExact(o);
     case AttrKind::Real: return PyFloat_CheckExact(o);
     case AttrKind::DType: return false;
+    case AttrKind::Bodies: return true;
     case AttrKind::Dims: break;
   }
   if (!PyTuple_CheckExact(o)) return false;
@@ -156,6 +159,7 @@ py::object plain(const Attr& attr) {
     case AttrKind::Integer: return py::int_(attr.integer());
     case AttrKind::Real: return py::float_(attr.real());
     case AttrKind::DType: return dtype_object(attr.dtype());
+    case AttrKind::Bodies:  // always plain
     case AttrKind::Dims: break;
   }
   const Dims& d = attr.dims();
@@ -167,9 +171,9 @@ py::object plain(const Attr& attr) {
 py::dict kernel_signature(const std::string& name) {
   const Kernel* kernel = Registry::instance().find(name);
   if (!kernel) fail(ErrorKind::Value, "kernel_signature: there is no kernel of the name ", name);
-  constexpr std::pair<AttrKind, const char*> kinds[] = {{AttrKind::None, "none"}, {AttrKind::Integer, "integer"},
-                                                        {AttrKind::Real, "real"}, {AttrKind::Flag, "flag"},
-                                                        {AttrKind::Dims, "dims"}, {AttrKind::DType, "dtype"}};
+  constexpr std::pair<AttrKind, const char*> kinds[] = {
+      {AttrKind::None, "none"}, {AttrKind::Integer, "integer"}, {AttrKind::Real, "real"},    {AttrKind::Flag, "flag"},
+      {AttrKind::Dims, "dims"}, {AttrKind::DType, "dtype"},     {AttrKind::Bodies, "bodies"}};
   py::list attributes;
   for (const AttrSpec& spec : kernel->attributes) {
     py::list names;

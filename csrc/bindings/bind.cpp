@@ -95,7 +95,7 @@ py::object bind(PrimitiveObject* p, PyObject* const* args, Py_ssize_t nargs) {
   }
   if (!p->differentiable) levels = 0;
 
-  std::vector<Array> out(static_cast<std::size_t>(kernel.n_out));
+  std::vector<Array> out(kernel.n_results(attrs));
   Call call{kernel, in, out, attrs};
   run(call);
 

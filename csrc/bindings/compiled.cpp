@@ -49,9 +49,6 @@ void forget(PyObject* self, PyObject*) {
   if (!alive.is_none()) self_of(alive.ptr())->cache.drop_dead();
 }
 
-// A program as Python sees it.
-using ProgramObject = Holder<std::shared_ptr<CompiledProgram>>;
-
 const program::CpuExecutor& program_of(const ProgramObject* o) {
   if (!o->value->program) fail(ErrorKind::Trace, "Program: there is none, the function runs as it is");
   return *o->value->program;

@@ -4,6 +4,7 @@
 #include <set>
 #include <unordered_set>
 
+#include "body.h"
 #include "joint.h"
 
 namespace alice {
@@ -65,6 +66,7 @@ class Lowering {
       for (std::size_t i = 0; i < in.size(); ++i) values_[result_of(eq, i)] = in[i];
       return;
     }
+    complete_bodies(eq->attributes);
     std::vector<Attr> attrs = parse_attributes(*eq->primitive->kernel, eq->attributes);
     if (!eq->changed.empty()) {
       std::vector<int> targets;

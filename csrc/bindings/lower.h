@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "../program/cpu_executor.h"
+#include "holder.h"
 #include "session.h"
 #include "variables.h"
 
@@ -23,5 +24,8 @@ struct CompiledProgram {
 // followed, or its results on an argument that requires a gradient.
 std::shared_ptr<CompiledProgram> lower(const Session& session, const std::vector<TensorObject*>& inputs,
                                        const std::vector<TensorObject*>& outputs);
+
+// A program as Python sees it.
+using ProgramObject = Holder<std::shared_ptr<CompiledProgram>>;
 
 }  // namespace alice

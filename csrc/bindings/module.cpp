@@ -9,6 +9,8 @@
 #include "../core/thread_pool.h"
 #include "../ops/blas.h"
 #include "../ops/register.h"
+#include "../program/loops.h"
+#include "body.h"
 #include "checkpoint.h"
 #include "compiled.h"
 #include "default_dtype.h"
@@ -100,6 +102,7 @@ PYBIND11_MODULE(_core, m) {
   using namespace alice;
   m.doc() = "Native part of alice_core. Private: use the names of alice_core.";
   register_kernels();
+  program::register_loops(Registry::instance());
   Py_AtExit(hold_off_running);  // what still runs then must not outlive static objects
   add_errors(m);
   add_equation_type(m);
@@ -108,6 +111,7 @@ PYBIND11_MODULE(_core, m) {
   add_session(m);
   add_record(m);
   add_compiled(m);
+  add_body(m);
   add_forward(m);
   add_joint(m);
   add_segment(m);

@@ -37,7 +37,8 @@ bool get_is_tracked(TensorObject* t) { return followers_of(t, state_in_context()
 py::object get_producer(TensorObject* t) { return t->producer ? borrowed(as_object(t->producer)) : py::none(); }
 py::object get_key(TensorObject* t) { return owned(value_key(root_of(t), t->index)); }
 py::object get_root(TensorObject* t) {
-  return owned(value_handle(root_of(t), t->index, t->array, t->levels, t->born, thread_state().tracing));
+  return owned(
+      value_handle(operand_source(t), index_in_source(t), t->array, t->levels, t->born, thread_state().tracing));
 }
 
 }  // namespace

@@ -16,6 +16,7 @@ std::string describe(AttrKind set) {
     if (has(set, AttrKind::Integer) && !real) f("an int");
     if (has(set, AttrKind::Dims)) f("a tuple of ints");
     if (has(set, AttrKind::Flag)) f("True or False");
+    if (has(set, AttrKind::Bodies)) f("a tuple of traced functions");
     if (has(set, AttrKind::None)) f("None");
   };
   each([&](const char*) { ++left; });
@@ -45,6 +46,7 @@ std::ostream& operator<<(std::ostream& os, const Attr& a) {
     case AttrKind::Real: return write_real(os, a.real_);
     case AttrKind::DType: return os << name(a.dtype());
     case AttrKind::Dims: return os << a.dims_;
+    case AttrKind::Bodies: return os << "traced functions";
   }
   return os;
 }

@@ -16,7 +16,7 @@
 namespace alice {
 
 // What an attribute may be: of a value one of these, of a declaration any set of them.
-enum class AttrKind : std::uint8_t { None = 1, Integer = 2, Real = 4, Flag = 8, Dims = 16, DType = 32 };
+enum class AttrKind : std::uint8_t { None = 1, Integer = 2, Real = 4, Flag = 8, Dims = 16, DType = 32, Bodies = 64 };
 constexpr AttrKind operator|(AttrKind a, AttrKind b) {
   return static_cast<AttrKind>(static_cast<std::uint8_t>(a) | static_cast<std::uint8_t>(b));
 }
@@ -28,6 +28,12 @@ std::string describe(AttrKind set);  // for messages: "an int, a tuple of ints o
 inline constexpr AttrKind kAxes = AttrKind::Integer | AttrKind::Dims;
 inline constexpr AttrKind kOptionalAxes = kAxes | AttrKind::None;
 
+namespace program {
+class Body;
+}
+// Traced functions that a kernel runs: what a loop repeats, what a choice chooses from.
+using Bodies = std::vector<std::shared_ptr<const program::Body>>;
+
 // Static parameters of a call: axes, flags, slopes, target shapes. Never differentiated. What is read as something that
 // it is not throws.
 class Attr {
@@ -38,6 +44,7 @@ class Attr {
   explicit Attr(bool v) : kind_(AttrKind::Flag), int_(v) {}
   explicit Attr(DType v) : kind_(AttrKind::DType), int_(static_cast<std::int64_t>(v)) {}
   explicit Attr(const Dims& v) : kind_(AttrKind::Dims), dims_(v) {}
+  explicit Attr(std::shared_ptr<const Bodies> v) : kind_(AttrKind::Bodies), bodies_(std::move(v)) {}
 
   bool operator==(const Attr& other) const = default;
   AttrKind kind() const { return kind_; }
@@ -50,6 +57,7 @@ class Attr {
     return is(AttrKind::Integer) ? static_cast<double>(int_) : expect(AttrKind::Real).real_;
   }
   const Dims& dims() const { return expect(AttrKind::Dims).dims_; }
+  const Bodies& bodies() const { return *expect(AttrKind::Bodies).bodies_; }
 
   friend std::ostream& operator<<(std::ostream& os, const Attr& a);  // as Python writes it
 
@@ -64,6 +72,7 @@ class Attr {
   std::int64_t int_ = 0;
   double real_ = 0;
   Dims dims_;
+  std::shared_ptr<const Bodies> bodies_;
 };
 
 // How a kernel declares an attribute. Integers are taken for reals, nothing else for what it is not.
@@ -161,7 +170,8 @@ enum class Scaling : std::uint8_t { None, ByFactor, BySlope };
 struct Kernel {
   const char* name;
   int n_in;       // -1: any number, at least one
-  int n_out = 1;  // -1: as many as the caller has room for
+  int n_out = 1;  // -1: as many as the caller has room for, or as results() says
+  int (*results)(std::span<const Attr>) = nullptr;
   std::vector<AttrSpec> attributes = {};
   Inputs inputs = Inputs::AsIs;
   // Checks shapes and dtypes, and describes the results: out[i] = Array::abstract(shape, dtype). Numbers of operands,
@@ -196,6 +206,9 @@ struct Kernel {
   bool renames = false;  // hands its operand on, but what follows shall not be found equal to what followed before
 
   int n_attrs() const { return static_cast<int>(attributes.size()); }
+  std::size_t n_results(std::span<const Attr> attrs) const {
+    return static_cast<std::size_t>(results ? results(attrs) : n_out);
+  }
 };
 
 // Two kernels as one, with the bits of the two. The second has the first's attributes and reads something else, then

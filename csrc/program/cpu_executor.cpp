@@ -118,38 +118,27 @@ std::unique_ptr<CpuExecutor::Context> CpuExecutor::make_context() const {
 
 // ---- one run ------------------------------------------------------------------------------------------------
 
-// A context for one run: an idle one, or else a new one.
-class CpuExecutor::Borrowed {
- public:
-  explicit Borrowed(const CpuExecutor& owner) : owner_(owner) {
-    for (auto& slot : owner.idle_) {
-      if (!slot.load(std::memory_order_relaxed)) continue;
-      context_.reset(slot.exchange(nullptr, std::memory_order_acquire));
-      if (context_) return;
-    }
-    context_ = owner.make_context();
+CpuExecutor::Borrowed::Borrowed(const CpuExecutor& owner) : owner_(owner) {
+  for (auto& slot : owner.idle_) {
+    if (!slot.load(std::memory_order_relaxed)) continue;
+    context_.reset(slot.exchange(nullptr, std::memory_order_acquire));
+    if (context_) return;
   }
-  Borrowed(const Borrowed&) = delete;
-  Borrowed& operator=(const Borrowed&) = delete;
-  ~Borrowed() {
-    for (auto& slot : owner_.idle_) {
-      Context* none = nullptr;
-      if (!slot.compare_exchange_strong(none, context_.get(), std::memory_order_release, std::memory_order_relaxed))
-        continue;
-      context_.release();
-      return;
-    }
+  context_ = owner.make_context();
+}
+
+CpuExecutor::Borrowed::~Borrowed() {
+  for (auto& slot : owner_.idle_) {
+    Context* none = nullptr;
+    if (!slot.compare_exchange_strong(none, context_.get(), std::memory_order_release, std::memory_order_relaxed))
+      continue;
+    context_.release();
+    return;
   }
-  Context& operator*() const { return *context_; }
+}
 
- private:
-  const CpuExecutor& owner_;
-  std::unique_ptr<Context> context_;
-};
-
-void CpuExecutor::run(std::byte* const* inputs, std::byte* const* results, bool profile, std::size_t* reached) const {
-  const Borrowed borrowed(*this);
-  Context& context = *borrowed;
+// What lies in the caller's memory is there now.
+void CpuExecutor::move(Context& context, std::byte* const* inputs, std::byte* const* results) const {
   const int n_inputs = static_cast<int>(plan_->graph().inputs().size());
   const auto address = [&](const Place& p) {
     const int k = p.base - 1;
@@ -157,6 +146,17 @@ void CpuExecutor::run(std::byte* const* inputs, std::byte* const* results, bool 
   };
   for (std::size_t i : moving_arrays_) context.arrays[i].point_to(address(arrays_[i].place));
   for (std::size_t i : moving_pointers_) context.pointers[i] = address(pointers_[i]);
+}
+
+void CpuExecutor::Repeated::operator()(std::byte* const* inputs, std::byte* const* results) {
+  executor_.move(*context_, inputs, results);
+  for (const Step& step : executor_.steps_) executor_.execute(step, *context_);
+}
+
+void CpuExecutor::run(std::byte* const* inputs, std::byte* const* results, bool profile, std::size_t* reached) const {
+  const Borrowed borrowed(*this);
+  Context& context = *borrowed;
+  move(context, inputs, results);
 
   if (!profile) {
     for (const Step& step : steps_) {

@@ -30,6 +30,8 @@ class CpuExecutor {
   // `reached` counts the instructions that were begun, for who must know what a run that threw has done.
   void run(std::byte* const* inputs, std::byte* const* results, bool profile, std::size_t* reached) const;
 
+  class Repeated;  // runs it many times in a row
+
   const Plan& plan() const { return *plan_; }
   const std::shared_ptr<const Plan>& shared_plan() const { return plan_; }
 
@@ -63,11 +65,10 @@ class CpuExecutor {
     int value;
     Place place;
   };
-  class Borrowed;
-
   void add_kernel(const Instruction& instruction, CpuKernels& kernels, Step& step);
   void add_chain(const Chain& chain, const CpuKernels& kernels, Step& step);
   std::unique_ptr<Context> make_context() const;
+  void move(Context& context, std::byte* const* inputs, std::byte* const* results) const;
   void execute(const Step& step, Context& context) const;
   void update(const Step& step, const Call& call) const;
 
@@ -80,6 +81,30 @@ class CpuExecutor {
 
   // Contexts that nobody uses; without a lock, which the child of a fork might find taken. Seldom is there a second.
   mutable std::array<std::atomic<Context*>, 16> idle_{};
+
+  // A context for one user: an idle one, or else a new one.
+  class Borrowed {
+   public:
+    explicit Borrowed(const CpuExecutor& owner);
+    Borrowed(const Borrowed&) = delete;
+    Borrowed& operator=(const Borrowed&) = delete;
+    ~Borrowed();
+    Context& operator*() const { return *context_; }
+
+   private:
+    const CpuExecutor& owner_;
+    std::unique_ptr<Context> context_;
+  };
+};
+
+class CpuExecutor::Repeated {
+ public:
+  explicit Repeated(const CpuExecutor& executor) : executor_(executor), context_(executor) {}
+  void operator()(std::byte* const* inputs, std::byte* const* results);
+
+ private:
+  const CpuExecutor& executor_;
+  Borrowed context_;
 };
 
 }  // namespace alice::program

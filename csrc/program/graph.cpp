@@ -102,12 +102,14 @@ std::string Graph::key_of(const Kernel& kernel, const std::vector<int>& in, cons
       append(key, a.dims().size());
       for (std::int64_t d : a.dims()) append(key, d);
     }
+    if (a.is(AttrKind::Bodies))
+      for (const auto& body : a.bodies()) append(key, body.get());
   }
   return key;
 }
 
 std::vector<int> Graph::add(const Kernel& kernel, std::vector<int> in, std::vector<Attr> attrs) {
-  std::vector<Array> arrays, outs(static_cast<std::size_t>(kernel.n_out));
+  std::vector<Array> arrays, outs(kernel.n_results(attrs));
   bool constant = true;
   for (int i : in) {
     arrays.push_back(value(i).array);

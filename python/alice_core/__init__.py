@@ -100,10 +100,12 @@ from .tracing import trace as trace
 from .transforms import associative_scan as associative_scan
 from .transforms import checkpoint as checkpoint
 from .transforms import checkpoint_sequential as checkpoint_sequential
+from .transforms import cond as cond
 from .transforms import custom_jvp as custom_jvp
 from .transforms import custom_primitive as custom_primitive
 from .transforms import custom_vjp as custom_vjp
 from .transforms import debug_nans as debug_nans
+from .transforms import fori_loop as fori_loop
 from .transforms import grad as grad
 from .transforms import grad_enabled as grad_enabled
 from .transforms import hessian as hessian
@@ -113,13 +115,17 @@ from .transforms import jacobian as jacobian
 from .transforms import jacrev as jacrev
 from .transforms import jvp as jvp
 from .transforms import linearize as linearize
+from .transforms import map as map
 from .transforms import no_grad as no_grad
 from .transforms import numerical_grad as numerical_grad
+from .transforms import scan as scan
 from .transforms import stop_gradient as stop_gradient
+from .transforms import switch as switch
 from .transforms import value_and_grad as value_and_grad
 from .transforms import vhp as vhp
 from .transforms import vjp as vjp
 from .transforms import vmap as vmap
+from .transforms import while_loop as while_loop
 
 # isort: split
 # What is built on it, of the names above, as a user would.

@@ -186,6 +186,12 @@ class Program:
         self,
     ) -> list[tuple[list[tuple[str, list[str], list[tuple[str, str]], bool]], float, float, int, int]]: ...
 
+@final
+class Body:
+    def __new__(cls, meaning: Any, inputs: Sequence[Tensor], outputs: Sequence[Tensor], /) -> Self: ...
+    @property
+    def meaning(self) -> Any: ...
+
 @disjoint_base
 class CompiledBase:
     _function: Callable[..., Any]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from .associative import associative_scan
 from .batching import vmap
 from .checkpointing import checkpoint, checkpoint_sequential
+from .control import cond, fori_loop, map, scan, switch, while_loop
 from .custom import custom_jvp, custom_primitive, custom_vjp
 from .debug import debug_nans
 from .forward import jvp, linearize
@@ -15,10 +16,12 @@ __all__ = [
     "associative_scan",
     "checkpoint",
     "checkpoint_sequential",
+    "cond",
     "custom_jvp",
     "custom_primitive",
     "custom_vjp",
     "debug_nans",
+    "fori_loop",
     "grad",
     "grad_enabled",
     "hessian",
@@ -28,11 +31,15 @@ __all__ = [
     "jacrev",
     "jvp",
     "linearize",
+    "map",
     "no_grad",
     "numerical_grad",
+    "scan",
     "stop_gradient",
+    "switch",
     "value_and_grad",
     "vhp",
     "vjp",
     "vmap",
+    "while_loop",
 ]

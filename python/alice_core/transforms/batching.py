@@ -124,6 +124,15 @@ def along_basis(f: Callable[[Tensor], Sequence[Tensor]], x: Tensor) -> list[Tens
     return [_result(y, 0, x.size) for y in _run(trace)]
 
 
+def batched_call(
+    f: Callable[[list[Tensor]], Sequence[Tensor]], inputs: Sequence[Tensor], batched: Sequence[bool]
+) -> list[tuple[Tensor, bool]]:
+    """``f`` of a list for batches along axis 0 of the inputs marked True; and which of its results are batches."""
+    values = [_Value(x, True) if marked else x for x, marked in zip(inputs, batched, strict=True)]
+    trace = _trace(f, tree.structure(((list(inputs),), {})), values)
+    return [(y.tensor, y.batched) for y in _run(trace)]
+
+
 # -- arguments and results ---------------------------------------------------------------------------------------------
 
 
@@ -250,7 +259,7 @@ def _apply(eq: _core.Equation, operands: list[_Value]) -> list[_Value]:
     if p.again is not None:
         result = p.again(batched, inputs)
     elif not any(batched):
-        result = p(*inputs, *attributes)
+        result = p.rerun(inputs, attributes)
     elif p.batch_rule is None:
         raise TraceError(f"{p.name}: no batch rule is defined, so ac.vmap cannot run it; see Primitive.defbatch")
     else:

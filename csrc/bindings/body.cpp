@@ -1,0 +1,85 @@
+#include "body.h"
+
+#include "lower.h"
+
+namespace alice {
+namespace {
+
+struct BodyValue {
+  py::object meaning;  // has lower(): the program
+  std::shared_ptr<program::Body> body;
+};
+using BodyObject = Holder<BodyValue>;
+
+std::vector<Array> layouts(PyObject* tensors, const char* what) {
+  std::vector<Array> made;
+  const py::object list = owned(PySequence_Fast(tensors, what));
+  for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(list.ptr()); ++i)
+    made.push_back(checked_tensor(borrowed(PySequence_Fast_GET_ITEM(list.ptr(), i)), "Body")->array.shape_only());
+  return made;
+}
+
+py::object make(PyTypeObject*, PyObject* args, PyObject*) {
+  PyObject *meaning, *inputs, *outputs;
+  if (!PyArg_ParseTuple(args, "OOO", &meaning, &inputs, &outputs)) throw py::error_already_set();
+  return BodyObject::make(
+      {borrowed(meaning), std::make_shared<program::Body>(layouts(inputs, "inputs: a sequence"),
+                                                          layouts(outputs, "outputs: a sequence"))});
+}
+
+py::object get_meaning(BodyObject* self) { return self->value.meaning; }
+py::object show(PyObject* self) { return py::repr(BodyObject::value_of(self).meaning); }
+
+// Bodies that do the same are equal, so that a run that is repeated is seen to be the same.
+py::object compare(PyObject* self, PyObject* other, int op) {
+  if ((op != Py_EQ && op != Py_NE) || Py_TYPE(other) != BodyObject::type) return borrowed(Py_NotImplemented);
+  const py::object a = BodyObject::value_of(self).meaning, b = BodyObject::value_of(other).meaning;
+  const py::object key = a.attr("key");
+  const bool equal = a.is(b) || (!key.is_none() && key.equal(b.attr("key")));
+  return py::bool_(equal == (op == Py_EQ));
+}
+
+void complete(BodyValue& value) {
+  if (value.body->is_complete()) return;
+  const py::object meaning = value.meaning, made = meaning.attr("lower")();
+  const std::shared_ptr<CompiledProgram> lowered = ProgramObject::value_of(made);
+  if (!lowered->program || !lowered->outside.empty() || !lowered->changed.empty())
+    fail(ErrorKind::Trace, "loop: the body reads or changes Tensors that are not among its operands");
+  value.body->complete({lowered, lowered->program.get()});
+}
+
+}  // namespace
+
+std::shared_ptr<const Bodies> bodies_of(PyObject* tuple) {
+  if (!PyTuple_CheckExact(tuple) || PyTuple_GET_SIZE(tuple) == 0)
+    throw py::type_error(std::string("expected a tuple of traced functions; got ") + Py_TYPE(tuple)->tp_name);
+  auto bodies = std::make_shared<Bodies>();
+  for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(tuple); ++i) {
+    BodyValue& value = BodyObject::value_of(PyTuple_GET_ITEM(tuple, i));
+    if (!thread_state().session) complete(value);
+    bodies->push_back(value.body);
+  }
+  return bodies;
+}
+
+void complete_bodies(PyObject* attributes) {
+  if (!attributes) return;
+  for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(attributes); ++i) {
+    PyObject* o = PyTuple_GET_ITEM(attributes, i);
+    if (!PyTuple_CheckExact(o)) continue;
+    for (Py_ssize_t k = 0; k < PyTuple_GET_SIZE(o); ++k)
+      if (Py_TYPE(PyTuple_GET_ITEM(o, k)) == BodyObject::type) complete(BodyObject::value_of(PyTuple_GET_ITEM(o, k)));
+  }
+}
+
+void add_body(py::module_& m) {
+  BodyObject::type = TypeMaker<BodyObject>("Body", "A traced function that primitives run.", Py_TPFLAGS_DEFAULT)
+                         .slot<Py_tp_new, make>()
+                         .slot<Py_tp_dealloc, BodyObject::dealloc>()
+                         .slot<Py_tp_repr, show>()
+                         .slot<Py_tp_richcompare, compare>()
+                         .getter<get_meaning>("meaning", "What it was made of.")
+                         .add_to(m);
+}
+
+}  // namespace alice

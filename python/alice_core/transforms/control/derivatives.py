@@ -1,0 +1,203 @@
+"""Derivatives of bodies: what the steps of a loop keep for reverse mode, and the bodies of the loops that go back.
+
+A body and its pull-back are traced together. Each of their calls depends on constants of the loop alone, which is done
+once, before it; or on what a step reads, which is done on the way there; or on cotangents, which is done on the way
+back. What the way back reads of the way there is kept, step by step.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Hashable, Iterable, Sequence
+from typing import Any, NamedTuple
+
+from ...ops import creation
+from ...primitive import primitives
+from ...tensors import Tensor
+from ..forward import jvp
+from ..reverse import vjp
+from .bodies import Body, Call, Ref, closed, floating, part, remembered, run
+
+__all__ = ["Pair", "differentiated", "is_zero", "pushed"]
+
+#: What gives another view of memory, or spreads it, takes no time, and would only be kept twice.
+_VIEWS = frozenset({"reshape", "permute_dims", "expand_dims", "squeeze", "broadcast_to", "identity", "stop_gradient"})
+
+
+class Pair(NamedTuple):
+    """How a body runs when reverse mode may follow, and how cotangents get back through one of its steps.
+
+    ``there`` takes (constants, what ``hoisted`` makes of them, carry, items) and gives the results of the body, then
+    what is kept. ``back`` takes (constants and hoisted; cotangents of the carry and sums over the steps; cotangents of
+    the stacked results, what was kept, items) and gives the new carry, then cotangents of the items.
+    """
+
+    hoisted: Body
+    there: Body
+    back: Body
+    constants: list[int]  # of (constants, hoisted), those that `back` reads
+    items: list[int]  # of the items, those that it reads
+    summed: list[int]  # of the constants, those whose cotangents are summed
+    carried: list[int]  # of the carry, those with cotangents
+    moved: list[int]  # of the items, those with cotangents
+    kept: int  # how many values are kept
+
+
+_pairs: OrderedDict[Hashable, Any] = OrderedDict()
+_pushed: OrderedDict[Hashable, Any] = OrderedDict()
+
+
+def differentiated(body: Body, n_consts: int, n_carry: int, wanted: Sequence[bool]) -> Pair:
+    """``wanted``: for which inputs that are not carried a cotangent is asked; those that are no floats have none."""
+    key = None if body.key is None else (body.key, n_consts, n_carry, tuple(wanted))
+    return remembered(_pairs, key, lambda: _Partition(body, n_consts, n_carry, wanted).pair())
+
+
+def pushed(body: Body, moving: Sequence[bool]) -> Body:
+    """The body that takes tangents of the marked inputs behind its inputs, and gives those of its floating results
+    behind its results."""
+    key = None if body.key is None else (body.key, tuple(moving))
+
+    def make() -> Body:
+        n, types = len(body.types), list(body.types)
+        places = [i for i, moves in enumerate(moving) if moves]
+
+        def both(inputs: list[Tensor]) -> Iterable[Tensor]:
+            def of_moving(xs: list[Tensor]) -> list[Tensor]:
+                mixed = list(inputs[:n])
+                for i, x in zip(places, xs, strict=True):
+                    mixed[i] = x
+                return run(body, mixed)
+
+            if not places:
+                values = of_moving([])
+                return [*values, *(creation.zeros_like(y) for y in values if y.dtype.kind == "f")]
+            values, tangents = jvp(of_moving, ([inputs[i] for i in places],), (inputs[n:],))
+            return [*values, *(t for t, y in zip(tangents, values, strict=True) if y.dtype.kind == "f")]
+
+        return closed("loop", both, types + [types[i] for i in places])
+
+    result: Body = remembered(_pushed, key, make)
+    return result
+
+
+def is_zero(x: Tensor) -> bool:
+    """Whether it is the zero that reverse mode writes for what did not arrive."""
+    if x.is_abstract or x.is_tracked:
+        return False
+    array = x.numpy()
+    return not any(array.strides) and bool(array.size) and array.flat[0] == 0
+
+
+# -- the way there and the way back ------------------------------------------------------------------------------------
+
+_ONCE, _THERE, _BACK = range(3)
+
+
+class _Partition:
+    def __init__(self, body: Body, n_consts: int, n_carry: int, wanted: Sequence[bool]) -> None:
+        self.body, self.n_consts, self.n_carry = body, n_consts, n_carry
+        self.n_in, self.n_out = len(body.types), len(body.outputs)
+        is_float = floating(body.types)
+        first_item = n_consts + n_carry
+        asked = [f and (w or n_consts <= i < first_item) for i, (f, w) in enumerate(zip(is_float, wanted, strict=True))]
+        self.summed = [i for i in range(n_consts) if asked[i]]
+        self.carried = [i - n_consts for i in range(n_consts, first_item) if asked[i]]
+        self.moved = [i - first_item for i in range(first_item, self.n_in) if asked[i]]
+        self.given = [k for k, f in enumerate(floating(body.output_types)) if f]  # results with cotangents
+        self.joint = self._joint([i for i, a in enumerate(asked) if a])
+
+    def _joint(self, asked: list[int]) -> Body:
+        """(inputs, cotangents of the floating results) to (results, cotangents of the inputs asked for)."""
+        body, n = self.body, self.n_in
+
+        def both(inputs: list[Tensor]) -> Iterable[Tensor]:
+            values: list[Tensor] = []
+
+            def of_asked(xs: list[Tensor]) -> list[Tensor]:
+                mixed = list(inputs[:n])
+                for i, x in zip(asked, xs, strict=True):
+                    mixed[i] = x
+                values[:] = run(body, mixed)
+                return [values[k] for k in self.given]
+
+            if not asked or not self.given:
+                return [*run(body, inputs[:n]), *(creation.zeros_like(inputs[i]) for i in asked)]
+            results, pullback = vjp(of_asked, [inputs[i] for i in asked])
+            for k, y in zip(self.given, results, strict=True):
+                values[k] = y
+            (found,) = pullback(list(inputs[n:]))
+            return [*values, *found]
+
+        return closed("loop", both, [*body.types, *(body.output_types[k] for k in self.given)])
+
+    def pair(self) -> Pair:
+        when = self._when()
+        calls: list[list[Call]] = [[], [], []]
+        for c in self.joint.calls:
+            calls[max((when[r] for r in c.results), default=_ONCE)].append(c)
+        outputs, cotangents = self.joint.outputs[: self.n_out], self.joint.outputs[self.n_out :]
+
+        read_back = _read(calls[_BACK], cotangents)
+        for c in reversed(calls[_THERE]):  # views of what was kept are taken on the way back, too
+            if c.primitive.name in _VIEWS and not read_back.isdisjoint(c.results):
+                calls[_BACK].insert(0, c)
+                read_back = (read_back - set(c.results)) | _read([c], ())
+
+        first_item, first_made = self.n_consts + self.n_carry, self.n_in + len(self.given)
+        read = read_back | _read(calls[_THERE], outputs)
+        hoisted = sorted(r for r in read if when[r] == _ONCE and r >= first_made)
+        kept = sorted(r for r in read_back if when[r] == _THERE and not first_item <= r < self.n_in)
+        consts, all_consts = list(range(self.n_consts)), [*range(self.n_consts), *hoisted]
+
+        # Sums over the steps are carried: values of their own, and a call of add for each.
+        n_summed, n_carried = len(self.summed), len(self.carried)
+        free = first_made + sum(len(c.results) for c in self.joint.calls)
+        sums, totals = range(free, free + n_summed), range(free + n_summed, free + 2 * n_summed)
+        adds = [
+            Call(primitives()["add"], (), (place, share), (total,), (self.body.types[i],), False)
+            for i, place, share, total in zip(self.summed, sums, cotangents[:n_summed], totals, strict=True)
+        ]
+        number_of = {k: self.n_in + i for i, k in enumerate(self.given)}  # of the cotangent of a result
+        constants = [i for i, r in enumerate(all_consts) if r in read_back]
+        items = [i for i in range(self.n_in - first_item) if first_item + i in read_back]
+        back = part(
+            self.joint,
+            [*calls[_BACK], *adds],
+            [
+                *(all_consts[i] for i in constants),
+                *(number_of[k] for k in self.carried),
+                *sums,
+                *(number_of[k] for k in self.given if k >= self.n_carry),
+                *kept,
+                *(first_item + i for i in items),
+            ],
+            [*cotangents[n_summed : n_summed + n_carried], *totals, *cotangents[n_summed + n_carried :]],
+            dict(zip(sums, (self.body.types[i] for i in self.summed), strict=True)),
+        )
+        return Pair(
+            part(self.joint, calls[_ONCE], consts, hoisted),
+            part(self.joint, calls[_THERE], [*all_consts, *range(self.n_consts, self.n_in)], [*outputs, *kept]),
+            back,
+            constants,
+            items,
+            self.summed,
+            self.carried,
+            self.moved,
+            len(kept),
+        )
+
+    def _when(self) -> list[int]:
+        """When each value can be computed at the earliest."""
+        when = [_ONCE] * self.n_consts + [_THERE] * (self.n_in - self.n_consts) + [_BACK] * len(self.given)
+        for call in self.joint.calls:
+            time = max((when[x] for x in call.operands if isinstance(x, int)), default=_ONCE)
+            when += [time] * len(call.results)
+        return when
+
+
+def _read(calls: Sequence[Call], outputs: Sequence[Ref]) -> set[int]:
+    """What calls read that none of them makes, and outputs."""
+    made = {r for c in calls for r in c.results}
+    read = {x for c in calls for x in c.operands if isinstance(x, int)}
+    return (read | {x for x in outputs if isinstance(x, int)}) - made

@@ -1,0 +1,280 @@
+"""scan as a primitive: a body that is run once for every item, the carry going from step to step.
+
+Source of the interface: Bradbury et al., JAX, 2018 (lax.scan).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ...ops import broadcasting, creation, extremes, selection, views
+from ...primitive import Primitive
+from ...tensors import Tensor, int64
+from ..batching import batched_call
+from .bodies import Body, Type, closed, floating, run
+from .derivatives import Pair, differentiated, is_zero, pushed
+
+__all__ = ["back", "chosen", "grown", "in_batches", "once_more", "scanned", "without_hoisted"]
+
+_scan = Primitive("scan")
+
+
+def scanned(
+    body: Body,
+    inputs: Sequence[Tensor],
+    n_consts: int,
+    n_carry: int,
+    length: int,
+    reverse: bool = False,
+    steps: Tensor | None = None,
+) -> list[Tensor]:
+    """The last carry and the stacked results. ``inputs``: constants, the first carry, items along axis 0. ``steps``:
+    how many of the ``length`` steps are taken, an int64 Tensor."""
+    rest = n_carry, length, reverse, steps
+    if not any(x.is_tracked for x in inputs):
+        return _bind(body, inputs, n_consts, *rest)
+    pair = differentiated(body, n_consts, n_carry, [x.is_tracked for x in inputs])
+    pair.there.pair = pair
+    given = once_more(pair, inputs, n_consts)
+    return _bind(pair.there, given, n_consts + len(given) - len(inputs), *rest)[: len(body.outputs)]
+
+
+def _bind(
+    body: Body,
+    inputs: Sequence[Tensor],
+    n_consts: int,
+    n_carry: int,
+    length: int,
+    reverse: bool,
+    steps: Tensor | None,
+) -> list[Tensor]:
+    counter = [] if steps is None else [steps]
+    given = _scan(*counter, *inputs, (body.native(),), (n_consts, n_carry), length, reverse, steps is not None)
+    return list(given) if isinstance(given, tuple) else [given]
+
+
+class _Call:
+    """A call of the primitive, taken apart."""
+
+    def __init__(self, inputs: Sequence[Any], bodies: Any, counts: Any, length: int, reverse: bool, counted: bool):
+        self.body: Body = bodies[0].meaning
+        self.steps, self.inputs = (inputs[0], inputs[1:]) if counted else (None, inputs)
+        self.n_consts, self.n_carry = counts
+        self.first_item = self.n_consts + self.n_carry
+        self.length, self.reverse = length, reverse
+        self.skipped = [None] * counted  # derivatives by the number of steps
+
+    def again(self, body: Body, inputs: Sequence[Tensor], n_consts: int, n_carry: int, backwards: bool = False) -> Any:
+        return scanned(body, inputs, n_consts, n_carry, self.length, self.reverse != backwards, self.steps)
+
+
+def _rerun(operands: Sequence[Tensor], attributes: Sequence[Any]) -> Any:
+    call = _Call(operands, *attributes)
+    given = call.again(call.body, call.inputs, call.n_consts, call.n_carry)
+    return tuple(given) if len(given) != 1 else given[0]
+
+
+_scan.call_rule = _rerun
+
+
+def _pull(g: Any, ans: Any, inputs: Sequence[Tensor], *attributes: Any) -> list[Tensor | None]:
+    call = _Call(inputs, *attributes)
+    cotangents = list(g) if isinstance(g, tuple) else [g]
+    results = list(ans) if isinstance(ans, tuple) else [ans]
+    rest = call.length, call.reverse, call.steps
+    pair = call.body.pair
+    if pair is not None:  # its results are those of a body, then what was kept
+        n_out = len(call.body.outputs) - pair.kept
+        if all(map(is_zero, cotangents[n_out:])):
+            own = back(pair, call.inputs, call.n_consts, call.n_carry, cotangents[:n_out], results[n_out:], *rest)
+            return call.skipped + own
+    # Somebody differentiates what was kept, or nobody knew that reverse mode would follow: it is done once more.
+    pair = differentiated(call.body, call.n_consts, call.n_carry, [True] * len(call.inputs))
+    given = once_more(pair, call.inputs, call.n_consts)
+    n_consts = call.n_consts + len(pair.hoisted.outputs)
+    pair.there.pair = pair
+    kept = _bind(pair.there, given, n_consts, call.n_carry, *rest)[len(call.body.outputs) :]
+    found = back(pair, given, n_consts, call.n_carry, cotangents, kept, *rest)
+    return call.skipped + without_hoisted(found, pair, call.n_consts)
+
+
+def back(
+    pair: Pair,
+    inputs: Sequence[Tensor],
+    n_consts: int,
+    n_carry: int,
+    cotangents: Sequence[Tensor],
+    kept: Sequence[Tensor],
+    length: int,
+    reverse: bool,
+    steps: Tensor | None,
+) -> list[Tensor | None]:
+    """The cotangents of the inputs; what the pair has hoisted is among the constants."""
+    consts, items = inputs[:n_consts], inputs[n_consts + n_carry :]
+    given = [
+        *(consts[i] for i in pair.constants),
+        *(cotangents[k] for k in pair.carried),
+        *(creation.zeros_like(consts[i]) for i in pair.summed),
+        *(y for k, y in enumerate(cotangents) if k >= n_carry and y.dtype.kind == "f"),
+        *kept,
+        *(items[i] for i in pair.items),
+    ]
+    found = scanned(
+        pair.back, given, len(pair.constants), len(pair.carried) + len(pair.summed), length, not reverse, steps
+    )
+    places = [*(n_consts + k for k in pair.carried), *pair.summed, *(n_consts + n_carry + i for i in pair.moved)]
+    gradients: list[Tensor | None] = [None] * len(inputs)
+    for place, x in zip(places, found, strict=True):
+        gradients[place] = x
+    return gradients
+
+
+def once_more(pair: Pair, inputs: Sequence[Tensor], n_consts: int) -> list[Tensor]:
+    """The inputs, with what the pair hoists behind the constants."""
+    return [*inputs[:n_consts], *run(pair.hoisted, inputs[:n_consts]), *inputs[n_consts:]]
+
+
+def without_hoisted(gradients: list[Tensor | None], pair: Pair, n_consts: int) -> list[Tensor | None]:
+    return [*gradients[:n_consts], *gradients[n_consts + len(pair.hoisted.outputs) :]]
+
+
+_scan.defvjp_all(_pull)
+
+
+def _push(tangents: Sequence[Tensor | None], ans: Any, inputs: Sequence[Tensor], *attributes: Any) -> Any:
+    call = _Call(inputs, *attributes)
+    body, n_consts, n_carry = call.body, call.n_consts, call.n_carry
+    moving_in = list(tangents[len(call.skipped) :])
+    is_float = floating(body.types)
+    moving = [
+        f and (t is not None or n_consts <= i < call.first_item)
+        for i, (f, t) in enumerate(zip(is_float, moving_in, strict=True))
+    ]
+    both = pushed(body, moving)
+    # Inputs of the new body stand behind those of the old one: the three kinds have to be brought together.
+    n = len(body.types)
+    places = [i for i, moves in enumerate(moving) if moves]
+    filled = [creation.zeros_like(call.inputs[i]) if moving_in[i] is None else moving_in[i] for i in places]
+    everything = [*call.inputs, *filled]
+    of_kind = _kinds(n_consts, n_carry, n)
+    order = [
+        k for kind in range(3) for k in [*of_kind[kind], *(n + j for j, i in enumerate(places) if i in of_kind[kind])]
+    ]
+    carried = [k for k in range(n_carry) if body.output_types[k][1].kind == "f"]
+    results = [k for k, f in enumerate(floating(body.output_types)) if f]
+    n_out = len(body.outputs)
+    tangent_of = {k: n_out + j for j, k in enumerate(results)}
+    outputs = [
+        *range(n_carry),
+        *(tangent_of[k] for k in carried),
+        *(tangent_of[k] for k in results if k >= n_carry),
+    ]
+    new_consts = n_consts + sum(1 for i in places if i < n_consts)
+    given = call.again(
+        both.arranged(order, outputs), [everything[k] for k in order], new_consts, n_carry + len(carried)
+    )
+    found: list[Tensor | None] = [None] * n_out
+    for k, t in zip([*carried, *(k for k in results if k >= n_carry)], given[n_carry:], strict=True):
+        found[k] = t
+    return tuple(found) if n_out != 1 else found[0]
+
+
+_scan.defjvp_all(_push)
+
+
+def _kinds(n_consts: int, n_carry: int, n: int) -> list[range]:
+    return [range(n_consts), range(n_consts, n_consts + n_carry), range(n_consts + n_carry, n)]
+
+
+def _batched(batched: Sequence[bool], inputs: Sequence[Tensor], *attributes: Any) -> Any:
+    call = _Call(inputs, *attributes)
+    marks = list(batched[len(call.skipped) :])
+    size = next(x.shape[0] for x, marked in zip(inputs, batched, strict=True) if marked)
+    body, n_consts, n_carry, given = call.body, call.n_consts, call.n_carry, list(call.inputs)
+    body, marks = grown(body, marks, n_consts, n_carry, size, call.skipped and batched[0])
+    for i, had in enumerate(batched[len(call.skipped) :]):
+        if marks[i]:
+            x = given[i] if had else broadcasting.broadcast_to(given[i], (size, *given[i].shape))
+            given[i] = views.moveaxis(x, 0, 1) if i >= call.first_item else x
+    steps = call.steps
+    if call.skipped and batched[0]:  # examples take their own numbers of steps: those that are not taken change nothing
+        assert steps is not None
+        body = _masked(body, n_consts, n_carry, size)
+        given = [steps, *given, creation.arange(call.length, dtype=int64)]
+        n_consts, steps = n_consts + 1, extremes.max(steps)
+    found = scanned(body, given, n_consts, n_carry, call.length, call.reverse, steps)
+    found = spread(found, marks[call.n_consts : call.first_item], size)
+    return tuple(found) if len(found) != 1 else found[0]
+
+
+_scan.defbatch(_batched)
+
+
+def spread(results: Sequence[Tensor], marks: Sequence[bool], size: int) -> list[Tensor]:
+    """Results of a loop with the batch as axis 0 of each; ``marks``: which of the carry have it already."""
+    return [
+        y
+        if k < len(marks) and marks[k]
+        else broadcasting.broadcast_to(y, (size, *y.shape))
+        if k < len(marks)
+        else views.moveaxis(y, 1, 0)
+        for k, y in enumerate(results)
+    ]
+
+
+def in_batches(body: Body, marks: Sequence[bool], size: int, spread: Sequence[int] = ()) -> tuple[Body, list[bool]]:
+    """The body for a batch along axis 0 of the marked inputs, and which of its results are batches: those that depend
+    on one, and those that ``spread`` lists."""
+    types: list[Type] = [
+        ((size, *shape), dtype) if marked else (shape, dtype)
+        for (shape, dtype), marked in zip(body.types, marks, strict=True)
+    ]
+    depends: list[bool] = []
+
+    def together(inputs: list[Tensor]) -> list[Tensor]:
+        if any(marks):
+            made = batched_call(lambda xs: run(body, xs), inputs, marks)
+        else:
+            made = [(y, False) for y in run(body, inputs)]
+        depends[:] = [has or k in spread for k, (_, has) in enumerate(made)]
+        return [
+            broadcasting.broadcast_to(y, (size, *y.shape)) if depends[k] and not has else y
+            for k, (y, has) in enumerate(made)
+        ]
+
+    return closed("vmap", together, types), depends
+
+
+def grown(
+    body: Body, marks: list[bool], n_consts: int, n_carry: int, size: int, everything: bool = False
+) -> tuple[Body, list[bool]]:
+    """The body in batches, all its stacked results included, and which inputs it wants so: what a step makes of the
+    carry may depend on the example where the first carry does not. ``everything``: the whole carry shall."""
+    marks = list(marks)
+    if everything:
+        marks[n_consts : n_consts + n_carry] = [True] * n_carry
+    while True:
+        spread = [k for k in range(len(body.outputs)) if k >= n_carry or marks[n_consts + k]]
+        made, depends = in_batches(body, marks, size, spread)
+        if depends[:n_carry] == marks[n_consts : n_consts + n_carry]:
+            return made, marks
+        marks[n_consts : n_consts + n_carry] = depends[:n_carry]
+
+
+def chosen(on: Tensor, new: Tensor, old: Tensor | float) -> Tensor:
+    """For each example of a batch one of the two."""
+    return selection.where(views.reshape(on, (on.shape[0], *(1,) * (new.ndim - 1))), new, old)
+
+
+def _masked(body: Body, n_consts: int, n_carry: int, size: int) -> Body:
+    """Takes the numbers of steps in front, and the number of the row behind."""
+
+    def step(inputs: list[Tensor]) -> list[Tensor]:
+        steps, *own, row = inputs
+        on = row < steps
+        made = run(body, own)
+        carry = own[n_consts : n_consts + n_carry]
+        return [chosen(on, y, carry[k] if k < n_carry else creation.zeros_like(y)) for k, y in enumerate(made)]
+
+    return closed("vmap", step, [((size,), int64), *body.types, ((), int64)])
