@@ -203,6 +203,7 @@ ELSEWHERE = {
     **dict.fromkeys(UPDATES, "test_optimisers.py"),  # and test_minimize.py
     **dict.fromkeys(REJECTION, "test_distributions.py"),
     "cross_entropy_value_and_vjp": "test_compile.py",
+    **dict.fromkeys(("scan", "while_loop", "switch"), "test_loops.py"),
 }
 
 

@@ -12,11 +12,14 @@ from math import inf as inf
 from math import nan as nan
 from math import pi as pi
 from typing import TYPE_CHECKING as _TYPE_CHECKING
+from typing import Any as _Any
 
 if _TYPE_CHECKING:
-    from types import ModuleType as _ModuleType
-
+    from . import data as data
     from . import linalg as linalg
+    from . import testing as testing
+    from .tracing import Trace as Trace
+    from .tracing import trace as trace
 
 # The engine.
 from . import checks as checks
@@ -94,8 +97,6 @@ from .tensors import int32 as int32
 from .tensors import int64 as int64
 from .tensors import tensor as tensor
 from .tensors import uint8 as uint8
-from .tracing import Trace as Trace
-from .tracing import trace as trace
 from .transforms import associative_scan as associative_scan
 from .transforms import checkpoint as checkpoint
 from .transforms import checkpoint_sequential as checkpoint_sequential
@@ -128,11 +129,9 @@ from .transforms import while_loop as while_loop
 
 # isort: split
 # What is built on it, of the names above, as a user would.
-from . import data as data
 from . import losses as losses
 from . import nn as nn
 from . import optim as optim
-from . import testing as testing
 
 #: In an index, an axis of size 1 more: NumPy's name of None.
 newaxis = None
@@ -143,8 +142,13 @@ __array_api_version__ = "2024.12"
 __version__: str = build_config()["version"]
 
 
-def __getattr__(name: str) -> _ModuleType:
-    """Linear algebra, imported when somebody asks for it: most programs do without."""
-    if name == "linalg":
-        return _import_module("alice_core.linalg")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+#: What is imported when somebody asks for it, as most programs do without: modules, and names of modules.
+_LATER = {"data": "", "linalg": "", "testing": "", "Trace": "tracing", "trace": "tracing"}
+
+
+def __getattr__(name: str) -> _Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = _import_module(f"alice_core.{_LATER[name] or name}")
+    found = globals()[name] = getattr(module, name) if _LATER[name] else module
+    return found

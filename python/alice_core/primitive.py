@@ -87,8 +87,6 @@ class Primitive(_core.PrimitiveBase):
     basis_rule: Rule | None
     #: Of a joint (``transforms/custom.py``), which has no kernel: what runs it again, as a batch rule does.
     again: Rule | None = None
-    #: ``call_rule(operands, attributes)``: of a primitive that is called in another way where somebody differentiates.
-    call_rule: Rule | None = None
 
     def __new__(cls, name: str, *, saves: Sequence[int | str] | None = None, differentiable: bool = True) -> Self:
         self = super().__new__(cls, name)
@@ -144,14 +142,6 @@ class Primitive(_core.PrimitiveBase):
         batch as axis 0; or None, and the batch rule is used. Optional.
         """
         self.basis_rule = rule
-
-    def rerun(self, operands: Sequence[Tensor], attributes: Sequence[Any]) -> Any:
-        """Call it again, with other operands than in the trace in which it stands."""
-        if self.again is not None:
-            return self.again((False,) * len(operands), operands)
-        if self.call_rule is not None:
-            return self.call_rule(operands, attributes)
-        return self(*operands, *attributes)
 
     def __repr__(self) -> str:
         return f"<primitive {self.name}>"

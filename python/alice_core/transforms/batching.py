@@ -18,6 +18,7 @@ from ..checks import check_function, checked_int
 from ..errors import GradientError, ShapeError, TraceError, locate
 from ..ops import broadcasting, creation, diagonals, views
 from ..tensors import Tensor, asarray
+from .rerunning import call_again
 from .reverse import no_grad
 
 __all__ = ["along_basis", "vmap"]
@@ -259,7 +260,7 @@ def _apply(eq: _core.Equation, operands: list[_Value]) -> list[_Value]:
     if p.again is not None:
         result = p.again(batched, inputs)
     elif not any(batched):
-        result = p.rerun(inputs, attributes)
+        result = call_again(p, inputs, attributes)
     elif p.batch_rule is None:
         raise TraceError(f"{p.name}: no batch rule is defined, so ac.vmap cannot run it; see Primitive.defbatch")
     else:

@@ -11,12 +11,13 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from ... import _core
 from ...errors import TraceError, locate
 from ...primitive import Primitive, primitives
 from ...tensors import Tensor, asarray
+from ..rerunning import call_again
 from ..reverse import no_grad
 
 __all__ = [
@@ -35,6 +36,8 @@ __all__ = [
 ]
 
 Type = tuple[tuple[int, ...], Any]  # shape and dtype
+
+T = TypeVar("T")
 
 #: A value of the body by its number, or a number that the function wrote down.
 Ref = int | Tensor
@@ -113,11 +116,11 @@ class Body:
         return f"<body: {len(self.types)} inputs, {len(self.calls)} calls, {len(self.outputs)} results>"
 
 
-_programs: OrderedDict[Hashable, Any] = OrderedDict()
+_programs: OrderedDict[Hashable, _core.Program] = OrderedDict()
 _MOST_REMEMBERED = 256
 
 
-def remembered(store: OrderedDict[Hashable, Any], key: Hashable, make: Callable[[], Any]) -> Any:
+def remembered(store: OrderedDict[Hashable, T], key: Hashable, make: Callable[[], T]) -> T:
     """What ``make`` gave for the key; the least recently used go."""
     if key is None:
         return make()
@@ -158,7 +161,7 @@ def run(body: Body, inputs: Sequence[Tensor]) -> list[Tensor]:
     for call in body.calls:
         operands = [values[x] if isinstance(x, int) else x for x in call.operands]
         with no_grad() if call.muted else nullcontext():
-            given = call.primitive.rerun(operands, call.attributes)
+            given = call_again(call.primitive, operands, call.attributes)
         values.update(zip(call.results, given if isinstance(given, tuple) else (given,), strict=True))
     return [values[x] if isinstance(x, int) else x for x in body.outputs]
 

@@ -74,7 +74,11 @@ def _push(tangents: Sequence[Tensor | None], ans: Any, inputs: Sequence[Tensor],
     both = [pushed(branch, moving).arranged(range(n), range(n_out, n_out + len(results))) for branch in branches]
     found: list[Tensor | None] = [None] * n_out
     if results:
-        given = switched(inputs[0], both, [*operands, *(t for t, moves in zip(moved, moving, strict=True) if moves)])
+        given = switched(
+            inputs[0],
+            both,
+            [*operands, *(t for t, moves in zip(moved, moving, strict=True) if moves and t is not None)],
+        )
         for k, t in zip(results, given, strict=True):
             found[k] = t
     return _results(found)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Hashable, Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ...ops import creation
 from ...primitive import primitives
@@ -43,8 +43,8 @@ class Pair(NamedTuple):
     kept: int  # how many values are kept
 
 
-_pairs: OrderedDict[Hashable, Any] = OrderedDict()
-_pushed: OrderedDict[Hashable, Any] = OrderedDict()
+_pairs: OrderedDict[Hashable, Pair] = OrderedDict()
+_pushed: OrderedDict[Hashable, Body] = OrderedDict()
 
 
 def differentiated(body: Body, n_consts: int, n_carry: int, wanted: Sequence[bool]) -> Pair:
@@ -77,8 +77,7 @@ def pushed(body: Body, moving: Sequence[bool]) -> Body:
 
         return closed("loop", both, types + [types[i] for i in places])
 
-    result: Body = remembered(_pushed, key, make)
-    return result
+    return remembered(_pushed, key, make)
 
 
 def is_zero(x: Tensor) -> bool:

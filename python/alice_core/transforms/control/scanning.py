@@ -12,6 +12,7 @@ from ...ops import broadcasting, creation, extremes, selection, views
 from ...primitive import Primitive
 from ...tensors import Tensor, int64
 from ..batching import batched_call
+from ..rerunning import calls_by
 from .bodies import Body, Type, closed, floating, run
 from .derivatives import Pair, differentiated, is_zero, pushed
 
@@ -59,11 +60,12 @@ class _Call:
 
     def __init__(self, inputs: Sequence[Any], bodies: Any, counts: Any, length: int, reverse: bool, counted: bool):
         self.body: Body = bodies[0].meaning
-        self.steps, self.inputs = (inputs[0], inputs[1:]) if counted else (None, inputs)
+        self.steps: Tensor | None = inputs[0] if counted else None
+        self.inputs: Sequence[Any] = inputs[1:] if counted else inputs
         self.n_consts, self.n_carry = counts
         self.first_item = self.n_consts + self.n_carry
         self.length, self.reverse = length, reverse
-        self.skipped = [None] * counted  # derivatives by the number of steps
+        self.skipped: list[Tensor | None] = [None] * counted  # derivatives by the number of steps
 
     def again(self, body: Body, inputs: Sequence[Tensor], n_consts: int, n_carry: int, backwards: bool = False) -> Any:
         return scanned(body, inputs, n_consts, n_carry, self.length, self.reverse != backwards, self.steps)
@@ -75,7 +77,7 @@ def _rerun(operands: Sequence[Tensor], attributes: Sequence[Any]) -> Any:
     return tuple(given) if len(given) != 1 else given[0]
 
 
-_scan.call_rule = _rerun
+calls_by(_scan, _rerun)
 
 
 def _pull(g: Any, ans: Any, inputs: Sequence[Tensor], *attributes: Any) -> list[Tensor | None]:
@@ -192,7 +194,7 @@ def _batched(batched: Sequence[bool], inputs: Sequence[Tensor], *attributes: Any
     marks = list(batched[len(call.skipped) :])
     size = next(x.shape[0] for x, marked in zip(inputs, batched, strict=True) if marked)
     body, n_consts, n_carry, given = call.body, call.n_consts, call.n_carry, list(call.inputs)
-    body, marks = grown(body, marks, n_consts, n_carry, size, call.skipped and batched[0])
+    body, marks = grown(body, marks, n_consts, n_carry, size, bool(call.skipped) and batched[0])
     for i, had in enumerate(batched[len(call.skipped) :]):
         if marks[i]:
             x = given[i] if had else broadcasting.broadcast_to(given[i], (size, *given[i].shape))

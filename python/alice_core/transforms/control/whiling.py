@@ -13,6 +13,7 @@ from ...errors import GradientError
 from ...ops import broadcasting, creation, extremes, selection
 from ...primitive import Primitive
 from ...tensors import Tensor, int64
+from ..rerunning import calls_by
 from .bodies import Body, closed, floating, run
 from .derivatives import differentiated, is_zero, pushed
 from .scanning import back, chosen, grown, in_batches, once_more, spread, without_hoisted
@@ -63,7 +64,7 @@ def _rerun(operands: Sequence[Tensor], attributes: Sequence[Any]) -> Any:
     return tuple(looped(call.condition, call.body, operands, call.n_asked, call.n_consts, call.max_steps))
 
 
-_while.call_rule = _rerun
+calls_by(_while, _rerun)
 
 
 def _pull(g: Any, ans: Any, inputs: Sequence[Tensor], *attributes: Any) -> list[Tensor | None]:
