@@ -15,8 +15,11 @@ from typing import TYPE_CHECKING as _TYPE_CHECKING
 from typing import Any as _Any
 
 if _TYPE_CHECKING:
+    from . import calibration as calibration
     from . import data as data
     from . import linalg as linalg
+    from . import linear_model as linear_model
+    from . import neural_network as neural_network
     from . import testing as testing
     from .tracing import Trace as Trace
     from .tracing import trace as trace
@@ -143,7 +146,11 @@ __version__: str = build_config()["version"]
 
 
 #: What is imported when somebody asks for it, as most programs do without: modules, and names of modules.
-_LATER = {"data": "", "linalg": "", "testing": "", "Trace": "tracing", "trace": "tracing"}
+_LATER = {
+    **dict.fromkeys(("bayes", "calibration", "data", "linalg", "linear_model", "neural_network", "testing"), ""),
+    "Trace": "tracing",
+    "trace": "tracing",
+}
 
 
 def __getattr__(name: str) -> _Any:
