@@ -53,6 +53,12 @@ const program::CpuExecutor& program_of(const ProgramObject* o) {
   if (!o->value->program) fail(ErrorKind::Trace, "Program: there is none, the function runs as it is");
   return *o->value->program;
 }
+py::object tape(ProgramObject* o) {
+  const program::Tape* tape = program_of(o).tape();
+  if (!tape) return py::none();
+  const auto [operations, loops, calls] = tape->size();
+  return py::make_tuple(operations, loops, calls);
+}
 py::object describe_program(ProgramObject* o) { return describe(program_of(o)); }
 std::int64_t arena_bytes(ProgramObject* o) { return program_of(o).plan().arena_bytes(); }
 py::object followed(ProgramObject* o) {
@@ -260,6 +266,7 @@ void add_compiled(py::module_& m) {
                             .method<describe_program>("describe")
                             .getter<arena_bytes>("arena_bytes", nullptr)
                             .getter<cost>("cost", nullptr)
+                            .getter<tape>("tape", "Operations, loops and calls of its tape; None without one.")
                             .getter<followed>("followed", "The results that backward() would go on from.")
                             .add_to(m);
   m.def(

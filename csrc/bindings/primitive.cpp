@@ -59,7 +59,7 @@ py::object refuse_call(PyObject* self, PyObject* const*, std::size_t, PyObject*)
 py::object made(PyTypeObject* type, const Kernel& kernel, const char* name) {
   py::object o = owned(type->tp_alloc(type, 0));
   PrimitiveObject* p = as_primitive(o.ptr());
-  p->vectorcall = kernel.n_out < 0 && !kernel.results ? vectorcall<refuse_call>() : vectorcall<call>();
+  p->vectorcall = !kernel.has_results() ? vectorcall<refuse_call>() : vectorcall<call>();
   p->kernel = &kernel;
   p->name = owned(PyUnicode_InternFromString(name)).release().ptr();
   return o;
@@ -70,8 +70,7 @@ py::object make(PyTypeObject* type, PyObject* args, PyObject*) {
   if (!PyArg_ParseTuple(args, "s", &name)) throw py::error_already_set();
   const Kernel* kernel = Registry::instance().find(name);
   if (!kernel) fail(ErrorKind::Value, "Primitive: there is no kernel of the name ", name);
-  if (kernel->n_out < 0 && !kernel->results)
-    fail(ErrorKind::Value, "Primitive: kernel ", name, " cannot be called with Tensors");
+  if (!kernel->has_results()) fail(ErrorKind::Value, "Primitive: kernel ", name, " cannot be called with Tensors");
   py::object o = made(type, *kernel, name);
   PrimitiveObject* p = as_primitive(o.ptr());
   p->saved_inputs = ~std::uint64_t{0};

@@ -73,10 +73,7 @@ void accumulate(Adjoints& adjoints, Value v, py::object contribution) {
 
 // Zeros of the shape of a result that nothing depends on; one element in memory.
 py::object zeros(const Array& like) {
-  const Scalar::Kind kind = is_floating(like.dtype())     ? Scalar::Kind::Real
-                            : like.dtype() == DType::Bool ? Scalar::Kind::Bool
-                                                          : Scalar::Kind::Int;
-  Array zero = scalar_array({kind, 0, 0.0}, like.dtype(), "reverse");
+  Array zero = scalar_array({Scalar::Kind::Bool, 0, 0.0}, like.dtype(), "reverse");
   return owned(make_tensor(Array::view(zero, like.shape(), Dims::filled(like.rank(), 0), 0)));
 }
 

@@ -167,6 +167,21 @@ class Prepared {
 // or by a slope at their second one, which is what they give for a first one of 1. The bits of both are the same.
 enum class Scaling : std::uint8_t { None, ByFactor, BySlope };
 
+// Elementwise kernels that are one operation of the processor: of a scalar program, one step of its interpreter.
+// Of the strong ones a first operand of 0 gives 0.
+enum class Arithmetic : std::uint8_t {
+  None,
+  Add,
+  Subtract,
+  Multiply,
+  Divide,
+  StrongMultiply,
+  StrongDivide,
+  Negative,
+  Square,
+  Sqrt,
+};
+
 struct Kernel {
   const char* name;
   int n_in;       // -1: any number, at least one
@@ -195,6 +210,8 @@ struct Kernel {
   double (*flops)(const Call&) = nullptr;  // operations on numbers; null: one for each element of the largest array
   std::optional<double> neutral = {};      // of two operands, one of this value leaves the other as it is, bit for bit
   Scaling scaling = Scaling::None;
+  Arithmetic arithmetic = Arithmetic::None;
+  bool moves = false;   // gives elements of its operands, of any dtype, in other places, and zeros
   bool copies = false;  // the one that gives an operand memory of its own
   // Changes a copy of its first operand. It finds that in its result already where a program lets this lie in the
   // operand's memory, because nobody needs the operand any more and no other operand lies in it.
@@ -206,6 +223,7 @@ struct Kernel {
   bool renames = false;  // hands its operand on, but what follows shall not be found equal to what followed before
 
   int n_attrs() const { return static_cast<int>(attributes.size()); }
+  bool has_results() const { return n_out >= 0 || results; }  // rather than what it is told to write over
   std::size_t n_results(std::span<const Attr> attrs) const {
     return static_cast<std::size_t>(results ? results(attrs) : n_out);
   }

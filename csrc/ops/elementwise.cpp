@@ -239,6 +239,15 @@ void cast_run(const Call& call) { run_loop(call, cast_loop(call)); }
 }  // namespace
 
 void register_elementwise(Registry& registry) {
+  constexpr std::pair<std::string_view, Arithmetic> kArithmetic[] = {{"add", Arithmetic::Add},
+                                                                     {"subtract", Arithmetic::Subtract},
+                                                                     {"multiply", Arithmetic::Multiply},
+                                                                     {"divide", Arithmetic::Divide},
+                                                                     {"strong_mul", Arithmetic::StrongMultiply},
+                                                                     {"strong_div", Arithmetic::StrongDivide},
+                                                                     {"negative", Arithmetic::Negative},
+                                                                     {"square", Arithmetic::Square},
+                                                                     {"sqrt", Arithmetic::Sqrt}};
   const auto add_row = [&](const ElementwiseRow& row) {
     const ElementwiseTraits& traits = row.traits;
     Kernel k{.name = row.name,
@@ -254,6 +263,8 @@ void register_elementwise(Registry& registry) {
       if (name) k.attributes.push_back({name, AttrKind::Real});
     if (!std::isnan(traits.neutral)) k.neutral = traits.neutral;
     k.scaling = traits.scaling;
+    for (const auto& [name, arithmetic] : kArithmetic)
+      if (name == row.name) k.arithmetic = arithmetic;
     registry.add(k);
   };
   for (const ElementwiseTable& table : {arithmetic_table(), comparison_table(), transcendental_table(),

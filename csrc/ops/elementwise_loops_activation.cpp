@@ -5,6 +5,9 @@
 namespace alice::ALICE_ISA {
 namespace {
 
+template <>
+inline constexpr bool kAlone<Sigmoid> = true;
+
 constexpr ElementwiseRow kRows[] = {ALICE_ACTIVATION_KERNELS(ALICE_KERNEL)};
 
 }  // namespace

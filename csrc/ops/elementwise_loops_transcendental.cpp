@@ -7,6 +7,17 @@
 namespace alice::ALICE_ISA {
 namespace {
 
+template <>
+inline constexpr bool kAlone<Sin> = true;
+template <>
+inline constexpr bool kAlone<Cos> = true;
+template <>
+inline constexpr bool kAlone<Exp> = true;
+template <>
+inline constexpr bool kAlone<Log> = true;
+template <>
+inline constexpr bool kAlone<Tanh> = true;
+
 template <int Twice>
 constexpr RowAt simple_power_row() {
   if constexpr (Twice == 4)

@@ -110,10 +110,24 @@ struct LastBlock {
   }
 };
 
+// Functors that scalar programs call all the time, as the lists of kernels say: one element alone needs no block. With the same bits, as every lane of
+// a vector computes what a register does.
+template <class F>
+inline constexpr bool kAlone = false;
+template <class F, class R, class... T>
+[[gnu::noinline]] void run_alone(F f, R* out, const T*... in) {
+  if constexpr (HasSteps<F, R>::value)
+    *out = f.last(f.first(*in...), *in...);
+  else
+    *out = f(*in...);
+}
+
 // The last block may overlap the one before it: it is read before anything is written, as an operand may be the result
 // itself.
 template <class F, class R, class... T>
 void run_typed(F f, std::int64_t n, R* out, const T*... in) {
+  if constexpr (kAlone<F> && std::is_floating_point_v<R>)
+    if (n == 1) return run_alone<F, R, T...>(f, out, in...);
   const bool rest = n % kBlock != 0;
   [&](LastBlock<T>... last) {
     if (rest) (last.load(in, n), ...);

@@ -445,6 +445,7 @@ void register_shape(Registry& registry) {
                   .infer = infer,
                   .run = {run},
                   .cost = streaming_cost,
+                  .moves = true,
                   .any_dtype = true};
   };
   const AttrSpec offset = integer("offset"), axis1 = integer("axis1"), axis2 = integer("axis2"), k = integer("k");
@@ -478,7 +479,9 @@ void register_shape(Registry& registry) {
   concat.inputs = Inputs::Promote;
   registry.add(concat);
   const AttrSpec value{"value", AttrKind::Integer | AttrKind::Real | AttrKind::Flag};
-  registry.add(copy("pad", {ints("before"), ints("after"), value}, pad_infer, pad_run));
+  Kernel pad = copy("pad", {ints("before"), ints("after"), value}, pad_infer, pad_run);
+  pad.moves = false;  // gives other numbers than zeros, too
+  registry.add(pad);
   registry.add(copy("tril", {k}, triangle_infer, triangle_run<true>));
   registry.add(copy("triu", {k}, triangle_infer, triangle_run<false>));
 }

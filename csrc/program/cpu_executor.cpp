@@ -51,6 +51,7 @@ CpuExecutor::CpuExecutor(std::shared_ptr<const Plan> plan) : CpuExecutor(plan, C
 CpuExecutor::CpuExecutor(std::shared_ptr<const Plan> plan, CpuKernels kernels)
     : plan_(std::move(plan)), timings_(new Timing[plan_->instructions().size()]) {
   steps_.reserve(plan_->instructions().size());
+  tape_ = Tape::of(*plan_, kernels);
   for (const Instruction& instruction : plan_->instructions()) {
     Step& step = steps_.emplace_back();
     step.instruction = &instruction;
@@ -113,6 +114,7 @@ std::unique_ptr<CpuExecutor::Context> CpuExecutor::make_context() const {
   }
   context->pointers.reserve(pointers_.size());
   for (const Place& p : pointers_) context->pointers.push_back(address(p));
+  if (tape_) context->tape = tape_->make_memory();
   return context;
 }
 
@@ -149,6 +151,7 @@ void CpuExecutor::move(Context& context, std::byte* const* inputs, std::byte* co
 }
 
 void CpuExecutor::Repeated::operator()(std::byte* const* inputs, std::byte* const* results) {
+  if (executor_.tape_) return executor_.tape_->run((*context_).tape, inputs, results);
   executor_.move(*context_, inputs, results);
   for (const Step& step : executor_.steps_) executor_.execute(step, *context_);
 }
@@ -156,6 +159,11 @@ void CpuExecutor::Repeated::operator()(std::byte* const* inputs, std::byte* cons
 void CpuExecutor::run(std::byte* const* inputs, std::byte* const* results, bool profile, std::size_t* reached) const {
   const Borrowed borrowed(*this);
   Context& context = *borrowed;
+  if (tape_ && !profile) {
+    tape_->run(context.tape, inputs, results);
+    *reached = steps_.size();
+    return;
+  }
   move(context, inputs, results);
 
   if (!profile) {

@@ -11,6 +11,7 @@
 #include "../core/tiles.h"
 #include "cpu_kernels.h"
 #include "plan.h"
+#include "tape.h"
 
 namespace alice::program {
 
@@ -31,6 +32,8 @@ class CpuExecutor {
   void run(std::byte* const* inputs, std::byte* const* results, bool profile, std::size_t* reached) const;
 
   class Repeated;  // runs it many times in a row
+
+  const Tape* tape() const { return tape_.get(); }  // that runs in place of the instructions; null for none
 
   const Plan& plan() const { return *plan_; }
   const std::shared_ptr<const Plan>& shared_plan() const { return plan_; }
@@ -60,6 +63,7 @@ class CpuExecutor {
     Array arena;
     std::vector<Array> arrays;
     std::vector<std::byte*> pointers;
+    Tape::Memory tape;
   };
   struct Slot {
     int value;
@@ -78,6 +82,7 @@ class CpuExecutor {
   std::vector<Place> pointers_;                               // of all chains
   std::vector<std::size_t> moving_arrays_, moving_pointers_;  // those that are elsewhere in every run
   std::unique_ptr<Timing[]> timings_;
+  std::unique_ptr<const Tape> tape_;  // runs in place of the steps; null where that would not pay
 
   // Contexts that nobody uses; without a lock, which the child of a fork might find taken. Seldom is there a second.
   mutable std::array<std::atomic<Context*>, 16> idle_{};

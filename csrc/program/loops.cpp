@@ -1,4 +1,3 @@
-// Hot: every step of a loop runs through here.
 // scan repeats a body a known number of times, while_loop as long as another one says, switch runs one of several.
 // Operands of a body: constants, which all steps share; the carry, which a step gets from the one before; and in a scan
 // the step's items of arrays. It gives the next carry, and items that are stacked: a step writes them where they stay.

@@ -61,6 +61,24 @@ class Instruction(NamedTuple):
     seconds: float
 
 
+class Tape(NamedTuple):
+    """What a program of tiny values is run as: every element is a register of its own.
+
+    Attributes
+    ----------
+    operations : int
+        Additions, subtractions, products, quotients and signs of two numbers.
+    loops : int
+        Other elementwise ops, up to 16 elements each.
+    calls : int
+        Calls of other kernels.
+    """
+
+    operations: int
+    loops: int
+    calls: int
+
+
 class Program:
     """The plan of one signature of a compiled function.
 
@@ -71,6 +89,8 @@ class Program:
         Memory for everything between inputs and results, allocated once.
     flops, bytes : float
         Sums over the instructions.
+    tape : Tape or None
+        What runs in their place where all values are tiny.
     """
 
     def __init__(self, native: _core.Program) -> None:
@@ -80,6 +100,7 @@ class Program:
             for calls, flops, size, runs, nanoseconds in native.describe()
         ]
         self.arena_bytes = int(native.arena_bytes)
+        self.tape = None if native.tape is None else Tape(*native.tape)
         self.flops: float = sum(i.flops for i in self.instructions)
         self.bytes: float = sum(i.bytes for i in self.instructions)
 
@@ -88,6 +109,11 @@ class Program:
             f"program: {len(self.instructions)} instructions, {self.flops:.3g} FLOPs, {self.bytes:.3g} bytes moved, "
             f"arena {self.arena_bytes} bytes"
         ]
+        if self.tape is not None:
+            lines.append(
+                f"runs as a tape of {self.tape.operations} scalar operations, {self.tape.loops} loops and "
+                f"{self.tape.calls} calls in place of"
+            )
         for number, i in enumerate(self.instructions):
             note = f"  # {i.flops:.3g} FLOPs, {i.bytes:.3g} bytes"
             if i.runs:
