@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING as _TYPE_CHECKING
 if _TYPE_CHECKING:
     from types import ModuleType as _ModuleType
 
+    from . import bayes as bayes
     from . import calibration as calibration
     from . import linalg as linalg
     from . import linear_model as linear_model
