@@ -110,8 +110,8 @@ struct LastBlock {
   }
 };
 
-// Functors that scalar programs call all the time, as the lists of kernels say: one element alone needs no block. With the same bits, as every lane of
-// a vector computes what a register does.
+// Functors that scalar programs call all the time, as the lists of kernels say: one element alone needs no block. With
+// the same bits, as every lane of a vector computes what a register does.
 template <class F>
 inline constexpr bool kAlone = false;
 template <class F, class R, class... T>

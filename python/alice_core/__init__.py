@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING as _TYPE_CHECKING
 from typing import Any as _Any
 
 if _TYPE_CHECKING:
+    from . import bayes as bayes
     from . import calibration as calibration
     from . import data as data
     from . import linalg as linalg
