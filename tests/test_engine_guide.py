@@ -11,7 +11,7 @@ GUIDE = ROOT / "docs" / "engine.md"
 
 # Lines of the files that the guide lists. The aim is 900 of C++ and 500 of Python; until then they may only go down.
 AIM = {"C++": 900, "Python": 500}
-AT_MOST = {"C++": 1456, "Python": 766}
+AT_MOST = {"C++": 1456, "Python": 499}
 
 
 def listed(pattern: str) -> dict[str, int]:

@@ -90,7 +90,6 @@ from .tensors import bool_ as bool  # noqa: F401 - the Array API's name
 from .tensors import float16 as float16
 from .tensors import float32 as float32
 from .tensors import float64 as float64
-from .tensors import from_dlpack as from_dlpack
 from .tensors import int32 as int32
 from .tensors import int64 as int64
 from .tensors import tensor as tensor

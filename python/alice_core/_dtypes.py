@@ -1,4 +1,4 @@
-"""The dtypes of this package: NumPy's, and bfloat16, which NumPy does not have."""
+"""The dtypes of this package, NumPy's and bfloat16, which NumPy does not have; and the numbers of others in them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _core
-from .errors import DTypeError
+from .errors import DTypeError, GradientError, ShapeError
 
 __all__ = [
     "DTYPES",
@@ -24,6 +24,7 @@ __all__ = [
     "get_default_dtype",
     "numpy_bfloat16",
     "set_default_dtype",
+    "to_numpy",
 ]
 
 
@@ -122,6 +123,49 @@ def numpy_bfloat16() -> Any:
         return np.dtype(import_module("ml_dtypes").bfloat16)
     except ImportError:
         return None
+
+
+# -- what others give us -----------------------------------------------------------------------------------------------
+
+
+def to_numpy(obj: Any, dtype: DTypeLike | None, name: str) -> npt.NDArray[Any]:
+    """A NumPy array of one of our dtypes: Python floats get the default, Python ints int64."""
+    double = False
+    if isinstance(obj, (list, tuple)):
+        obj, double = _plain(obj)
+    elif type(obj) not in _NUMBERS:
+        double = True
+    try:
+        array = np.asarray(obj)
+    except ValueError as error:
+        raise ShapeError(
+            f"{name}: expected nested lists of equal lengths; got a ragged list ({error}); pad it first"
+        ) from None
+    if array.dtype.kind not in "biuf" and array.dtype != bfloat16:
+        raise DTypeError(f"{name}: expected numbers; got {type(obj).__name__} that NumPy reads as dtype {array.dtype}")
+    if dtype is None and array.dtype == np.float64 and not double:
+        dtype = get_default_dtype()
+    if dtype is not None and (wanted := checked_dtype(name, dtype)) is not bfloat16:
+        array = cast_exactly(name, array, wanted)
+    return array
+
+
+_NUMBERS = frozenset((bool, int, float))
+
+
+def _plain(obj: Any) -> tuple[Any, bool]:
+    """Nested lists as NumPy understands them, and whether anything in them is of dtype float64."""
+    if isinstance(obj, _core.TensorBase):
+        if obj.is_tracked:
+            raise GradientError("tensor: a list of Tensors that are being differentiated; join them with ac.stack")
+        values: Any = obj
+        return values._exact() if obj.ndim else obj.item(), obj.dtype == float64
+    if not isinstance(obj, (list, tuple)):
+        return obj, getattr(obj, "dtype", float32) == float64
+    if _NUMBERS.issuperset(map(type, obj)):
+        return obj, False
+    items = [_plain(x) for x in obj]
+    return [item for item, _ in items], any(double for _, double in items)
 
 
 # -- the default -------------------------------------------------------------------------------------------------------

@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NoReturn
 
-__all__ = ["Elsewhere", "refuse"]
+from .errors import DTypeError
+
+__all__ = ["Elsewhere", "refuse", "refuse_keywords"]
 
 _ON_CPU = "leave it out, all Tensors are on the CPU"
 _ASSIGN = "Tensors are values: make a new one, or change a parameter with p.assign_(value)"
@@ -75,3 +77,15 @@ def refuse(cls: type, functions: Iterable[str]) -> None:
     for name, remedy in remedies.items():
         if not hasattr(cls, name):
             setattr(cls, name, Elsewhere(name, remedy))
+
+
+#: Keywords of PyTorch, and what to write here.
+_KEYWORDS = {
+    "requires_grad": "write ac.tensor(x).requires_grad_(), or make a parameter: ac.nn.Parameter(x)",
+}
+
+
+def refuse_keywords(name: str, keywords: dict[str, Any]) -> NoReturn:
+    keyword = next(iter(keywords))
+    remedy = _KEYWORDS.get(keyword, "leave it out")
+    raise DTypeError(f"{name}: expected no keyword {keyword}; got {keyword}={keywords[keyword]!r}; {remedy}")

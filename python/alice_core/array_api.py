@@ -26,6 +26,7 @@ __all__ = [
     "can_cast",
     "conj",
     "finfo",
+    "from_dlpack",
     "iinfo",
     "imag",
     "isdtype",
@@ -33,6 +34,36 @@ __all__ = [
     "real",
     "result_type",
 ]
+
+
+# -- arrays of others --------------------------------------------------------------------------------------------------
+
+
+def from_dlpack(obj: Any, *, copy: bool | None = None, device: str | None = None) -> Tensor:
+    """A Tensor from any object that speaks DLPack (PyTorch, JAX, CuPy on the CPU, …).
+
+    Parameters
+    ----------
+    obj : object with ``__dlpack__`` and ``__dlpack_device__``
+        On the CPU.
+    copy : bool, optional
+        As in :func:`asarray`: bools are always copied, as 0 and 1.
+    device : "cpu", optional
+        Where all Tensors are.
+
+    Raises
+    ------
+    ValueError
+        If ``copy=False`` is asked for bools.
+
+    Examples
+    --------
+    >>> import alice_core as ac, numpy as np
+    >>> ac.from_dlpack(np.ones(2))
+    Tensor([1., 1.], dtype=float64)
+    """
+    check_device("from_dlpack", device)
+    return asarray(np.from_dlpack(obj), copy=copy)
 
 
 # -- dtypes ------------------------------------------------------------------------------------------------------------

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Callable, Iterator, Sequence
+from types import FunctionType
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from . import _core
 from ._dtypes import DTypeLike
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from . import ops  # at run time ops/__init__.py puts itself here: the ops are written in Tensors
     from .tensors import Axis, Tensor, TensorLike
 
-__all__ = ["ArrayMethods", "with_array_methods"]
+__all__ = ["ArrayMethods", "with_methods_of"]
 
 T = TypeVar("T")
 
@@ -23,6 +24,16 @@ class ArrayMethods(_core.TensorBase):
     __slots__ = ()
 
     # -- shape and dtype ------------------------------------------------------------------------------------------
+
+    @property
+    def nbytes(self) -> int:
+        """Size of the elements in bytes."""
+        return int(self.size * self.dtype.itemsize)
+
+    @property
+    def itemsize(self) -> int:
+        """Size of one element in bytes."""
+        return int(self.dtype.itemsize)
 
     @property
     def T(self) -> Tensor:
@@ -97,6 +108,35 @@ class ArrayMethods(_core.TensorBase):
         """See :func:`alice_core.dot`."""
         return ops.linalg.dot(self, other)
 
+    # -- items ----------------------------------------------------------------------------------------------------
+
+    def __len__(self) -> int:
+        if self.ndim == 0:
+            raise TypeError("len: expected a Tensor with at least one axis; got a 0-d Tensor")
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return (self[i] for i in range(len(self)))
+
+    def __getitem__(self: Any, key: Any) -> Tensor:
+        return ops.keys.getitem(self, key)
+
+    def __setitem__(self, key: Any, value: Any) -> NoReturn:
+        raise TypeError(
+            "Tensors are values and do not support item assignment; write y = x.at[key].set(value) (or .add, "
+            ".multiply, .min, .max) for one that differs there, or change a whole parameter with p.assign_(value)"
+        )
+
+    def conj(self: Any) -> Tensor:
+        """The Tensor itself: all numbers are real."""
+        itself: Tensor = self
+        return itself
+
+    @property
+    def at(self: Any) -> ops.updates.At:
+        """Places to change in a copy: ``x.at[key].set(v)``, add, multiply, min, max; see :class:`ops.updates.At`."""
+        return ops.updates.At(self)
+
     # -- reductions -----------------------------------------------------------------------------------------------
 
     def sum(self, axis: Axis = None, keepdims: bool = False, **options: Any) -> Tensor:
@@ -148,9 +188,14 @@ class ArrayMethods(_core.TensorBase):
         return ops.extremes.all(self, axis=axis, keepdims=keepdims, **options)
 
 
-def with_array_methods(cls: type[T]) -> type[T]:
-    """Copy them: CPython walks through all bases of an object that dies, and Tensors die by the million."""
-    for name, method in vars(ArrayMethods).items():
-        if not name.startswith("__"):
-            setattr(cls, name, method)
-    return cls
+def with_methods_of(base: type) -> Callable[[type[T]], type[T]]:
+    """Copy them all: CPython walks through all bases of an object that dies, and Tensors die by the million."""
+
+    def decorate(cls: type[T]) -> type[T]:
+        for kind in base.__mro__[: base.__mro__.index(_core.TensorBase)]:
+            for name, method in vars(kind).items():
+                if isinstance(method, (FunctionType, property)):
+                    setattr(cls, name, method)
+        return cls
+
+    return decorate

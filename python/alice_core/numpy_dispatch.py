@@ -20,7 +20,8 @@ import alice_core as ac
 
 from . import tree
 from .errors import AliceError, LinAlgError, ShapeError, TraceError
-from .tensors import Tensor, bfloat16, followed
+from .reading import followed
+from .tensors import Tensor, bfloat16
 
 __all__ = ["UnsupportedError", "function", "supported", "ufunc"]
 

@@ -5,8 +5,7 @@ Source: notes, section 2.1.
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, final
 
 import numpy as np
@@ -15,7 +14,7 @@ import numpy.typing as npt
 from . import _core
 from ._dtypes import DTYPES as DTYPES
 from ._dtypes import DTypeLike as DTypeLike
-from ._dtypes import as_dtype, cast_exactly, checked_dtype, checked_or_default, get_default_dtype
+from ._dtypes import as_dtype, checked_or_default, get_default_dtype, to_numpy
 from ._dtypes import bfloat16 as bfloat16
 from ._dtypes import bool_ as bool_
 from ._dtypes import float16 as float16
@@ -24,26 +23,27 @@ from ._dtypes import float64 as float64
 from ._dtypes import int32 as int32
 from ._dtypes import int64 as int64
 from ._dtypes import uint8 as uint8
-from ._elsewhere import Elsewhere
+from ._elsewhere import Elsewhere, refuse_keywords
 from .checks import check_device
-from .errors import DTypeError, GradientError, ShapeError, TraceError
-from .methods import ArrayMethods, with_array_methods
+from .errors import DTypeError, GradientError, ShapeError
+from .methods import with_methods_of
+from .reading import ReadingMethods
 
 if TYPE_CHECKING:
     from . import ops  # at run time ops/__init__.py puts itself here: the ops are written in Tensors
 
-    _Base = ArrayMethods
+    _Base = ReadingMethods
 else:
     _Base = _core.TensorBase
 
 TensorLike: TypeAlias = "_core.TensorBase | npt.NDArray[Any] | np.generic | bool | int | float"
 Axis: TypeAlias = "int | tuple[int, ...] | None"
 
-__all__ = ["Tensor", "abstract", "asarray", "from_dlpack", "tensor"]
+__all__ = ["Tensor", "abstract", "asarray", "tensor"]
 
 
 @final
-@with_array_methods
+@with_methods_of(ReadingMethods)
 class Tensor(_Base):
     """An n-dimensional array of numbers of one dtype. Made by :func:`tensor`, :func:`asarray` and every op.
 
@@ -90,134 +90,6 @@ class Tensor(_Base):
         """Whether this is a number of a call that is being compiled: it takes the dtype of the Tensors beside it."""
         return self._weak
 
-    @property
-    def nbytes(self) -> int:
-        """Size of the elements in bytes."""
-        return int(self.size * self.dtype.itemsize)
-
-    @property
-    def itemsize(self) -> int:
-        """Size of one element in bytes."""
-        return int(self.dtype.itemsize)
-
-    def __len__(self) -> int:
-        if self.ndim == 0:
-            raise TypeError("len: expected a Tensor with at least one axis; got a 0-d Tensor")
-        return self.shape[0]
-
-    def __iter__(self) -> Iterator[Tensor]:
-        return (self[i] for i in range(len(self)))
-
-    def __getitem__(self, key: Any) -> Tensor:
-        return ops.keys.getitem(self, key)
-
-    def __setitem__(self, key: Any, value: Any) -> NoReturn:
-        raise TypeError(
-            "Tensors are values and do not support item assignment; write y = x.at[key].set(value) (or .add, "
-            ".multiply, .min, .max) for one that differs there, or change a whole parameter with p.assign_(value)"
-        )
-
-    def conj(self) -> Tensor:
-        """The Tensor itself: all numbers are real."""
-        return self
-
-    @property
-    def at(self) -> ops.updates.At:
-        """Places to change in a copy: ``x.at[key].set(v)``, add, multiply, min, max; see :class:`ops.updates.At`."""
-        return ops.updates.At(self)
-
-    # -- values ---------------------------------------------------------------------------------------------------
-
-    def numpy(self, *, writable: bool = False) -> npt.NDArray[Any]:
-        """The elements as a NumPy array on the same memory, read-only unless ``writable=True``.
-
-        Writing through a writable view is not seen by the trace: never do it between an op and its gradient. If another
-        thread may change this Tensor, take the view of a copy, ``ac.tensor(x).numpy()``: a view shows half a change.
-
-        Raises
-        ------
-        ValueError
-            If bools are to be writable: a byte other than 0 and 1 must not come into a Tensor.
-        """
-        if writable and self.dtype == np.bool_:
-            raise ValueError(
-                "numpy: bools are read-only, since bytes other than 0 and 1 could be written through the view; "
-                "make a new Tensor from a changed copy"
-            )
-        array: npt.NDArray[Any] = self._numpy(writable)
-        return array
-
-    def tolist(self) -> Any:
-        """The elements as nested Python lists."""
-        return self._exact().tolist()
-
-    def tobytes(self) -> bytes:
-        """The elements in C order as bytes, those of bfloat16 as float32."""
-        return self._exact().tobytes()
-
-    def _exact(self) -> npt.NDArray[Any]:
-        """The elements in a dtype that NumPy has."""
-        stored: Any = self.dtype
-        array: npt.NDArray[Any] = _core.cast(self, float32).numpy() if stored is bfloat16 else self.numpy()
-        return array
-
-    def __bool__(self) -> bool:
-        return bool(self._constant()._scalar("bool"))  # what a branch looks at has no derivative
-
-    def __float__(self) -> float:
-        return float(self._scalar("float"))
-
-    def __int__(self) -> int:
-        return int(self._scalar("int"))
-
-    def __index__(self) -> int:
-        if self.dtype.kind not in "iu" or self.ndim != 0:
-            raise DTypeError(
-                f"index: expected an int or a 0-d integer Tensor; got a Tensor of shape {self.shape}, dtype "
-                f"{self.dtype}; take a number out with int(x[i]), or make a list a Tensor: ac.tensor([1, 2]) * x"
-            )
-        return int(self._scalar("index"))
-
-    def _scalar(self, asked: str) -> bool | int | float:
-        if self.is_abstract:
-            raise TraceError(
-                f"{asked}: this Tensor is abstract, its value is not known while tracing; choose by value with "
-                f"ac.where, or keep the decision outside of the traced function"
-            )
-        if self.size != 1:
-            remedy = (
-                "reduce it first, for instance with ac.any or ac.all; Python's max and min of two are ac.maximum(x, y) "
-                "and ac.minimum(x, y)"
-                if asked == "bool"
-                else "take one out, x[i], or reduce it first, for instance with ac.sum or ac.mean"
-            )
-            raise ShapeError(f"{asked}: expected a Tensor with one element; got shape {self.shape}; {remedy}")
-        return self.item()
-
-    def __repr__(self) -> str:
-        if self.is_abstract:
-            return f"Tensor(abstract, shape={self.shape}, dtype={self.dtype.name})"
-        try:
-            body = np.array2string(self._constant()._exact(), separator=", ", prefix="Tensor(")
-        except TraceError:  # while a function is being compiled
-            return f"Tensor(from outside, shape={self.shape}, dtype={self.dtype.name})"
-        except ValueError:
-            return f"Tensor(view of what has changed, shape={self.shape}, dtype={self.dtype.name})"
-        grad = ", requires_grad=True" if self.requires_grad else ""
-        if self.size == 0 and self.ndim > 1:
-            body += f", shape={self.shape}"
-        return f"Tensor({body}, dtype={self.dtype.name}{grad})"
-
-    def __format__(self, spec: str) -> str:
-        if not spec:
-            return repr(self)
-        if self.size != 1:
-            raise ShapeError(
-                f"format: expected a Tensor with one element for the format {spec!r}; got shape {self.shape}; format "
-                f'one element, f"{{x[0]:{spec}}}", or all of them with np.printoptions'
-            )
-        return format(self._constant().item(), spec)
-
     def __reduce__(self) -> tuple[Any, ...]:
         return _unpickle, (np.array(self._exact()), self.requires_grad, self.dtype)
 
@@ -226,59 +98,6 @@ class Tensor(_Base):
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
         return _unpickle(self._exact(), self.requires_grad, self.dtype)
-
-    # -- the Array API standard -----------------------------------------------------------------------------------
-
-    def __array_namespace__(self, /, *, api_version: str | None = None) -> Any:
-        """The module whose functions are those of the Array API standard: ``alice_core``."""
-        if api_version not in (None, "2021.12", "2022.12", "2023.12", "2024.12"):
-            raise ValueError(f"__array_namespace__: api_version must be 2021.12 to 2024.12; got {api_version!r}")
-        return sys.modules[__name__.partition(".")[0]]
-
-    def to_device(self, device: str, /, *, stream: None = None) -> Tensor:
-        """The Tensor itself, where it is: on ``"cpu"``."""
-        check_device("to_device", device)
-        if stream is not None:
-            raise ValueError(f"to_device: stream must be None; got {stream!r}; the CPU has no streams")
-        return self
-
-    def __complex__(self) -> complex:
-        return complex(float(self))
-
-    # -- NumPy and DLPack -----------------------------------------------------------------------------------------
-
-    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]:
-        if followed([self]):
-            raise GradientError(
-                "__array__: converting a Tensor that is being differentiated to NumPy would cut the trace; call "
-                "ac.stop_gradient(x).numpy() if that is meant, or use the function of alice_core"
-            )
-        array = self.numpy() if dtype is None else self._exact()
-        if (dtype is not None and array.dtype != dtype) or copy:
-            if copy is False:
-                raise ValueError(f"__array__: {array.dtype} cannot become {dtype} without a copy")
-            return array.astype(dtype or array.dtype)
-        return array
-
-    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        from . import numpy_dispatch  # most programs never need it: a shorter start-up
-
-        return numpy_dispatch.ufunc(ufunc, method, inputs, kwargs)
-
-    def __array_function__(self, func: Callable[..., Any], types: Any, args: Any, kwargs: Any) -> Any:
-        from . import numpy_dispatch  # most programs never need it: a shorter start-up
-
-        return numpy_dispatch.function(func, args, kwargs)
-
-    def __dlpack__(self, **kwargs: Any) -> Any:
-        version = kwargs.get("max_version")
-        # No way to say "read-only" before DLPack 1.0, and not everybody listens: bools of others stay out of ours.
-        if version is None or version < (1, 0) or self.dtype == np.bool_:
-            return np.array(self.numpy()).__dlpack__(**kwargs)
-        return self.numpy().__dlpack__(**kwargs)
-
-    def __dlpack_device__(self) -> tuple[Any, int]:
-        return self.numpy().__dlpack_device__()
 
     # -- differentiation ------------------------------------------------------------------------------------------
 
@@ -380,7 +199,7 @@ parameter with ac.tensor(x)
                 "assign_: expected a leaf (a parameter); this Tensor is the result of a recorded op; "
                 "use the new value instead of changing the old one"
             )
-        new = asarray(value if isinstance(value, Tensor) else _to_numpy(value, None, "assign_")).astype(self.dtype)
+        new = asarray(value if isinstance(value, Tensor) else to_numpy(value, None, "assign_")).astype(self.dtype)
         if new.shape != self.shape:
             try:
                 new = ops.broadcasting.broadcast_to(new, self.shape)
@@ -404,74 +223,16 @@ def _unpickle(array: npt.NDArray[Any], requires_grad: bool, dtype: DTypeLike | N
     return x.requires_grad_() if requires_grad else x
 
 
-def _to_numpy(obj: Any, dtype: DTypeLike | None, name: str) -> npt.NDArray[Any]:
-    """A NumPy array of one of our dtypes: Python floats get the default, Python ints int64."""
-    double = False
-    if isinstance(obj, (list, tuple)):
-        obj, double = _plain(obj)
-    elif type(obj) not in _NUMBERS:
-        double = True
-    try:
-        array = np.asarray(obj)
-    except ValueError as error:
-        raise ShapeError(
-            f"{name}: expected nested lists of equal lengths; got a ragged list ({error}); pad it first"
-        ) from None
-    if array.dtype.kind not in "biuf" and array.dtype != bfloat16:
-        raise DTypeError(f"{name}: expected numbers; got {type(obj).__name__} that NumPy reads as dtype {array.dtype}")
-    if dtype is None and array.dtype == np.float64 and not double:
-        dtype = get_default_dtype()
-    if dtype is not None and (wanted := checked_dtype(name, dtype)) is not bfloat16:
-        array = cast_exactly(name, array, wanted)
-    return array
-
-
-_NUMBERS = frozenset((bool, int, float))
-
-
 def _made(array: npt.NDArray[Any], dtype: DTypeLike | None, copy: bool) -> Tensor:
     """A Tensor of the numbers; of bfloat16, which NumPy does not have, if that is wanted."""
     result: Tensor = _core.tensor(array, copy)
     return _core.cast(result, bfloat16) if dtype is not None and as_dtype(dtype) is bfloat16 else result
 
 
-def _plain(obj: Any) -> tuple[Any, bool]:
-    """Nested lists as NumPy understands them, and whether anything in them is of dtype float64."""
-    if isinstance(obj, Tensor):
-        if obj.is_tracked:
-            raise GradientError("tensor: a list of Tensors that are being differentiated; join them with ac.stack")
-        return obj._exact() if obj.ndim else obj.item(), obj.dtype == float64
-    if not isinstance(obj, (list, tuple)):
-        return obj, getattr(obj, "dtype", float32) == float64
-    if _NUMBERS.issuperset(map(type, obj)):
-        return obj, False
-    items = [_plain(x) for x in obj]
-    return [item for item, _ in items], any(double for _, double in items)
-
-
-def followed(tensors: Sequence[Tensor]) -> bool:
-    """Whether numbers taken out of these Tensors would lack a derivative: of reverse mode, of forward mode, or of a
-    context outside of ``vmap``, which follows them only when the batch runs."""
-    floating = [x for x in tensors if x.dtype.kind == "f"]
-    return bool(floating) and _core.is_followed(floating)
-
-
 def check_cotangent(name: str, y: Tensor, ct: Tensor) -> None:
     """Refuse a cotangent that has not the shape of its result."""
     if ct.shape != y.shape:
         raise ShapeError(f"{name}: the cotangent must have the shape of the result; expected {y.shape}, got {ct.shape}")
-
-
-#: Keywords of PyTorch, and what to write here.
-_KEYWORDS = {
-    "requires_grad": "write ac.tensor(x).requires_grad_(), or make a parameter: ac.nn.Parameter(x)",
-}
-
-
-def _refuse(name: str, keywords: dict[str, Any]) -> NoReturn:
-    keyword = next(iter(keywords))
-    remedy = _KEYWORDS.get(keyword, "leave it out")
-    raise DTypeError(f"{name}: expected no keyword {keyword}; got {keyword}={keywords[keyword]!r}; {remedy}")
 
 
 def tensor(obj: Any, dtype: DTypeLike | None = None, *, device: str | None = None, **elsewhere: NoReturn) -> Tensor:
@@ -511,14 +272,14 @@ def tensor(obj: Any, dtype: DTypeLike | None = None, *, device: str | None = Non
             [3., 4.]], dtype=float64)
     """
     if elsewhere:
-        _refuse("tensor", elsewhere)
+        refuse_keywords("tensor", elsewhere)
     check_device("tensor", device)
     if isinstance(obj, Tensor):
         if dtype is None:
             dtype = get_default_dtype() if obj._weak and obj.dtype == float64 else obj.dtype
         source = obj._strong() if obj._weak else obj
         return ops.identity.constant_copy(ops.selection.astype(source, dtype))
-    return _made(_to_numpy(obj, dtype, "tensor"), dtype, True)
+    return _made(to_numpy(obj, dtype, "tensor"), dtype, True)
 
 
 def asarray(obj: Any, dtype: DTypeLike | None = None, *, copy: bool | None = None, device: str | None = None) -> Tensor:
@@ -557,7 +318,7 @@ def asarray(obj: Any, dtype: DTypeLike | None = None, *, copy: bool | None = Non
         if copy is False and converted is not obj:
             raise ValueError(f"asarray: copy=False, but {obj.dtype.name} cannot become {dtype} without a copy")
         return tensor(converted) if copy else converted
-    array = _to_numpy(obj, dtype, "asarray")
+    array = to_numpy(obj, dtype, "asarray")
     shared = array is obj
     if copy is False and not shared:
         raise ValueError(f"asarray: copy=False, but {type(obj).__name__} cannot become a Tensor without a copy")
@@ -567,33 +328,6 @@ def asarray(obj: Any, dtype: DTypeLike | None = None, *, copy: bool | None = Non
             "and 1; share it as x.view(np.uint8), and compare with 0"
         )
     return _made(array, dtype, copy is True or (copy is None and (not shared or array.flags.writeable)))
-
-
-def from_dlpack(obj: Any, *, copy: bool | None = None, device: str | None = None) -> Tensor:
-    """A Tensor from any object that speaks DLPack (PyTorch, JAX, CuPy on the CPU, …).
-
-    Parameters
-    ----------
-    obj : object with ``__dlpack__`` and ``__dlpack_device__``
-        On the CPU.
-    copy : bool, optional
-        As in :func:`asarray`: bools are always copied, as 0 and 1.
-    device : "cpu", optional
-        Where all Tensors are.
-
-    Raises
-    ------
-    ValueError
-        If ``copy=False`` is asked for bools.
-
-    Examples
-    --------
-    >>> import alice_core as ac, numpy as np
-    >>> ac.from_dlpack(np.ones(2))
-    Tensor([1., 1.], dtype=float64)
-    """
-    check_device("from_dlpack", device)
-    return asarray(np.from_dlpack(obj), copy=copy)
 
 
 def abstract(shape: Sequence[int], dtype: DTypeLike | None = None) -> Tensor:

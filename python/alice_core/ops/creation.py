@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import _core
-from .._dtypes import bfloat16, cast_exactly, checked_dtype, checked_or_default, get_default_dtype
+from .._dtypes import bfloat16, cast_exactly, checked_dtype, checked_or_default, get_default_dtype, to_numpy
 from ..checks import check_device, checked_flag, checked_int, checked_number, shown
 from ..errors import ShapeError
-from ..tensors import Tensor, _to_numpy, asarray
+from ..tensors import Tensor, asarray
 from . import arithmetic as _arithmetic
 from . import broadcasting as _broadcasting
 from . import joining as _joining
@@ -173,7 +173,7 @@ def _full(
     check_device(op, device)
     extents = _shape(op, shape)
     wanted = None if dtype is None else checked_dtype(op, dtype)
-    value = asarray(fill_value, wanted) if isinstance(fill_value, Tensor) else _to_numpy(fill_value, wanted, op)
+    value = asarray(fill_value, wanted) if isinstance(fill_value, Tensor) else to_numpy(fill_value, wanted, op)
     try:
         if isinstance(value, Tensor):
             return _joining.copy(_broadcasting.broadcast_to(value, extents))

@@ -14,19 +14,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..checks import checked_choice
+from ..checks import checked_choice, known_values
+from ..errors import ShapeError
 from ..primitive import Primitive
 from ..tensors import Tensor, asarray
 from . import arithmetic as _arithmetic
 from . import broadcasting as _broadcasting
 from . import comparison as _comparison
 from . import creation as _creation
+from . import indexing as _indexing
 from . import reduction as _reduction
 from . import selection as _selection
 from . import softmax as _softmax
 from . import views as _views
 from ._reducing import everywhere
-from .indexing import _integers
 
 if TYPE_CHECKING:
     from ..tensors import TensorLike
@@ -163,7 +164,7 @@ _cross_entropy_vjp.defbatch(partial(_batched, _cross_entropy_vjp))
 def _targets(targets: Any) -> Tensor:
     """Class indices in any integer dtype of NumPy's, or probabilities."""
     array = np.asarray(targets)
-    return asarray(_integers("cross_entropy", array) if array.dtype.kind in "iu" else targets)
+    return asarray(_indexing._integers("cross_entropy", array) if array.dtype.kind in "iu" else targets)
 
 
 def cross_entropy(
@@ -172,6 +173,7 @@ def cross_entropy(
     reduction: str = "mean",
     ignore_index: int | None = None,
     label_smoothing: float = 0.0,
+    weight: TensorLike | None = None,
 ) -> Tensor:
     """Cross-entropy between target distributions and the softmax of logits, in nats.
 
@@ -189,11 +191,14 @@ def cross_entropy(
         Rows with this class index cost nothing and have no gradient.
     label_smoothing : float
         e in [0, 1).
+    weight : Tensor, shape (C,), optional
+        How many times what a class costs counts, at least 0: ``L = -Σ_j weight_j q_j log softmax(x)_j``. With class
+        indices "mean" divides by the weights of the rows' classes instead of by their number, so that it stays a mean.
 
     Returns
     -------
     Tensor
-        0-d, or of shape (...) with reduction "none". 0 if all rows are ignored.
+        0-d, or of shape (...) with reduction "none". 0 if all rows are ignored, or weigh nothing.
 
     Gradient
         ``softmax(x) - q`` per row (for probabilities ``softmax(x) Σ q - q``), and by the probabilities.
@@ -227,5 +232,46 @@ def cross_entropy(
     q = targets if isinstance(targets, Tensor) else _targets(targets)
     if q.dtype != x.dtype and _is_probabilities(q):
         q = _selection.astype(q, x.dtype)
+    if weight is not None:
+        return _weighted(x, q, code, ignore_index, label_smoothing, _class_weights(weight, x))
     loss: Tensor = _cross_entropy(x, q, code, ignore_index, label_smoothing, 0)[0]
     return loss
+
+
+def _class_weights(weight: TensorLike, x: Tensor) -> Tensor:
+    w = asarray(weight)
+    known = known_values(w)
+    if known is not None and not bool(np.all((known >= 0) & np.isfinite(known))):
+        raise ValueError(f"cross_entropy: weight must be finite and not negative; got {known}")
+    w = _selection.astype(w, x.dtype)
+    if w.shape != x.shape[-1:]:
+        raise ShapeError(
+            f"cross_entropy: weight must have one number per class, shape {x.shape[-1:]}; got {w.shape}; the classes "
+            f"are the last axis of the logits"
+        )
+    return w
+
+
+def _weighted(x: Tensor, q: Tensor, code: int, ignored: int | None, smoothing: float, w: Tensor) -> Tensor:
+    """Rows with class indices are weighed as a whole; smoothed ones, and probabilities, class by class."""
+    if not 0 <= smoothing < 1:
+        raise ValueError(f"cross_entropy: label_smoothing must be in [0, 1); got {smoothing}")
+    part = smoothing / x.shape[-1]
+    if _is_probabilities(q):
+        mixed = _arithmetic.add(_arithmetic.multiply(q, 1.0 - smoothing), part) if smoothing else q
+        rows: Tensor = _cross_entropy(x, _arithmetic.multiply(mixed, w), _NONE, ignored, 0.0, 0)[0]
+        return _reduction.mean(rows) if code == _MEAN else _reduction.sum(rows) if code == _SUM else rows
+    rows = _cross_entropy(x, q, _NONE, ignored, 0.0, 0)[0]  # which refuses labels that are no classes
+    kept = _comparison.equal(q, q) if ignored is None else _comparison.not_equal(q, ignored)
+    own = _selection.where(kept, _indexing.take(w, _selection.where(kept, q, 0), axis=0), 0.0)
+    rows = _arithmetic.strong_mul(own, rows)
+    if smoothing:
+        to_all = _cross_entropy(x, _broadcasting.broadcast_to(w, x.shape), _NONE, None, 0.0, 0)[0]
+        to_all = _selection.where(kept, to_all, 0.0)
+        rows = _arithmetic.add(_arithmetic.multiply(rows, 1.0 - smoothing), _arithmetic.multiply(to_all, part))
+    if code == _NONE:
+        return rows
+    total, mass = _reduction.sum(rows), _reduction.sum(own)
+    if code == _SUM:
+        return total
+    return _arithmetic.divide(total, _selection.where(_comparison.equal(mass, 0.0), 1.0, mass))

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import _core
-from .._dtypes import checked_or_default
+from .._dtypes import checked_or_default, to_numpy
 from ..checks import checked_int, checked_number
 from ..errors import DTypeError, ShapeError
 from ..ops.creation import _shape
 from ..primitive import Primitive
-from ..tensors import Tensor, _to_numpy, asarray, float32, float64, tensor
+from ..tensors import Tensor, asarray, float32, float64, tensor
 
 if TYPE_CHECKING:
     from ..tensors import DTypeLike, TensorLike
@@ -95,7 +95,7 @@ def _parameter(op: str, name: str, value: Any) -> Any:
     if isinstance(value, Tensor):
         return value
     if isinstance(value, (np.ndarray, tuple, list)):
-        return asarray(_to_numpy(value, None, op))
+        return asarray(to_numpy(value, None, op))
     return checked_number(op, name, value, "a number or a Tensor")
 
 

@@ -8,34 +8,73 @@ everything.
 from __future__ import annotations
 
 import math
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 import alice_core as ac
 
-from .checks import checked_choice, checked_positive
-from .errors import ShapeError
-from .ops.cross_entropy import cross_entropy
-from .tensors import Tensor, asarray
+from ..checks import checked_choice, checked_positive, known_values
+from ..errors import ShapeError
+from ..ops.cross_entropy import cross_entropy
+from ..tensors import Tensor, asarray
 
 if TYPE_CHECKING:
-    from .tensors import TensorLike
+    from ..tensors import TensorLike
+    from .linear import linear_cross_entropy
+    from .probabilities import binary_cross_entropy, categorical_cross_entropy, focal_loss, kl_divergence
 
 __all__ = [
     "absolute_loss",
+    "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
+    "categorical_cross_entropy",
+    "check_classes",
+    "checked_pair",
     "cross_entropy",
+    "focal_loss",
     "gaussian_nll",
     "hinge_loss",
     "huber_loss",
+    "kl_divergence",
+    "linear_cross_entropy",
+    "margin_loss",
     "mse_loss",
+    "reduced",
     "zero_one_loss",
 ]
 
+#: What few programs need, and the module that is loaded when somebody asks for it.
+_LATER = {
+    "binary_cross_entropy": "probabilities",
+    "categorical_cross_entropy": "probabilities",
+    "focal_loss": "probabilities",
+    "kl_divergence": "probabilities",
+    "linear_cross_entropy": "linear",
+}
 
-def _pair(name: str, prediction: TensorLike, target: TensorLike) -> tuple[Tensor, Tensor]:
-    """Both as Tensors of one shape and, if the prediction is floating, of its dtype."""
+
+def __getattr__(name: str) -> Any:
+    if name in _LATER:
+        return getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def checked_pair(name: str, prediction: TensorLike, target: TensorLike) -> tuple[Tensor, Tensor]:
+    """Prediction and target as Tensors of one shape and one floating dtype, the prediction's if it has one.
+
+    For losses of one's own that are to refuse what those of this module do; ``name`` is who complains.
+
+    Examples
+    --------
+    >>> import alice_core as ac
+    >>> ac.losses.checked_pair("quartic_loss", ac.zeros(3), ac.zeros((3, 1)))
+    Traceback (most recent call last):
+    ...
+    alice_core.errors.ShapeError: quartic_loss: prediction and target must have one shape; got (3,) and (3, 1); \
+reshape one of them
+    """
     p = asarray(prediction)
     t = asarray(target)
     if p.shape != t.shape:
@@ -47,11 +86,41 @@ def _pair(name: str, prediction: TensorLike, target: TensorLike) -> tuple[Tensor
     return p, t if t.dtype == p.dtype else ac.astype(t, p.dtype)
 
 
-def _reduce(name: str, losses: Tensor, reduction: str) -> Tensor:
+def reduced(name: str, losses: Tensor, reduction: str) -> Tensor:
+    """The mean or the sum of losses, or ("none") the losses; ``name`` is who complains of another ``reduction``.
+
+    Examples
+    --------
+    >>> import alice_core as ac
+    >>> ac.losses.reduced("quartic_loss", ac.tensor([1.0, 3.0]) ** 4, "mean")
+    Tensor(41., dtype=float32)
+    """
     checked_choice(name, "reduction", reduction, ("mean", "sum", "none"))
     if reduction == "mean":
         return ac.mean(losses)
     return ac.sum(losses) if reduction == "sum" else losses
+
+
+def check_classes(name: str, targets: Tensor, classes: int, ignored: int | None = None) -> None:
+    """Raise IndexError for a class index that is not from 0 to ``classes - 1``, where the numbers are known.
+
+    Examples
+    --------
+    >>> import alice_core as ac
+    >>> ac.losses.check_classes("my_loss", ac.tensor([0, 3]), 3)
+    Traceback (most recent call last):
+    ...
+    IndexError: my_loss: targets must be from 0 to 2; got 3 in row 1
+    """
+    known = known_values(targets)
+    if known is None:
+        return
+    wrong = (known < 0) | (known >= classes)
+    if ignored is not None:
+        wrong &= known != ignored
+    if wrong.any():
+        row = int(np.flatnonzero(wrong)[0])
+        raise IndexError(f"{name}: targets must be from 0 to {classes - 1}; got {known.ravel()[row]} in row {row}")
 
 
 def mse_loss(prediction: TensorLike, target: TensorLike, reduction: str = "mean") -> Tensor:
@@ -84,8 +153,8 @@ def mse_loss(prediction: TensorLike, target: TensorLike, reduction: str = "mean"
     >>> ac.losses.mse_loss(ac.tensor([1.0, 2.0]), ac.tensor([0.0, 4.0]))
     Tensor(2.5, dtype=float32)
     """
-    p, t = _pair("mse_loss", prediction, target)
-    return _reduce("mse_loss", ac.square(ac.subtract(p, t)), reduction)
+    p, t = checked_pair("mse_loss", prediction, target)
+    return reduced("mse_loss", ac.square(ac.subtract(p, t)), reduction)
 
 
 def absolute_loss(prediction: TensorLike, target: TensorLike, reduction: str = "mean") -> Tensor:
@@ -104,8 +173,8 @@ def absolute_loss(prediction: TensorLike, target: TensorLike, reduction: str = "
     >>> ac.losses.absolute_loss(ac.tensor([1.0, 2.0]), ac.tensor([0.0, 4.0]))
     Tensor(1.5, dtype=float32)
     """
-    p, t = _pair("absolute_loss", prediction, target)
-    return _reduce("absolute_loss", ac.abs(ac.subtract(p, t)), reduction)
+    p, t = checked_pair("absolute_loss", prediction, target)
+    return reduced("absolute_loss", ac.abs(ac.subtract(p, t)), reduction)
 
 
 def huber_loss(prediction: TensorLike, target: TensorLike, delta: TensorLike = 1.0, reduction: str = "mean") -> Tensor:
@@ -143,14 +212,37 @@ def huber_loss(prediction: TensorLike, target: TensorLike, delta: TensorLike = 1
     Tensor([0.125, 2.5  ], dtype=float32)
     """
     bound: Any = checked_positive("huber_loss", "delta", delta)
-    p, t = _pair("huber_loss", prediction, target)
+    p, t = checked_pair("huber_loss", prediction, target)
     if not isinstance(bound, float) and bound.dtype.kind != "f":
         bound = asarray(bound, p.dtype)  # which has negative numbers
     e = ac.subtract(p, t)
     # Both branches at once: with c = clip(e) they are c (e - c/2), whose slope is c.
     c = ac.clip(e, -bound, bound)
     losses = ac.multiply(c, ac.subtract(e, ac.multiply(c, 0.5)))
-    return _reduce("huber_loss", losses, reduction)
+    return reduced("huber_loss", losses, reduction)
+
+
+def margin_loss(prediction: TensorLike, target: TensorLike, reduction: str = "mean") -> Tensor:
+    """Minus the margin: ``-target · prediction``, below 0 where the sign of the prediction is right.
+
+    The margin itself is a reward: minimising it would teach the opposite. Without bound below, minus the margin still
+    grows what is right already; :func:`hinge_loss` stops there.
+
+    Parameters, results and errors are those of :func:`hinge_loss`.
+
+    Gradient
+        ``-target`` per item.
+
+    Source: notes, section 3.2, with erratum E-7.
+
+    Examples
+    --------
+    >>> import alice_core as ac
+    >>> ac.losses.margin_loss(ac.tensor([0.5, 2.0]), ac.tensor([-1.0, 1.0]), reduction="none")
+    Tensor([ 0.5, -2. ], dtype=float32)
+    """
+    p, t = checked_pair("margin_loss", prediction, target)
+    return reduced("margin_loss", ac.negative(ac.multiply(t, p)), reduction)
 
 
 def hinge_loss(prediction: TensorLike, target: TensorLike, reduction: str = "mean") -> Tensor:
@@ -185,12 +277,14 @@ def hinge_loss(prediction: TensorLike, target: TensorLike, reduction: str = "mea
     >>> ac.losses.hinge_loss(ac.tensor([0.3, 2.0, 0.3]), ac.tensor([1.0, 1.0, -1.0]), reduction="none")
     Tensor([0.7, 0. , 1.3], dtype=float32)
     """
-    p, t = _pair("hinge_loss", prediction, target)
+    p, t = checked_pair("hinge_loss", prediction, target)
     margin = ac.multiply(t, p)
-    return _reduce("hinge_loss", ac.relu(ac.subtract(1.0, margin)), reduction)
+    return reduced("hinge_loss", ac.relu(ac.subtract(1.0, margin)), reduction)
 
 
-def binary_cross_entropy_with_logits(logits: TensorLike, target: TensorLike, reduction: str = "mean") -> Tensor:
+def binary_cross_entropy_with_logits(
+    logits: TensorLike, target: TensorLike, reduction: str = "mean", *, pos_weight: TensorLike | None = None
+) -> Tensor:
     """Cross-entropy of two classes from one logit: ``y softplus(-x) + (1 - y) softplus(x)``, in nats.
 
     This is ``-y log s - (1 - y) log(1 - s)`` with ``s = sigmoid(x)``, without its overflows.
@@ -202,14 +296,19 @@ def binary_cross_entropy_with_logits(logits: TensorLike, target: TensorLike, red
     target : Tensor of the same shape
         Probabilities of class 1, in [0, 1].
     reduction : {"mean", "sum", "none"}
+    pos_weight : float or Tensor, optional
+        Positive: how many times what class 1 costs counts, against the rarity of its items. One number, or one per item
+        of the last axis, or of the shape of the logits.
 
     Returns
     -------
     Tensor
-        0-d, or of the shape of the logits with reduction "none".
+        0-d, or of the shape of the logits with reduction "none". "mean" divides by the number of items, whatever they
+        weigh.
 
     Gradient
-        ``sigmoid(x) - y`` per item. A certain and right answer, (-inf, 0) or (inf, 1), costs 0 and has slope 0.
+        ``sigmoid(x) - y`` per item; with a weight w, ``(1 - y + w y) sigmoid(x) - w y``. A certain and right answer,
+        (-inf, 0) or (inf, 1), costs 0 and has slope 0.
 
     Accuracy
         A few ULP; no overflow for finite logits.
@@ -218,6 +317,8 @@ def binary_cross_entropy_with_logits(logits: TensorLike, target: TensorLike, red
     ------
     ShapeError
         If the shapes differ.
+    ValueError
+        If pos_weight is not positive.
 
     Source: notes, section 4.3.1.
 
@@ -228,11 +329,23 @@ def binary_cross_entropy_with_logits(logits: TensorLike, target: TensorLike, red
     Tensor([30.       ,  0.6931472], dtype=float32)
     """
     name = "binary_cross_entropy_with_logits"
-    x, y = _pair(name, logits, target)
+    x, y = checked_pair(name, logits, target)
     # The weights come first: a weight of 0 is worth 0 even against an infinite loss.
-    one = ac.ops.arithmetic.strong_mul(y, ac.softplus(ac.negative(x)))
+    weighted = y if pos_weight is None else ac.multiply(y, _weights(name, pos_weight, x))
+    one = ac.ops.arithmetic.strong_mul(weighted, ac.softplus(ac.negative(x)))
     zero = ac.ops.arithmetic.strong_mul(ac.subtract(1.0, y), ac.softplus(x))
-    return _reduce(name, ac.add(one, zero), reduction)
+    return reduced(name, ac.add(one, zero), reduction)
+
+
+def _weights(name: str, pos_weight: TensorLike, x: Tensor) -> Tensor:
+    given = np.asarray(pos_weight) if isinstance(pos_weight, (tuple, list)) else pos_weight
+    w = asarray(checked_positive(name, "pos_weight", given), x.dtype)
+    if w.shape not in ((), x.shape[-1:], x.shape):
+        raise ShapeError(
+            f"{name}: pos_weight must be one number or of shape {x.shape[-1:]} or {x.shape}; got {w.shape}; one number "
+            f"per item of the last axis of the logits"
+        )
+    return w
 
 
 def gaussian_nll(
@@ -273,7 +386,7 @@ def gaussian_nll(
     >>> ac.losses.gaussian_nll(ac.tensor(0.0), ac.tensor(0.3), sigma=2.0)
     Tensor(1.6233357, dtype=float32)
     """
-    p, t = _pair("gaussian_nll", prediction, target)
+    p, t = checked_pair("gaussian_nll", prediction, target)
     sigma = checked_positive("gaussian_nll", "sigma", np.asarray(sigma) if isinstance(sigma, (tuple, list)) else sigma)
     s = sigma if isinstance(sigma, Tensor) and not sigma.is_weak else asarray(sigma, p.dtype)
     if s.shape not in ((), p.shape):
@@ -281,7 +394,7 @@ def gaussian_nll(
     z = ac.divide(ac.subtract(t, p), s)
     constant = ac.add(ac.log(s), 0.5 * math.log(2.0 * math.pi))
     losses = ac.add(ac.multiply(ac.square(z), 0.5), constant)
-    return _reduce("gaussian_nll", losses, reduction)
+    return reduced("gaussian_nll", losses, reduction)
 
 
 def zero_one_loss(prediction: TensorLike, target: TensorLike, reduction: str = "mean") -> Tensor:
@@ -317,6 +430,6 @@ def zero_one_loss(prediction: TensorLike, target: TensorLike, reduction: str = "
     Tensor([0., 1., 1.], dtype=float32)
     """
     raw = asarray(prediction)
-    p, t = _pair("zero_one_loss", raw, target)
+    p, t = checked_pair("zero_one_loss", raw, target)
     wrong = ac.not_equal(ac.sign(p), t) if raw.dtype.kind == "f" else ac.not_equal(raw, target)
-    return _reduce("zero_one_loss", ac.astype(wrong, p.dtype), reduction)
+    return reduced("zero_one_loss", ac.astype(wrong, p.dtype), reduction)
