@@ -33,10 +33,12 @@ LAYERS = [
     {"ops"},
     {"linalg", "random", "special", "array_api", "transforms", "compiling"},
     {"numpy_dispatch", "losses", "nn", "optim", "data", "testing"},  # from here on as a user would: import alice_core
-    {"plot", "teaching", "demo"},
+    {"plot", "estimators"},
+    {"linear_model", "neural_network", "calibration", "bayes", "teaching", "demo"},
     {"cli", "__main__"},
 ]
 USERS = {"losses", "nn", "optim", "data", "testing", "plot", "teaching", "demo", "cli"}
+USERS |= {"estimators", "linear_model", "neural_network", "calibration", "bayes"}
 
 
 class Import(NamedTuple):

@@ -16,7 +16,11 @@ from typing import TYPE_CHECKING as _TYPE_CHECKING
 if _TYPE_CHECKING:
     from types import ModuleType as _ModuleType
 
+    from . import bayes as bayes
+    from . import calibration as calibration
     from . import linalg as linalg
+    from . import linear_model as linear_model
+    from . import neural_network as neural_network
 
 # The engine.
 from . import checks as checks
@@ -138,7 +142,7 @@ __version__: str = build_config()["version"]
 
 
 def __getattr__(name: str) -> _ModuleType:
-    """Linear algebra, imported when somebody asks for it: most programs do without."""
-    if name == "linalg":
-        return _import_module("alice_core.linalg")
+    """What most programs do without is imported when somebody asks for it."""
+    if name in ("linalg", "linear_model", "neural_network", "calibration", "bayes"):
+        return _import_module(f"alice_core.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

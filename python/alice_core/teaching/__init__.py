@@ -1,11 +1,13 @@
-"""Automatic differentiation to read and to watch: the algorithms of the lecture notes, one matrix at a time.
+"""Automatic differentiation and descent to read and to watch: the algorithms of the lecture notes, one at a time.
 
 The engine itself never builds a Jacobian. Here every Jacobian, tangent matrix and adjoint is built, kept and counted,
 on the public names of alice_core alone, so that the source is the explanation: start with ``forward.py`` and
-``reverse.py``. ``import alice_core`` does not load it; write ``from alice_core import teaching``. Pictures need the
-extra ``demo``, formulas the extra ``teaching``.
+``reverse.py``. ``descent.py`` keeps every point of a descent, ``surfaces.py`` says what is at its end. ``import
+alice_core`` does not load it; write ``from alice_core import teaching``. Pictures need the extra ``demo``, formulas the
+extra ``teaching``.
 
-Source: notes, chapter 6 (automatic differentiation), as corrected by its errata E-35 to E-49.
+Source: notes, section 2.3 (gradient descent) with errata E-3 to E-5, and chapter 6 (automatic differentiation), as
+corrected by its errata E-35 to E-49.
 
 Examples
 --------
@@ -25,6 +27,11 @@ from .costs import count_chain as count_chain
 from .costs import count_multiplications as count_multiplications
 from .costs import multiply_chain as multiply_chain
 from .depth import gradient_norms as gradient_norms
+from .descent import Path as Path
+from .descent import descend as descend
+from .descent import small_change as small_change
+from .descent import small_gradient as small_gradient
+from .descent import small_step as small_step
 from .differences import DifferenceErrors as DifferenceErrors
 from .differences import difference_errors as difference_errors
 from .differences import jacobian_from_differences as jacobian_from_differences
@@ -44,3 +51,7 @@ from .pictures import draw_curves as draw_curves
 from .reverse import reverse_mode as reverse_mode
 from .run import Entry as Entry
 from .run import Run as Run
+from .surfaces import StationaryPoint as StationaryPoint
+from .surfaces import chord_excess as chord_excess
+from .surfaces import classify_stationary as classify_stationary
+from .surfaces import is_lowest_nearby as is_lowest_nearby

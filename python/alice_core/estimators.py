@@ -1,0 +1,274 @@
+"""What estimators have in common: parameters that can be read and set, data that is checked, scores.
+
+An estimator keeps what it was given under the names of its arguments, learns in ``fit``, and ends the names of what it
+learned with an underscore. That is the protocol of scikit-learn, so that pipelines and searches take estimators of this
+package; scikit-learn itself is not needed, and imported by nobody here unless it asks.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import warnings
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+import alice_core as ac
+
+from .checks import shown
+from .extras import require
+
+__all__ = ["Classifier", "ConvergenceWarning", "Estimator", "NotFittedError", "Regressor", "checked_classes"]
+
+Array = npt.NDArray[Any]
+
+
+class NotFittedError(ac.AliceError, ValueError, AttributeError):
+    """An estimator was asked before it had learned."""
+
+
+class ConvergenceWarning(UserWarning):
+    """A fit ended before it converged."""
+
+
+def _with_scikit_learn(own: type[Any], module: str, name: str) -> type[Any]:
+    """Our class, or where scikit-learn is loaded one that its code takes for its own as well."""
+    theirs = getattr(sys.modules.get(module), name, None)
+    if theirs is None or issubclass(theirs, own):
+        return theirs or own
+    return type(own.__name__, (own, theirs), {"__module__": own.__module__})
+
+
+class Estimator:
+    """Base of all estimators: parameters, and the checks of what comes in.
+
+    Subclasses store the arguments of ``__init__`` unchanged under their own names, and look at them in ``fit``.
+
+    Examples
+    --------
+    >>> from alice_core.linear_model import Ridge
+    >>> Ridge(alpha=2.0)
+    Ridge(alpha=2.0)
+    >>> Ridge().set_params(alpha=3.0).get_params()
+    {'alpha': 3.0, 'fit_intercept': True}
+    """
+
+    @classmethod
+    def _parameters(cls) -> list[inspect.Parameter]:
+        return [p for p in inspect.signature(cls.__init__).parameters.values() if p.name != "self"]
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """The arguments of ``__init__`` by name."""
+        return {p.name: getattr(self, p.name) for p in sorted(self._parameters(), key=lambda p: p.name)}
+
+    def set_params(self, **params: Any) -> Any:
+        """Set arguments of ``__init__`` by name; returns the estimator."""
+        known = self.get_params()
+        for name, value in params.items():
+            if name not in known:
+                raise ValueError(
+                    f"{type(self).__name__}: set_params takes {', '.join(known)}; got {name!r}, an invalid parameter"
+                )
+            setattr(self, name, value)
+        return self
+
+    def __repr__(self) -> str:
+        given = (p for p in self._parameters() if repr(getattr(self, p.name)) != repr(p.default))
+        return f"{type(self).__name__}({', '.join(f'{p.name}={getattr(self, p.name)!r}' for p in given)})"
+
+    def __sklearn_tags__(self) -> Any:
+        tags = require("sklearn.utils", "scikit-learn", type(self).__name__)
+        return tags.Tags(estimator_type=None, target_tags=tags.TargetTags(required=True))
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "n_features_in_")
+
+    # -- what comes in ------------------------------------------------------------------------------------------------
+
+    def checked_features(self, X: Any, first: bool, dtype: Any = np.float64) -> Array:
+        """X as an array of finite numbers, one row per example, of as many features as ``fit`` saw."""
+        name = type(self).__name__
+        if not first and not self.__sklearn_is_fitted__():
+            error = _with_scikit_learn(NotFittedError, "sklearn.exceptions", "NotFittedError")
+            raise error(f"{name}: not fitted yet; call fit(X, y) first")
+        x = _numbers(name, "X", X, dtype)
+        if x.ndim != 2:
+            raise ac.ShapeError(
+                f"{name}: X must have shape (n, features), 2-d; got {x.shape}. Reshape your data: X.reshape(-1, 1) for "
+                f"one feature, X.reshape(1, -1) for one example"
+            )
+        if x.shape[0] == 0:
+            raise ac.ShapeError(
+                f"{name}: Found array with 0 sample(s) (shape={x.shape}) while a minimum of 1 is required."
+            )
+        if x.shape[1] == 0:
+            raise ac.ShapeError(
+                f"{name}: Found array with 0 feature(s) (shape={x.shape}) while a minimum of 1 is required."
+            )
+        self._check_names(X, first)
+        if first:
+            self.n_features_in_ = x.shape[1]
+        elif x.shape[1] != self.n_features_in_:
+            raise ac.ShapeError(
+                f"{name}: X has {x.shape[1]} features, but {name} is expecting {self.n_features_in_} features as input"
+            )
+        return x
+
+    def _check_names(self, X: Any, first: bool) -> None:
+        """Columns that have names must have those that ``fit`` saw, in their order."""
+        columns = getattr(X, "columns", None)
+        named = columns is not None and len(columns) > 0 and all(isinstance(c, str) for c in columns)
+        names = np.asarray(columns, dtype=object) if named else None
+        seen = getattr(self, "feature_names_in_", None)
+        if first:
+            if names is not None:
+                self.feature_names_in_ = names
+            elif seen is not None:
+                del self.feature_names_in_
+        elif names is not None and seen is not None and list(names) != list(seen):
+            raise ValueError(
+                f"{type(self).__name__}: The feature names should match those that were passed during fit; expected "
+                f"{', '.join(seen)}, got {', '.join(names)}"
+            )
+
+    def checked_length(self, x: Array, y: Array) -> None:
+        if len(x) != len(y):
+            raise ac.ShapeError(
+                f"{type(self).__name__}: X and y must have the same number of rows; got X {x.shape}, y {y.shape}"
+            )
+
+
+def _numbers(who: str, name: str, x: Any, dtype: Any) -> Array:
+    if hasattr(x, "toarray") and "sparse" in type(x).__module__:
+        raise TypeError(f"{who}: {name} must be dense; got a sparse matrix; write {name}.toarray()")
+    raw = x.numpy() if isinstance(x, ac.Tensor) else np.asarray(x)
+    if raw.dtype.kind == "c":
+        raise ValueError(f"{who}: Complex data not supported; got {name} of dtype {raw.dtype}")
+    if raw.dtype.kind in "USO" and raw.dtype.kind != "O":
+        raise ValueError(f"{who}: {name} must be numbers; got dtype {raw.dtype}; encode texts first")
+    array = np.asarray(raw, dtype=dtype)
+    if not np.isfinite(array).all():
+        wrong = "NaN" if np.isnan(array).any() else "infinity"
+        raise ValueError(f"{who}: Input {name} contains {wrong}; remove or impute such rows")
+    return array
+
+
+class Regressor(Estimator):
+    """Base of estimators of numbers; ``score`` is the coefficient of determination."""
+
+    _estimator_type = "regressor"
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.estimator_type = "regressor"
+        tags.regressor_tags = require("sklearn.utils", "scikit-learn", type(self).__name__).RegressorTags()
+        tags.target_tags.multi_output = True
+        return tags
+
+    def checked_data(self, X: Any, y: Any, dtype: Any = np.float64) -> tuple[Array, Array]:
+        if y is None:
+            raise ValueError(f"{type(self).__name__}: requires y to be passed, but the target y is None")
+        x = self.checked_features(X, True, dtype)
+        targets = _numbers(type(self).__name__, "y", y, dtype)
+        if targets.ndim not in (1, 2):
+            raise ac.ShapeError(
+                f"{type(self).__name__}: y must have shape (n,), or (n, k) for k outputs; got {targets.shape}"
+            )
+        self.checked_length(x, targets)
+        return x, targets
+
+    def predict(self, X: Any) -> Array:
+        """The predicted numbers, of shape (n,) or (n, k)."""
+        raise NotImplementedError
+
+    def score(self, X: Any, y: Any) -> float:
+        """Coefficient of determination: 1 less the share of the variance that is left; the mean over outputs."""
+        true = _numbers(type(self).__name__, "y", y, np.float64)
+        left = ((true - self.predict(X)) ** 2).sum(axis=0)
+        total = ((true - true.mean(axis=0)) ** 2).sum(axis=0)
+        shares = np.where(total > 0, left / np.where(total > 0, total, 1.0), np.where(left > 0, 1.0, 0.0))
+        return float(np.mean(1.0 - shares))
+
+
+class Classifier(Estimator):
+    """Base of estimators of classes; ``score`` is the share of right answers."""
+
+    _estimator_type = "classifier"
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.estimator_type = "classifier"
+        tags.classifier_tags = require("sklearn.utils", "scikit-learn", type(self).__name__).ClassifierTags()
+        return tags
+
+    def checked_data(self, X: Any, y: Any, dtype: Any = np.float64) -> tuple[Array, Array]:
+        """X, and labels as they are, one per row."""
+        name = type(self).__name__
+        if y is None:
+            raise ValueError(f"{name}: requires y to be passed, but the target y is None")
+        x = self.checked_features(X, True, dtype)
+        labels = y.numpy() if isinstance(y, ac.Tensor) else np.asarray(y)
+        if labels.ndim == 2 and labels.shape[1] == 1:
+            category = _with_scikit_learn(UserWarning, "sklearn.exceptions", "DataConversionWarning")
+            warnings.warn(
+                f"A column-vector y was passed when a 1d array was expected by {name}; got {labels.shape}; write "
+                f"y.ravel()",
+                category,
+                stacklevel=3,
+            )
+            labels = labels[:, 0]
+        if labels.ndim != 1:
+            raise ac.ShapeError(f"{name}: y must have shape (n,), one class per row; got {labels.shape}")
+        if labels.dtype.kind == "f":
+            if not np.isfinite(labels).all():
+                raise ValueError(f"{name}: Input y contains NaN or infinity")
+            if (labels != np.floor(labels)).any():
+                raise ValueError(f"{name}: Unknown label type: continuous; y must be classes, not real numbers")
+        elif labels.dtype.kind == "c":
+            raise ValueError(f"{name}: Complex data not supported; got y of dtype {labels.dtype}")
+        self.checked_length(x, labels)
+        return x, labels
+
+    def encoded(self, labels: Array) -> Array:
+        """Indices into ``classes_``, which this sets."""
+        self.classes_, index = np.unique(labels, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise ValueError(f"{type(self).__name__}: needs at least two classes; got one class, {self.classes_[0]!r}")
+        return index.reshape(-1)
+
+    def predict_proba(self, X: Any) -> Array:
+        """Probabilities of shape (n, classes), in the order of ``classes_``."""
+        raise NotImplementedError
+
+    def predict(self, X: Any) -> Array:
+        """The most probable class of each row; the first of equals."""
+        best = np.argmax(self.predict_proba(X), axis=1)
+        labels: Array = self.classes_[best]
+        return labels
+
+    def score(self, X: Any, y: Any) -> float:
+        """Share of rows whose most probable class is the right one."""
+        labels = y.numpy() if isinstance(y, ac.Tensor) else np.asarray(y)
+        return float(np.mean(self.predict(X) == labels.reshape(len(labels))))
+
+
+def checked_classes(who: str, labels: Any, n_classes: int) -> Array:
+    """Labels as indices from 0 to ``n_classes - 1``, else an error; ``who`` is who complains.
+
+    Examples
+    --------
+    >>> from alice_core.estimators import checked_classes
+    >>> checked_classes("calibrate", [0, 2, 1], 2)
+    Traceback (most recent call last):
+    ...
+    ValueError: calibrate: labels must be classes from 0 to 1; got 2
+    """
+    y = labels.numpy() if isinstance(labels, ac.Tensor) else np.asarray(labels)
+    if y.ndim != 1 or y.dtype.kind not in "iub":
+        raise ac.DTypeError(f"{who}: labels must be a vector of integers; got {shown(y)}, dtype {y.dtype}")
+    wrong = (y < 0) | (y >= n_classes)
+    if wrong.any():
+        raise ValueError(f"{who}: labels must be classes from 0 to {n_classes - 1}; got {y[wrong][0]}")
+    return y.astype(np.int64)
