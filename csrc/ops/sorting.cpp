@@ -1,5 +1,4 @@
 // sort and argsort along an axis by the loops of sort_loops.h, and searchsorted. Lines are divided among threads.
-// Hot: every value that is searched for runs through here.
 #include <algorithm>
 
 #include "../core/chunks.h"
