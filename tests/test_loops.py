@@ -461,3 +461,20 @@ def _closed_form(a: float, n: int) -> float:
         x = mpf(a)
         value = lambda x: x**n + mpf("1e-6") * (1 - x**n) / (1 - x)  # noqa: E731
         return float(mp.diff(value, x))
+
+
+def test_gradients_are_taken_inside_of_steps() -> None:
+    """What reverse mode has passed is gone from a graph, but not from the body."""
+
+    def descend(x: Any, _: Any) -> Any:
+        return x - 0.1 * ac.grad(lambda x: ac.sum(x[0] * x * x))(x), None
+
+    x = t(3)
+    want = x
+    for _ in range(4):
+        want = descend(want, None)[0]
+    same(ac.scan(descend, x, length=4)[0], want)
+    close(
+        ac.grad(lambda x: ac.sum(ac.scan(descend, x, length=2)[0]))(x),
+        ac.grad(lambda x: ac.sum(descend(descend(x, None)[0], None)[0]))(x),
+    )

@@ -1,5 +1,6 @@
 #include "equation_attributes.h"
 
+#include "convert.h"
 #include "primitive.h"
 #include "record.h"
 
@@ -8,6 +9,16 @@ namespace {
 
 py::object get_inputs(EquationObject* eq) { return saved_inputs(eq, eq); }
 py::object get_outputs(EquationObject* eq) { return saved_outputs(eq, eq); }
+
+// Shapes and dtypes of the results, which are known even when their data is gone.
+py::object get_types(EquationObject* eq) {
+  return tuple_of(eq->outputs.size(), [&](std::size_t i) -> py::object {
+    const Array& a = eq->outputs[i].array;
+    py::object shape = tuple_of(static_cast<std::size_t>(a.rank()),
+                                [&](std::size_t k) { return py::int_(a.dim(static_cast<int>(k))); });
+    return py::make_tuple(shape, dtype_object(a.dtype()));
+  });
+}
 
 // Names for the printed trace.
 py::object get_variables(EquationObject* eq) {
@@ -71,6 +82,7 @@ void add_attributes(TypeMaker<EquationObject>& type) {
       .getter<get_inputs>("inputs", "The inputs as Tensors; abstract where no rule reads the data.")
       .getter<get_outputs>("outputs", "The results as Tensors; abstract where no rule reads the data.")
       .getter<get_results>("results", "Keys of the results.")
+      .getter<get_types>("types", "Shapes and dtypes of the results.")
       .getter<get_is_muted>("is_muted", "True if it ran inside no_grad().")
       .getter<get_operands>("operands", "Handles on the values of the inputs, for who runs the equation again.")
       .getter<get_changed>("changed", "The Tensors that this equation changed in place; usually none.")

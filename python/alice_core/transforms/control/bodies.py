@@ -227,7 +227,7 @@ class _Numbering:
         numbers = tuple(range(self._n, self._n + len(eq.results)))
         self._n += len(numbers)
         self._numbers.update(zip(eq.results, numbers, strict=True))
-        return Call(eq.primitive, eq.attributes, operands, numbers, tuple(map(type_of, eq.outputs)), eq.is_muted)
+        return Call(eq.primitive, eq.attributes, operands, numbers, eq.types, eq.is_muted)
 
     def _update(self, eq: _core.Equation, operands: tuple[Ref, ...]) -> Call:
         """A change in place gives a new value, which is what is read from now on."""

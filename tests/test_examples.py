@@ -1,0 +1,55 @@
+"""The examples are short, run, and find what they look for."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
+
+pytestmark = pytest.mark.skipif(not EXAMPLES.is_dir(), reason="examples/ is not part of this installation")
+
+
+def run(name: str) -> str:
+    done = subprocess.run([sys.executable, str(EXAMPLES / name)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def numbers(line: str) -> list[float]:
+    return [float(x) for x in re.findall(r"-?\d+\.\d+", line)]
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.stem)
+def test_is_short(path: Path) -> None:
+    assert len(path.read_text(encoding="utf-8").splitlines()) < (80 if path.stem != "autodiff" else 400)
+
+
+def test_lotka_volterra() -> None:
+    rates, check = run("lotka_volterra.py").splitlines()
+    found, true = numbers(rates)[:4], numbers(rates)[4:]
+    assert found == pytest.approx(true, rel=0.02)
+    adjoint, tangent = numbers(check)
+    assert adjoint == pytest.approx(tangent, abs=1e-8)
+
+
+def test_kalman() -> None:
+    best, errors = run("kalman.py").splitlines()
+    push, true_push, blur, true_blur, _ = numbers(best)
+    error_push, error_blur = numbers(errors)
+    assert abs(push / true_push - 1) < 3 * error_push
+    assert abs(blur / true_blur - 1) < 4 * error_blur
+
+
+def test_eight_schools() -> None:
+    accepted, mean, r_hat, schools = run("eight_schools.py").splitlines()
+    assert 0.9 < numbers(accepted)[0] < 1
+    effect, spread = numbers(mean)
+    assert effect == pytest.approx(4.4, abs=0.4)  # the posterior means that others find
+    assert spread == pytest.approx(3.6, abs=0.4)
+    assert numbers(r_hat)[0] < 1.01
+    assert len(numbers(schools)) == 8
