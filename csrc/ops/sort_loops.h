@@ -20,7 +20,7 @@ struct SortLoops {
                 void* work);
 };
 
-// By dtype; null for dtypes that are for storage alone.
+// By dtype; null for dtypes of fewer than 4 bytes.
 ALICE_BY_LEVEL(const SortLoops*, sort_loops, ())
 
 inline constexpr std::int64_t kSortSlack = 64;  // whole vectors are read and written

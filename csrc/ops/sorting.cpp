@@ -4,6 +4,7 @@
 #include "../core/chunks.h"
 #include "../core/scratch.h"
 #include "axes.h"
+#include "elementwise_loops.h"
 #include "register.h"
 #include "sort_loops.h"
 #include "strided_copy.h"
@@ -19,24 +20,36 @@ Array with_axis_last(const Array& a, int axis) {
   return Array::view(a, shape, strides, 0);
 }
 
-// Calls f(items, result, work) for every line along an axis, with room for the loops to work in.
+Array converted(const Array& a, DType dtype) {  // a is contiguous
+  Array result = Array::empty(a.shape(), dtype);
+  const void* in[] = {a.bytes()};
+  cast_table().loops[static_cast<int>(a.dtype())][static_cast<int>(dtype)](a.numel(), result.bytes(), in, nullptr);
+  return result;
+}
+
+// Calls f(loops, items, result, work) for every line along an axis, with room for the loops to work in. The result has
+// the dtype of `out`, or of the items where those had to be made longer for there to be loops.
 template <class F>
 void for_lines(const Array& source, const Array& out, int axis, F&& f) {
   if (out.numel() == 0) return;
-  const Array turned = with_axis_last(out, axis), x = as_contiguous(with_axis_last(source, axis));
-  const Array result = turned.is_contiguous() ? turned : Array::empty(turned.shape(), out.dtype());
+  const bool sorts_items = out.dtype() == source.dtype();
+  const Array turned = with_axis_last(out, axis);
+  Array x = as_contiguous(with_axis_last(source, axis));
+  const bool is_short = itemsize(x.dtype()) == 1;
+  if (is_short) x = converted(x, DType::Int32);
+  const bool in_place = turned.is_contiguous() && !(is_short && sorts_items);
+  const Array result = in_place ? turned : Array::empty(turned.shape(), sorts_items ? x.dtype() : out.dtype());
   const std::int64_t n = source.dim(axis), wanted = out.dim(axis), count = out.numel() / wanted;
   const std::int64_t in_bytes = n * static_cast<std::int64_t>(itemsize(x.dtype()));
-  const std::int64_t out_bytes = wanted * static_cast<std::int64_t>(itemsize(out.dtype()));
+  const std::int64_t out_bytes = wanted * static_cast<std::int64_t>(itemsize(result.dtype()));
+  const SortLoops& loops = sort_loops()[static_cast<int>(x.dtype())];
   parallel_chunks(count, rows_per_chunk(n, kChunkItems / 8), [&](std::int64_t begin, std::int64_t end) {
     const Scratch<std::byte> work(sort_work(n));
     for (std::int64_t line = begin; line < end; ++line)
-      f(x.bytes() + line * in_bytes, result.bytes() + line * out_bytes, work.data());
+      f(loops, x.bytes() + line * in_bytes, result.bytes() + line * out_bytes, work.data());
   });
-  if (!turned.is_contiguous()) strided_copy(turned, result);
+  if (!in_place) strided_copy(turned, result.dtype() == out.dtype() ? result : converted(result, out.dtype()));
 }
-
-const SortLoops& loops_for(const Array& x) { return sort_loops()[static_cast<int>(x.dtype())]; }
 
 int axis_of(const Call& call) { return wrap_axis(call.kernel.name, call.attrs[0].integer(), call.in[0].rank()); }
 
@@ -48,11 +61,12 @@ void sort_infer(Call& call) {
 
 void sort_run(const Call& call) {
   const Array& x = call.in[0];
-  const auto sort = loops_for(x).sort;
+  const int axis = axis_of(call);
   const bool descending = call.attrs[1].flag();
-  for_lines(x, call.out[0], axis_of(call), [&, n = x.dim(axis_of(call))](const auto* items, auto* sorted, auto* work) {
-    sort(n, items, sorted, descending, work);
-  });
+  for_lines(x, call.out[0], axis,
+            [&](const SortLoops& loops, const std::byte* items, std::byte* sorted, std::byte* work) {
+              loops.sort(x.dim(axis), items, sorted, descending, work);
+            });
 }
 
 // argsort: attrs axis, descending, how many places of the sorted line are wanted (None: all).
@@ -71,10 +85,9 @@ void argsort_infer(Call& call) {
 void argsort_run(const Call& call) {
   const Array &x = call.in[0], &out = call.out[0];
   const int axis = axis_of(call);
-  const auto order = loops_for(x).order;
   const bool descending = call.attrs[1].flag();
-  for_lines(x, out, axis, [&, n = x.dim(axis), wanted = out.dim(axis)](const auto* items, auto* places, auto* work) {
-    order(n, wanted, items, reinterpret_cast<std::int64_t*>(places), descending, work);
+  for_lines(x, out, axis, [&](const SortLoops& loops, const std::byte* items, std::byte* places, std::byte* work) {
+    loops.order(x.dim(axis), out.dim(axis), items, reinterpret_cast<std::int64_t*>(places), descending, work);
   });
 }
 
