@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -478,3 +479,13 @@ def test_gradients_are_taken_inside_of_steps() -> None:
         ac.grad(lambda x: ac.sum(ac.scan(descend, x, length=2)[0]))(x),
         ac.grad(lambda x: ac.sum(descend(descend(x, None)[0], None)[0]))(x),
     )
+
+
+def test_bodies_are_blocks_of_the_printed_trace() -> None:
+    f = lambda w, xs: ac.scan(lambda c, x: (c * w + x, ac.cond(c > 0.0, ac.sin, ac.cos, c)), 0.5, xs)[0]  # noqa: E731
+    text = str(ac.trace(f)(ac.tensor(2.0), ac.ones(4)))
+    assert re.search(r"= scan\(.*0\.5, b, \{…\}, \(\d, 1\), 4, False, False\)  # ", text)
+    assert "\n    body(a: float32[], " in text
+    assert text.count("body(") == 3  # the step, and both branches within
+    assert re.search(r"      \w: float32\[\] = multiply\(", text)
+    assert "    body(" in str(ac.trace(f)(ac.tensor(2.0), ac.ones(4)).reverse())

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from .. import _core
 from ..tensors import Tensor, TensorLike
-from .listing import Line, Names, Operand, note, type_of
+from .listing import Line, Names, Operand, blocks, note, type_of
 
 if TYPE_CHECKING:
     import os
@@ -94,10 +94,13 @@ class Trace:
     def __str__(self) -> str:
         codes = [str(line) for line in self._lines]
         width = max((len(code) for code in codes if len(code) <= 72), default=0)
-        body = [
-            f"  {code}" if line.equation is None else f"  {code.ljust(width)}  # {note(line.equation)}"
-            for code, line in zip(codes, self._lines, strict=True)
-        ]
+        body = []
+        for code, line in zip(codes, self._lines, strict=True):
+            if line.equation is None:
+                body.append(f"  {code}")
+                continue
+            body.append(f"  {code.ljust(width)}  # {note(line.equation)}")
+            body += [f"    {block}" for block in blocks(line.equation)]
         inputs = ", ".join(f"{self.name(x)}: {type_of(x)}" for x in self.inputs)
         head = f"{'dual' if self.primal else 'trace'}({inputs}) {{"
         return "\n".join([head, *body, f"  return {', '.join(map(str, self.ends))}", "}"])

@@ -12,7 +12,20 @@ import numpy as np
 from .. import _core
 from ..tensors import Tensor
 
-__all__ = ["Line", "Names", "Operand", "note", "operands_of", "quantity", "results_of", "type_of", "where"]
+__all__ = [
+    "Line",
+    "Names",
+    "Operand",
+    "attribute",
+    "blocks",
+    "letters",
+    "note",
+    "operands_of",
+    "quantity",
+    "results_of",
+    "type_of",
+    "where",
+]
 
 
 class Operand(NamedTuple):
@@ -94,7 +107,7 @@ class Names:
         if key in self._names:
             return
         if name is None:
-            name = _letters(self._count)
+            name = letters(self._count)
             self._count += 1
         self._names[key] = name
 
@@ -104,7 +117,7 @@ class Names:
             if eq.record.passes_on:
                 continue
             operands = [self.operand(*each) for each in operands_of(eq)]
-            operands += [Operand(a.name if isinstance(a, np.dtype) else repr(a)) for a in eq.attributes]
+            operands += [Operand(attribute(a)) for a in eq.attributes]
             results = []
             for t in eq.changed:
                 type = "" if t._key in self else type_of(t)
@@ -126,7 +139,23 @@ class Names:
         return Operand(self[key], named=True, type=type_of(value))
 
 
-def _letters(i: int) -> str:
+def attribute(value: object) -> str:
+    if isinstance(value, np.dtype):
+        return str(value.name)
+    return "{…}" if bodies_of(value) else repr(value)
+
+
+def bodies_of(attribute: object) -> tuple[_core.Body, ...]:
+    """The traced functions that an attribute of a loop or a choice holds: blocks below its line."""
+    return attribute if isinstance(attribute, tuple) and attribute and isinstance(attribute[0], _core.Body) else ()
+
+
+def blocks(eq: _core.Equation) -> list[str]:
+    """Lines of what a loop repeats, or a choice chooses from."""
+    return [line for a in eq.attributes for body in bodies_of(a) for line in str(body.meaning).splitlines()]
+
+
+def letters(i: int) -> str:
     """a, b, …, z, aa, ab, …"""
     text = ""
     while True:

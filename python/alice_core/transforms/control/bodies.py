@@ -112,6 +112,25 @@ class Body:
             inputs = [_abstract(t) for t in self.types]
             return _core.lower(session, inputs, run(self, inputs))
 
+    def __str__(self) -> str:
+        """As traces are printed: inputs, a line for each call, results."""
+        from ...tracing.listing import attribute, letters  # start-up
+
+        def named(number: int, kind: Type) -> str:
+            return f"{letters(number)}: {kind[1].name}[{','.join(map(str, kind[0]))}]"
+
+        def shown(ref: Ref) -> str:
+            return letters(ref) if isinstance(ref, int) else str(ref._exact()) if ref.ndim == 0 else repr(ref)
+
+        lines = [f"body({', '.join(named(i, t) for i, t in enumerate(self.types))}) {{"]
+        for call in self.calls:
+            left = ", ".join(named(r, t) for r, t in zip(call.results, call.types, strict=True))
+            right = ", ".join([*map(shown, call.operands), *map(attribute, call.attributes)])
+            lines.append(f"  {left} = {call.primitive.name}({right})")
+            bodies = [native for a in call.attributes if isinstance(a, tuple) for native in a]
+            lines += [f"    {x}" for b in bodies if isinstance(b, _core.Body) for x in str(b.meaning).splitlines()]
+        return "\n".join([*lines, f"  return {', '.join(map(shown, self.outputs))}", "}"])
+
     def __repr__(self) -> str:
         return f"<body: {len(self.types)} inputs, {len(self.calls)} calls, {len(self.outputs)} results>"
 
