@@ -1,0 +1,158 @@
+"""Programs of tiny values run as tapes of scalars: with the bits of the function as it is, whatever the numbers are."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import alice_core as ac
+
+SPECIAL = [0.0, -0.0, 1.0, -1.0, np.inf, -np.inf, np.nan, 0.3, -2.5, 1e-300, 3e38, 1e-40, 7.0]
+
+BINARY: list[Callable[..., Any]] = [ac.add, ac.subtract, ac.multiply, ac.divide, ac.maximum, ac.atan2, ac.less]
+UNARY: list[Callable[..., Any]] = [
+    ac.negative, ac.square, ac.sqrt, ac.sin, ac.cos, ac.exp, ac.log, ac.tanh, ac.sigmoid, ac.relu, ac.abs,
+]  # fmt: skip
+SHAPED: list[Callable[..., Any]] = [
+    lambda x: ac.concat([x, x[1:]])[: x.shape[0]],
+    lambda x: ac.flip(x),
+    lambda x: ac.stack([x, x * 1.0])[1],
+    lambda x: ac.pad(x[1:], (0, 1)),
+    lambda x: ac.roll(x, 1),
+    lambda x: ac.broadcast_to(x[0], x.shape),
+    lambda x: x.at[0].set(x[-1]),
+    lambda x: ac.sum(ac.diag(x), axis=0),
+    lambda x: ac.cumsum(x),
+    lambda x: ac.where(x > 0, x, 1.0),
+    lambda x: ac.matmul(ac.stack([x, x]).T, ac.ones((2,), x.dtype)),
+]
+
+
+def same(a: Any, b: Any) -> None:
+    x, y = np.asarray(a), np.asarray(b)
+    assert x.dtype == y.dtype
+    np.testing.assert_array_equal(x, y)
+    if x.dtype.kind == "f":
+        np.testing.assert_array_equal(np.signbit(x) & ~np.isnan(x), np.signbit(y) & ~np.isnan(y))
+
+
+@st.composite
+def programs(draw: Any) -> Any:
+    """Indices of ops, and operands by how long ago they were made."""
+    back = st.integers(1, 4)
+    op = st.one_of(
+        st.tuples(st.just("binary"), st.integers(0, len(BINARY) - 1), back, back),
+        st.tuples(st.just("unary"), st.integers(0, len(UNARY) - 1), back, back),
+        st.tuples(st.just("shaped"), st.integers(0, len(SHAPED) - 1), back, back),
+        st.tuples(st.just("number"), st.integers(0, len(SPECIAL) - 1), back, back),
+    )
+    numbers = st.lists(st.sampled_from(SPECIAL), min_size=3, max_size=3)
+    return draw(st.lists(op, min_size=3, max_size=14)), draw(numbers), draw(numbers), draw(st.booleans())
+
+
+@settings(max_examples=400, deadline=None)
+@given(programs())
+def test_bits_are_those_of_the_function(program: Any) -> None:
+    ops, a, b, double = program
+    dtype = ac.float64 if double else ac.float32
+
+    def f(x: ac.Tensor, y: ac.Tensor) -> ac.Tensor:
+        values = [x, y, x * y, x + 0.0]
+        for kind, number, i, j in ops:
+            p, q = values[-i], values[-j]
+            if kind == "binary":
+                made = BINARY[number](p, q)
+            elif kind == "unary":
+                made = UNARY[number](p)
+            elif kind == "shaped":
+                made = SHAPED[number](p)
+            else:
+                made = p * SPECIAL[number] + q
+            values.append(made.astype(dtype) if made.dtype != dtype else made)
+        return values[-1] + values[-2] * x
+
+    with np.errstate(all="ignore"):
+        x, y = ac.tensor(np.array(a).astype(dtype)), ac.tensor(np.array(b).astype(dtype))
+    same(ac.compile(f)(x, y), f(x, y))
+    g = ac.grad(lambda x, y: ac.sum(f(x, y)), argnums=(0, 1))
+    for ours, theirs in zip(ac.compile(g)(x, y), g(x, y), strict=True):
+        same(ours, theirs)
+
+
+def test_a_tape_is_taken_where_it_pays() -> None:
+    def orbit(s: ac.Tensor) -> ac.Tensor:
+        for _ in range(5):
+            x, v = s[0], s[1]
+            s = ac.stack([x + 0.1 * v, v - 0.1 * ac.sin(x)])
+        return s
+
+    small, large = ac.compile(orbit), ac.compile(orbit)
+    tape = small.program(ac.ones(2)).tape
+    assert tape is not None
+    assert tape.loops == 5  # one sine each; slices and stacks are none
+    assert tape.calls == 0
+    assert tape.operations == 20
+    assert "runs as a tape of 20 scalar operations" in str(small.program(ac.ones(2)))
+    assert large.program(ac.ones((2, 1000))).tape is None
+
+
+def test_what_is_known_is_computed_once_and_what_nobody_needs_never() -> None:
+    def f(x: ac.Tensor) -> ac.Tensor:
+        y = x * ac.tensor([1.0, 2.0, 3.0]) + ac.tensor([0.5, 0.5, 0.5]) * 2.0
+        z = x * ac.tensor([1.0, 2.0, 3.0])
+        return (y + z)[1] * 1.0
+
+    tape = ac.compile(f).program(ac.ones(3)).tape
+    assert tape is not None
+    assert tape.operations == 3  # 2 x, + 1, + 2 x
+
+
+def test_captured_tensors_are_read_anew() -> None:
+    w = ac.tensor([1.0, 2.0]).requires_grad_()
+    f = ac.compile(lambda x: (w * x)[0] + w[1] * x[1] - w[0] / x[1] + w[1] * w[0])
+    x = ac.tensor([3.0, 4.0])
+    assert f.program(x).tape is not None
+    before = f(x).item()
+    w.assign_(ac.tensor([5.0, 6.0]))
+    assert f(x).item() != before
+    assert f(x).item() == ((w * x)[0] + w[1] * x[1] - w[0] / x[1] + w[1] * w[0]).item()
+
+
+def test_a_call_that_raises_writes_no_result() -> None:
+    def f(x: ac.Tensor, i: ac.Tensor) -> Any:
+        y = x * 2.0 + x[0] * x[1] - x[1] / x[0] + x[0] * 3.0
+        return y, ac.take(y, i)
+
+    c = ac.compile(f)
+    x = ac.tensor([1.0, 2.0])
+    want = c(x, ac.tensor([1, 0]))
+    with pytest.raises(IndexError):
+        c(x, ac.tensor([1, 7]))
+    for ours, theirs in zip(c(x, ac.tensor([1, 0])), want, strict=True):
+        same(ours, theirs)
+
+
+def test_threads_have_registers_of_their_own() -> None:
+    @ac.compile
+    def f(x: ac.Tensor) -> ac.Tensor:
+        return ac.scan(lambda c, y: (c * 0.9 + ac.sin(y) * x[0] - x[1] / (1.0 + y * y), None), x[1], ac.arange(50.0))[0]
+
+    points = [ac.tensor([float(i), 1.0]) for i in range(8)]
+    want = [f(p).item() for p in points]
+    wrong: list[int] = []
+
+    def work(i: int) -> None:
+        wrong.extend(i for _ in range(300) if f(points[i]).item() != want[i])
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
