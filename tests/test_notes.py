@@ -18,7 +18,7 @@ def tensor(x: Any) -> ac.Tensor:
     return ac.tensor(x, dtype=f64)
 
 
-# -- 2.1 and 2.2 ----------------------------------------------------------------------
+# -- 2.1 and 2.2 -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.notes("M001")
@@ -116,7 +116,7 @@ def test_rows_are_gradients_of_outputs_and_columns_answers_to_inputs() -> None:
         np.testing.assert_array_equal(J[:, j], ac.jvp(f, [x], [tensor(np.eye(2)[j])])[1].numpy())
 
 
-# -- 3.1: what is learned without labels ----------------------------------------------------------------------
+# -- 3.1: what is learned without labels -------------------------------------------------------------------------------
 
 
 @pytest.mark.notes("M052")
@@ -204,7 +204,7 @@ def test_masked_pixels_are_told_from_the_others() -> None:
     assert error < 0.5 * np.mean((targets[1400:] - targets[:1400].mean(axis=0)) ** 2)
 
 
-# -- 4: linear models ----------------------------------------------------------------------
+# -- 4: linear models --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.notes("M072", "M120", "E-9")

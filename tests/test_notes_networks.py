@@ -20,7 +20,7 @@ def tensor(x: Any) -> ac.Tensor:
     return ac.tensor(x, dtype=f64)
 
 
-# -- 5: fully-connected models ------------------------------------------------------------------------------------------
+# -- 5: fully-connected models -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.notes("M167", "E-26")
@@ -130,7 +130,7 @@ def test_losses_of_batches() -> None:
         assert np.concatenate(means).var() == pytest.approx(want, rel=0.1)
 
 
-# -- 5.4: activation functions ----------------------------------------------------------------------
+# -- 5.4: activation functions -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.notes("M196", "E-32")

@@ -89,7 +89,7 @@ def page() -> str:
     lines = [
         "# What of the lecture notes is here",
         "",
-        "Made by `python tools/coverage.py` from the markers of the tests; do not edit. A row is a definition, formula,",
+        "Made by `python tools/coverage.py` from the markers of tests; do not edit. A row is a definition, formula,",
         "algorithm, claim, figure or listing of the notes; `X` rows are what an engine needs that does the others. An",
         "erratum is a place where the notes print something wrong; the corrected form is what is built.",
         "",
@@ -103,13 +103,8 @@ def page() -> str:
     for row, (title, why) in rows.items():
         shown_by = ", ".join(f"`{test}`" for test in tests.get(row, ()))
         lines.append(f"| {row} | {escaped(title)} | {shown_by or escaped(why)} |")
-    lines += [
-        "",
-        "## Errata",
-        "",
-        "| Erratum | Row | What is right | Where a reader meets it | Tests |",
-        "|---|---|---|---|---|",
-    ]
+    lines += ["", "## Errata", ""]
+    lines += ["| Erratum | Row | What is right | Where a reader meets it | Tests |", "|---|---|---|---|---|"]
     for erratum, (row, right) in errata.items():
         where = ", ".join(f"`{place}`" for place in places.get(erratum, ()))
         by = ", ".join(f"`{test}`" for test in tests.get(erratum, ()))
