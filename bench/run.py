@@ -50,6 +50,7 @@ SECTIONS = (
     Section("convolution", "Convolutions with both gradients", "convolution.rows"),
     Section("elementwise", "Elementwise", "ops.elementwise_rows"),
     Section("functions", "Elementwise functions", "functions.rows", style="plain", quick=False),
+    Section("arrays", "Sorting, searching, writing at indices", "arrays.rows", style="plain", quick=False),
     Section("cross_entropy", "Cross-entropy with its gradient", "ops.cross_entropy_rows"),
     Section("recorded", "Recording one op", "ops.recorded_rows"),
     Section("cost", "Cost of a gradient", "cost.rows", style="cost"),

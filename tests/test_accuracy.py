@@ -147,6 +147,18 @@ def test_float64(name: str) -> None:
             assert errors.max() <= BOUND, f"{name} {what}: {errors.max():.2f} ULP at {x[worst]!r}, got {found[worst]!r}"
 
 
+@pytest.mark.parametrize("name", ["silu", "gelu", "gelu_tanh"])
+def test_slopes_far_out(name: str) -> None:
+    """All the way to where they are nothing in float64 they are as small as they must be; beyond, 0 and 1."""
+    for x in (*np.arange(-22.0, -20.0, 0.01), -24.0, -31.4, -38.0, -38.5, -39.5, -100.0, -744.0, -752.0, -760.0, -1e6):
+        with mp.workdps(60):
+            want = EXACT[name][1](mpf(x))
+        slope = value_and_slope(name, np.array([x, -x]))[1]
+        assert abs(mpf(slope[0]) - want) <= BOUND * mpf(float(spacing(np.array(float(want)), np.float64))), x
+        assert slope[1] == pytest.approx(float(1 - want), rel=1e-15)
+    assert value_and_slope(name, np.array([-1e300, -np.inf, 1e300, np.inf]))[1].tolist() == [0.0, 0.0, 1.0, 1.0]
+
+
 def float32_errors(name: str, bits: np.ndarray) -> tuple[float, float]:
     """The largest errors of value and slope over the float32 numbers of these bit patterns, float64 as truth."""
     x = bits.astype(np.uint32).view(np.float32)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import alice_core as ac
 
 DTYPES = ("bool", "uint8", "int32", "int64", "float32", "float64")
-LENGTHS = (1, 2, 255, 256, 257, 300, 5000)
+LENGTHS = (1, 2, 15, 31, 33, 64, 127, 129, 255, 256, 257, 300, 2100, 5000)
 
 
 def items(rng: np.random.Generator, shape: Any, dtype: str, few: bool) -> np.ndarray[Any, Any]:
@@ -80,6 +80,33 @@ def test_the_largest_of_many(k: int) -> None:
     x = items(np.random.default_rng(k), (2, 5000), "float32", True)
     for largest in (True, False):
         np.testing.assert_array_equal(ac.topk(x, k, 1, largest).indices.numpy(), stable(x, 1, largest)[:, :k])
+
+
+@pytest.mark.parametrize("wide", [False, True])
+def test_items_that_differ_in_their_last_bits(wide: bool) -> None:
+    """Neighbours among float64 beside numbers of both signs and all sizes: no bit of a key can be left out."""
+    rng = np.random.default_rng(0)
+    n = 20_000
+    x = (np.float64(1.5).view(np.int64) + rng.integers(0, 3000, n)).view(np.float64)
+    if wide:
+        x[: n // 2] *= -(10.0 ** rng.integers(-300, 300, n // 2))
+        rng.shuffle(x)
+    for descending in (False, True):
+        want = stable(x, 0, descending)
+        np.testing.assert_array_equal(ac.argsort(x, descending=descending).numpy(), want)
+        for k in (1, 100, 3000, 12_000, 19_999):
+            np.testing.assert_array_equal(ac.topk(x, k, largest=descending).indices.numpy(), want[:k])
+
+
+@pytest.mark.parametrize("dtype", ["int32", "int64", "float64"])
+def test_lines_in_order_and_in_waves(dtype: str) -> None:
+    n = 30_000
+    up = np.arange(n)
+    for x in (up, up[::-1], up % 64, np.minimum(up, up[::-1]), up // (n - 1), (up * 7919) % n, 2 ** (up % 31)):
+        x = x.astype(dtype)
+        np.testing.assert_array_equal(ac.sort(x).numpy(), np.sort(x))
+        np.testing.assert_array_equal(ac.argsort(x).numpy(), stable(x, 0, False))
+        np.testing.assert_array_equal(ac.topk(x, 20).indices.numpy(), stable(x, 0, True)[:20])
 
 
 def test_threads_change_nothing() -> None:

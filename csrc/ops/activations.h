@@ -113,10 +113,10 @@ ALICE_SLOPE(SeluSlope, x >= 0.0 ? kSeluScale : kSeluScaleAlpha * exp<P>(at_most(
 struct Sigmoid {
   float far = 104.0f;
   ALICE_HD float operator()(float x) const { return sigmoid(x, far); }
-  ALICE_HD double operator()(double x) const { return sigmoid<Full>(x); }
+  ALICE_HD double operator()(double x) const { return ALICE_HAS_FMA ? sigmoid(x) : sigmoid<Full>(x); }
 };
 ALICE_SLOPE(SigmoidSlope, sigmoid_slope<P>(x))
-ALICE_VJP_FLOAT(SigmoidVjp, SigmoidSlope, sigmoid_slope, 104.0f)
+ALICE_VJP_OWN(SigmoidVjp, SigmoidSlope, sigmoid_slope, 104.0f)
 
 struct Softplus {
   float far = 104.0f;
@@ -126,7 +126,7 @@ struct Softplus {
   ALICE_HD double operator()(double x) const { return ALICE_HAS_FMA ? softplus(x) : softplus<Full>(x); }
 };
 ALICE_SLOPE(SoftplusSlope, sigmoid<P>(x))
-ALICE_VJP_FLOAT(SoftplusVjp, SoftplusSlope, sigmoid, 104.0f)
+ALICE_VJP_OWN(SoftplusVjp, SoftplusSlope, sigmoid, 104.0f)
 
 struct LogSigmoid {
   template <class T>
@@ -143,6 +143,7 @@ struct Silu {
   ALICE_HD double operator()(double x) const { return ALICE_HAS_FMA ? silu(x) : silu<Full>(x); }
 };
 ALICE_SLOPE(SiluSlope, silu_slope<AcrossZero<P>>(x))
+ALICE_VJP_OWN(SiluVjp, SiluSlope, silu_slope, 112.0f)
 
 struct Gelu {
   float far = 15.0f;
@@ -157,6 +158,7 @@ struct Gelu {
   ALICE_HD static double last(Pair e, double x) { return ALICE_HAS_FMA ? gelu(x, {e.hi, e.lo}) : gelu<Full>(x); }
 };
 ALICE_SLOPE(GeluSlope, gelu_slope<AcrossZero<P>>(x))
+ALICE_VJP_OWN(GeluVjp, GeluSlope, gelu_slope, 15.0f)
 
 struct GeluTanh {
   float far = 112.0f, bound = 20.0f;
@@ -166,6 +168,7 @@ struct GeluTanh {
   ALICE_HD double operator()(double x) const { return ALICE_HAS_FMA ? gelu_tanh(x) : gelu_tanh<Full>(x); }
 };
 ALICE_SLOPE(GeluTanhSlope, gelu_tanh_slope<AcrossZero<P>>(x))
+ALICE_VJP_OWN(GeluTanhVjp, GeluTanhSlope, gelu_tanh_slope, 11.0f)
 
 // The kernels: for which dtypes, the functor, how many operands it has, the kernel's name, how many nanoseconds an
 // element costs, and its traits if it has any. elementwise_loops_activation.cpp makes the loops.
@@ -190,11 +193,11 @@ ALICE_SLOPE(GeluTanhSlope, gelu_tanh_slope<AcrossZero<P>>(x))
   row(floating, SoftplusVjp, 2, "softplus_vjp", 1.0f, {.scaling = Scaling::BySlope}) \
   row(floating, LogSigmoid, 1, "log_sigmoid", 0.6f) \
   row(floating, Silu, 1, "silu", 1.0f) \
-  row(floating, ScalingVjp<SiluSlope>, 2, "silu_vjp", 1.2f, {.scaling = Scaling::BySlope}) \
+  row(floating, SiluVjp, 2, "silu_vjp", 1.0f, {.scaling = Scaling::BySlope}) \
   row(floating, Gelu, 1, "gelu", 1.0f) \
-  row(floating, ScalingVjp<GeluSlope>, 2, "gelu_vjp", 1.8f, {.scaling = Scaling::BySlope}) \
+  row(floating, GeluVjp, 2, "gelu_vjp", 1.4f, {.scaling = Scaling::BySlope}) \
   row(floating, GeluTanh, 1, "gelu_tanh", 0.8f) \
-  row(floating, ScalingVjp<GeluTanhSlope>, 2, "gelu_tanh_vjp", 1.8f, {.scaling = Scaling::BySlope})
+  row(floating, GeluTanhVjp, 2, "gelu_tanh_vjp", 1.4f, {.scaling = Scaling::BySlope})
 // clang-format on
 
 }  // namespace alice::ALICE_ISA

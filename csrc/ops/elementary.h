@@ -8,6 +8,7 @@
 #include "math_double.h"
 #include "math_float.h"
 #include "math_pow.h"
+#include "math_slopes.h"
 #include "math_trig.h"
 
 namespace alice::ALICE_ISA {
@@ -30,17 +31,17 @@ struct ScalingVjp : Vjp<Slope> {
     return g == 0.0f ? 0.0f : g * d;
   }
 };
-// The same where float32 has an own slope, of x and of a bound (see Exp), which keeps to 2 ULP with fma only.
-#define ALICE_VJP_FLOAT(Name, Slope, float_slope, bound)                                                      \
-  struct Name : Vjp<Slope> {                                                                                  \
-    float far = bound;                                                                                        \
-    using Vjp<Slope>::operator();                                                                             \
-    ALICE_HD float operator()(float g, float x) const {                                                       \
-      const float d = ALICE_HAS_FMA                                                                           \
-                          ? float_slope(x, far)                                                               \
-                          : static_cast<float>(Slope::template at<Precision<float>>(static_cast<double>(x))); \
-      return g == 0.0f ? 0.0f : g * d;                                                                        \
-    }                                                                                                         \
+// The same where both have slopes of their own, float32's of x and of a bound (see Exp), which keep to 2 ULP with fma
+// only.
+#define ALICE_VJP_OWN(Name, Slope, own_slope, bound)                                                         \
+  struct Name : ScalingVjp<Slope> {                                                                          \
+    float far = bound;                                                                                       \
+    ALICE_HD float operator()(float g, float x) const {                                                      \
+      return ALICE_HAS_FMA ? g == 0.0f ? 0.0f : g * own_slope(x, far) : ScalingVjp<Slope>::operator()(g, x); \
+    }                                                                                                        \
+    ALICE_HD double operator()(double g, double x) const {                                                   \
+      return ALICE_HAS_FMA ? g == 0.0 ? 0.0 : g * own_slope(x) : ScalingVjp<Slope>::operator()(g, x);        \
+    }                                                                                                        \
   };
 
 #define ALICE_SLOPE(Name, expression)     \
@@ -125,10 +126,10 @@ struct Tanh {
   ALICE_HD float operator()(float x) const {
     return ALICE_HAS_FMA ? tanh(x, far, one) : static_cast<float>(tanh<Short>(static_cast<double>(x)));
   }
-  ALICE_HD double operator()(double x) const { return tanh<Full>(x); }
+  ALICE_HD double operator()(double x) const { return ALICE_HAS_FMA ? tanh(x) : tanh<Full>(x); }
 };
 ALICE_SLOPE(TanhSlope, sigmoid_slope<P>(x + x, 2.0))
-ALICE_VJP_FLOAT(TanhVjp, TanhSlope, tanh_slope, 112.0f)
+ALICE_VJP_OWN(TanhVjp, TanhSlope, tanh_slope, 112.0f)
 struct Erf {
   float far = 4.0f, one = 1.0f;
   ALICE_HD float operator()(float x) const { return erf(x, far, one); }

@@ -1,6 +1,9 @@
 #include "gather_plan.h"
 
+#include <algorithm>
+
 #include "../core/broadcast.h"
+#include "index_loops.h"
 #include "strided_copy.h"
 
 namespace alice {
@@ -19,15 +22,17 @@ namespace {
 
 }  // namespace
 
-Array wrapped_indices(const char* op, const Array& index, int axis, std::int64_t size) {
+Array wrapped_indices(const char* op, const Array& index, int axis, std::int64_t size, std::int64_t step) {
+  const Array plain = as_contiguous(index);
   Array wrapped = Array::empty(index.shape(), DType::Int64);
   auto* out = wrapped.data<std::int64_t>();
-  dispatch_index(index.dtype(), [&](auto tag) {
-    visit<decltype(tag)>(index, [&](std::int64_t i, std::int64_t value) {
-      if (value < -size || value >= size) out_of_range(op, value, axis, size);
-      out[i] = value < 0 ? value + size : value;
-    });
-  });
+  const std::int64_t n = wrapped.numel();
+  if (!wrap_indices(plain.dtype(), n, plain.bytes(), size, out)) {
+    const std::int64_t place = *std::find_if(out, out + n, [=](std::int64_t at) { return at < 0 || at >= size; });
+    out_of_range(op, place < 0 ? place - size : place, axis, size);
+  }
+  if (step != 1)
+    for (std::int64_t i = 0; i < n; ++i) out[i] *= step;
   return wrapped;
 }
 
@@ -73,16 +78,18 @@ Array offset_table(const Dims& axes, const Array& x) {
 
 Places gather_places(const char* op, const GatherPlan& plan, const Array& x, Arrays indices) {
   Places at;
-  at.index = Array::empty({checked_numel(plan.index_shape)}, DType::Int64);
-  zero_fill(at.index);
-  auto* sum = at.index.data<std::int64_t>();
+  at.n_index = checked_numel(plan.index_shape);
   // Indices that broadcast away against an empty array are never used; NumPy does not check them either.
-  for (std::size_t j = 0; j < indices.size() && at.index.numel() > 0; ++j) {
+  for (std::size_t j = 0; j < indices.size() && at.n_index > 0; ++j) {
     const int axis = static_cast<int>(plan.axes[static_cast<int>(j)]);
-    const std::int64_t step = x.strides()[axis];
-    const Array wrapped = wrapped_indices(op, indices[j], axis, x.dim(axis));
-    visit<std::int64_t>(broadcast_view(wrapped, plan.index_shape),
-                        [&](std::int64_t i, std::int64_t value) { sum[i] += value * step; });
+    const Array offsets = wrapped_indices(op, indices[j], axis, x.dim(axis), x.strides()[axis]);
+    if (j == 0) {
+      at.index = as_contiguous(broadcast_view(offsets, plan.index_shape));
+      continue;
+    }
+    visit<std::int64_t>(
+        broadcast_view(offsets, plan.index_shape),
+        [sum = at.index.data<std::int64_t>()](std::int64_t i, std::int64_t offset) { sum[i] += offset; });
   }
   at.inner_is_run = true;
   at.n_inner = 1;
@@ -94,7 +101,6 @@ Places gather_places(const char* op, const GatherPlan& plan, const Array& x, Arr
   if (!at.inner_is_run) at.inner = offset_table(plan.inner, x);
   at.outer = offset_table(plan.outer, x);
   at.n_outer = at.outer.numel();
-  at.n_index = at.index.numel();
   return at;
 }
 

@@ -26,8 +26,8 @@ void visit(const Array& a, F&& f) {
   for (std::int64_t i = 0; i < n; ++i, at.next()) f(i, read_once(data + at.offset()));
 }
 
-// The indices as contiguous int64 from 0 to size - 1: -1 is the last item.
-Array wrapped_indices(const char* op, const Array& index, int axis, std::int64_t size);
+// The indices as contiguous int64 from 0 to size - 1, times `step`: -1 is the last item.
+Array wrapped_indices(const char* op, const Array& index, int axis, std::int64_t size, std::int64_t step = 1);
 
 struct GatherPlan {
   Dims axes;          // the indexed axes of x, wrapped, one per index array

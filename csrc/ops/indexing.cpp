@@ -23,12 +23,19 @@ void gather_items(const Places& at, const T* x, T* out) {
   if (rows == 0 || n == 0) return;
   parallel_chunks(rows, rows_per_chunk(n), [&](std::int64_t begin, std::int64_t end) {
     std::int64_t o = begin / at.n_index, k = begin % at.n_index;
+    if (n == 1) {
+      for (std::int64_t row = begin; row < end; ++o, k = 0) {
+        const std::int64_t* places = index + k;
+        const std::int64_t count = std::min(at.n_index - k, end - row);
+        for (std::int64_t i = 0; i < count; ++i) out[row + i] = x[outer[o] + places[i]];
+        row += count;
+      }
+      return;
+    }
     for (std::int64_t row = begin; row < end; ++row) {
       const T* src = x + outer[o] + index[k];
       T* dst = out + row * n;
-      if (n == 1) {
-        *dst = *src;
-      } else if (at.inner_is_run) {
+      if (at.inner_is_run) {
         std::memcpy(dst, src, static_cast<std::size_t>(n) * sizeof(T));
       } else {
         for (std::int64_t i = 0; i < n; ++i) dst[i] = src[inner[i]];

@@ -27,9 +27,8 @@ ALICE_HD Decay decay(double a, double a_lo) {
 }
 inline constexpr double kFarDouble = 760.0;  // e⁻⁷⁶⁰ is 0 a few hundred times over
 
-// x σ(v) where e is e^−|v| and v has the sign of x.
-ALICE_HD double gate(double x, Decay e) {
-  const bool left = x < 0.0;
+// x σ(v) where e is e^−|v|, of a v < 0 or (left is false) another.
+ALICE_HD double gate(double x, bool left, Decay e) {
   const double t = mul_add(e.power, e.rest, e.power) * 0x1p-128;
   const double d = 1.0 + t, d_lo = t - (d - 1.0), xp = x * e.power;
   const double above = left ? mul_add(xp, e.rest, xp) : x, q = above / d;
@@ -37,8 +36,19 @@ ALICE_HD double gate(double x, Decay e) {
   return mul_add(missing, mul_add(d, -0.5, 1.457), q) * (left ? 0x1p-128 : 1.0);  // 1/d to 4 % will do
 }
 
+ALICE_HD double sigmoid(double x) { return gate(1.0, x < 0.0, decay<128>(at_most(absolute(x), kFarDouble))); }
+
+// −m/(2 + m) with m = e⁻²ᵃ − 1
+ALICE_HD double tanh(double x) {
+  const double a = at_most(absolute(x), 20.0);  // 1 from 19.1 on
+  const Decay e = decay<0>(a + a);
+  const double m = mul_add(e.power, -e.rest, 1.0 - e.power), d = 2.0 - m, d_lo = (2.0 - d) - m, q = m / d;
+  const double missing = mul_add(-q, d_lo, mul_add(-q, d, m));
+  return copy_sign(mul_add(missing, mul_add(d, -0.5, 1.457), q), x);
+}
+
 ALICE_HD double silu(double x) {
-  const double c = at_least(x, -kFarDouble), r = gate(c, decay<128>(at_most(absolute(c), kFarDouble)));
+  const double c = at_least(x, -kFarDouble), r = gate(c, c < 0.0, decay<128>(at_most(absolute(c), kFarDouble)));
   return x > 100.0 ? x : r;
 }
 
@@ -50,7 +60,7 @@ ALICE_HD double gelu_tanh(double x) {
   const double bxx = b * xx, bxx_lo = mul_add(b, xx, -bxx) + mul_add(b, mul_add(c, c, -xx), b_lo * xx);
   const Pair u = two_sum(m, bxx);
   const double v = c * u.hi, v_lo = mul_add(c, u.hi, -v) + c * (u.lo + (bxx_lo + m_lo));
-  const double r = gate(c, decay<128>(at_most(absolute(v), kFarDouble), v < 0.0 ? -v_lo : v_lo));
+  const double r = gate(c, v < 0.0, decay<128>(at_most(absolute(v), kFarDouble), v < 0.0 ? -v_lo : v_lo));
   return x > 40.0 ? x : r;
 }
 

@@ -3,6 +3,7 @@
 //
 // What is written to one place is written in the order of the indices, on one thread: repeated indices give the same
 // bits for any number of threads, and of those that set a place the last one stays.
+// Hot: every update runs through here.
 #include "../core/chunks.h"
 #include "../core/in_place.h"
 #include "gather_plan.h"
@@ -36,22 +37,15 @@ T larger(T a, T b) {
   return a < b || b != b ? b : a;
 }
 
-// For i from `begin` to `end`: dst[i], or dst[inner[i]], is brought together with src[i].
-template <class T>
-void write_row(Mode mode, const std::int64_t* inner, std::int64_t begin, std::int64_t end, const T* src, T* dst) {
-  const auto each = [&](auto&& f) {
-    if (inner == nullptr) {
-      for (std::int64_t i = begin; i < end; ++i) dst[i] = f(dst[i], src[i]);
-    } else {
-      for (std::int64_t i = begin; i < end; ++i) dst[inner[i]] = f(dst[inner[i]], src[i]);
-    }
-  };
+// Calls f with the function that brings an item and an update together.
+template <class T, class F>
+void with_function(Mode mode, F&& f) {
   switch (mode) {
-    case Mode::Set: return each([](T, T v) { return v; });
-    case Mode::Add: return each(added<T>);
-    case Mode::Multiply: return each(multiplied<T>);
-    case Mode::Minimum: return each(smaller<T>);
-    case Mode::Maximum: return each(larger<T>);
+    case Mode::Set: return f([](T, T v) { return v; });
+    case Mode::Add: return f([](T a, T b) { return added(a, b); });
+    case Mode::Multiply: return f([](T a, T b) { return multiplied(a, b); });
+    case Mode::Minimum: return f([](T a, T b) { return smaller(a, b); });
+    case Mode::Maximum: return f([](T a, T b) { return larger(a, b); });
   }
 }
 
@@ -61,9 +55,24 @@ void write_rows(Mode mode, const Places& at, const T* v, T* out, std::int64_t o,
                 std::int64_t i_begin, std::int64_t i_end) {
   const auto *outer = at.outer.data<std::int64_t>(), *index = at.index.data<std::int64_t>();
   const auto* inner = at.inner_is_run ? nullptr : at.inner.data<std::int64_t>();
-  for (; o < o_end; ++o)
-    for (std::int64_t k = 0; k < at.n_index; ++k)
-      write_row(mode, inner, i_begin, i_end, v + (o * at.n_index + k) * at.n_inner, out + outer[o] + index[k]);
+  with_function<T>(mode, [&](auto f) {
+    for (; o < o_end; ++o) {
+      const T* from = v + o * at.n_index * at.n_inner;
+      T* const to = out + outer[o];
+      if (at.n_inner == 1) {
+        for (std::int64_t k = 0; k < at.n_index; ++k) to[index[k]] = f(to[index[k]], from[k]);
+        continue;
+      }
+      for (std::int64_t k = 0; k < at.n_index; ++k, from += at.n_inner) {
+        T* const row = to + index[k];
+        if (inner == nullptr) {
+          for (std::int64_t i = i_begin; i < i_end; ++i) row[i] = f(row[i], from[i]);
+        } else {
+          for (std::int64_t i = i_begin; i < i_end; ++i) row[inner[i]] = f(row[inner[i]], from[i]);
+        }
+      }
+    }
+  });
 }
 
 template <class T>

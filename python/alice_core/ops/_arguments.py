@@ -69,6 +69,8 @@ def _is_later(kind: str, than: str) -> bool:
 
 def _beside(value: Any, x: Tensor) -> Tensor:
     """The value as a Tensor; what has no dtype of its own takes that of x, unless it is of a later kind."""
+    if type(value) is float and x.dtype.kind == "f":
+        return asarray(value, x.dtype)
     tensor = asarray(value)
     return tensor if _is_array(value) or _is_later(tensor.dtype.kind, x.dtype.kind) else asarray(value, x.dtype)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import ShapeError
-from ..tensors import Tensor, bool_
+from ..tensors import Tensor, bool_, int32, int64, uint8
 from . import selection as _selection
 from . import views as _views
 from .keys import _axes_used, _entry, getitem, is_basic, picked_by
@@ -98,6 +98,9 @@ class Selected:
 def _updated(x: Tensor, key: Any, value: Any, mode: str) -> Tensor:
     name = f"at.{mode}"
     v = fitting(name, x, value)
+    if isinstance(key, (Tensor, np.ndarray)) and x.ndim and key.ndim and key.dtype in (int64, int32, uint8):
+        v = spread_to(name, v, (*key.shape, *x.shape[1:]))  # rows by number, without the ceremony below
+        return MODES[mode].at_indices(x, v, key, (0,), 0)
     entries = [_entry_or_mask(e) for e in (key if type(key) is tuple else (key,))]
     if is_basic(entries):
         return _at_box(name, x, tuple(entries), v, mode)
