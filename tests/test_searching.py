@@ -117,3 +117,16 @@ def test_numpys_functions() -> None:
         for a, b in zip(got, want, strict=True):
             assert isinstance(a, ac.Tensor)
             np.testing.assert_allclose(a.numpy(), b)
+
+
+@pytest.mark.parametrize("n", [1, 2, 5, 100, 1000])
+@pytest.mark.parametrize("m", [1, 15, 40, 3000])
+def test_places_are_numpys(n: int, m: int) -> None:
+    """One value, several side by side, NaN among them; and one among items that are in no order."""
+    rng = np.random.default_rng(n + m)
+    a, v = rng.integers(-20, 20, n) / 4.0, rng.integers(-24, 24, m) / 4.0
+    for items in (np.sort(a), np.sort(np.where(a > 3.0, np.nan, a)), a if m == 1 else np.sort(a)):
+        for values in (v, np.where(v > 4.0, np.nan, v)):
+            for side in ("left", "right"):
+                want = np.searchsorted(items, values, side)
+                np.testing.assert_array_equal(ac.searchsorted(items, values, side=side).numpy(), want)

@@ -102,10 +102,32 @@ void searchsorted_infer(Call& call) {
   call.out[0] = Array::abstract(v.shape(), DType::Int64);
 }
 
-// For each of m values how many of n sorted items are before it: less, or (right) not greater. Several values side by
-// side, as each step of one waits for the step before.
+// Which of n items is the first one that is not before a value: less, or (right) not greater. By the halves that NumPy
+// takes: what is not sorted gives the same.
 template <bool kRight, class T>
-void search(std::int64_t n, const T* a, std::int64_t m, const T* values, std::int64_t* places) {
+std::int64_t place_of(std::int64_t n, const T* a, T value) {
+  const bool nan = value != value;  // it comes after all numbers, and compares with none
+  std::int64_t first = 0;
+  for (std::int64_t half; n > 0;) {
+    half = n / 2;
+    const T item = a[first + half];
+    const bool before = nan ? kRight || item == item : kRight ? item <= value : item < value;
+    first = before ? first + half + 1 : first;
+    n = before ? n - half - 1 : half;
+  }
+  return first;
+}
+
+template <class T>
+bool is_sorted(std::int64_t n, const T* a) {
+  bool sorted = true;
+  for (std::int64_t i = 1; i < n; ++i) sorted &= (a[i - 1] <= a[i]) | (a[i] != a[i]);
+  return sorted;
+}
+
+// The same of several values side by side, as each step of one waits for the step before. For sorted items, n > 0.
+template <bool kRight, class T>
+void places_together(std::int64_t n, const T* a, std::int64_t m, const T* values, std::int64_t* places) {
   constexpr std::int64_t kTogether = 16;
   const auto before = [](T item, T value) { return kRight ? item <= value : item < value; };
   for (std::int64_t i = 0; i < m; i += kTogether) {
@@ -117,13 +139,10 @@ void search(std::int64_t n, const T* a, std::int64_t m, const T* values, std::in
       half = left / 2;
       for (int j = 0; j < kTogether; ++j) first[j] += before(a[first[j] + half - 1], value[j]) ? half : 0;
     }
-    if (n > 0)
-      for (int j = 0; j < kTogether; ++j) first[j] += before(a[first[j]], value[j]);
-    std::copy_n(first, count, places + i);
-    if constexpr (std::is_floating_point_v<T>)  // NaN comes after all numbers, and compares with none
-      for (int j = 0; j < count; ++j)
-        if (value[j] != value[j])
-          places[i + j] = kRight ? n : std::partition_point(a, a + n, [](T item) { return item == item; }) - a;
+    for (int j = 0; j < count; ++j) {
+      places[i + j] = first[j] + before(a[first[j]], value[j]);
+      if (value[j] != value[j]) places[i + j] = place_of<kRight>(n, a, value[j]);
+    }
   }
 }
 
@@ -137,12 +156,19 @@ void searchsorted_run(const Call& call) {
   const std::int64_t each = wanted / batches;
   dispatch(a.dtype(), [&](auto tag) {
     using T = decltype(tag);
-    const auto run = right ? search<true, T> : search<false, T>;
+    bool together = n > 0 && a.numel() / 16 <= wanted;  // or it takes too long to look whether they are sorted
+    for (std::int64_t batch = 0; together && batch < batches; ++batch) together = is_sorted(n, a.data<T>() + batch * n);
     parallel_chunks(wanted, kChunkItems / 8, [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t next; begin < end; begin = next) {
-        const std::int64_t batch = begin / each;
-        next = std::min(end, (batch + 1) * each);
-        run(n, a.data<T>() + batch * n, next - begin, v.data<T>() + begin, call.out[0].data<std::int64_t>() + begin);
+        const T *items = a.data<T>() + begin / each * n, *values = v.data<T>();
+        auto* out = call.out[0].data<std::int64_t>();
+        next = std::min(end, (begin / each + 1) * each);
+        if (together)
+          (right ? places_together<true, T> : places_together<false, T>)(n, items, next - begin, values + begin,
+                                                                         out + begin);
+        else
+          for (std::int64_t i = begin; i < next; ++i)
+            out[i] = right ? place_of<true>(n, items, values[i]) : place_of<false>(n, items, values[i]);
       }
     });
   });
