@@ -269,6 +269,7 @@ def draws(loss: Function, wrap: Function, compiled: bool) -> Any:
     return [bits(step(X)) for _ in range(3)], generator.state
 
 
+@pytest.mark.notes("M241")
 @pytest.mark.parametrize("compiled", [False, True])
 @shapes
 def test_draws_are_those_of_the_first_run(loss: Function, compiled: bool) -> None:

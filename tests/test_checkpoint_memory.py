@@ -37,6 +37,7 @@ module = importlib.import_module("alice_core.transforms.checkpointing")
 # -- the figure of the notes, and counts ------------------------------------------------------------------------------
 
 
+@pytest.mark.notes("M242")
 @pytest.mark.parametrize("op", [ac.sin, ac.tanh, dense])
 def test_figure_of_the_notes(op: Function) -> None:
     """Row M242: blocks 1, 2 and 4 are stored; 5 evaluations in place of 4; events (a) to (d) in this order."""
@@ -51,6 +52,7 @@ def test_figure_of_the_notes(op: Function) -> None:
     assert sum(layer.runs for layer in layers) / len(layers) == 1.25
 
 
+@pytest.mark.notes("M243")
 @pytest.mark.parametrize(("n", "every", "again"), [(16, 4, 12), (64, 8, 56), (100, 10, 90)])
 @pytest.mark.parametrize("op", [ac.sin, ac.tanh])
 def test_evaluations_and_memory(op: Function, n: int, every: int, again: int) -> None:

@@ -19,6 +19,7 @@ def rows_of(batches):
     return [y.numpy().tolist() for _, y in batches]
 
 
+@pytest.mark.notes("M187", "M188")
 @pytest.mark.parametrize("shuffle", [False, True])
 @pytest.mark.parametrize(("n", "size"), [(10, 3), (10, 5), (10, 10), (3, 7), (1, 1), (0, 4)])
 def test_each_epoch_visits_each_row_once(n, size, shuffle):
@@ -35,6 +36,7 @@ def test_each_epoch_visits_each_row_once(n, size, shuffle):
         assert shuffle or seen == list(range(n))
 
 
+@pytest.mark.notes("M193")
 @pytest.mark.parametrize(("n", "size", "drop_last", "sizes"), [
     (10, 3, False, [3, 3, 3, 1]),
     (10, 3, True, [3, 3, 3]),
@@ -48,6 +50,7 @@ def test_length_and_batch_sizes(n, size, drop_last, sizes):
     assert [len(y) for _, y in batches] == sizes
 
 
+@pytest.mark.notes("M188", "X13")
 def test_orders_differ_between_epochs_and_repeat_with_the_seed():
     def epochs(seed, count=4):
         batches = minibatches(np.zeros((50, 1)), np.arange(50), 7, seed=seed)
@@ -97,6 +100,7 @@ def test_minibatches_errors(args, kwargs, error, message):
 # --- digits -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.notes("M049", "M069")
 def test_digits_are_split_by_seed_and_scaled_by_the_training_part():
     digits = ac.data.load_digits(seed=0)
     assert digits.x_train.shape == (1437, 64)

@@ -27,6 +27,7 @@ LISTS: dict[str, Any] = {
 }
 
 
+@pytest.mark.notes("X11")
 @pytest.mark.parametrize("make", [ac.tensor, ac.asarray])
 @pytest.mark.parametrize("inside", DOUBLES)
 @pytest.mark.parametrize("around", LISTS)
@@ -36,6 +37,7 @@ def test_doubles_in_lists_stay_double(around: str, inside: str, make: Any) -> No
     assert x.numpy().ravel()[-1] == 0.1
 
 
+@pytest.mark.notes("X11")
 @pytest.mark.parametrize(
     "data", [[0.1], [np.float32(0.1), 0.5], [np.int64(1), 0.5], [ac.tensor(0.1), 2], 0.1, [[1, 0.1]]]
 )

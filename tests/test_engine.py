@@ -20,6 +20,7 @@ def scalar(x: float) -> ac.Tensor:
 # -- values of gradients ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.notes("M011")
 def test_gradient_of_the_notes_example() -> None:
     """Row M011: f = x1^2 x2 + sin x3 at (1, 2, 0.5)."""
     g = ac.grad(lambda x: x[0] ** 2 * x[1] + ac.sin(x[2]))(ac.tensor([1.0, 2.0, 0.5], dtype=ac.float64))
@@ -55,6 +56,7 @@ def test_a_finished_gradient_keeps_no_graph() -> None:
     assert value._producer is None
 
 
+@pytest.mark.notes("X02", "M235")
 def test_shared_nodes_run_each_rule_once() -> None:
     """Row X02: twelve doublings have 4096 paths and twelve rules."""
     double = ac.primitives()["add"]
@@ -79,6 +81,7 @@ def test_shared_nodes_run_each_rule_once() -> None:
     assert calls == 12
 
 
+@pytest.mark.notes("X01")
 def test_diamond_and_reuse() -> None:
     x = scalar(3.0)
     assert ac.grad(lambda x: x * x + x)(x).item() == 7.0
@@ -124,6 +127,7 @@ def test_kwargs_and_negative_argnums() -> None:
     assert ac.grad(lambda x, y, *, k: k * x * y, argnums=-1)(2.0, 5.0, k=3.0).item() == 6.0
 
 
+@pytest.mark.notes("X06")
 def test_stop_gradient_and_no_grad() -> None:
     assert ac.grad(lambda x: x * ac.stop_gradient(x))(3.0).item() == 3.0
     w = scalar(2.0).requires_grad_()
@@ -136,6 +140,7 @@ def test_stop_gradient_and_no_grad() -> None:
 # -- backward() -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.notes("X05")
 def test_backward_accumulates_and_does_not_alias() -> None:
     w = ac.tensor([1.0, 2.0]).requires_grad_()
     ac.sum(w).backward()
@@ -153,6 +158,7 @@ def test_backward_on_a_leaf_itself() -> None:
     assert w.grad.item() == 1.0
 
 
+@pytest.mark.notes("X08")
 def test_backward_twice_names_the_remedy() -> None:
     w = ac.tensor(2.0).requires_grad_()
     y = w * w
@@ -165,6 +171,7 @@ def test_backward_twice_names_the_remedy() -> None:
     assert w.grad.item() == 12.0
 
 
+@pytest.mark.notes("M210")
 def test_backward_needs_a_scalar_or_a_cotangent() -> None:
     w = ac.ones((3,)).requires_grad_()
     with pytest.raises(ac.ShapeError, match=r"backward: expected a 0-d result; got shape \(3,\).*ac\.vjp"):
@@ -208,6 +215,7 @@ def test_argnums_out_of_range() -> None:
 # -- in-place changes -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.notes("X07")
 def test_a_changed_saved_value_raises() -> None:
     w = ac.tensor([1.0, 2.0]).requires_grad_()
     loss = ac.sum(w * w)
@@ -242,6 +250,7 @@ def test_item_assignment_explains_itself() -> None:
 # -- depth, memory, lifetime ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.notes("X03")
 def test_a_chain_of_a_million_ops_on_a_small_stack() -> None:
     """Builds, differentiates and frees without recursion: a 256 KiB stack is enough."""
     failures: list[BaseException] = []
@@ -296,6 +305,7 @@ def test_no_reference_cycles() -> None:
         gc.enable()
 
 
+@pytest.mark.notes("X08")
 def test_second_order_graph_is_freed_without_the_collector() -> None:
     gc.disable()
     try:
@@ -323,6 +333,7 @@ def test_blocks_are_reused() -> None:
     assert ac.memory_stats()["cached_bytes"] == 0
 
 
+@pytest.mark.notes("X15")
 def test_unread_inputs_are_not_kept() -> None:
     """Addition's rule reads no data, so the trace must not hold any."""
     w = ac.ones((1000,)).requires_grad_()
@@ -334,6 +345,7 @@ def test_unread_inputs_are_not_kept() -> None:
     z.backward(ac.ones((1000,)))
 
 
+@pytest.mark.notes("M238", "X08")
 def test_backward_frees_the_saved_values() -> None:
     w = ac.ones((1000,)).requires_grad_()
     y = w
@@ -406,6 +418,7 @@ def test_a_forked_child_computes() -> None:
 # -- the trace, and the seams for what follows ------------------------------------------------------------------------
 
 
+@pytest.mark.notes("M209")
 def test_trace_lists_primitives_in_order() -> None:
     """Row M209: h_i consumes h_{i-1}."""
     w = [ac.ones((3, 3)) for _ in range(3)]

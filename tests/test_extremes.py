@@ -33,6 +33,7 @@ def problems(draw: st.DrawFn) -> tuple[Array, tuple[int, ...], bool]:
     return np.random.default_rng(draw(st.integers(0, 9))).integers(-3, 4, shape), axes, draw(st.booleans())
 
 
+@pytest.mark.notes("M264")
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @given(problem=problems(), transposed=st.booleans())
 def test_ties_share_evenly(dtype: str, problem: Any, transposed: bool) -> None:

@@ -47,6 +47,7 @@ def test_labels_are_checked_before_anything_is_read() -> None:
                 ac.losses.cross_entropy(ac.zeros((2, 3)), ac.tensor([0, label]), reduction=reduction)
 
 
+@pytest.mark.notes("E-18")
 def test_mse_does_not_broadcast() -> None:
     """33"""
     with pytest.raises(ac.ShapeError, match=r"mse_loss.*\(3,\).*\(3, 1\)"):

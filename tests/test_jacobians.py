@@ -57,6 +57,7 @@ def numerical(f: Callable[[ac.Tensor], ac.Tensor], x: ac.Tensor, h: float = 1e-6
 # -- closed forms -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.notes("M013")
 @BOTH
 def test_jacobian_of_the_notes_example(jac: Any) -> None:
     """Row M013: f = (x1 x2, sin x1, x2²) at (1, 2)."""
@@ -64,6 +65,7 @@ def test_jacobian_of_the_notes_example(jac: Any) -> None:
     close(jac(f)(vector(1.0, 2.0)), np.array([[2, 1], [0.5403023058681398, 0], [0, 4]]), rtol=1e-15)
 
 
+@pytest.mark.notes("M014")
 @BOTH
 def test_rows_are_gradients_and_columns_are_tangents(jac: Any) -> None:
     """Row M014, with c != d."""
@@ -78,6 +80,7 @@ def test_rows_are_gradients_and_columns_are_tangents(jac: Any) -> None:
         close(J[:, j], ac.jvp(f, [x], [ac.eye(3, dtype=ac.float64)[j]])[1], rtol=1e-13)
 
 
+@pytest.mark.notes("M015")
 @BOTH
 def test_the_jacobian_of_a_scalar_is_the_gradient(jac: Any) -> None:
     """Row M015: shape () + (d,)."""
@@ -87,6 +90,7 @@ def test_the_jacobian_of_a_scalar_is_the_gradient(jac: Any) -> None:
     close(jac(lambda t: t**3)(2.0), 12.0, rtol=1e-15)
 
 
+@pytest.mark.notes("M017")
 @BOTH
 def test_chain_rule(jac: Any) -> None:
     """Row M017: J of a composition = product of the Jacobians, outer times inner; widths 4-7-2-5."""
@@ -99,6 +103,7 @@ def test_chain_rule(jac: Any) -> None:
     close(jac(lambda x: layers[2](layers[1](layers[0](x))))(x), total, rtol=1e-12)
 
 
+@pytest.mark.notes("M250")
 @BOTH
 def test_linear_projection(jac: Any) -> None:
     """Row M250: of W x, the input Jacobian is W; the weight Jacobian has rank 3: ∂(W x)_i / ∂W_kl = δ_ik x_l."""
@@ -108,6 +113,7 @@ def test_linear_projection(jac: Any) -> None:
     close(J_W, np.einsum("ik,l->ikl", np.eye(4), x.numpy()), rtol=1e-15)
 
 
+@pytest.mark.notes("M126")
 @BOTH
 def test_softmax(jac: Any) -> None:
     """Row M126: diag(p) - p pᵀ."""
@@ -116,6 +122,7 @@ def test_softmax(jac: Any) -> None:
     close(jac(ac.softmax)(x), ac.diag(p) - p.reshape(6, 1) * p, rtol=1e-14)
 
 
+@pytest.mark.notes("X09")
 def test_hessian_of_logsumexp() -> None:
     """Row X09: diag(p) - p pᵀ."""
     x = normal(6)
@@ -143,6 +150,7 @@ def test_hessian_of_rosenbrock() -> None:
     close(ac.hessian(f)(vector(-1.2, 1.0)), np.array([[1330.0, 480.0], [480.0, 200.0]]), rtol=1e-13)
 
 
+@pytest.mark.notes("M034")
 def test_stationary_points() -> None:
     """Row M034: minima, maxima and saddles by the signs of the Hessian's eigenvalues."""
     for signs in ((1, 1), (-1, -1), (1, -1)):
@@ -283,6 +291,7 @@ def test_has_aux(transform: Any) -> None:
 # -- products ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.notes("X09")
 def test_products_with_the_hessian() -> None:
     """Row X09: H v and vᵀ H, one entry per argument, against the whole Hessian."""
     f = lambda x: ac.logsumexp(ac.sin(x) * x) * x[0]  # noqa: E731

@@ -36,6 +36,7 @@ def dot(a: Any, b: Any) -> tuple[float, float]:
 # -- every op ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.notes("X10")
 @pytest.mark.parametrize("case", CASES, ids=lambda c: c.name)
 def test_forward_and_reverse_agree(case: OpCase) -> None:
     """Row X10: w · (J v) = (wᵀ J) · v."""
@@ -78,6 +79,7 @@ def test_float32_tangents_stay_float32(case: OpCase) -> None:
             assert (a.shape, a.dtype) == (b.shape, b.dtype), case.name
 
 
+@pytest.mark.notes("M012")
 def test_directional_derivative() -> None:
     """Row M012: grad f · v, linear in v, near the central difference."""
 
@@ -93,6 +95,7 @@ def test_directional_derivative() -> None:
     np.testing.assert_allclose(ac.jvp(f, [x], [v * -4.0])[1].item(), -4.0 * dy.item(), rtol=1e-12)
 
 
+@pytest.mark.notes("M013", "M014")
 def test_columns_of_the_jacobian() -> None:
     """Rows M013, M014: f = (x1 x2, sin x1, x2²) at (1, 2); c and d differ."""
 
@@ -316,6 +319,7 @@ def test_any_shape(shape: tuple[int, ...], seed: int) -> None:
     np.testing.assert_allclose(dy.item(), ((np.cos(a) * a + np.sin(a)) * b).sum(), rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.notes("X03")
 def test_long_chains_and_what_they_keep() -> None:
     """Row X03: no recursion; and no value outlives its last use."""
     seen: list[Any] = []

@@ -82,6 +82,7 @@ def test_a_bad_label_is_named_with_its_row(reduction: str) -> None:
         losses.cross_entropy(ac.zeros((100, 10)), ac.tensor(y), reduction=reduction)
 
 
+@pytest.mark.notes("M137")
 def test_labels_and_one_hot_rows_agree() -> None:
     """M137"""
     rng = np.random.default_rng(0)
@@ -93,6 +94,7 @@ def test_labels_and_one_hot_rows_agree() -> None:
         np.testing.assert_allclose(*(p(ac.ones_like(a))[0].numpy() for p in (pull_a, pull_b)), rtol=1e-14, atol=1e-17)
 
 
+@pytest.mark.notes("M135", "M139")
 def test_gradient_is_p_minus_y() -> None:
     """M135, M139"""
     rng = np.random.default_rng(1)
@@ -101,6 +103,7 @@ def test_gradient_is_p_minus_y() -> None:
     np.testing.assert_allclose(g, (ac.softmax(ac.tensor(x)).numpy() - np.eye(7)[y]) / 20, rtol=1e-13, atol=1e-17)
 
 
+@pytest.mark.notes("M135")
 def test_probabilities_with_zeros_cost_nothing_for_impossible_classes() -> None:
     """M135: 0 log 0 = 0."""
     value, g = value_and_grad(
@@ -110,6 +113,7 @@ def test_probabilities_with_zeros_cost_nothing_for_impossible_classes() -> None:
     np.testing.assert_allclose(g, [[0, 0.25, -0.25]], rtol=1e-15)
 
 
+@pytest.mark.notes("M136")
 def test_cross_entropy_less_entropy_is_a_divergence() -> None:
     """M136: never negative, 0 when the distributions agree."""
     rng = np.random.default_rng(2)
@@ -165,6 +169,7 @@ def test_no_rows(shape: tuple[int, ...]) -> None:
 # -- softmax and logsumexp in the notes ----------------------------------------------------------------------------
 
 
+@pytest.mark.notes("M126", "M130")
 def test_softmax_figure() -> None:
     """M126, M130: one vector at three temperatures."""
     np.testing.assert_allclose(
@@ -175,6 +180,7 @@ def test_softmax_figure() -> None:
         np.testing.assert_allclose(ac.softmax(x, temperature=tau).numpy(), want, atol=5e-5)
 
 
+@pytest.mark.notes("M131", "M132", "E-21", "E-22", "M129")
 def test_softmax_limits_of_the_temperature() -> None:
     """M131, M132 (errata E-21, E-22), M129."""
     x = ac.tensor([-3.0, 2.0, 0.5], dtype=f64)
@@ -186,6 +192,7 @@ def test_softmax_limits_of_the_temperature() -> None:
         np.testing.assert_array_equal(np.argsort(ac.softmax(x, temperature=float(tau)).numpy()), order)
 
 
+@pytest.mark.notes("M128")
 def test_softmax_temperature_has_a_gradient() -> None:
     """M128"""
     x = np.array([[0.3, -1.2, 0.7], [2.0, 0.1, -0.4]])
@@ -205,6 +212,7 @@ def test_softmax_mask() -> None:
     np.testing.assert_allclose(g.numpy(), [[s * (1 - s), -s * (1 - s), 0], [0, 0, 0]], rtol=1e-14)
 
 
+@pytest.mark.notes("M151")
 def test_logsumexp_of_large_numbers() -> None:
     """M151: exact where a naive sum over- or underflows, and its gradient is the softmax."""
     for shift, want in ((1000.0, 1000.6931471805599), (-1000.0, -999.3068528194401)):
@@ -216,6 +224,7 @@ def test_logsumexp_of_large_numbers() -> None:
 # -- regression ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.notes("M086", "M087")
 def test_squared_loss() -> None:
     """M086, M087: slope 2 e, linear in the prediction."""
     e = np.array([0.5, -2.0, 0.0])
@@ -224,6 +233,7 @@ def test_squared_loss() -> None:
     np.testing.assert_array_equal(g, 2 * e)
 
 
+@pytest.mark.notes("M088", "M089", "M090")
 def test_gaussian_likelihood() -> None:
     """M088-M090: the density of the notes, and the squared loss up to scale and constant."""
     value = losses.gaussian_nll(ac.tensor(0.0, dtype=f64), ac.tensor(0.3, dtype=f64), sigma=2.0)
@@ -241,6 +251,7 @@ def test_gaussian_likelihood() -> None:
         losses.gaussian_nll(p, y, sigma=ac.ones((3,)))
 
 
+@pytest.mark.notes("M091")
 def test_best_constants() -> None:
     """M091: outliers drag the squared loss, hardly the others."""
     data = ac.tensor([0.0, 0.0, 0.0, 0.0, 100.0], dtype=f64)
@@ -254,6 +265,7 @@ def test_best_constants() -> None:
     assert slope(losses.absolute_loss, -1e-9) < 0 < slope(losses.absolute_loss, 1e-9)
 
 
+@pytest.mark.notes("M092")
 def test_absolute_loss_at_the_kink() -> None:
     """M092"""
     value, g = value_and_grad(
@@ -263,6 +275,7 @@ def test_absolute_loss_at_the_kink() -> None:
     np.testing.assert_array_equal(g, [-1.0, 0.0, 1.0])
 
 
+@pytest.mark.notes("M095", "E-14")
 def test_descent_reaches_a_kink() -> None:
     """M095 (erratum E-14): floats do reach it, so its slope must be defined."""
     x = ac.tensor(1.0, dtype=f64)
@@ -272,6 +285,7 @@ def test_descent_reaches_a_kink() -> None:
     assert ac.grad(lambda x: losses.absolute_loss(x, 0.0))(x).item() == 0.0
 
 
+@pytest.mark.notes("M093", "M094")
 @pytest.mark.parametrize("delta", [1.0, 1.5])
 def test_huber_loss(delta: float) -> None:
     """M093, M094: value and slope are continuous at delta."""
@@ -289,6 +303,7 @@ def test_huber_loss(delta: float) -> None:
 # -- classification of two classes ---------------------------------------------------------------------------------
 
 
+@pytest.mark.notes("M065", "E-8")
 def test_hinge_loss() -> None:
     """M065 (erratum E-8): slope 0 at the kink."""
     p, y = np.array([0.3, 1.0, 2.0, 0.3]), ac.tensor([1.0, 1.0, 1.0, -1.0], dtype=f64)
@@ -298,6 +313,7 @@ def test_hinge_loss() -> None:
     np.testing.assert_array_equal(g, [-1.0, 0.0, 0.0, 1.0])
 
 
+@pytest.mark.notes("M062", "M063")
 def test_zero_one_loss() -> None:
     """M062, M063: measures, cannot train."""
     p = ac.tensor([0.3, -0.3, 0.0, 0.0])
@@ -327,6 +343,7 @@ def test_binary_cross_entropy(x: float, y: float, value: float, slope: float | N
         np.testing.assert_allclose(g, slope, rtol=1e-7)
 
 
+@pytest.mark.notes("M141", "M145", "M146")
 def test_binary_is_the_softmax_of_two() -> None:
     """M141, M145, M146"""
     rng = np.random.default_rng(4)
@@ -354,6 +371,7 @@ PAIRWISE = [
 ]
 
 
+@pytest.mark.notes("M059", "M060")
 @pytest.mark.parametrize("loss", PAIRWISE, ids=lambda f: f.__name__)
 def test_reductions_and_errors(loss: Callable[..., ac.Tensor]) -> None:
     rng = np.random.default_rng(5)

@@ -140,6 +140,7 @@ MISTAKES = [
 ]  # fmt: skip
 
 
+@pytest.mark.notes("X14")
 @pytest.mark.parametrize(
     ("snippet", "exception", "op", "expected", "got", "remedy"), MISTAKES, ids=[row[0] for row in MISTAKES]
 )

@@ -27,6 +27,7 @@ class FullyConnectedLayer(ac.nn.Module):
         return ac.relu((x @ self.W) + self.b)
 
 
+@pytest.mark.notes("M177", "M181", "X16")
 def test_listing_of_the_notes() -> None:
     layer = FullyConnectedLayer(3, 5)
     assert [name for name, _ in layer.named_parameters()] == ["W", "b"]
@@ -96,6 +97,7 @@ def test_values_kept_by_the_way_are_no_state() -> None:
     assert list(layer.state_dict()) == ["weight", "bias"]
 
 
+@pytest.mark.notes("M057")
 def test_train_eval_and_freezing() -> None:
     model = ac.nn.MLP([2, 3, 1])
     assert all(m.training for m in model.modules())

@@ -93,6 +93,7 @@ def test_layouts(case: OpCase, layout: Callable[..., ac.Tensor]) -> None:
             compare(s.numpy(), p.numpy(), case.tol.get(dtype, 0.0), f"{case.name} {args} {kwargs}")
 
 
+@pytest.mark.notes("M206")
 @pytest.mark.parametrize("case", [c for c in CASES if c.grad and "float64" in c.dtypes], ids=lambda c: c.name)
 def test_gradients(case: OpCase) -> None:
     """The VJP against central differences, and the VJP of the VJP."""
@@ -117,6 +118,7 @@ def test_gradients(case: OpCase) -> None:
     assert ran, f"{case.name}: no input is differentiable"
 
 
+@pytest.mark.notes("M206", "X11")
 @pytest.mark.parametrize("case", [c for c in CASES if c.grad and "float32" in c.dtypes], ids=lambda c: c.name)
 def test_float32_gradients(case: OpCase) -> None:
     """float32 gradients stay float32, have the shape of the input, and agree with float64."""
@@ -169,6 +171,7 @@ def test_errors(case: OpCase) -> None:
             op(case)(*args, **kwargs)
 
 
+@pytest.mark.notes("X13")
 @pytest.mark.parametrize("case", CASES, ids=lambda c: c.name)
 def test_thread_count_changes_no_bit(case: OpCase) -> None:
     dtype = case.dtypes[0]

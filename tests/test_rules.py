@@ -29,12 +29,14 @@ from rule_checks import (
 )
 
 
+@pytest.mark.notes("M206")
 def test_every_primitive_has_rules() -> None:
     primitives = ac.primitives()
     lacking = {n for n, p in primitives.items() if p.batch_rule is None or (p.differentiable and not has_jvp(p))}
     assert not lacking, f"without rules: {sorted(lacking)}"
 
 
+@pytest.mark.notes("X10")
 @pytest.mark.parametrize("case", [c for c in CASES if c.grad and "float64" in c.dtypes], ids=lambda c: c.name)
 def test_jvp_is_the_transpose_of_vjp(case: OpCase) -> None:
     for f, xs in differentiable_calls(case):
@@ -71,6 +73,7 @@ def test_the_branch_not_taken_adds_no_tangent() -> None:
     assert dy.tolist() == [0.25, 0.0]
 
 
+@pytest.mark.notes("X04")
 @pytest.mark.parametrize("name", sorted(n for n, p in ELEMENTWISE.items() if p.differentiable))
 @settings(max_examples=25, deadline=None)
 @given(data=st.data())

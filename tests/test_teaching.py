@@ -59,6 +59,7 @@ def build(program):
 # -- the set-up: layers, their Jacobians, the program -----------------------------------------------------------------
 
 
+@pytest.mark.notes("M205", "M207", "M208", "E-35")
 def test_a_layer_has_an_input_and_a_weight_jacobian() -> None:
     """c' outputs by c inputs, c' outputs by p weights: derivatives by w, not by x, in the second."""
     (layer,) = network([3, 4])
@@ -75,6 +76,7 @@ def test_a_layer_has_an_input_and_a_weight_jacobian() -> None:
     )
 
 
+@pytest.mark.notes("M209", "E-36")
 def test_every_layer_takes_the_output_of_the_one_before() -> None:
     layers, x = network([2, 3, 4]), vector(2)
     h = np.tanh(layers[0].weights["W"].numpy() @ x.numpy() + layers[0].weights["b"].numpy())
@@ -82,6 +84,7 @@ def test_every_layer_takes_the_output_of_the_one_before() -> None:
     np.testing.assert_allclose(teaching.evaluate(layers, x).item(), h.sum(), rtol=1e-14)
 
 
+@pytest.mark.notes("M211")
 def test_one_call_returns_the_gradient_of_every_weight_and_zeros_for_unused_ones() -> None:
     used = teaching.Layer(lambda h, w: ac.sin(h) * w["a"], {"a": ac.tensor(2.0), "idle": ac.ones((2, 2))})
     x = ac.tensor([0.5, 1.5])
@@ -94,6 +97,7 @@ def test_one_call_returns_the_gradient_of_every_weight_and_zeros_for_unused_ones
         np.testing.assert_allclose(gradients[0]["a"].item(), math.sin(0.5) + math.sin(1.5), rtol=1e-6)
 
 
+@pytest.mark.notes("M216", "X01")
 def test_a_common_part_is_computed_once_and_its_gradients_add() -> None:
     """f = a sin x + b x sin x with sin x computed once: one sine forward, and the right slope."""
 
@@ -110,6 +114,7 @@ def test_a_common_part_is_computed_once_and_its_gradients_add() -> None:
 # -- numerical and symbolic differentiation ---------------------------------------------------------------------------
 
 
+@pytest.mark.notes("M213", "E-37")
 def test_errors_of_differences_of_sin_at_1() -> None:
     errors = teaching.difference_errors(ac.sin, 1.0, [1e-4, 1e-6, 1e-8, 1e-10])
     np.testing.assert_allclose(errors.forward, [4.2e-5, 4.2e-7, 3.0e-9, 5.8e-8], rtol=0.02)
@@ -126,6 +131,7 @@ def test_the_best_step_is_near_the_roots_of_the_rounding_error(f) -> None:
         assert min(error) < best < 1e-4 < min(error[0], error[-1])
 
 
+@pytest.mark.notes("M214")
 def test_a_gradient_by_differences_calls_the_function_once_or_twice_for_every_input() -> None:
     calls = 0
 
@@ -144,6 +150,7 @@ def test_a_gradient_by_differences_calls_the_function_once_or_twice_for_every_in
         teaching.jacobian_from_differences(f, x, kind="backward")
 
 
+@pytest.mark.notes("M215", "E-38")
 def test_the_derivative_of_the_symbolic_example() -> None:
     """The notes print the function where its derivative belongs."""
     import sympy
@@ -199,6 +206,7 @@ def test_symbolic_without_sympy(monkeypatch) -> None:
 # -- forward mode -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.notes("M222")
 def test_shapes_of_forward_mode() -> None:
     """The notes' table 1 with d_in = 3, d_out = 4 and 2 final outputs."""
     run = teaching.forward_mode(network([3, 4, 2]), vector(3))
@@ -222,12 +230,14 @@ def test_shapes_of_forward_mode() -> None:
         run["W~_1"]
 
 
+@pytest.mark.notes("M218", "M222")
 def test_tangents_have_the_width_reached_so_far() -> None:
     run = teaching.forward_mode(network([3, 4, 5, 2]), vector(3))
     assert [e.matrix.shape for e in run.entries if e.symbol == "W^_1"] == [(4, 12), (5, 12), (2, 12)]
     assert [e.matrix.shape for e in run.entries if e.symbol == "b^_2"] == [(5, 5), (2, 5)]
 
 
+@pytest.mark.notes("M217", "M218", "M219", "M221")
 def test_forward_mode_by_hand() -> None:
     """Two linear layers: W^_1 starts as dh_1/dW_1, is carried on by W_2, and summed by the row of ones."""
     layers = [
@@ -244,6 +254,7 @@ def test_forward_mode_by_hand() -> None:
     assert run.gradients[0]["b"].tolist() == [4.0, 3.0]
 
 
+@pytest.mark.notes("M220", "M232", "M233", "E-39")
 @settings(max_examples=25, deadline=None)
 @given(programs)
 def test_forward_mode_reverse_mode_and_the_engine_agree(program) -> None:
@@ -258,6 +269,7 @@ def test_forward_mode_reverse_mode_and_the_engine_agree(program) -> None:
     np.testing.assert_allclose(reverse["h~_0"].numpy().reshape(dx.shape), dx, rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.notes("M220", "E-39")
 def test_five_layers() -> None:
     layers, x = network([3, 5, 2, 4, 3, 2]), vector(3)
     same(teaching.forward_mode(layers, x).gradients, teaching.reverse_mode(layers, x).gradients)
@@ -272,6 +284,7 @@ def test_multiplications_are_those_counted_in_advance(program) -> None:
         assert algorithm(layers, x).multiplications == counted
 
 
+@pytest.mark.notes("M224")
 def test_carrying_a_tangent_on_takes_n_squared_d_squared_p() -> None:
     """n examples, d features, p weights."""
 
@@ -287,6 +300,7 @@ def test_carrying_a_tangent_on_takes_n_squared_d_squared_p() -> None:
     assert cost(2, 3, 10) == 2 * cost(2, 3, 5)
 
 
+@pytest.mark.notes("M223", "E-40")
 def test_all_tangents_take_width_times_weights_and_reverse_mode_the_outputs() -> None:
     """Forward mode's memory is the program's for one direction only."""
     widths = [3, 6, 6, 6]
@@ -296,6 +310,7 @@ def test_all_tangents_take_width_times_weights_and_reverse_mode_the_outputs() ->
     assert teaching.reverse_mode(network(widths), vector(3)).kept == 18
 
 
+@pytest.mark.notes("M212", "M225")
 def test_forward_mode_takes_one_pass_for_every_weight() -> None:
     layers, x = network([3, 4, 2]), vector(3)
     gradients, passes = teaching.gradients_from_jvps(layers, x)
@@ -316,6 +331,7 @@ def test_one_pass_gives_the_derivative_in_any_direction() -> None:
 # -- reverse mode -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.notes("M236")
 def test_shapes_of_reverse_mode() -> None:
     """The notes' table 2 with d_in = 3, d_out = 4."""
     run = teaching.reverse_mode(network([3, 4, 2]), vector(3))
@@ -335,6 +351,7 @@ def test_shapes_of_reverse_mode() -> None:
         assert f"  {symbol:9}  {n} x {m}" in str(run)
 
 
+@pytest.mark.notes("M230", "M231", "M234", "M244", "E-43", "E-44")
 def test_the_order_of_reverse_mode() -> None:
     """Ones at layer l; then layer by layer down to 1 first the gradients, then the adjoint of the layer before."""
     run = teaching.reverse_mode(network([3, 4, 2]), vector(3))
@@ -343,6 +360,7 @@ def test_the_order_of_reverse_mode() -> None:
     assert steps == ["h~_2", "grad W_2", "grad b_2", "h~_1", "grad W_1", "grad b_1", "h~_0"]
 
 
+@pytest.mark.notes("M226", "M227", "E-41", "E-42")
 def test_the_unrolled_gradient() -> None:
     """1^T [dh_3/dh_2] [dh_2/dh_1] [dh_1/dw_1], the factors from the last layer to the first; no other order fits."""
     layers, x = network([3, 5, 2, 4]), vector(3)
@@ -356,6 +374,7 @@ def test_the_unrolled_gradient() -> None:
         J2 @ J3
 
 
+@pytest.mark.notes("M228")
 def test_factors_may_be_grouped_in_any_way() -> None:
     chain = [vector(n, m) for m, n in ((3, 5), (5, 2), (2, 4))]
     (a, n_forward), (b, n_reverse) = (teaching.multiply_chain(chain, mode) for mode in ("forward", "reverse"))
@@ -370,6 +389,7 @@ def test_factors_may_be_grouped_in_any_way() -> None:
             count([1, 2], "backward")
 
 
+@pytest.mark.notes("M229")
 @given(st.integers(1, 30), st.integers(1, 20), st.integers(1, 400))
 def test_a_row_is_cheaper_to_carry_than_a_matrix(n_jacobians, d, p) -> None:
     """l Jacobians of d by d: l d^2 for one row from the left, l d^2 p for p columns from the right."""
@@ -378,6 +398,7 @@ def test_a_row_is_cheaper_to_carry_than_a_matrix(n_jacobians, d, p) -> None:
     assert teaching.count_chain([p, *widths], "forward") == n_jacobians * d**2 * p
 
 
+@pytest.mark.notes("M212", "M239")
 @given(st.integers(1, 200), st.integers(1, 200), st.lists(st.integers(1, 20), min_size=1, max_size=5))
 def test_forward_and_reverse_cost_cross_where_there_are_as_many_outputs_as_inputs(n, m, inner) -> None:
     inner = [inner[0], *inner, inner[0]]
@@ -390,6 +411,7 @@ def test_the_modes_in_the_notes_example() -> None:
     assert teaching.count_multiplications([3, 4, 2], "reverse") == 2 * 10 + 2 * 4 + 4 * 16 + 4 * 3
 
 
+@pytest.mark.notes("M231", "E-43")
 def test_another_seed_than_ones() -> None:
     layers, x, v = network([3, 4, 2]), vector(3), ac.tensor([2.0, -1.0])
     run = teaching.reverse_mode(layers, x, seed=v)
@@ -400,6 +422,7 @@ def test_another_seed_than_ones() -> None:
         teaching.reverse_mode(layers, x, seed=x)
 
 
+@pytest.mark.notes("M238")
 def test_outputs_saved_for_reverse_mode_grow_linearly_with_depth() -> None:
     def held(depth):
         w = ac.ones((1000,), dtype=ac.float64).requires_grad_()
@@ -419,6 +442,7 @@ def test_outputs_saved_for_reverse_mode_grow_linearly_with_depth() -> None:
 # -- checkpoints ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.notes("M242")
 def test_the_checkpointing_figure() -> None:
     """Blocks 1, 2 and 4 are stored, block 3 is run again when the backward pass has come down to it."""
     layers, x = network([3, 3, 3, 3, 3]), vector(3)
@@ -433,6 +457,7 @@ def test_the_checkpointing_figure() -> None:
     assert plain.events == [*forward, *(("backward", i) for i in (4, 3, 2, 1))]
 
 
+@pytest.mark.notes("M243")
 @pytest.mark.parametrize(("n_layers", "every", "again"), [(16, 4, 12), (64, 8, 56), (100, 10, 90)])
 def test_fewer_checkpoints_cost_more_runs(n_layers, every, again) -> None:
     layers, x = network([2] * (n_layers + 1)), vector(2)
@@ -441,6 +466,7 @@ def test_fewer_checkpoints_cost_more_runs(n_layers, every, again) -> None:
     assert run.most_kept <= n_layers // every + every
 
 
+@pytest.mark.notes("M241")
 @settings(max_examples=25, deadline=None)
 @given(st.sets(st.integers(1, 6)))
 def test_checkpoints_change_no_bit(stored) -> None:

@@ -13,6 +13,7 @@ from alice_core import teaching
 RNG = np.random.default_rng(0)
 
 
+@pytest.mark.notes("M012", "M217")
 @settings(max_examples=25, deadline=None)
 @given(
     st.lists(st.integers(1, 4), min_size=2, max_size=6),
@@ -54,6 +55,7 @@ def test_a_jvp_out_of_vjps_is_the_engines_jvp(f) -> None:
         np.testing.assert_allclose(ours.numpy(), engines.numpy(), rtol=1e-13, atol=1e-14)
 
 
+@pytest.mark.notes("X10")
 @pytest.mark.parametrize("f", [ac.sin, ac.tanh, ac.sigmoid, lambda x: x**3])
 def test_the_dot_products_of_both_modes_agree(f) -> None:
     """<u, J v> = <J^T u, v>."""

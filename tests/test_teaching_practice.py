@@ -33,6 +33,7 @@ def number(x, dtype=ac.float64):
 # -- vector-Jacobian products -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.notes("M247", "M251", "E-47")
 def test_the_input_vjp_of_a_linear_projection() -> None:
     """v^T W, not v^T W^T: that has no valid shapes."""
     v = ac.tensor([1.0, 2.0, 3.0])
@@ -44,12 +45,14 @@ def test_the_input_vjp_of_a_linear_projection() -> None:
             wrong()
 
 
+@pytest.mark.notes("M247", "M252")
 def test_the_weight_vjp_of_a_linear_projection_is_an_outer_product() -> None:
     x = ac.tensor([1.0, -1.0])
     _, pullback = ac.vjp(lambda W: W @ x, W)
     assert pullback(ac.tensor([1.0, 2.0, 3.0]))[0].tolist() == [[1.0, -1.0], [2.0, -2.0], [3.0, -3.0]]
 
 
+@pytest.mark.notes("M250")
 def test_the_weight_jacobian_of_a_linear_projection_has_three_axes() -> None:
     """c' by c' by c, all of it zeros but for x in row i of slice i."""
     x = ac.tensor([1.0, -1.0])
@@ -59,6 +62,7 @@ def test_the_weight_jacobian_of_a_linear_projection_has_three_axes() -> None:
     assert teaching.jacobian_from_vjps(lambda x: W @ x, x).tolist() == W.tolist()
 
 
+@pytest.mark.notes("M252")
 @pytest.mark.parametrize(("f", "xs", "jacobian_bytes"), [
     (lambda W, x: W @ x, (vector(300, 300), vector(300)), 300**3 * 8),
     (ac.tanh, (vector(4000),), 4000**2 * 8),
@@ -72,6 +76,7 @@ def test_a_vjp_allocates_no_jacobian(f, xs, jacobian_bytes) -> None:
     assert ac.memory_stats()["peak_bytes"] - before < jacobian_bytes / 40
 
 
+@pytest.mark.notes("M006", "M252", "E-1")
 def test_the_vjp_of_an_elementwise_function_multiplies_with_its_slope() -> None:
     x, v = vector(5), vector(5)
     _, pullback = ac.vjp(ac.sin, x)
@@ -81,6 +86,7 @@ def test_the_vjp_of_an_elementwise_function_multiplies_with_its_slope() -> None:
     )
 
 
+@pytest.mark.notes("M246", "M248", "E-45")
 def test_one_vjp_for_each_of_several_arguments() -> None:
     xs, v = [vector(4), vector(4), vector(4)], vector(4)
     _, pullback = ac.vjp(lambda a, b, c: a * b + ac.sin(c), *xs)
@@ -88,6 +94,7 @@ def test_one_vjp_for_each_of_several_arguments() -> None:
     np.testing.assert_allclose([p.numpy() for p in pullback(v)], expected, rtol=1e-14)
 
 
+@pytest.mark.notes("M245", "M254")
 @given(st.floats(-3, 3), st.floats(-3, 3))
 def test_a_vjp_is_linear(alpha, beta) -> None:
     _, pullback = ac.vjp(lambda x: ac.tanh(ac.tensor(M) @ x), ac.tensor(M[0]))
@@ -113,6 +120,7 @@ FUNCTIONS = {
 }
 
 
+@pytest.mark.notes("M249", "E-46")
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_jacobians_by_rows_by_columns_and_by_differences_agree(name) -> None:
     f, x = FUNCTIONS[name]
@@ -140,6 +148,7 @@ def test_the_layer_algorithm_by_basis_jvps_gives_the_same_jacobian() -> None:
     np.testing.assert_allclose(teaching.jacobian_from_vjps(program, x).numpy(), product.numpy(), rtol=1e-12)
 
 
+@pytest.mark.notes("M239", "M249", "E-46")
 @pytest.mark.parametrize(("n", "m"), [(1, 1000), (1000, 1), (3, 5)])
 def test_a_product_for_every_output_or_for_every_input(n, m, monkeypatch) -> None:
     """R -> R^1000: one JVP or a thousand VJPs; R^1000 -> R: a thousand or one."""
@@ -187,6 +196,7 @@ def perceptron(x, *weights):
     return ac.sum(x * x)
 
 
+@pytest.mark.notes("M240")
 @pytest.mark.parametrize(("f", "xs"), [
     (mixture, (vector(100, 8), vector(5, 8), vector(5, 8), vector(5))),
     (ac.logsumexp, (vector(1000),)),
@@ -210,6 +220,7 @@ def chain(f, depth):
     return program
 
 
+@pytest.mark.notes("M255")
 def test_a_chain_of_scalar_layers_multiplies_their_slopes() -> None:
     s, slope = 0.4, 1.0
     for _ in range(10):
@@ -224,12 +235,14 @@ def centred(s):
     return ac.sigmoid(s) - 0.5
 
 
+@pytest.mark.notes("M256")
 def test_the_slope_of_a_sigmoid_is_at_most_a_quarter() -> None:
     s = ac.linspace(-20.0, 20.0, 100_001, dtype=ac.float64)
     slopes = ac.grad(lambda s: ac.sum(ac.sigmoid(s)))(s)
     assert ac.max(slopes).item() == slopes[50_000].item() == 0.25
 
 
+@pytest.mark.notes("M256")
 def test_vanishing_gradients() -> None:
     assert ac.grad(chain(centred, 10))(number(0.0)).item() == 0.25**10 == 9.5367431640625e-07
     tiny = float(np.finfo(np.float32).tiny)
@@ -240,6 +253,7 @@ def test_vanishing_gradients() -> None:
     assert ac.grad(chain(centred, 75))(number(0.0)).item() == 0.25**75  # float64 goes on
 
 
+@pytest.mark.notes("M257", "E-48")
 def test_exploding_gradients_are_infinite_and_not_nan() -> None:
     """They explode where slopes, not values, are above 1."""
     steep = chain(lambda s: 2.0 * ac.tanh(s), 128)
@@ -248,6 +262,7 @@ def test_exploding_gradients_are_infinite_and_not_nan() -> None:
     assert ac.grad(steep)(number(0.0)).item() == 2.0**128 == pytest.approx(3.4e38, rel=1e-2)
 
 
+@pytest.mark.notes("M258")
 def test_norms_of_gradients_by_depth() -> None:
     """Of the three the ReLU, with weights of the right size, loses least on the way; the sigmoid nearly all."""
     relu, tanh, sigmoid = (
@@ -261,6 +276,7 @@ def test_norms_of_gradients_by_depth() -> None:
     assert exploding[0] > 1e3
 
 
+@pytest.mark.notes("M260")
 def test_half_of_the_gradient_is_zero_behind_a_relu() -> None:
     s = vector(500)
     s = ac.concat([s, -s])
@@ -269,17 +285,20 @@ def test_half_of_the_gradient_is_zero_behind_a_relu() -> None:
     assert np.count_nonzero(g) == 500
 
 
+@pytest.mark.notes("M260")
 def test_a_gradient_passes_a_hundred_active_relus_unscaled() -> None:
     for dtype in (ac.float32, ac.float64):
         assert ac.grad(chain(ac.relu, 100))(number(0.1, dtype)).item() == 1.0
         assert ac.grad(chain(ac.relu, 100))(number(-0.1, dtype)).item() == 0.0
 
 
+@pytest.mark.notes("M259", "M262")
 def test_the_relu_has_a_slope_right_beside_0_and_the_choice_0_at_it() -> None:
     slope = ac.grad(ac.relu)
     assert [slope(number(s)).item() for s in (5e-324, 0.0, -0.0, -5e-324)] == [1.0, 0.0, 0.0, 0.0]
 
 
+@pytest.mark.notes("M261", "E-49")
 def test_rows_of_padding_meet_the_kink_every_time() -> None:
     """The probability of exactly 0 is not 0 in data: without a bias, every unit of an all-zero row is at the kink."""
     x = ac.tensor(np.array([[1.0, -2.0], [0.0, 0.0], [3.0, 0.5]]))
@@ -290,6 +309,7 @@ def test_rows_of_padding_meet_the_kink_every_time() -> None:
     np.testing.assert_allclose(gw.numpy(), ac.grad(lambda w: ac.sum(ac.relu(kept @ w)))(weights).numpy(), rtol=1e-14)
 
 
+@pytest.mark.notes("M263", "E-49")
 def test_three_equal_functions_three_derivatives_at_the_kink() -> None:
     """What a program returns at a kink depends on how the function is written, whatever the choice for the ReLU."""
 

@@ -92,7 +92,8 @@ def expected_risk(
     model : callable
         From all inputs at once to predictions.
     sample : callable
-        ``sample(generator, n)`` draws n inputs and targets, from NumPy's generator.
+        ``sample(generator, n)`` draws n inputs and targets, from NumPy's generator: independently, and of the
+        distribution that is meant, which are two things.
     n : int
         Examples to draw, at least 2.
     seed : int
@@ -102,7 +103,7 @@ def expected_risk(
     RiskEstimate
         The value is off by more than three standard errors in 0.3 % of all cases.
 
-    Source: notes, section 3.2.
+    Source: notes, sections 3.1 and 3.2, with erratum E-6: independent draws may still be biased ones.
 
     Examples
     --------

@@ -128,6 +128,9 @@ def minibatches(
     ValueError
         If batch_size is below 1 or seed below 0.
 
+    Source: notes, section 5.3, with erratum E-31: n rows in batches of r make n / r steps an epoch; how many epochs is
+    free.
+
     Examples
     --------
     >>> import alice_core as ac

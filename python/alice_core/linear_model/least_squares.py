@@ -109,8 +109,11 @@ class LinearRegression(_LeastSquares):
 
     Source
     ------
-    Notes, section 4.1, with errata E-17 (the factor 2/n belongs to the gradient of the mean) and E-18 (targets of shape
-    (n,) and weights of shape (features, 1) do not go together); Golub, van Loan, "Matrix computations", 4th edition,
+    Notes, section 4.1, with errata E-15 (the model is a function of w, b and X), E-16 (predictions change places with
+    rows, they do not stay: equivariance), E-17 (the factor 2/n belongs to the gradient of the mean) and E-18 (targets
+    of shape (n,) and weights of shape (features, 1) do not go together); section 5.1, with errata E-26 (of one feature
+    doubled) and E-27 (effects must add up, features may be correlated);
+    Golub, van Loan, "Matrix computations", 4th edition,
     2013, section 5.3.
 
     Examples

@@ -138,14 +138,14 @@ def mse_loss(prediction: TensorLike, target: TensorLike, reduction: str = "mean"
         0-d, or of the shape of the prediction with reduction "none".
 
     Gradient
-        ``2 (prediction - target)`` per item.
+        ``2 (prediction - target)`` per item: linear in the prediction.
 
     Raises
     ------
     ShapeError
         If the shapes differ.
 
-    Source: notes, section 4.1.2.
+    Source: notes, section 4.1.2, with erratum E-12: it is the gradient that is linear, and in the model's output.
 
     Examples
     --------
@@ -165,7 +165,7 @@ def absolute_loss(prediction: TensorLike, target: TensorLike, reduction: str = "
     Gradient
         ``sign(prediction - target)`` per item; 0 at 0.
 
-    Source: notes, section 4.1.2.
+    Source: notes, section 4.1.2, with erratum E-14: descent does reach the kink, and needs a slope there.
 
     Examples
     --------

@@ -50,6 +50,8 @@ class Linear(Module):
         In the call, if the result would have another dtype than the layer: of float64 data in a float32 layer, say,
         as NumPy makes them. Integers, and floats that are narrower, become the dtype of the layer.
 
+    Source: notes, section 5.2, with erratum E-29: weights are (in, out), and there are (in + 1) out parameters.
+
     Examples
     --------
     >>> import alice_core as ac
@@ -169,6 +171,9 @@ class MLP(Sequential):
         None: the default, see :func:`alice_core.set_default_dtype`.
     seed : int, numpy Generator or ac.random.Generator, optional
         Of the starting values; None: the common generator, which :func:`alice_core.random.seed` starts.
+
+    Source: notes, sections 5.1 and 5.2, with errata E-28 (layers are composed, not multiplied) and E-30 (on a compact
+    set a wide enough one comes as near to a continuous function as one likes).
 
     Examples
     --------

@@ -96,7 +96,7 @@ def relu(x: TensorLike, /) -> Tensor:
     Accuracy
         Exact.
 
-    Source: notes, section 5.4.
+    Source: notes, section 5.4, with erratum E-34: units die of the slope 0 below 0, not of the one kink.
 
     Examples
     --------

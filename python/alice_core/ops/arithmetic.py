@@ -193,7 +193,7 @@ def multiply(x: TensorLike, y: TensorLike, /) -> Tensor:
     ShapeError
         If the shapes do not broadcast.
 
-    Source: notes, section 2.2.
+    Source: notes, section 2.1, with erratum E-1: with one factor fixed, a mask, it is linear in the other.
 
     Examples
     --------

@@ -233,7 +233,7 @@ def one_hot(labels: TensorLike, /, num_classes: int, dtype: DTypeLike | None = N
 
     Source
     ------
-    Notes, section 3.4 (one-hot encoding), classes counted from 0.
+    Notes, sections 3.2 and 4.2.1, with erratum E-9: as many numbers as classes. Classes are counted from 0.
 
     Examples
     --------

@@ -62,7 +62,7 @@ def sigmoid(x: TensorLike, /) -> Tensor:
     Accuracy
         Within 2 ULP over the whole range, the gradient too.
 
-    Source: notes, section 5.4.
+    Source: notes, sections 4.3.1 and 5.4, with erratum E-33: however steep, ``sigmoid(a x)`` is 1/2 at 0.
 
     Examples
     --------

@@ -110,6 +110,8 @@ def pow(x: TensorLike, y: TensorLike, /) -> Tensor:
     ValueError
         For integers to a negative power, which is no integer.
 
+    Source: notes, section 5.4, with erratum E-32: as an activation function it is not linear, unless y is 1.
+
     Examples
     --------
     >>> import alice_core as ac

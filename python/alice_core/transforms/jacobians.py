@@ -69,7 +69,7 @@ def jacobian(
 
     Source
     ------
-    Notes, sections 6.2 to 6.4.
+    Notes, sections 2.2 and 6.2 to 6.4, with erratum E-2: rows are gradients of outputs, columns answers to inputs.
 
     Examples
     --------
