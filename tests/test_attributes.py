@@ -221,10 +221,28 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
             "absolute_loss",
             "binary_cross_entropy_with_logits",
             "hinge_loss",
+            "margin_loss",
             "mse_loss",
             "zero_one_loss",
         )
     },
+    **{
+        name: (
+            partial(
+                lambda f, x, **given: f(ac.softmax(x), ac.softmax(ac.asarray(X)), **given), getattr(ac.losses, name)
+            ),
+            {"reduction": "mean"},
+        )
+        for name in ("binary_cross_entropy", "categorical_cross_entropy", "kl_divergence")
+    },
+    "focal_loss": (
+        lambda x, **given: ac.losses.focal_loss(x, LABELS, **given),
+        {"gamma": 2.0, "reduction": "mean"},
+    ),
+    "linear_cross_entropy": (
+        lambda x, **given: ac.losses.linear_cross_entropy(x, X.T @ X, LABELS, **given),
+        {"reduction": "mean", "ignore_index": None, "label_smoothing": 0.0},
+    ),
     "gaussian_nll": (
         lambda x, **given: ac.losses.gaussian_nll(x, X + 1.0, **given),
         {"sigma": 1.0, "reduction": "mean"},
@@ -304,6 +322,8 @@ INPUTS = {
         ("diff", "prepend"),
         ("diff", "append"),
     ),
+    *(("cross_entropy", "weight"), ("focal_loss", "weight"), ("linear_cross_entropy", "bias")),
+    ("binary_cross_entropy_with_logits", "pos_weight"),
     *(("average", "weights"), ("max", "where"), ("min", "where")),
     *(("permutation", "x"), ("choice", "a"), ("choice", "p")),
     ("scaled_dot_product_attention", "attn_mask"),

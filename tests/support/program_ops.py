@@ -140,6 +140,33 @@ def _cross_entropy(g: Maker) -> str:
     return f"ac.losses.cross_entropy({x}, {labels}{options})"
 
 
+def _of_probabilities(name: str) -> Template:
+    """Losses of two arrays of probabilities, each of them or along the last axis."""
+
+    def template(g: Maker) -> str:
+        x = g.operand("f", lambda v: v.ndim > 0 and v.shape[-1] > 0)
+        made = "ac.sigmoid" if name == "binary_cross_entropy" else "ac.softmax"
+        option = f'reduction="{g.pick(("mean", "sum", "none"))}"'
+        return f"ac.losses.{name}({made}({x}), {made}({g.twin(x)}), {option})"
+
+    return template
+
+
+def _focal(g: Maker) -> str:
+    x = g.operand("f", lambda v: v.ndim > 0 and v.shape[-1] > 0)
+    *rows, classes = g.shape(x)
+    gamma = f", gamma={g.pick(('0.0', '1.5', '2.0'))}" if g.chance(0.5) else ""
+    return f'ac.losses.focal_loss({x}, {g.index(classes, tuple(rows))}{gamma}, reduction="{g.pick(("mean", "none"))}")'
+
+
+def _linear_cross_entropy(g: Maker) -> str:
+    x = g.operand("f", lambda v: v.ndim == 2 and v.shape[1] > 0)
+    rows, width = g.shape(x)
+    weights = f"ac.sin(ac.reshape(ac.arange({2 * width}, dtype={x}.dtype), ({width}, 2)))"
+    option = f'reduction="{g.pick(("mean", "sum", "none"))}"'
+    return f"ac.losses.linear_cross_entropy({x}, {weights}, {g.index(2, (rows,))}, {option})"
+
+
 def _attention(g: Maker) -> str:
     x = g.operand("f", lambda v: v.ndim > 1)
     options = ", is_causal=True" if g.chance(0.3) else ""
@@ -617,6 +644,13 @@ _WRITTEN: dict[str, Template] = {
     "batch_norm": _batch_norm,
     "embedding": _embedding,
     **{f"losses.{name}": _same_shape(name) for name in ("mse_loss", "absolute_loss", "hinge_loss", "zero_one_loss")},
+    "losses.margin_loss": _same_shape("margin_loss"),
+    **{
+        f"losses.{name}": _of_probabilities(name)
+        for name in ("binary_cross_entropy", "categorical_cross_entropy", "kl_divergence")
+    },
+    "losses.focal_loss": _focal,
+    "losses.linear_cross_entropy": _linear_cross_entropy,
     "losses.huber_loss": _same_shape("huber_loss", "delta=0.5"),
     "losses.gaussian_nll": _same_shape("gaussian_nll", "sigma=0.7"),
     "losses.binary_cross_entropy_with_logits": _same_shape("binary_cross_entropy_with_logits"),

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import alice_core as ac
 
-from ..checks import checked_choice
-from . import check_classes, cross_entropy
+from ..checks import checked_choice, checked_int, checked_number, known_values
+from . import cross_entropy
+from .checking import check_classes
 
 if TYPE_CHECKING:
     from ..tensors import Tensor, TensorLike
@@ -154,6 +155,15 @@ def linear_cross_entropy(
         )
     if y.shape != x.shape[:-1]:
         raise ac.ShapeError(f"{name}: targets must have shape {x.shape[:-1]}, one class per row of h; got {y.shape}")
+    if ignore_index is not None:
+        ignore_index = checked_int(name, "ignore_index", ignore_index)
+        if not -(1 << 63) <= ignore_index < 1 << 63:
+            raise ValueError(f"{name}: ignore_index must fit 64 bits; got {ignore_index}")
+    if not isinstance(label_smoothing, ac.Tensor):
+        label_smoothing = checked_number(name, "label_smoothing", label_smoothing, "a number")
+    share = known_values(ac.asarray(label_smoothing))
+    if share is not None and not (share.ndim == 0 and 0 <= share < 1):
+        raise ValueError(f"{name}: label_smoothing must be one number in [0, 1); got {share}")
     check_classes(name, y, w.shape[1], ignore_index)  # by its row among all
     options: dict[str, Any] = {"ignore_index": ignore_index, "label_smoothing": label_smoothing}
     flat, labels = ac.reshape(x, (y.size, w.shape[0])), ac.reshape(y, (y.size,))

@@ -13,7 +13,7 @@ import numpy as np
 import alice_core as ac
 
 from ..checks import checked_number, known_values
-from . import check_classes, checked_pair, reduced
+from .checking import check_classes, checked_pair, reduced
 
 if TYPE_CHECKING:
     from ..tensors import Tensor, TensorLike

@@ -350,7 +350,7 @@ def while_loop(
 
     >>> import alice_core as ac
     >>> def root(a):
-    ...     return ac.while_loop(lambda x: abs(x * x - a) > 1e-6 * a, lambda x: 0.5 * (x + a / x), a, max_steps=50)
+    ...     return ac.while_loop(lambda x: abs(x * x - a) > 1e-12, lambda x: 0.5 * (x + a / x), a, max_steps=50)
     >>> root(ac.tensor(2.0, dtype=ac.float64))
     Tensor(1.41421356, dtype=float64)
     >>> ac.grad(root)(ac.tensor(4.0, dtype=ac.float64))
