@@ -44,7 +44,7 @@ def test_all_native_types_are_known() -> None:
     types = {name for name, o in vars(_core).items() if isinstance(o, type)}
     assert types == {
         *("TensorBase", "PrimitiveBase", "CompiledBase", "Equation", "Segment"),
-        *("Record", "Session", "Program", "Hidden", "TreeDef"),
+        *("Record", "Session", "Program", "Body", "Hidden", "TreeDef"),
     }
 
 

@@ -41,7 +41,7 @@ class TapeMaker {
       : plan_(plan), graph_(plan.graph()), kernels_(kernels), registers_(graph_.values().size()) {}
 
   std::unique_ptr<const Tape> make() {
-    if (graph_.nodes().empty()) return nullptr;
+    if (graph_.nodes().empty() || !may_pay()) return nullptr;
     for (std::size_t i = 0; i < graph_.nodes().size(); ++i)
       if (!add(i) || steps_.size() > kMostSteps) return nullptr;
     for (std::size_t k = 0; k < graph_.results().size(); ++k) store(static_cast<std::int32_t>(k), graph_.results()[k]);
@@ -150,12 +150,29 @@ class TapeMaker {
     }
   }
 
+  // What it would cost if no operation could be left out: to make a tape for nothing takes long.
+  bool may_pay() const {
+    double cost = 0;
+    for (std::size_t i = 0; i < graph_.nodes().size(); ++i) {
+      const Node& node = graph_.nodes()[i];
+      if (node.update) return false;
+      for (const std::vector<int>* values : {&node.in, &node.out})
+        for (int v : *values)
+          if (graph_.value(v).array.numel() > kLargest) return false;
+      if (node.kernel->moves) continue;
+      const auto n = static_cast<double>(graph_.value(node.out[0]).array.numel());
+      if (!kernels_.loops[i].loop)
+        cost += kCall;
+      else if (node.kernel->arithmetic != Arithmetic::None)
+        cost += kStep * n;
+      else
+        cost += kLoop + kElement * n + kernels_.loops[i].cost * kLanes;
+    }
+    return cost < 0.9 * instructions();
+  }
+
   bool add(std::size_t number) {
     const Node& node = graph_.nodes()[number];
-    if (node.update) return false;
-    for (const std::vector<int>* values : {&node.in, &node.out})
-      for (int v : *values)
-        if (graph_.value(v).array.numel() > kLargest) return false;
     if (node.kernel->moves) return add_moves(node);
     if (kernels_.loops[number].loop) return add_elementwise(node, kernels_.loops[number]);
     return add_call(node, kernels_.prepared[number].get());
