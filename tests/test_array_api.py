@@ -228,6 +228,8 @@ def test_shapes() -> None:
         ac.ShapeError, match=r"broadcast_shapes: dimensions must be equal or 1; got shapes \(2,\), \(3,\)"
     ):
         ac.broadcast_shapes((2,), (3,))
+    with pytest.raises(ac.DTypeError, match=r"broadcast_shapes: shapes must be tuples of ints; .* write x\.shape"):
+        ac.broadcast_shapes((2,), ac.zeros((3, 2)))  # type: ignore[arg-type]
 
 
 def test_real_numbers() -> None:

@@ -258,6 +258,8 @@ def broadcast_shapes(*shapes: tuple[int, ...]) -> tuple[int, ...]:
     ------
     ShapeError
         If there is none.
+    DTypeError
+        If one is no shape: of arrays it is ``x.shape``.
 
     Examples
     --------
@@ -265,6 +267,9 @@ def broadcast_shapes(*shapes: tuple[int, ...]) -> tuple[int, ...]:
     >>> ac.broadcast_shapes((3, 1), (4,))
     (3, 4)
     """
+    for shape in shapes:
+        if isinstance(shape, Tensor):  # whose rows would be asked one by one
+            raise DTypeError(f"broadcast_shapes: shapes must be tuples of ints; got {shown(shape)}; write x.shape")
     try:
         return tuple(int(n) for n in np.broadcast_shapes(*shapes))
     except ValueError:
