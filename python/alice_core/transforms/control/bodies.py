@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from ... import _core
 from ...errors import TraceError, locate
@@ -19,6 +19,9 @@ from ...primitive import Primitive, primitives
 from ...tensors import Tensor, asarray
 from ..rerunning import call_again
 from ..reverse import no_grad
+
+if TYPE_CHECKING:
+    from .derivatives import Pair
 
 __all__ = [
     "Body",
@@ -31,6 +34,7 @@ __all__ = [
     "part",
     "remembered",
     "run",
+    "run_moved",
     "trace",
     "type_of",
 ]
@@ -66,7 +70,7 @@ class Body:
         self.types, self.calls = tuple(types), tuple(calls)
         self.outputs, self.output_types = tuple(outputs), tuple(output_types)
         self.key = self._key()
-        self.pair: Any = None  # of a body that keeps what reverse mode needs: derivatives.Pair
+        self.pair: Pair | None = None  # of a body that keeps what reverse mode needs
 
     def arranged(self, inputs: Sequence[int], outputs: Sequence[int]) -> Body:
         """The same with inputs and outputs in another order, or fewer outputs."""
@@ -114,7 +118,7 @@ class Body:
 
     def __str__(self) -> str:
         """As traces are printed: inputs, a line for each call, results."""
-        from ...tracing.listing import attribute, letters  # start-up
+        from ...tracing.listing import attribute, bodies_of, letters  # start-up
 
         def named(number: int, kind: Type) -> str:
             return f"{letters(number)}: {kind[1].name}[{','.join(map(str, kind[0]))}]"
@@ -127,8 +131,8 @@ class Body:
             left = ", ".join(named(r, t) for r, t in zip(call.results, call.types, strict=True))
             right = ", ".join([*map(shown, call.operands), *map(attribute, call.attributes)])
             lines.append(f"  {left} = {call.primitive.name}({right})")
-            bodies = [native for a in call.attributes if isinstance(a, tuple) for native in a]
-            lines += [f"    {x}" for b in bodies if isinstance(b, _core.Body) for x in str(b.meaning).splitlines()]
+            bodies = [native for a in call.attributes for native in bodies_of(a)]
+            lines += [f"    {x}" for native in bodies for x in str(native.meaning).splitlines()]
         return "\n".join([*lines, f"  return {', '.join(map(shown, self.outputs))}", "}"])
 
     def __repr__(self) -> str:
@@ -143,11 +147,12 @@ def remembered(store: OrderedDict[Hashable, T], key: Hashable, make: Callable[[]
     """What ``make`` gave for the key; the least recently used go."""
     if key is None:
         return make()
-    found = store.get(key)
+    found = store.pop(key, None)
     if found is None:
-        found = store[key] = make()
-        while len(store) > _MOST_REMEMBERED:
-            store.popitem(last=False)
+        found = make()
+    store[key] = found  # behind all others
+    while len(store) > _MOST_REMEMBERED:
+        store.popitem(last=False)
     return found
 
 
@@ -183,6 +188,14 @@ def run(body: Body, inputs: Sequence[Tensor]) -> list[Tensor]:
             given = call_again(call.primitive, operands, call.attributes)
         values.update(zip(call.results, given if isinstance(given, tuple) else (given,), strict=True))
     return [values[x] if isinstance(x, int) else x for x in body.outputs]
+
+
+def run_moved(body: Body, inputs: Sequence[Tensor], places: Sequence[int], moved: Sequence[Tensor]) -> list[Tensor]:
+    """The body with other Tensors at some places of its inputs: those that derivatives are taken by."""
+    mixed = list(inputs)
+    for i, x in zip(places, moved, strict=True):
+        mixed[i] = x
+    return run(body, mixed)
 
 
 # -- tracing -----------------------------------------------------------------------------------------------------------

@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ...ops import creation, indexing, selection, views
+from ...ops import creation, indexing, selection
 from ...primitive import Primitive
 from ...tensors import Tensor
 from ..reverse import vjp
-from .bodies import Body, closed, floating, run
+from .bodies import Body, closed, floating, run, run_moved
 from .derivatives import pushed
-from .scanning import in_batches
+from .scanning import chosen, in_batches
 
 __all__ = ["switched"]
 
@@ -44,10 +44,7 @@ def _pull(g: Any, ans: Any, inputs: Sequence[Tensor], natives: Any) -> list[Tens
     def backwards(branch: Body) -> Body:
         def pull(xs: list[Tensor]) -> list[Tensor]:
             def of_asked(moving: list[Tensor]) -> list[Tensor]:
-                mixed = list(xs[:n])
-                for i, x in zip(asked, moving, strict=True):
-                    mixed[i] = x
-                made = run(branch, mixed)
+                made = run_moved(branch, xs[:n], asked, moving)
                 return [made[k] for k in given]
 
             _, pullback = vjp(of_asked, [xs[i] for i in asked])
@@ -97,14 +94,10 @@ def _batched(batched: Sequence[bool], inputs: Sequence[Tensor], natives: Any) ->
         return _results(switched(inputs[0], together, inputs[1:]))
     made = [run(branch, inputs[1:]) for branch in together]
     index = _checked(inputs[0], len(branches))
-    chosen = []
-    for k in every:
-        y = made[-1][k]
-        for number in reversed(range(len(branches) - 1)):
-            here = views.reshape(index == number, (size, *(1,) * (y.ndim - 1)))
-            y = selection.where(here, made[number][k], y)
-        chosen.append(y)
-    return _results(chosen)
+    found = made[-1]
+    for number, given in enumerate(made[:-1]):
+        found = [chosen(index == number, y, others) for y, others in zip(given, found, strict=True)]
+    return _results(found)
 
 
 _switch.defbatch(_batched)

@@ -16,9 +16,9 @@ from ...primitive import primitives
 from ...tensors import Tensor
 from ..forward import jvp
 from ..reverse import vjp
-from .bodies import Body, Call, Ref, closed, floating, part, remembered, run
+from .bodies import Body, Call, Ref, closed, floating, part, remembered, run, run_moved
 
-__all__ = ["Pair", "differentiated", "is_zero", "pushed"]
+__all__ = ["Moved", "Pair", "differentiated", "is_zero", "pushed", "with_tangents"]
 
 #: What gives another view of memory, or spreads it, takes no time, and would only be kept twice.
 _VIEWS = frozenset({"reshape", "permute_dims", "expand_dims", "squeeze", "broadcast_to", "identity", "stop_gradient"})
@@ -63,21 +63,63 @@ def pushed(body: Body, moving: Sequence[bool]) -> Body:
         places = [i for i, moves in enumerate(moving) if moves]
 
         def both(inputs: list[Tensor]) -> Iterable[Tensor]:
-            def of_moving(xs: list[Tensor]) -> list[Tensor]:
-                mixed = list(inputs[:n])
-                for i, x in zip(places, xs, strict=True):
-                    mixed[i] = x
-                return run(body, mixed)
-
             if not places:
-                values = of_moving([])
+                values = run(body, inputs[:n])
                 return [*values, *(creation.zeros_like(y) for y in values if y.dtype.kind == "f")]
-            values, tangents = jvp(of_moving, ([inputs[i] for i in places],), (inputs[n:],))
+            values, tangents = jvp(
+                lambda xs: run_moved(body, inputs[:n], places, xs), ([inputs[i] for i in places],), (inputs[n:],)
+            )
             return [*values, *(t for t, y in zip(tangents, values, strict=True) if y.dtype.kind == "f")]
 
         return closed("loop", both, types + [types[i] for i in places])
 
     return remembered(_pushed, key, make)
+
+
+class Moved(NamedTuple):
+    """A loop that carries tangents along, behind what they belong to."""
+
+    body: Body
+    inputs: list[Tensor]
+    n_consts: int
+    carried: list[int]  # of the carry, those with tangents
+    stacked: list[int]  # of all results, those that are stacked and have tangents
+
+    def placed(self, tangents: Sequence[Tensor], n: int) -> list[Tensor | None]:
+        """For each of n results its tangent, or None."""
+        found: list[Tensor | None] = [None] * n
+        for k, t in zip([*self.carried, *self.stacked], tangents, strict=True):
+            found[k] = t
+        return found
+
+
+def with_tangents(
+    body: Body, n_consts: int, n_carry: int, inputs: Sequence[Tensor], tangents: Sequence[Tensor | None]
+) -> Moved:
+    """The loop of ``pushed``: gives the carry, its tangents, and tangents of what is stacked. The whole carry moves,
+    as a step may move what does not move at first."""
+    n, n_out, first_item = len(inputs), len(body.outputs), n_consts + n_carry
+    moving = [
+        f and (t is not None or n_consts <= i < first_item)
+        for i, (f, t) in enumerate(zip(floating(body.types), tangents, strict=True))
+    ]
+    places = [i for i, moves in enumerate(moving) if moves]
+    given = [creation.zeros_like(inputs[i]) if (t := tangents[i]) is None else t for i in places]
+    # The tangents stand behind all inputs: the three kinds have to be brought together.
+    kinds = range(n_consts), range(n_consts, first_item), range(first_item, n)
+    order = [k for kind in kinds for k in (*kind, *(n + j for j, i in enumerate(places) if i in kind))]
+    results = [k for k, f in enumerate(floating(body.output_types)) if f]
+    tangent_of = {k: n_out + j for j, k in enumerate(results)}
+    carried, stacked = [k for k in results if k < n_carry], [k for k in results if k >= n_carry]
+    outputs = [*range(n_carry), *(tangent_of[k] for k in (*carried, *stacked))]
+    everything = [*inputs, *given]
+    return Moved(
+        pushed(body, moving).arranged(order, outputs),
+        [everything[k] for k in order],
+        n_consts + sum(moving[:n_consts]),
+        carried,
+        stacked,
+    )
 
 
 def is_zero(x: Tensor) -> bool:
@@ -114,10 +156,7 @@ class _Partition:
             values: list[Tensor] = []
 
             def of_asked(xs: list[Tensor]) -> list[Tensor]:
-                mixed = list(inputs[:n])
-                for i, x in zip(asked, xs, strict=True):
-                    mixed[i] = x
-                values[:] = run(body, mixed)
+                values[:] = run_moved(body, inputs[:n], asked, xs)
                 return [values[k] for k in self.given]
 
             if not asked or not self.given:
@@ -174,9 +213,10 @@ class _Partition:
             [*cotangents[n_summed : n_summed + n_carried], *totals, *cotangents[n_summed + n_carried :]],
             dict(zip(sums, (self.body.types[i] for i in self.summed), strict=True)),
         )
-        return Pair(
+        there = part(self.joint, calls[_THERE], [*all_consts, *range(self.n_consts, self.n_in)], [*outputs, *kept])
+        there.pair = Pair(
             part(self.joint, calls[_ONCE], consts, hoisted),
-            part(self.joint, calls[_THERE], [*all_consts, *range(self.n_consts, self.n_in)], [*outputs, *kept]),
+            there,
             back,
             constants,
             items,
@@ -185,6 +225,7 @@ class _Partition:
             self.moved,
             len(kept),
         )
+        return there.pair
 
     def _when(self) -> list[int]:
         """When each value can be computed at the earliest."""

@@ -5,7 +5,7 @@ Source of the interface: Bradbury et al., JAX, 2018 (lax.scan).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ...ops import broadcasting, creation, extremes, selection, views
@@ -13,10 +13,10 @@ from ...primitive import Primitive
 from ...tensors import Tensor, int64
 from ..batching import batched_call
 from ..rerunning import calls_by
-from .bodies import Body, Type, closed, floating, run
-from .derivatives import Pair, differentiated, is_zero, pushed
+from .bodies import Body, Type, closed, run
+from .derivatives import Pair, differentiated, is_zero, with_tangents
 
-__all__ = ["back", "chosen", "grown", "in_batches", "once_more", "scanned", "without_hoisted"]
+__all__ = ["chosen", "grown", "in_batches", "once_more", "pulled", "scanned", "spread"]
 
 _scan = Primitive("scan")
 
@@ -36,7 +36,6 @@ def scanned(
     if not any(x.is_tracked for x in inputs):
         return _bind(body, inputs, n_consts, *rest)
     pair = differentiated(body, n_consts, n_carry, [x.is_tracked for x in inputs])
-    pair.there.pair = pair
     given = once_more(pair, inputs, n_consts)
     return _bind(pair.there, given, n_consts + len(given) - len(inputs), *rest)[: len(body.outputs)]
 
@@ -67,8 +66,8 @@ class _Call:
         self.length, self.reverse = length, reverse
         self.skipped: list[Tensor | None] = [None] * counted  # derivatives by the number of steps
 
-    def again(self, body: Body, inputs: Sequence[Tensor], n_consts: int, n_carry: int, backwards: bool = False) -> Any:
-        return scanned(body, inputs, n_consts, n_carry, self.length, self.reverse != backwards, self.steps)
+    def again(self, body: Body, inputs: Sequence[Tensor], n_consts: int, n_carry: int) -> list[Tensor]:
+        return scanned(body, inputs, n_consts, n_carry, self.length, self.reverse, self.steps)
 
 
 def _rerun(operands: Sequence[Tensor], attributes: Sequence[Any]) -> Any:
@@ -84,24 +83,43 @@ def _pull(g: Any, ans: Any, inputs: Sequence[Tensor], *attributes: Any) -> list[
     call = _Call(inputs, *attributes)
     cotangents = list(g) if isinstance(g, tuple) else [g]
     results = list(ans) if isinstance(ans, tuple) else [ans]
+
+    def there(body: Body, given: Sequence[Tensor], n_consts: int) -> tuple[list[Tensor], Tensor | None]:
+        return _bind(body, given, n_consts, call.n_carry, call.length, call.reverse, call.steps), call.steps
+
     rest = call.length, call.reverse, call.steps
-    pair = call.body.pair
+    found = pulled(call.body, call.inputs, call.n_consts, call.n_carry, cotangents, results, there, *rest)
+    return call.skipped + found
+
+
+def pulled(
+    body: Body,
+    inputs: Sequence[Tensor],
+    n_consts: int,
+    n_carry: int,
+    cotangents: Sequence[Tensor],
+    results: Sequence[Tensor],
+    there: Callable[[Body, Sequence[Tensor], int], tuple[list[Tensor], Tensor | None]],
+    length: int,
+    reverse: bool,
+    steps: Tensor | None,
+) -> list[Tensor | None]:
+    """The cotangents of a loop's inputs. ``there`` runs the loop with another body, and says how many steps it took."""
+    pair, n_out = body.pair, len(body.outputs)
     if pair is not None:  # its results are those of a body, then what was kept
-        n_out = len(call.body.outputs) - pair.kept
-        if all(map(is_zero, cotangents[n_out:])):
-            own = back(pair, call.inputs, call.n_consts, call.n_carry, cotangents[:n_out], results[n_out:], *rest)
-            return call.skipped + own
+        n_own = n_out - pair.kept
+        if all(map(is_zero, cotangents[n_own:])):
+            kept = results[n_own:]
+            return _back(pair, inputs, n_consts, n_carry, cotangents[:n_own], kept, length, reverse, steps)
     # Somebody differentiates what was kept, or nobody knew that reverse mode would follow: it is done once more.
-    pair = differentiated(call.body, call.n_consts, call.n_carry, [True] * len(call.inputs))
-    given = once_more(pair, call.inputs, call.n_consts)
-    n_consts = call.n_consts + len(pair.hoisted.outputs)
-    pair.there.pair = pair
-    kept = _bind(pair.there, given, n_consts, call.n_carry, *rest)[len(call.body.outputs) :]
-    found = back(pair, given, n_consts, call.n_carry, cotangents, kept, *rest)
-    return call.skipped + without_hoisted(found, pair, call.n_consts)
+    pair = differentiated(body, n_consts, n_carry, [True] * len(inputs))
+    given, n_all = once_more(pair, inputs, n_consts), n_consts + len(pair.hoisted.outputs)
+    made, steps = there(pair.there, given, n_all)
+    found = _back(pair, given, n_all, n_carry, cotangents, made[n_out:], length, reverse, steps)
+    return [*found[:n_consts], *found[n_all:]]
 
 
-def back(
+def _back(
     pair: Pair,
     inputs: Sequence[Tensor],
     n_consts: int,
@@ -137,56 +155,18 @@ def once_more(pair: Pair, inputs: Sequence[Tensor], n_consts: int) -> list[Tenso
     return [*inputs[:n_consts], *run(pair.hoisted, inputs[:n_consts]), *inputs[n_consts:]]
 
 
-def without_hoisted(gradients: list[Tensor | None], pair: Pair, n_consts: int) -> list[Tensor | None]:
-    return [*gradients[:n_consts], *gradients[n_consts + len(pair.hoisted.outputs) :]]
-
-
 _scan.defvjp_all(_pull)
 
 
 def _push(tangents: Sequence[Tensor | None], ans: Any, inputs: Sequence[Tensor], *attributes: Any) -> Any:
     call = _Call(inputs, *attributes)
-    body, n_consts, n_carry = call.body, call.n_consts, call.n_carry
-    moving_in = list(tangents[len(call.skipped) :])
-    is_float = floating(body.types)
-    moving = [
-        f and (t is not None or n_consts <= i < call.first_item)
-        for i, (f, t) in enumerate(zip(is_float, moving_in, strict=True))
-    ]
-    both = pushed(body, moving)
-    # Inputs of the new body stand behind those of the old one: the three kinds have to be brought together.
-    n = len(body.types)
-    places = [i for i, moves in enumerate(moving) if moves]
-    filled = [creation.zeros_like(call.inputs[i]) if moving_in[i] is None else moving_in[i] for i in places]
-    everything = [*call.inputs, *filled]
-    of_kind = _kinds(n_consts, n_carry, n)
-    order = [
-        k for kind in range(3) for k in [*of_kind[kind], *(n + j for j, i in enumerate(places) if i in of_kind[kind])]
-    ]
-    carried = [k for k in range(n_carry) if body.output_types[k][1].kind == "f"]
-    results = [k for k, f in enumerate(floating(body.output_types)) if f]
-    n_out = len(body.outputs)
-    tangent_of = {k: n_out + j for j, k in enumerate(results)}
-    outputs = [
-        *range(n_carry),
-        *(tangent_of[k] for k in carried),
-        *(tangent_of[k] for k in results if k >= n_carry),
-    ]
-    new_consts = n_consts + sum(1 for i in places if i < n_consts)
-    given = call.again(
-        both.arranged(order, outputs), [everything[k] for k in order], new_consts, n_carry + len(carried)
-    )
-    found: list[Tensor | None] = [None] * n_out
-    for k, t in zip([*carried, *(k for k in results if k >= n_carry)], given[n_carry:], strict=True):
-        found[k] = t
-    return tuple(found) if n_out != 1 else found[0]
+    moved = with_tangents(call.body, call.n_consts, call.n_carry, call.inputs, tangents[len(call.skipped) :])
+    given = call.again(moved.body, moved.inputs, moved.n_consts, call.n_carry + len(moved.carried))
+    found = moved.placed(given[call.n_carry :], len(call.body.outputs))
+    return tuple(found) if len(found) != 1 else found[0]
 
 
 _scan.defjvp_all(_push)
-
-
-def _kinds(n_consts: int, n_carry: int, n: int) -> list[range]:
-    return [range(n_consts), range(n_consts, n_consts + n_carry), range(n_consts + n_carry, n)]
 
 
 def _batched(batched: Sequence[bool], inputs: Sequence[Tensor], *attributes: Any) -> Any:

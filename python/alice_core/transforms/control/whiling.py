@@ -14,9 +14,9 @@ from ...ops import broadcasting, creation, extremes, selection
 from ...primitive import Primitive
 from ...tensors import Tensor, int64
 from ..rerunning import calls_by
-from .bodies import Body, closed, floating, run
-from .derivatives import differentiated, is_zero, pushed
-from .scanning import back, chosen, grown, in_batches, once_more, spread, without_hoisted
+from .bodies import Body, closed, run
+from .derivatives import differentiated, with_tangents
+from .scanning import chosen, grown, in_batches, once_more, pulled, spread
 
 __all__ = ["looped"]
 
@@ -32,7 +32,6 @@ def looped(
     if max_steps is None or not any(x.is_tracked for x in given):
         return _bind(condition, body, inputs, n_asked, n_consts, max_steps)
     pair = differentiated(body, n_consts, len(given) - n_consts, [x.is_tracked for x in given])
-    pair.there.pair = pair
     full = [*inputs[:n_asked], *once_more(pair, given, n_consts)]
     found = _bind(condition, pair.there, full, n_asked, n_consts + len(full) - len(inputs), max_steps)
     return [*found[: len(body.outputs)], found[-1]]
@@ -47,14 +46,11 @@ def _bind(
 class _Call:
     """A call of the primitive, taken apart."""
 
-    reverse = False
-
     def __init__(self, inputs: Sequence[Any], bodies: Any, counts: Any, max_steps: int | None):
         self.condition, self.body = (native.meaning for native in bodies)
         self.n_asked, self.n_consts = counts
         self.asked, self.inputs = list(inputs[: self.n_asked]), list(inputs[self.n_asked :])
-        self.first_item = len(self.inputs)
-        self.n_carry = self.first_item - self.n_consts
+        self.n_carry = len(self.inputs) - self.n_consts
         self.max_steps = max_steps
         self.skipped: list[Tensor | None] = [None] * self.n_asked  # derivatives by what the condition reads
 
@@ -76,22 +72,14 @@ def _pull(g: Any, ans: Any, inputs: Sequence[Tensor], *attributes: Any) -> list[
         )
     *cotangents, _ = g
     *results, steps = ans
-    pair = call.body.pair
-    if pair is not None:  # its results are those of a body, then what was kept
-        n_out = len(call.body.outputs) - pair.kept
-        if all(map(is_zero, cotangents[n_out:])):
-            rest = call.max_steps, False, steps
-            own = back(pair, call.inputs, call.n_consts, call.n_carry, cotangents[:n_out], results[n_out:], *rest)
-            return call.skipped + own
-    # Somebody differentiates what was kept, or nobody knew that reverse mode would follow: it is done once more.
-    pair = differentiated(call.body, call.n_consts, call.n_carry, [True] * len(call.inputs))
-    pair.there.pair = pair
-    given = once_more(pair, call.inputs, call.n_consts)
-    n_consts = call.n_consts + len(pair.hoisted.outputs)
-    *there, steps = _bind(call.condition, pair.there, [*call.asked, *given], call.n_asked, n_consts, call.max_steps)
-    kept = there[len(call.body.outputs) :]
-    found = back(pair, given, n_consts, call.n_carry, cotangents, kept, call.max_steps, False, steps)
-    return call.skipped + without_hoisted(found, pair, call.n_consts)
+
+    def there(body: Body, given: Sequence[Tensor], n_consts: int) -> tuple[list[Tensor], Tensor | None]:
+        *made, taken = _bind(call.condition, body, [*call.asked, *given], call.n_asked, n_consts, call.max_steps)
+        return made, taken
+
+    rest = call.max_steps, False, steps
+    found = pulled(call.body, call.inputs, call.n_consts, call.n_carry, cotangents, results, there, *rest)
+    return call.skipped + found
 
 
 _while.defvjp_all(_pull)
@@ -99,43 +87,12 @@ _while.defvjp_all(_pull)
 
 def _push(tangents: Sequence[Tensor | None], ans: Any, inputs: Sequence[Tensor], *attributes: Any) -> Any:
     call = _Call(inputs, *attributes)
-    body, n_consts, n = call.body, call.n_consts, len(call.inputs)
-    given = list(tangents[call.n_asked :])
-    moving = [
-        f and (t is not None or i >= n_consts) for i, (f, t) in enumerate(zip(floating(body.types), given, strict=True))
-    ]
-    both = pushed(body, moving)
-    places = [i for i, moves in enumerate(moving) if moves]
-    everything = [
-        *call.inputs,
-        *(creation.zeros_like(call.inputs[i]) if (t := given[i]) is None else t for i in places),
-    ]
-    order = [
-        *range(n_consts),
-        *(n + j for j, i in enumerate(places) if i < n_consts),
-        *range(n_consts, n),
-        *(n + j for j, i in enumerate(places) if i >= n_consts),
-    ]
-    n_out, results = len(body.outputs), [k for k, f in enumerate(floating(body.output_types)) if f]
-    carried = [k for k in range(call.n_carry) if k in results]
-    stacked = [k for k in range(call.n_carry, n_out) if k in results]
-    tangent_of = {k: n_out + j for j, k in enumerate(results)}
-    outputs = [*range(call.n_carry), *(tangent_of[k] for k in carried), *(tangent_of[k] for k in stacked)]
-    n_new = n_consts + sum(1 for i in places if i < n_consts)
+    moved = with_tangents(call.body, call.n_consts, call.n_carry, call.inputs, tangents[call.n_asked :])
     # The condition reads the values alone.
-    condition = call.condition.beside([body.types[n_consts + k] for k in carried])
-    found = looped(
-        condition,
-        both.arranged(order, outputs),
-        [*call.asked, *(everything[k] for k in order)],
-        call.n_asked,
-        n_new,
-        call.max_steps,
-    )
-    moved: list[Tensor | None] = [None] * (n_out + 1)
-    for k, t in zip([*carried, *stacked], found[call.n_carry : -1], strict=True):
-        moved[k] = t
-    return tuple(moved)
+    condition = call.condition.beside([call.body.types[call.n_consts + k] for k in moved.carried])
+    operands = [*call.asked, *moved.inputs]
+    found = looped(condition, moved.body, operands, call.n_asked, moved.n_consts, call.max_steps)
+    return (*moved.placed(found[call.n_carry : -1], len(call.body.outputs)), None)
 
 
 _while.defjvp_all(_push)
