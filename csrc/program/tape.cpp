@@ -7,7 +7,10 @@
 namespace alice::program {
 namespace {
 
-constexpr std::size_t kLanes = 16;  // what loops take at a time
+// Most items are of 8 bytes or 4, for which it is one move.
+void copy_item(std::byte* to, const std::byte* from, std::size_t item) {
+  item == 8 ? std::memcpy(to, from, 8) : item == 4 ? std::memcpy(to, from, 4) : std::memcpy(to, from, item);
+}
 
 }  // namespace
 
@@ -71,10 +74,7 @@ void Tape::run(Memory& memory, std::byte* const* inputs, std::byte* const* resul
   Register* const r = memory.registers.data();
   for (const Move& m : loads_) {
     const std::byte* from = m.base < 0 ? reinterpret_cast<const std::byte*>(m.offset) : inputs[m.base] + m.offset;
-    if (m.item == 8)
-      std::memcpy(r[m.reg].bytes, from, 8);
-    else
-      std::memcpy(r[m.reg].bytes, from, m.item);
+    copy_item(r[m.reg].bytes, from, m.item);
   }
   for (const Group& group : groups_) {
     const Step *first = steps_.data() + group.first, *last = steps_.data() + group.last;
@@ -87,11 +87,7 @@ void Tape::run(Memory& memory, std::byte* const* inputs, std::byte* const* resul
                            : run_call(calls_[static_cast<std::size_t>(first->a)], memory);
   }
   for (const Move& m : stores_) {
-    std::byte* const to = results[m.base] + m.offset;
-    if (m.item == 8)
-      std::memcpy(to, r[m.reg].bytes, 8);
-    else
-      std::memcpy(to, r[m.reg].bytes, m.item);
+    copy_item(results[m.base] + m.offset, r[m.reg].bytes, m.item);
   }
 }
 
@@ -105,17 +101,14 @@ void Tape::run_lanes(const Lanes& lanes, Register* r) const {
     for (std::size_t k = 0; k < lanes.n_in; ++k) in[k] = r[reg[k]].bytes;
     return lanes.work.run(1, r[reg[lanes.n_in]].bytes, in);
   }
-  const auto copy = [](std::byte* to, const std::byte* from, std::size_t item) {
-    item == 8 ? std::memcpy(to, from, 8) : item == 4 ? std::memcpy(to, from, 4) : std::memcpy(to, from, item);
-  };
   for (std::size_t k = 0; k < lanes.n_in; ++k) {
     const std::size_t item = lanes.in_item[k];
     std::memset(operands[k], 0, kLanes * item);
-    for (std::size_t i = 0; i < lanes.n; ++i) copy(operands[k] + i * item, r[*reg++].bytes, item);
+    for (std::size_t i = 0; i < lanes.n; ++i) copy_item(operands[k] + i * item, r[*reg++].bytes, item);
     in[k] = operands[k];
   }
   lanes.work.run(kLanes, out, in);
-  for (std::size_t i = 0; i < lanes.n; ++i) copy(r[*reg++].bytes, out + i * lanes.out_item, lanes.out_item);
+  for (std::size_t i = 0; i < lanes.n; ++i) copy_item(r[*reg++].bytes, out + i * lanes.out_item, lanes.out_item);
 }
 
 void Tape::run_call(const KernelCall& call, Memory& memory) const {
@@ -124,13 +117,13 @@ void Tape::run_call(const KernelCall& call, Memory& memory) const {
   Register* const r = memory.registers.data();
   for (std::size_t k = 0; k < call.n_in; ++k) {
     const std::size_t item = itemsize(arrays[k].dtype());
-    for (const Element& e : call.operands[k].elements) std::memcpy(arrays[k].bytes() + e.offset, r[e.reg].bytes, item);
+    for (const Element& e : call.operands[k].elements) copy_item(arrays[k].bytes() + e.offset, r[e.reg].bytes, item);
   }
   const Call made{*call.kernel, {arrays, call.n_in}, {arrays + call.n_in, n - call.n_in}, *call.attrs};
   call.prepared ? call.prepared->run(made) : run_kernel(made);
   for (std::size_t k = call.n_in; k < n; ++k) {
     const std::size_t item = itemsize(arrays[k].dtype());
-    for (const Element& e : call.operands[k].elements) std::memcpy(r[e.reg].bytes, arrays[k].bytes() + e.offset, item);
+    for (const Element& e : call.operands[k].elements) copy_item(r[e.reg].bytes, arrays[k].bytes() + e.offset, item);
   }
 }
 

@@ -41,6 +41,7 @@ class Tape {
 
  private:
   friend class TapeMaker;
+  static constexpr std::size_t kLanes = 16;  // what loops take at a time
   enum class Op : std::uint8_t {
     // clang-format off
     AddD, SubtractD, MultiplyD, DivideD, StrongMultiplyD, StrongDivideD, NegativeD, SqrtD,

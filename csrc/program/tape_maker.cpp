@@ -15,7 +15,6 @@ namespace {
 
 constexpr std::int64_t kLargest = 64;  // elements of a value
 constexpr std::size_t kMostSteps = 1 << 15;
-constexpr std::int64_t kLanes = 16;
 
 // Nanoseconds, measured: of a step, a loop, a call of a kernel; of an instruction and a loop in it.
 constexpr double kStep = 1.2, kLoop = 15, kCall = 60, kElement = 1, kInstruction = 25, kChained = 12;
@@ -166,7 +165,7 @@ class TapeMaker {
       else if (node.kernel->arithmetic != Arithmetic::None)
         cost += kStep * n;
       else
-        cost += kLoop + kElement * n + kernels_.loops[i].cost * kLanes;
+        cost += kLoop + kElement * n + kernels_.loops[i].cost * Tape::kLanes;
     }
     return cost < 0.9 * instructions();
   }
@@ -297,8 +296,8 @@ class TapeMaker {
       return true;
     }
     const Registers& out = give(node.out[0]);
-    for (std::size_t first = 0; first < out.size(); first += kLanes) {
-      const std::size_t n = std::min<std::size_t>(kLanes, out.size() - first);
+    for (std::size_t first = 0; first < out.size(); first += Tape::kLanes) {
+      const std::size_t n = std::min(Tape::kLanes, out.size() - first);
       Tape::Lanes lanes{.work = work,
                         .n_in = static_cast<std::uint8_t>(in.size()),
                         .n = static_cast<std::uint8_t>(n),
@@ -312,7 +311,7 @@ class TapeMaker {
       append(out, first, n);
       steps_.push_back({Tape::Op::Loop, {0, static_cast<std::int32_t>(tape_->loops_.size()), 0}});
       tape_->loops_.push_back(lanes);
-      cost_ += kLoop + kElement * static_cast<double>(n * (in.size() + 1)) + work.cost * kLanes;
+      cost_ += kLoop + kElement * static_cast<double>(n * (in.size() + 1)) + work.cost * Tape::kLanes;
     }
     return true;
   }
@@ -344,8 +343,7 @@ class TapeMaker {
     return {};
   }
 
-  // ---- one operation
-  // --------------------------------------------------------------------------------------------------
+  // ---- one operation ------------------------------------------------------------------------------------------------
 
   // The register that has its result. Only what keeps every bit is left out: what is known now, what was computed
   // before, and operands that change nothing. x + 0 stays, as -0 + 0 is 0; so does 0 * x, which may be NaN.

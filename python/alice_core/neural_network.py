@@ -26,21 +26,39 @@ SOLVERS = ("adam", "sgd")
 class _Perceptron(Estimator):
     """What both estimators do: epochs of compiled steps, and when to end."""
 
-    hidden_layer_sizes: Any
-    activation: str
-    solver: str
-    alpha: float
-    batch_size: int | str
-    learning_rate_init: float
-    momentum: float
-    max_iter: int
-    shuffle: bool
-    random_state: int | None
-    tol: float
-    verbose: bool
-    early_stopping: bool
-    validation_fraction: float
-    n_iter_no_change: int
+    def __init__(
+        self,
+        hidden_layer_sizes: Any = (100,),
+        activation: str = "relu",
+        solver: str = "adam",
+        alpha: float = 1e-4,
+        batch_size: int | str = "auto",
+        learning_rate_init: float = 1e-3,
+        momentum: float = 0.9,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: int | None = None,
+        tol: float = 1e-4,
+        verbose: bool = False,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+    ) -> None:
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.solver = solver
+        self.alpha = alpha
+        self.batch_size = batch_size
+        self.learning_rate_init = learning_rate_init
+        self.momentum = momentum
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.random_state = random_state
+        self.tol = tol
+        self.verbose = verbose
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
 
     @staticmethod  # compiled steps look at what it reads, and should not see the estimator change
     def _loss(outputs: ac.Tensor, targets: ac.Tensor) -> ac.Tensor:
@@ -284,40 +302,6 @@ class MLPClassifier(_Perceptron, Classifier):
     array(['odd'], dtype='<U4')
     """
 
-    def __init__(
-        self,
-        hidden_layer_sizes: Any = (100,),
-        activation: str = "relu",
-        solver: str = "adam",
-        alpha: float = 1e-4,
-        batch_size: int | str = "auto",
-        learning_rate_init: float = 1e-3,
-        momentum: float = 0.9,
-        max_iter: int = 200,
-        shuffle: bool = True,
-        random_state: int | None = None,
-        tol: float = 1e-4,
-        verbose: bool = False,
-        early_stopping: bool = False,
-        validation_fraction: float = 0.1,
-        n_iter_no_change: int = 10,
-    ) -> None:
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.solver = solver
-        self.alpha = alpha
-        self.batch_size = batch_size
-        self.learning_rate_init = learning_rate_init
-        self.momentum = momentum
-        self.max_iter = max_iter
-        self.shuffle = shuffle
-        self.random_state = random_state
-        self.tol = tol
-        self.verbose = verbose
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.n_iter_no_change = n_iter_no_change
-
     @staticmethod
     def _loss(outputs: ac.Tensor, targets: ac.Tensor) -> ac.Tensor:
         return ac.losses.cross_entropy(outputs, targets)
@@ -379,40 +363,6 @@ class MLPRegressor(_Perceptron, Regressor):
     >>> bool(model.fit(x, x[:, 0] ** 2).score(x, x[:, 0] ** 2) > 0.98)
     True
     """
-
-    def __init__(
-        self,
-        hidden_layer_sizes: Any = (100,),
-        activation: str = "relu",
-        solver: str = "adam",
-        alpha: float = 1e-4,
-        batch_size: int | str = "auto",
-        learning_rate_init: float = 1e-3,
-        momentum: float = 0.9,
-        max_iter: int = 200,
-        shuffle: bool = True,
-        random_state: int | None = None,
-        tol: float = 1e-4,
-        verbose: bool = False,
-        early_stopping: bool = False,
-        validation_fraction: float = 0.1,
-        n_iter_no_change: int = 10,
-    ) -> None:
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.solver = solver
-        self.alpha = alpha
-        self.batch_size = batch_size
-        self.learning_rate_init = learning_rate_init
-        self.momentum = momentum
-        self.max_iter = max_iter
-        self.shuffle = shuffle
-        self.random_state = random_state
-        self.tol = tol
-        self.verbose = verbose
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.n_iter_no_change = n_iter_no_change
 
     @staticmethod
     def _loss(outputs: ac.Tensor, targets: ac.Tensor) -> ac.Tensor:
