@@ -148,7 +148,8 @@ def pool(rng: random.Random) -> list[Any]:
         *(ac.abstract((2, 3)), ac.abstract((2, 3))._leaf(1), ac.tensor([[1, 2, 3]])[:, ::-1], x._leaf(2**31)),
         *(equation, equation.primitive, parts[0]._producer, base, _core.make_joint(ac.primitive.Primitive, "j")),
         *rng.sample(primitives, 5),
-        *(segment, session, _core.Hidden([x]), ac.compile(lambda x: x + 1.0), ac.Tensor, ac.primitive.Primitive),
+        *(segment, session, _core.WithoutInnermostContext([x])),
+        *(ac.compile(lambda x: x + 1.0), ac.Tensor, ac.primitive.Primitive),
         *(lambda *a: x, lambda *a: None, lambda *a: (x,), lambda g, *a: g, _core.TensorBase, _core.Equation),
         *(y.__class__.__add__, x._leaf, len, memoryview(b"abcd"), iter([1, x]), range(3), slice(1, 2), Ellipsis),
     ]

@@ -44,7 +44,7 @@ def test_all_native_types_are_known() -> None:
     types = {name for name, o in vars(_core).items() if isinstance(o, type)}
     assert types == {
         *("TensorBase", "PrimitiveBase", "CompiledBase", "Equation", "Segment"),
-        *("Record", "Session", "Program", "Body", "Hidden", "TreeDef"),
+        *("Record", "Session", "Program", "Body", "WithoutInnermostContext", "TreeDef"),
     }
 
 
@@ -271,7 +271,7 @@ def test_equations_and_primitives_are_not_copied() -> None:
 
 
 def scopes() -> list[Any]:
-    return [_core.Session(), _core.Session(isolated=True), _core.Hidden([ac.ones(())])]
+    return [_core.Session(), _core.Session(isolated=True), _core.WithoutInnermostContext([ac.ones(())])]
 
 
 @pytest.mark.parametrize("i", range(3))
@@ -380,7 +380,7 @@ def test_the_thread_owns_what_it_was_given() -> None:
 
 
 def test_native_objects_are_complete_when_they_are_made() -> None:
-    for cls in (_core.Record, _core.Session, _core.Program, _core.Hidden, _core.Segment):
+    for cls in (_core.Record, _core.Session, _core.Program, _core.WithoutInnermostContext, _core.Segment):
         if cls is _core.Session:
             assert cls.__new__(cls).equations == []
             continue
@@ -388,7 +388,7 @@ def test_native_objects_are_complete_when_they_are_made() -> None:
             cls.__new__(cls)
         with pytest.raises(TypeError):
             type("Sub", (cls,), {})
-    hidden = _core.Hidden.__new__(_core.Hidden, [ac.ones(())])
+    hidden = _core.WithoutInnermostContext.__new__(_core.WithoutInnermostContext, [ac.ones(())])
     hidden.__init__([])  # type: ignore[misc]  # a second time
     with hidden:
         pass

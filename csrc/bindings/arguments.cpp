@@ -4,6 +4,8 @@
 #include "../ops/strided_copy.h"
 #include "default_dtype.h"
 #include "elsewhere.h"
+#include "extension.h"
+#include "forward.h"
 #include "locked.h"
 
 namespace alice {
@@ -91,7 +93,8 @@ void Arguments::read_tensor(TensorObject* t) {
     if (const std::int64_t same = leaf_of(t); same >= 0) return word(kSame, static_cast<std::uint64_t>(same));
   const std::uint32_t followed = followers_of(t);
   as_it_is_ = as_it_is_ || t->array.is_abstract() || (followed & ~1u) || (t->producer && followed) ||
-              (t->tangents && !thread_state().forward.empty()) || (t->grad && as_tensor(t->grad)->array.is_abstract());
+              (tangents_of(t) && !forward_contexts(thread_state()).empty()) ||
+              (t->grad && as_tensor(t->grad)->array.is_abstract());
   word(kData);
   Leaf leaf{};
   leaf.tensor = t;

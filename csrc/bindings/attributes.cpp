@@ -7,6 +7,7 @@
 #include "body.h"
 #include "convert.h"
 #include "primitive.h"
+#include "reading.h"
 
 namespace alice {
 namespace {

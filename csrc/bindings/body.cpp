@@ -56,7 +56,7 @@ std::shared_ptr<const Bodies> bodies_of(PyObject* tuple) {
   auto bodies = std::make_shared<Bodies>();
   for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(tuple); ++i) {
     BodyValue& value = BodyObject::value_of(PyTuple_GET_ITEM(tuple, i));
-    if (!thread_state().session) complete(value);
+    if (!open_session(thread_state())) complete(value);
     bodies->push_back(value.body);
   }
   return bodies;

@@ -116,7 +116,7 @@ void read(CompiledObject* self, Arguments& arguments, PyObject* const* args, Py_
 }
 
 // Somebody wants to see every op.
-bool traced(const ThreadState& state) { return state.session || state.recorder || state.checker || state.watcher; }
+bool traced(const ThreadState& state) { return state.interpreters.other_than(Interpreters::kForward); }
 
 PyObject* call(CompiledObject* self, PyObject* const* args, std::size_t nargsf, PyObject* names) {
   const Py_ssize_t n = PyVectorcall_NARGS(nargsf);

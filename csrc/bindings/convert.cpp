@@ -1,5 +1,6 @@
 // Hot: arrays are copied here.
 #include "convert.h"
+#include "reading.h"
 
 #include <pybind11/numpy.h>
 

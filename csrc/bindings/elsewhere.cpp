@@ -4,7 +4,9 @@
 #include <bit>
 #include <vector>
 
+#include "extension.h"
 #include "forward.h"
+#include "session.h"
 
 namespace alice {
 namespace {
@@ -58,7 +60,7 @@ void close_forward(const ForwardContext& context) {
 }
 
 void refuse_strange(const TensorObject* t, const char* op) {
-  if (t->from_trace > thread_state().tracing && t->array.is_abstract())
+  if (t->trace > tracing_depth(thread_state()) && t->array.is_abstract())
     fail(ErrorKind::Trace, op, ": expected a value of this thread; got an abstract Tensor, shape ", t->array.shape(),
          ", of a function that vmap or compile traces on another thread, or has traced; compute on the thread that "
          "runs the function, and return what is needed from it");

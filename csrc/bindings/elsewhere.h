@@ -19,7 +19,7 @@ void refuse_strange(const TensorObject* t, const char* op);
 
 // The same, quick for values that carry nothing which another thread's contexts could have given them.
 inline void check_ours(const TensorObject* t, const char* op, const ThreadState& state = thread_state()) {
-  if ((t->levels > 1 && t->thread != state.number) || t->tangents || t->from_trace > state.tracing) [[unlikely]]
+  if ((t->levels > 1 && t->thread != state.number) || t->extension || t->trace) [[unlikely]]
     refuse_strange(t, op);
 }
 

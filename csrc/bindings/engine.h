@@ -11,6 +11,7 @@
 // garbage collector's; all these types show it what they hold.
 #pragma once
 
+#include "attributes.h"
 #include "convert.h"
 #include "equation.h"
 #include "primitive.h"

@@ -5,7 +5,6 @@
 
 #include "equation_attributes.h"
 #include "primitive.h"
-#include "record.h"
 
 namespace alice {
 
@@ -19,17 +18,8 @@ int traverse(EquationObject* eq, visitproc visit, void* arg) noexcept {
   Py_VISIT(Py_TYPE(eq));
   Py_VISIT(eq->primitive);
   Py_VISIT(eq->attributes);
-  for (const Saved& s : eq->inputs) {
-    Py_VISIT(s.source);
-    Py_VISIT(s.tangents);
-    Py_VISIT(s.origin);
-    Py_VISIT(s.again);
-  }
-  Py_VISIT(eq->segment);
-  for (PyObject* t : eq->changed) Py_VISIT(t);
-  for (PyObject* t : eq->output_tangents) Py_VISIT(t);
-  if (eq->record.use_count() == 1) return eq->record->traverse(visit, arg);  // else somebody else has it, too
-  return 0;
+  for (const Saved& s : eq->inputs) Py_VISIT(s.source);
+  return traverse_extension(eq->extension, visit, arg);
 }
 
 // What is left is an equation of constants whose saved values are gone. The primitive stays: everybody asks it for its
@@ -39,15 +29,9 @@ int clear(EquationObject* eq) noexcept {
   for (Saved& s : eq->inputs) {
     s.tracked = false;
     Py_CLEAR(s.source);
-    Py_CLEAR(s.tangents);
-    Py_CLEAR(s.origin);
-    Py_CLEAR(s.again);
   }
   Py_CLEAR(eq->attributes);
-  Py_CLEAR(eq->segment);
-  for (PyObject* t : std::exchange(eq->changed, {})) Py_DECREF(t);
-  for (PyObject* t : std::exchange(eq->output_tangents, {})) Py_XDECREF(t);
-  eq->record.reset();
+  if (EquationExtension* gone = std::exchange(eq->extension, nullptr)) drop_extension(gone);
   return 0;
 }
 
@@ -56,9 +40,6 @@ void destroy(EquationObject* eq) noexcept {
   Py_DECREF(as_object(eq->primitive));
   std::destroy(eq->inputs.begin(), eq->inputs.end());
   std::destroy(eq->outputs.begin(), eq->outputs.end());
-  std::destroy_at(&eq->changed);
-  std::destroy_at(&eq->output_tangents);
-  std::destroy_at(&eq->record);
   PyTypeObject* type = Py_TYPE(eq);
   PyObject_GC_Del(eq);
   Py_DECREF(type);
@@ -105,18 +86,6 @@ void check_alive(const EquationObject* eq) {
          "or compute the loss again");
 }
 
-// While somebody records, a value that was computed again names the equation that did it. What was only read again,
-// through `remat`, is itself.
-void set_origin(PyObject* tensor, PyObject* origin, const EquationObject* itself) {
-  while (EquationObject* eq = as_equation(origin)) {
-    if (eq->primitive != operator_primitive(kRemat)) break;
-    origin = root_of(eq->inputs[0]);
-  }
-  if (!as_equation(origin) || origin == as_object(itself) || !thread_state().recorder) return;
-  Py_XSETREF(as_tensor(tensor)->origin, Py_NewRef(origin));
-  as_tensor(tensor)->origin_from = thread_state().tracing;
-}
-
 }  // namespace
 
 py::tuple saved_inputs(EquationObject* eq, const EquationObject* data) {
@@ -125,20 +94,17 @@ py::tuple saved_inputs(EquationObject* eq, const EquationObject* data) {
     const Saved &s = eq->inputs[i], &d = data->inputs[i];
     EquationObject* producer = as_equation(s.source);
     // A leaf whose data the rules may read is handed out itself; so is one that has none, or its value would be lost.
-    if (s.source && !producer && (reads_input(eq->primitive, i) || as_tensor(s.source)->array.is_abstract())) {
-      if (data != eq)
-        check_version(eq, as_tensor(s.source)->array, s.version, "input", i);
-      else
-        check_version(eq, d.array, d.version, "input", i);
-      return borrowed(s.source);
-    }
-    check_version(eq, d.array, d.version, "input", i);
+    const bool itself =
+        s.source && !producer && (reads_input(eq->primitive, i) || as_tensor(s.source)->array.is_abstract());
+    if (itself && data != eq)
+      check_version(eq, as_tensor(s.source)->array, s.version, "input", i);
+    else
+      check_version(eq, d.array, d.version, "input", i);
+    if (itself) return borrowed(s.source);
     py::object t = owned(make_tensor(d.array, producer, s.index, s.levels));
     as_tensor(t.ptr())->born = eq->born;
-    as_tensor(t.ptr())->tangents = Py_XNewRef(d.tangents);
-    as_tensor(t.ptr())->from_trace = data->from_trace;
-    // A constant of the first run comes from an equation of the repeated one, too.
-    if (producer || data != eq) set_origin(t.ptr(), root_of(d), producer);
+    as_tensor(t.ptr())->trace = data->trace;
+    if (data->extension || thread_state().interpreters) extend_saved_input(as_tensor(t.ptr()), eq, data, i);
     return t;
   });
 }
@@ -150,30 +116,17 @@ py::tuple saved_outputs(EquationObject* eq, const EquationObject* data) {
     check_version(eq, r.array, r.version, "result", i);
     py::object t = owned(make_tensor(r.array, eq, static_cast<int>(i), eq->levels));
     as_tensor(t.ptr())->born = eq->born;
-    if (!data->output_tangents.empty()) as_tensor(t.ptr())->tangents = Py_XNewRef(data->output_tangents[i]);
-    as_tensor(t.ptr())->from_trace = data->from_trace;
-    set_origin(t.ptr(), as_object(data), eq);
+    as_tensor(t.ptr())->trace = data->trace;
+    if (data->extension || thread_state().interpreters) extend_saved_output(as_tensor(t.ptr()), eq, data, i);
     return t;
   });
 }
 
-void drop_saved(EquationObject* eq) {
-  for (Saved& s : eq->inputs) {
-    s.array = s.array.shape_only();
-    Py_CLEAR(s.tangents);
-  }
-  for (Output& r : eq->outputs) r.array = r.array.shape_only();
-  for (PyObject*& tangents : eq->output_tangents) Py_CLEAR(tangents);
-}
-
 void release_saved(EquationObject* eq) {
   eq->released = true;
-  for (Saved& s : eq->inputs) {
-    s.array = s.array.shape_only();
-    Py_CLEAR(s.again);
-  }
+  for (Saved& s : eq->inputs) s.array = s.array.shape_only();
   for (Output& r : eq->outputs) r.array = r.array.shape_only();
-  Py_CLEAR(eq->segment);
+  if (eq->extension) release_recomputed(eq->extension);
 }
 
 namespace {
@@ -197,15 +150,10 @@ EquationObject* make_equation(PrimitiveObject* primitive, std::size_t inputs, Py
   eq->levels = levels;
   eq->born = contexts_begun();
   eq->released = false;
-  eq->from_trace = thread_state().tracing;
-  eq->muted = !(thread_state().active & 1u);
-  eq->segment = nullptr;
-  eq->place = 0;
+  eq->trace = 0;
+  eq->extension = nullptr;
   new (&eq->inputs) std::span(reinterpret_cast<Saved*>(eq + 1), inputs);
   new (&eq->outputs) std::span(reinterpret_cast<Output*>(eq->inputs.data() + inputs), outputs.size());
-  new (&eq->changed) std::vector<PyObject*>();
-  new (&eq->output_tangents) std::vector<PyObject*>();
-  new (&eq->record) std::shared_ptr<Record>();
   std::uninitialized_value_construct(eq->inputs.begin(), eq->inputs.end());
   std::uninitialized_value_construct(eq->outputs.begin(), eq->outputs.end());
   for (std::size_t i = 0; i < outputs.size(); ++i) {
@@ -216,30 +164,6 @@ EquationObject* make_equation(PrimitiveObject* primitive, std::size_t inputs, Py
   PyObject_GC_Track(eq);
   held.release();
   return eq;
-}
-
-PyObject* value_handle(PyObject* root, int index, const Array& array, std::uint32_t levels, std::uint64_t born,
-                       std::uint8_t tracing) {
-  while (root && !is_equation(root)) {
-    PyObject* origin = as_tensor(root)->origin;
-    if (!origin || as_tensor(root)->origin_from < tracing) return Py_NewRef(root);
-    index = as_tensor(root)->index;
-    root = origin;
-  }
-  PyObject* made = make_tensor(array, as_equation(root), index, levels);
-  as_tensor(made)->born = born;
-  return made;
-}
-
-PyObject* value_key(PyObject* source, int index) {
-  while (!is_equation(source)) {
-    PyObject* origin = as_tensor(source)->origin;
-    if (!origin) return PyLong_FromVoidPtr(source);
-    index = as_tensor(source)->index;
-    source = origin;
-  }
-  if (as_equation(source)->outputs.size() == 1) return Py_NewRef(source);
-  return Py_BuildValue("(Oi)", source, index);
 }
 
 void add_equation_type(py::module_& m) {

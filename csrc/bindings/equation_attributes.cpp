@@ -1,6 +1,8 @@
 #include "equation_attributes.h"
 
 #include "convert.h"
+#include "extension.h"
+#include "origin.h"
 #include "primitive.h"
 #include "record.h"
 
@@ -23,12 +25,11 @@ py::object get_types(EquationObject* eq) {
 // Names for the printed trace.
 py::object get_variables(EquationObject* eq) {
   return tuple_of(eq->inputs.size(), [&](std::size_t i) {
-    const Saved& s = eq->inputs[i];
-    return s.source ? owned(value_key(root_of(s), root_index(s))) : py::none();
+    return eq->inputs[i].source ? owned(value_key(root_of(eq, i), root_index(eq, i))) : py::none();
   });
 }
 
-bool get_is_muted(EquationObject* eq) { return eq->muted; }
+bool get_is_muted(EquationObject* eq) { return eq->extension && eq->extension->muted; }
 
 // Names for the results.
 py::object get_results(EquationObject* eq) {
@@ -40,19 +41,20 @@ py::object get_results(EquationObject* eq) {
 py::object get_operands(EquationObject* eq) {
   return tuple_of(eq->inputs.size(), [&](std::size_t i) {
     const Saved& s = eq->inputs[i];
-    return owned(value_handle(root_of(s), root_index(s), s.array, s.levels, eq->born, eq->from_trace));
+    return owned(value_handle(root_of(eq, i), root_index(eq, i), s.array, s.levels, eq->born, eq->trace));
   });
 }
 
 // The Tensors that an in-place update has written to.
 py::object get_changed(EquationObject* eq) {
-  return tuple_of(eq->changed.size(), [&](std::size_t i) { return borrowed(eq->changed[i]); });
+  const std::span<const py::object> changed = changed_by(eq);
+  return tuple_of(changed.size(), [&](std::size_t i) { return changed[i]; });
 }
 
 py::object get_primitive(EquationObject* eq) { return borrowed(as_object(eq->primitive)); }
 std::uint64_t get_sequence(EquationObject* eq) { return eq->sequence; }
 py::object get_attributes(EquationObject* eq) { return eq->attributes ? borrowed(eq->attributes) : py::tuple(); }
-py::object get_record(EquationObject* eq) { return show(eq->record); }
+py::object get_record(EquationObject* eq) { return show(eq->extension ? eq->extension->record : nullptr); }
 
 // Where the inputs come from.
 py::object get_sources(EquationObject* eq) {

@@ -4,7 +4,10 @@
 #include <unordered_map>
 
 #include "elsewhere.h"
+#include "extension.h"
+#include "features.h"
 #include "graph_walk.h"
+#include "operators.h"
 #include "repeats.h"
 
 namespace alice {
@@ -35,7 +38,8 @@ PyObject* with_tangent(PyObject* tangents, std::uint64_t context, PyObject* tang
 }
 
 void set_tangent(TensorObject* t, std::uint64_t context, PyObject* tangent) {
-  Py_XSETREF(t->tangents, with_tangent(t->tangents, context, tangent));
+  PyObject* now = with_tangent(tangents_of(t), context, tangent);
+  if (now || t->extension) extended(t).tangents = py::reinterpret_steal<py::object>(now);
 }
 
 // ---- the rules of one call ------------------------------------------------------------------------------------------
@@ -116,68 +120,85 @@ Tangents push(PrimitiveObject* p, const Arguments& a, std::size_t results) {
 }
 
 // While the rules of context number `depth` run, only the contexts outside of it are there.
-class Outside {
+class OuterContexts {
  public:
-  explicit Outside(std::size_t depth) : state_(thread_state()), forward_(state_.forward), active_(state_.active) {
+  explicit OuterContexts(std::size_t depth)
+      : state_(thread_state()), forward_(forward_contexts(state_)), active_(state_.active) {
     state_.active = forward_[depth]->active;
-    state_.forward.resize(depth);
+    const auto begin = forward_.begin();
+    exchange_forward(state_, ForwardContexts(begin, begin + static_cast<std::ptrdiff_t>(depth)));
   }
-  ~Outside() {
-    state_.forward = std::move(forward_);
+  ~OuterContexts() {
+    exchange_forward(state_, std::move(forward_));
     state_.active = active_;
   }
 
  private:
   ThreadState& state_;
-  std::vector<std::shared_ptr<ForwardContext>> forward_;
+  ForwardContexts forward_;
   std::uint32_t active_;
 };
 
 }  // namespace
 
-bool has_tangent(const TensorObject* t, std::uint64_t context) { return tangent_in(t->tangents, context) != nullptr; }
+bool has_tangent(const TensorObject* t, std::uint64_t context) {
+  return tangent_in(tangents_of(t), context) != nullptr;
+}
 
-bool has_tangent(const TensorObject* t, const std::vector<std::shared_ptr<ForwardContext>>& contexts) {
-  return t->tangents &&
+bool has_tangent(const TensorObject* t, const ForwardContexts& contexts) {
+  return tangents_of(t) &&
          std::any_of(contexts.begin(), contexts.end(), [&](const auto& c) { return has_tangent(t, *c); });
 }
 
 void part_equations(ForwardContext& context) {
   for (const py::object& o : context.equations)
-    for (PyObject*& tangents : as_equation(o.ptr())->output_tangents)
-      if (tangents) Py_XSETREF(tangents, with_tangent(tangents, context.id, nullptr));
+    for (py::object& tangents : extended(as_equation(o.ptr())).output_tangents)
+      if (tangents) tangents = py::reinterpret_steal<py::object>(with_tangent(tangents.ptr(), context.id, nullptr));
   context.equations.clear();
 }
 
-void carry_tangents(PrimitiveObject* p, const std::vector<TensorObject*>& inputs, PyObject* const* attributes,
-                    EquationObject* eq, py::handle result) {
-  ThreadState& state = thread_state();
-  const std::size_t results =
-      PyTuple_Check(result.ptr()) ? static_cast<std::size_t>(PyTuple_GET_SIZE(result.ptr())) : 1;
-  Arguments a{{}, {}, attributes, static_cast<std::size_t>(p->kernel->n_attrs()), borrowed(result.ptr())};
-  for (TensorObject* t : inputs) a.inputs.push_back(as_object(t));
-  a.tangents.resize(inputs.size());
+void ForwardMode::see(const BoundCall& call) {
+  PrimitiveObject* p = call.primitive;
+  EquationObject* eq = call.equation;
+  for (std::size_t i = 0; eq && i < eq->inputs.size(); ++i)
+    if (PyObject* tangents = tangents_of(call.operands[i])) extended_input(eq, i).tangents = borrowed(tangents);
+  if (!p->differentiable) return;
+  const std::size_t results = result_count(call.result);
+  Arguments a{{}, {}, nullptr, 0, call.result};
+  if (call.attributes) {
+    a.attributes = &PyTuple_GET_ITEM(call.attributes.ptr(), 0);
+    a.n_attributes = static_cast<std::size_t>(PyTuple_GET_SIZE(call.attributes.ptr()));
+  }
+  for (TensorObject* t : call.operands) a.inputs.push_back(as_object(t));
+  a.tangents.resize(call.operands.size());
   bool saved = false;
-  for (std::size_t depth = 0; depth < state.forward.size(); ++depth) {
-    ForwardContext& context = *state.forward[depth];
+  for (std::size_t depth = 0; depth < contexts.size(); ++depth) {
+    ForwardContext& context = *contexts[depth];
     bool any = false;
-    for (std::size_t i = 0; i < inputs.size(); ++i)
-      any = (a.tangents[i] = tangent_in(inputs[i]->tangents, context.id)) || any;
+    for (std::size_t i = 0; i < call.operands.size(); ++i)
+      any = (a.tangents[i] = tangent_in(tangents_of(call.operands[i]), context.id)) || any;
     if (!any) continue;
-    const Outside scope(depth);
+    const OuterContexts scope(depth);
     const Tangents pushed = push(p, a, results);
     for (std::size_t i = 0; i < results; ++i)
-      if (pushed[i]) set_tangent(result_at(result, i), context.id, pushed[i].ptr());
+      if (pushed[i]) set_tangent(result_at(call.result, i), context.id, pushed[i].ptr());
     if (eq && (eq->levels & ~context.active)) {
       saved = true;
       if (eq->levels & context.active) context.equations.push_back(borrowed(as_object(eq)));
     }
   }
   if (!saved) return;
+  std::vector<py::object>& kept = extended(eq).output_tangents;
   for (std::size_t i = 0; i < results; ++i) {
-    eq->output_tangents.push_back(nullptr);
-    eq->output_tangents.back() = Py_XNewRef(result_at(result, i)->tangents);
+    PyObject* tangents = tangents_of(result_at(call.result, i));
+    kept.push_back(tangents ? borrowed(tangents) : py::object());
   }
+}
+
+ForwardContexts exchange_forward(ThreadState& state, ForwardContexts contexts) {
+  ForwardMode& mine = state.features->forward;
+  state.interpreters.exchange(Interpreters::kForward, contexts.empty() ? nullptr : &mine);
+  return std::exchange(mine.contexts, std::move(contexts));
 }
 
 namespace {
@@ -185,23 +206,27 @@ namespace {
 std::uint64_t push_forward() {
   static std::uint64_t counter = 0;  // under the interpreter lock
   ThreadState& state = thread_state();
-  state.forward.push_back(std::make_shared<ForwardContext>(ForwardContext{++counter, state.active, {}}));
-  open_forward(*state.forward.back());
+  ForwardContexts contexts = forward_contexts(state);
+  contexts.push_back(std::make_shared<ForwardContext>(ForwardContext{++counter, state.active, {}}));
+  open_forward(*contexts.back());
+  exchange_forward(state, std::move(contexts));
   return counter;
 }
 
 void pop_forward() {
   ThreadState& state = thread_state();
-  if (state.forward.empty()) fail(ErrorKind::Value, "pop_forward: no forward context is open on this thread");
-  const std::shared_ptr<ForwardContext> context = std::move(state.forward.back());
-  state.forward.pop_back();
+  ForwardContexts contexts = forward_contexts(state);
+  if (contexts.empty()) fail(ErrorKind::Value, "pop_forward: no forward context is open on this thread");
+  const std::shared_ptr<ForwardContext> context = std::move(contexts.back());
+  contexts.pop_back();
+  exchange_forward(state, std::move(contexts));
   close_forward(*context);
   part_equations(*context);
 }
 
 py::object without_tangent(py::handle tensor, std::uint64_t context) {
   TensorObject* t = checked_tensor(tensor, "forward");
-  if (!tangent_in(t->tangents, context)) return borrowed(tensor.ptr());
+  if (!has_tangent(t, context)) return borrowed(tensor.ptr());
   py::object out = owned(same_value(t));
   set_tangent(as_tensor(out.ptr()), context, nullptr);
   return out;
@@ -247,10 +272,7 @@ py::list push_along(py::sequence outputs_given, py::sequence inputs_given, py::s
       if (last) known.erase(found);
     }
     if (!any) continue;
-    const py::object twin = repeats.twin(eq);
-    const EquationObject* data = as_equation(twin.ptr());
-    const py::tuple saved = saved_inputs(eq, data), results = saved_outputs(eq, data);
-    repeats.pass(eq);
+    const auto [saved, results] = repeats.saved(eq);
     for (py::handle x : saved) a.inputs.push_back(x.ptr());
     std::vector<PyObject*> attributes;
     append_attributes(attributes, eq);
@@ -287,7 +309,7 @@ void add_forward(py::module_& m) {
   m.def(
       "tangent",
       [](py::handle tensor, std::uint64_t context) {
-        PyObject* t = tangent_in(checked_tensor(tensor, "forward")->tangents, context);
+        PyObject* t = tangent_in(tangents_of(checked_tensor(tensor, "forward")), context);
         return t ? borrowed(t) : py::none();
       },
       py::arg("tensor"), py::arg("context"));

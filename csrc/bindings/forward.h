@@ -22,14 +22,27 @@ struct ForwardContext {
 // The context ends, or what ended long ago has run again: parts its equations from its tangents.
 void part_equations(ForwardContext& context);
 
-// Pushes the tangents of `inputs` on to the result of this call, a Tensor or a tuple of them.
-void carry_tangents(PrimitiveObject* p, const std::vector<TensorObject*>& inputs, PyObject* const* attributes,
-                    EquationObject* eq, py::handle result);
+using ForwardContexts = std::vector<std::shared_ptr<ForwardContext>>;
+
+// Pushes the tangents of the operands of a call on to its results.
+class ForwardMode final : public Interpreter {
+ public:
+  ForwardContexts contexts;  // that are open, the outermost first
+
+  void see(const BoundCall& call) override;
+};
+
+inline const ForwardContexts& forward_contexts(const ThreadState& state) {
+  static const ForwardContexts none;
+  const auto* forward = static_cast<ForwardMode*>(state.interpreters[Interpreters::kForward]);
+  return forward ? forward->contexts : none;
+}
+ForwardContexts exchange_forward(ThreadState& state, ForwardContexts contexts);  // returns those before
 
 bool has_tangent(const TensorObject* t, std::uint64_t context);
 inline bool has_tangent(const TensorObject* t, const ForwardContext& context) { return has_tangent(t, context.id); }
 // Of any of the contexts.
-bool has_tangent(const TensorObject* t, const std::vector<std::shared_ptr<ForwardContext>>& contexts);
+bool has_tangent(const TensorObject* t, const ForwardContexts& contexts);
 
 void add_forward(py::module_& m);
 

@@ -1,11 +1,13 @@
 #include "joint.h"
 
+#include "extension.h"
 #include "forward.h"
 #include "holder.h"
 #include "modes.h"
+#include "origin.h"
 #include "record.h"
+#include "scope.h"
 #include "session.h"
-#include "watcher.h"
 
 namespace alice {
 namespace {
@@ -34,13 +36,13 @@ py::tuple join(py::object primitive, py::sequence values_given, py::sequence res
   std::uint32_t levels = 0;
   for (std::size_t i = n_fixed; i < inputs.size(); ++i) levels |= followers_of(inputs[i], state);
 
-  std::vector<Array> out;
+  std::vector<Array> in, out;
   for (TensorObject* t : inputs) check_current(t, "joint");
   for (std::size_t i = 0; i < n_values; ++i)
-    out.push_back(state.session ? inputs[i]->array.hidden() : inputs[i]->array);
+    out.push_back(open_session(state) ? inputs[i]->array.hidden() : inputs[i]->array);
   EquationObject* eq = nullptr;
   py::object held;
-  if (levels || state.recorder) {
+  if (levels || state.interpreters.want_all()) {
     eq = make_equation(p, inputs.size(), nullptr, levels, out);
     held = owned(as_object(eq));
     for (std::size_t i = 0; i < inputs.size(); ++i) {
@@ -51,18 +53,17 @@ py::tuple join(py::object primitive, py::sequence values_given, py::sequence res
       s.version = version_of(t->array);
       s.levels = contexts_of(t, state);
       s.tracked = i >= n_fixed && (s.levels & state.active);
-      s.index = index_in_source(t);
-      s.source = is_value && !state.recorder ? nullptr : Py_NewRef(operand_source(t));
-      if (!state.forward.empty()) s.tangents = Py_XNewRef(t->tangents);
+      s.index = t->producer ? t->index : 0;
+      s.source = is_value && !recorder_of(state) ? nullptr : Py_NewRef(operand_source(t));
+      in.push_back(t->array);
     }
-    eq->record = make_joint_record(inputs, out, n_fixed);
-    if (state.recorder && PyList_Append(state.recorder.ptr(), held.ptr()) < 0) throw py::error_already_set();
+    if (auto record = make_joint_record(in, out, n_fixed)) extended(eq).record = std::move(record);
   }
   const py::tuple results = tuple_of(
       n_values, [&](std::size_t i) { return owned(make_tensor(std::move(out[i]), eq, static_cast<int>(i), levels)); });
-  if (!state.forward.empty())
-    carry_tangents(p, inputs, nullptr, eq, n_values == 1 ? py::object(results[0]) : py::object(results));
-  if (levels && state.watcher) state.watcher->note_all(eq, results);
+  if (state.interpreters)
+    state.interpreters.see(
+        {p, inputs, in, {}, py::object(), eq, n_values == 1 ? py::object(results[0]) : py::object(results)});
   return results;
 }
 
@@ -72,23 +73,24 @@ bool is_followed(py::sequence arguments_given) {
   const ThreadState& state = state_in_context();
   for (py::handle h : arguments) {
     const TensorObject* t = checked_tensor(h, "joint");
-    if (followers_of(t, state) || has_tangent(t, state.forward)) return true;
+    if (followers_of(t, state) || has_tangent(t, forward_contexts(state))) return true;
   }
-  return state.session && state.session->isolated && state.session->hidden < state.session->followers;
+  const Session* session = open_session(state);
+  return session && session->isolated && session->hidden < session->followers;
 }
 
-// with _core.Hidden(arguments): … The innermost differentiation context that follows the arguments is not there: it
-// gets its derivatives from the rules. The others may differentiate the rules themselves.
-class Hidden {
+// with _core.WithoutInnermostContext(arguments): … The innermost differentiation context that follows the arguments is
+// not there: it gets its derivatives from the rules. The others may differentiate the rules themselves.
+class WithoutInnermostContext {
  public:
-  explicit Hidden(py::tuple arguments) : arguments_(std::move(arguments)) {
+  explicit WithoutInnermostContext(py::tuple arguments) : arguments_(std::move(arguments)) {
     for (py::handle h : arguments_) checked_tensor(h, "joint");
   }
   void enter() {
-    scope_.enter("Hidden");
+    scope_.enter("WithoutInnermostContext");
     ThreadState& state = thread_state();
     active_ = state.active;
-    forward_ = state.forward;
+    forward_ = forward_contexts(state);
     std::uint32_t levels = 0;
     std::size_t depth = 0;  // of the innermost forward context that follows them, counted from 1
     for (py::handle h : arguments_) {
@@ -97,17 +99,21 @@ class Hidden {
       for (std::size_t d = depth; d < forward_.size(); ++d)
         if (has_tangent(t, *forward_[d])) depth = d + 1;
     }
-    if (!levels && depth == 0 && state.session) ++(session_ = state.session)->hidden;
+    session_ = !levels && depth == 0 ? open_session(state) : nullptr;
+    if (session_) ++session_->hidden;
     const std::uint32_t innermost = levels ? 1u << (31 - __builtin_clz(levels)) : 0;
-    if (depth > 0 && (!innermost || (forward_[depth - 1]->active & innermost)))
-      state.forward.erase(state.forward.begin() + static_cast<std::ptrdiff_t>(depth) - 1);
-    else
+    if (depth > 0 && (!innermost || (forward_[depth - 1]->active & innermost))) {
+      ForwardContexts others = forward_;
+      others.erase(others.begin() + static_cast<std::ptrdiff_t>(depth) - 1);
+      exchange_forward(state, std::move(others));
+    } else {
       state.active &= ~innermost;
+    }
   }
   void exit() {
-    scope_.exit("Hidden");
+    scope_.exit("WithoutInnermostContext");
     thread_state().active = active_;
-    thread_state().forward = std::move(forward_);
+    exchange_forward(thread_state(), std::move(forward_));
     if (session_) --std::exchange(session_, nullptr)->hidden;
   }
 
@@ -116,20 +122,20 @@ class Hidden {
   Scope scope_;
   Session* session_ = nullptr;  // whose trace is followed by no context that is there already
   std::uint32_t active_ = 0;
-  std::vector<std::shared_ptr<ForwardContext>> forward_;
+  ForwardContexts forward_;
 };
 
-using HiddenObject = Holder<Hidden>;
+using AsideObject = Holder<WithoutInnermostContext>;
 
-py::object make_hidden(PyTypeObject*, PyObject* args, PyObject* kwargs) {
+py::object make_aside(PyTypeObject*, PyObject* args, PyObject* kwargs) {
   static const char* names[] = {"arguments", nullptr};
   PyObject* arguments;
   if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O", const_cast<char**>(names), &arguments))
     throw py::error_already_set();
-  return HiddenObject::make(Hidden(owned(PySequence_Tuple(arguments))));
+  return AsideObject::make(WithoutInnermostContext(owned(PySequence_Tuple(arguments))));
 }
-void enter_hidden(HiddenObject* self) { self->value.enter(); }
-void exit_hidden(HiddenObject* self, PyObject* const*, Py_ssize_t) { self->value.exit(); }
+void enter_aside(AsideObject* self) { self->value.enter(); }
+void exit_aside(AsideObject* self, PyObject* const*, Py_ssize_t) { self->value.exit(); }
 
 }  // namespace
 
@@ -141,14 +147,17 @@ const Kernel& joint_kernel() {
 void add_joint(py::module_& m) {
   m.def("make_joint", &make_joint, py::arg("type"), py::arg("name"));
   m.def("is_followed", &is_followed, py::arg("arguments"));
-  m.def("is_isolated", [] { return thread_state().session && thread_state().session->isolated; });
-  HiddenObject::type =
-      TypeMaker<HiddenObject>("Hidden", "The innermost context that follows the arguments is not there.",
-                              Py_TPFLAGS_DEFAULT)
-          .slot<Py_tp_new, make_hidden>()
-          .slot<Py_tp_dealloc, HiddenObject::dealloc>()
-          .method<enter_hidden>("__enter__")
-          .method<exit_hidden>("__exit__")
+  m.def("is_isolated", [] {
+    const Session* session = open_session(thread_state());
+    return session && session->isolated;
+  });
+  AsideObject::type =
+      TypeMaker<AsideObject>("WithoutInnermostContext",
+                             "The innermost context that follows the arguments is not there.", Py_TPFLAGS_DEFAULT)
+          .slot<Py_tp_new, make_aside>()
+          .slot<Py_tp_dealloc, AsideObject::dealloc>()
+          .method<enter_aside>("__enter__")
+          .method<exit_aside>("__exit__")
           .add_to(m);
   m.def("join", &join, py::arg("primitive"), py::arg("values"), py::arg("residuals"), py::arg("arguments"));
 }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "joint.h"
+#include "origin.h"
 
 namespace alice {
 namespace {
@@ -30,14 +31,15 @@ py::list kept_memory(py::list given) {
     EquationObject* eq = as_equation(h.ptr());
     if (!eq) throw py::type_error("kept_memory: expected Equations");
     py::list saved, made;
-    if (eq->changed.empty()) {
+    if (changed_by(eq).empty()) {
       std::vector<Array> in, out(eq->outputs.size());
       std::vector<int> memory_of;
       std::vector<std::pair<PyObject*, std::int32_t>> names;
-      for (const Saved& s : eq->inputs) {
-        PyObject* root = root_of(s);
+      for (std::size_t i = 0; i < eq->inputs.size(); ++i) {
+        const Saved& s = eq->inputs[i];
+        PyObject* root = root_of(eq, i);
         const bool leaf = root && !as_equation(root);
-        names.emplace_back(leaf ? root_of(as_tensor(root)) : root, leaf ? as_tensor(root)->index : root_index(s));
+        names.emplace_back(leaf ? root_of(as_tensor(root)) : root, leaf ? as_tensor(root)->index : root_index(eq, i));
         auto found = values.find(names.back());
         in.push_back(found == values.end() ? placed(s.array) : found->second.array);
         memory_of.push_back(found == values.end() ? -1 : found->second.memory);

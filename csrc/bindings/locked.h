@@ -11,6 +11,8 @@
 
 namespace alice {
 
+constexpr double kReleaseLockNanoseconds = 20000;  // from here on other Python threads may run meanwhile
+
 struct Locking {
   double nanoseconds = 0;      // estimated; long work lets other Python threads run
   bool changes = false;        // something in place

@@ -6,6 +6,7 @@
 
 #include "body.h"
 #include "joint.h"
+#include "origin.h"
 
 namespace alice {
 namespace {
@@ -45,11 +46,11 @@ class Lowering {
     for (Py_ssize_t k = PyTuple_GET_SIZE(equations.ptr()) - 1; k >= 0; --k) {
       const EquationObject* eq = as_equation(PyTuple_GET_ITEM(equations.ptr(), k));
       if (!eq) throw py::type_error("lower: the session's list has something else than Equations");
-      bool wanted = !eq->changed.empty();
+      bool wanted = !changed_by(eq).empty();
       for (std::size_t i = 0; i < eq->outputs.size(); ++i) wanted = wanted || needed.count(result_of(eq, i));
       if (!wanted) continue;
       kept.push_back(eq);
-      for (const Saved& s : eq->inputs) needed.insert(named(root_of(s), root_index(s)));
+      for (std::size_t i = 0; i < eq->inputs.size(); ++i) needed.insert(named(root_of(eq, i), root_index(eq, i)));
     }
     for (auto eq = kept.rbegin(); eq != kept.rend(); ++eq) add(*eq);
   }
@@ -60,7 +61,7 @@ class Lowering {
     for (std::size_t i = 0; i < eq->inputs.size(); ++i) {
       const Saved& s = eq->inputs[i];
       if (s.tracked && follows_argument(s.source)) followed_.insert(eq);
-      if (!joint || i < eq->outputs.size()) in.push_back(value_of(root_of(s), root_index(s)));
+      if (!joint || i < eq->outputs.size()) in.push_back(value_of(root_of(eq, i), root_index(eq, i)));
     }
     if (joint) {
       for (std::size_t i = 0; i < in.size(); ++i) values_[result_of(eq, i)] = in[i];
@@ -68,11 +69,11 @@ class Lowering {
     }
     complete_bodies(eq->attributes);
     std::vector<Attr> attrs = parse_attributes(*eq->primitive->kernel, eq->attributes);
-    if (!eq->changed.empty()) {
+    if (!changed_by(eq).empty()) {
       std::vector<int> targets;
-      for (PyObject* t : eq->changed) {
-        targets.push_back(value_of(t, 0));
-        made_.changed.push_back(borrowed(t));
+      for (const py::object& t : changed_by(eq)) {
+        targets.push_back(value_of(t.ptr(), 0));
+        made_.changed.push_back(t);
       }
       graph_.add_update(*eq->primitive->kernel, std::move(in), std::move(attrs), std::move(targets));
       return;
@@ -100,7 +101,7 @@ class Lowering {
 
   void add_write(const Gradient& g) {
     const py::object after = g.after();
-    if (!after || g.leaf()->from_trace) return;
+    if (!after || g.leaf()->trace) return;
     program::Binding& b = binding_of_leaf(g.leaf());
     b.replaces = true;
     if (after.is_none()) return;
@@ -161,10 +162,10 @@ class Lowering {
     if (t->array.is_abstract())
       fail(ErrorKind::Trace, "compile: the function uses an abstract Tensor from outside, shape ", t->array.shape(),
            "; pass it as an argument");
-    if (t->from_trace) return graph_.add_constant(t->array);
+    if (t->trace) return graph_.add_constant(t->array);
     const std::uint32_t followed = followers_of(t);
     differentiated_ = differentiated_ || (followed & ~1u) || (t->producer && followed) ||
-                      (t->tangents && !thread_state().forward.empty());
+                      (tangents_of(t) && !forward_contexts(thread_state()).empty());
     number_outside(t);
     return graph_.add_captured(t->array);
   }

@@ -30,12 +30,12 @@ py::tuple current() {
 // others stay as they are.
 void apply(ThreadState& state, const py::tuple& modes) {
   const std::uint32_t open = (2u << state.depth()) - 1;
-  const std::uint32_t before = state.modes ? muted_by(state.modes) : 0, after = muted_by(modes);
+  const std::uint32_t before = state.features->modes ? muted_by(state.features->modes) : 0, after = muted_by(modes);
   state.active = (state.active & ~(after & ~before)) | (before & ~after & open);
   py::object checker;
   for (py::handle mode : modes)
     if (const py::object given = mode[py::int_(1)]; !given.is_none()) checker = given;
-  const py::object old_checker = std::exchange(state.checker, checker), old = std::exchange(state.modes, modes);
+  const py::object old_checker = exchange_checker(state, checker), old = std::exchange(state.features->modes, modes);
 }
 
 void remember(const py::object& modes) { owned(PyContextVar_Set(variable(), modes.ptr())); }
@@ -52,7 +52,7 @@ py::tuple enter_mode(bool mutes, py::object checker) {
   detail::modes_are_used = true;
   ThreadState& state = state_in_context();
   if (!checker.is_none())
-    for (Session* s = state.session; s; s = s->outer) s->checked = true;
+    for (Session* s = open_session(state); s; s = s->outer) s->checked = true;
   const py::tuple modes = current();
   // What is muted already is muted by this mode too, whichever of them ends first.
   const py::tuple mode = py::make_tuple(mutes ? state.active | muted_by(modes) : 0u, checker);
@@ -75,26 +75,28 @@ bool detail::modes_are_used = false;
 
 void detail::look_at_modes(ThreadState& state, std::uint64_t context) {
   const py::tuple modes = current();
-  state.context = context;
-  if (state.modes ? !modes.is(state.modes) : modes.size() != 0) apply(state, modes);
+  const py::object& before = state.features->modes;
+  state.features->context = context;
+  if (before ? !modes.is(before) : modes.size() != 0) apply(state, modes);
 }
 
 void ModesAside::begin(ThreadState& state) {
   modes_ = current();
-  checker_ = state.checker;
+  checker_ = state.features->checker.function;
   active_ = std::exchange(state.active, 1u);
   if (py::len(modes_) == 0) return;
   remember(py::tuple());
-  state.modes = py::object();
+  state.features->modes = py::object();
 }
 
 void ModesAside::end(ThreadState& state) {
   const py::object modes = std::move(modes_);
-  if (py::len(modes) != 0 || (state.modes && py::len(state.modes) != 0)) {
+  py::object& now = state.features->modes;
+  if (py::len(modes) != 0 || (now && py::len(now) != 0)) {
     remember(modes);
-    state.modes = modes;
+    now = modes;
   }
-  state.checker = std::move(checker_);
+  exchange_checker(state, std::move(checker_));
   state.active = active_;
 }
 

@@ -2,7 +2,7 @@
 // may be left in any order, as suspended generators do.
 #pragma once
 
-#include "thread_state.h"
+#include "features.h"
 
 namespace alice {
 
@@ -15,7 +15,7 @@ void look_at_modes(ThreadState& state, std::uint64_t context);
 inline ThreadState& state_in_context() {
   ThreadState& state = thread_state();
   if (detail::modes_are_used)
-    if (const std::uint64_t context = PyThreadState_Get()->context_ver; context != state.context)
+    if (const std::uint64_t context = PyThreadState_Get()->context_ver; context != state.features->context)
       detail::look_at_modes(state, context);
   return state;
 }

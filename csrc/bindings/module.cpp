@@ -19,6 +19,8 @@
 #include "gil.h"
 #include "joint.h"
 #include "modes.h"
+#include "operators.h"
+#include "reading.h"
 #include "record.h"
 #include "reverse.h"
 #include "session.h"
@@ -48,14 +50,6 @@ void setup(py::type tensor, py::type primitive) {
   inherit_dealloc(type);
   tensor_type = reinterpret_cast<PyTypeObject*>(tensor.release().ptr());
   done = true;
-}
-
-py::object set_recorder(py::object list) {
-  if (!list.is_none() && !PyList_Check(list.ptr())) throw py::type_error("set_recorder: expected a list or None");
-  py::object& mine = thread_state().recorder;
-  py::object previous = mine ? std::move(mine) : py::none();
-  mine = list.is_none() ? py::object() : std::move(list);
-  return previous;
 }
 
 py::dict memory_stats() {
@@ -110,6 +104,7 @@ PYBIND11_MODULE(_core, m) {
   add_primitive_type(m);
   add_session(m);
   add_record(m);
+  add_recorder(m);
   add_compiled(m);
   add_body(m);
   add_forward(m);
@@ -155,7 +150,7 @@ PYBIND11_MODULE(_core, m) {
   m.def(
       "rule_wants",
       [](std::size_t input) {
-        const RuleScope* rules = thread_state().rules;
+        const RuleScope* rules = thread_state().features->rules;
         return !rules || rules->wants(input);
       },
       py::arg("input"));
@@ -180,7 +175,6 @@ PYBIND11_MODULE(_core, m) {
         return dtype_object(exchange_default_dtype(t));
       },
       py::arg("dtype"));
-  m.def("set_recorder", &set_recorder, py::arg("list"));
   m.def("memory_stats", &memory_stats);
   m.def("reset_peak_memory", &allocator::reset_peak);
   m.def("trim_memory", &allocator::trim);

@@ -2,7 +2,9 @@
 #include "operands.h"
 
 #include "default_dtype.h"
-#include "primitive.h"
+#include "extension.h"
+#include "gil.h"
+#include "operators.h"
 
 namespace alice {
 namespace {
@@ -30,7 +32,7 @@ DType with_scalar(DType common, const Scalar& s) {
 bool fits(const Operands& a, std::size_t i, DType dtype) {
   const bool traced = !a.weak.empty() && a.weak[i];
   if (a.scalars[i].kind != Scalar::Kind::Int) return true;
-  if (traced) return a.weak[i]->width <= itemsize(dtype);
+  if (traced) return weak_width(a.weak[i]) <= itemsize(dtype);
   return width_of(a.scalars[i].integer) <= itemsize(dtype);
 }
 
@@ -64,10 +66,10 @@ Scalar weak_scalar(const TensorObject* t) {
 
 void cast_argument(Operands& a, std::size_t i, DType dtype, const char* op) {
   if (!a.tensors[i] && !a.weak.empty() && a.weak[i]) {
-    if (!is_floating(dtype) && a.weak[i]->width > itemsize(dtype))
+    if (!is_floating(dtype) && weak_width(a.weak[i]) > itemsize(dtype))
       fail(ErrorKind::DType, op, ": the Python number does not fit ", name(dtype),
            "; convert the tensor with x.astype(ac.float32) first");
-    a.converted.push_back(owned(strengthened(a.weak[i])));
+    a.converted.push_back(owned(tensor_of_number(a.weak[i])));
     a.tensors[i] = as_tensor(a.converted.back().ptr());
     a.weak[i] = nullptr;
     return cast_argument(a, i, dtype, op);
@@ -85,12 +87,29 @@ void cast_argument(Operands& a, std::size_t i, DType dtype, const char* op) {
 
 }  // namespace
 
+py::object overridden(PrimitiveObject* p, PyObject* const* args, Py_ssize_t n_in) {
+  static PyObject* hook = PyUnicode_InternFromString("__alice_bind__");
+  for (Py_ssize_t i = 0; i < n_in; ++i) {
+    PyTypeObject* type = Py_TYPE(args[i]);
+    if (type == tensor_type || PyFloat_Check(args[i]) || PyLong_Check(args[i]) || PyTuple_Check(args[i]) ||
+        args[i] == Py_None)
+      continue;
+    if (!PyObject_HasAttr(reinterpret_cast<PyObject*>(type), hook)) continue;
+    const py::tuple attributes = plain_attributes(parse_attributes(*p->kernel, args + n_in), args + n_in);
+    const py::tuple inputs = tuple_of(static_cast<std::size_t>(n_in), [&](std::size_t k) { return borrowed(args[k]); });
+    const py::object all = inputs + attributes;
+    return owned(
+        into_python([&] { return PyObject_CallMethodObjArgs(args[i], hook, as_object(p), all.ptr(), nullptr); }));
+  }
+  return {};
+}
+
 void convert(Operands& a, const Kernel& kernel, PyObject* const* args, std::size_t n) {
   a.tensors.resize(n);
   bool plain = true;  // all Tensors of one dtype, the usual case
   for (std::size_t i = 0; i < n; ++i) {
     PyObject* o = args[i];
-    if (is_tensor(o) && as_tensor(o)->weak) {
+    if (is_tensor(o) && is_weak(as_tensor(o))) {
       a.scalars.resize(n);
       a.weak.resize(n);
       a.scalars[i] = weak_scalar(as_tensor(o));

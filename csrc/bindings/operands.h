@@ -4,7 +4,9 @@
 #include <vector>
 
 #include "../core/kernel.h"
+#include "attributes.h"
 #include "convert.h"
+#include "primitive.h"
 
 namespace alice {
 
@@ -14,6 +16,10 @@ struct Operands {
   std::vector<Scalar> scalars;
   std::vector<TensorObject*> weak;  // the scalars that are numbers of a traced call, else null; empty if there is none
 };
+
+// An argument whose type defines __alice_bind__ takes the call over, with a result of its own: formulas do. Null if
+// there is none.
+py::object overridden(PrimitiveObject* p, PyObject* const* args, Py_ssize_t n_in);
 
 void convert(Operands& a, const Kernel& kernel, PyObject* const* args, std::size_t n);
 

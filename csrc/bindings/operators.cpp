@@ -1,11 +1,45 @@
 // Hot: every call runs through here.
-#include "tensor_parts.h"
+#include "operators.h"
+
+#include <string_view>
 
 #include "convert.h"
-#include "primitive.h"
+#include "extension.h"
+#include "tensor_parts.h"
 
 namespace alice {
 namespace {
+
+PrimitiveObject* operators[kOperatorSlots] = {};
+const char* const operator_names[kOperatorSlots] = {"add",
+                                                    "subtract",
+                                                    "multiply",
+                                                    "divide",
+                                                    "floor_divide",
+                                                    "remainder",
+                                                    "pow",
+                                                    "matmul",
+                                                    "negative",
+                                                    "abs",
+                                                    "equal",
+                                                    "not_equal",
+                                                    "less",
+                                                    "less_equal",
+                                                    "greater",
+                                                    "greater_equal",
+                                                    "logical_and",
+                                                    "logical_or",
+                                                    "logical_xor",
+                                                    "logical_not",
+                                                    "bitwise_and",
+                                                    "bitwise_or",
+                                                    "bitwise_xor",
+                                                    "bitwise_invert",
+                                                    "bitwise_left_shift",
+                                                    "bitwise_right_shift",
+                                                    "astype",
+                                                    "remat",
+                                                    "nonnegative"};
 
 // The other operand may be anything that bind() takes; for the rest Python asks the other operand's type.
 bool operand(PyObject* o) {
@@ -35,11 +69,11 @@ py::object not_implemented() { return borrowed(Py_NotImplemented); }
 
 py::object bind_one(int slot, PyObject* o) { return bind(operator_primitive(slot), &o, 1); }
 
-bool is_weak(PyObject* o) { return is_tensor(o) && as_tensor(o)->weak; }
+bool is_number(PyObject* o) { return is_tensor(o) && is_weak(as_tensor(o)); }
 
 // One of the numbers of a traced call as a Tensor.
 py::object number(PyObject* o) {
-  if (is_weak(o)) return owned(strengthened(as_tensor(o)));
+  if (is_number(o)) return owned(tensor_of_number(as_tensor(o)));
   const Scalar s = parse_scalar(o, "number");
   const DType dtype = s.kind == Scalar::Kind::Real  ? DType::Float64
                       : s.kind == Scalar::Kind::Int ? DType::Int64
@@ -65,7 +99,7 @@ py::object number_arithmetic(int slot, PyObject* const* args, int n) {
     all[i] = strong[i].ptr();
   }
   py::object result = bind(operator_primitive(slot), all, n);
-  as_tensor(result.ptr())->weak = true;
+  extended(as_tensor(result.ptr())).weak = true;
   return result;
 }
 
@@ -77,14 +111,14 @@ py::object binary(PyObject* a, PyObject* b) {
   }
   PyObject* args[] = {a, b};
   const auto number = [](PyObject* o) {
-    return is_weak(o) || parse_scalar(o, operator_primitive(Slot)->kernel->name).kind != Scalar::Kind::None;
+    return is_number(o) || parse_scalar(o, operator_primitive(Slot)->kernel->name).kind != Scalar::Kind::None;
   };
-  if ((is_weak(a) || is_weak(b)) && number(a) && number(b)) return number_arithmetic(Slot, args, 2);
+  if ((is_number(a) || is_number(b)) && number(a) && number(b)) return number_arithmetic(Slot, args, 2);
   return bind(operator_primitive(Slot), args, 2);
 }
 template <int Slot>
 py::object unary(PyObject* a) {
-  return is_weak(a) ? number_arithmetic(Slot, &a, 1) : bind(operator_primitive(Slot), &a, 1);
+  return is_number(a) ? number_arithmetic(Slot, &a, 1) : bind(operator_primitive(Slot), &a, 1);
 }
 
 // Not of a floating dtype, whatever it is.
@@ -119,22 +153,25 @@ py::object bits(PyObject* a, PyObject* b) {
          ": the operators &, |, ^ and ~ expect bools, or integers on both sides; compare first (x != 0), or use "
          "ac.logical_and and its kin on numbers");
   bool weak = true;
-  for (int i = 0; i < n; ++i) weak = weak && (is_weak(args[i]) || !(is_tensor(args[i]) || is_numpy_array(args[i])));
+  for (int i = 0; i < n; ++i) weak = weak && (is_number(args[i]) || !(is_tensor(args[i]) || is_numpy_array(args[i])));
   return weak ? number_arithmetic(Bitwise, args, n) : bind(operator_primitive(Bitwise), args, n);
 }
 py::object invert(PyObject* a) { return bits<kInvert, kBitInvert>(a, nullptr); }
+
+py::object as_typed(TensorObject* t) { return owned(tensor_of_number(t)); }
 
 py::object itself(PyObject* a) { return borrowed(a); }
 
 py::object power(PyObject* a, PyObject* b, PyObject* modulus) {
   if (modulus != Py_None) return not_implemented();
   if (!operand(a) || !operand(b)) return binary<kPower, &PyNumberMethods::nb_power>(a, b);
-  if (is_weak(a) && is_weak(b)) return binary<kPower>(a, b);
+  if (is_number(a) && is_number(b)) return binary<kPower>(a, b);
   if (!is_integer(b) || !is_integer(a)) return binary<kPower>(a, b);
   const py::object exponent = bind_one(kNonnegative, b);
-  if (is_weak(b)) {  // still a number
-    as_tensor(exponent.ptr())->weak = true;
-    as_tensor(exponent.ptr())->width = as_tensor(b)->width;
+  if (is_number(b)) {  // still a number
+    TensorExtension& extension = extended(as_tensor(exponent.ptr()));
+    extension.weak = true;
+    extension.width = weak_width(as_tensor(b));
   }
   return binary<kPower>(a, is_tensor(b) || is_numpy_array(b) ? exponent.ptr() : b);  // a number takes a's dtype
 }
@@ -152,8 +189,23 @@ py::object compare(PyObject* a, PyObject* b, int op) {
 
 }  // namespace
 
+PrimitiveObject* operator_primitive(int slot) { return operators[slot]; }
+
+void note_operator(PrimitiveObject* made) {
+  for (int i = 0; i < kOperatorSlots; ++i)
+    if (!operators[i] && std::string_view(operator_names[i]) == made->kernel->name)
+      operators[i] = as_primitive(Py_NewRef(as_object(made)));
+}
+
+PyObject* tensor_of_number(TensorObject* t) {
+  PyObject* made = same_value(t);
+  if (is_weak(as_tensor(made))) as_tensor(made)->extension->weak = false;
+  return made;
+}
+
 void add_operators(TypeMaker<TensorObject>& type) {
-  type.slot<Py_tp_richcompare, compare>()
+  type.method<as_typed>("_tensor_of_number", "A number of a traced call as a Tensor like any other.")
+      .slot<Py_tp_richcompare, compare>()
       .slot<Py_nb_add, binary<kAdd, &PyNumberMethods::nb_add>>()
       .slot<Py_nb_subtract, binary<kSubtract, &PyNumberMethods::nb_subtract>>()
       .slot<Py_nb_multiply, binary<kMultiply, &PyNumberMethods::nb_multiply>>()

@@ -3,14 +3,11 @@
 
 #include <cstdint>
 #include <string>
-#include <vector>
 
 #include "../core/kernel.h"
 #include "errors.h"
 
 namespace alice {
-
-constexpr double kReleaseLockNanoseconds = 20000;  // from here on other Python threads may run meanwhile
 
 struct PrimitiveObject {
   PyObject_HEAD
@@ -46,56 +43,12 @@ struct Rules {
   static Rules jvp(const PrimitiveObject* p, std::size_t inputs);
 };
 
-// The primitive behind an operator (`+`) or a promotion (`astype`), known once Python has made it: the first of its
-// name, for good.
-PrimitiveObject* operator_primitive(int slot);
-enum OperatorSlot {
-  kAdd,
-  kSubtract,
-  kMultiply,
-  kDivide,
-  kFloorDivide,
-  kRemainder,
-  kPower,
-  kMatmul,
-  kNegative,
-  kAbs,
-  kEqual,
-  kNotEqual,
-  kLess,
-  kLessEqual,
-  kGreater,
-  kGreaterEqual,
-  kAnd,
-  kOr,
-  kXor,
-  kInvert,
-  kBitAnd,
-  kBitOr,
-  kBitXor,
-  kBitInvert,
-  kLeftShift,
-  kRightShift,
-  kAstype,
-  kRemat,
-  kNonnegative,
-  kOperatorSlots
-};
-
-// The primitive of a kernel that has none in Python: in-place updates.
-PrimitiveObject* update_primitive(const Kernel* kernel);
-
-// A primitive of that Python type, a subclass of PrimitiveBase, for a kernel that is not in the registry.
+// Of that Python type, a subclass of PrimitiveBase; null: of PrimitiveBase. Its rules read nothing of its operands, and
+// it is not differentiable.
 py::object make_primitive(py::handle type, const Kernel& kernel, const std::string& name);
 
 // Calls a primitive: converts and promotes the arguments, runs the kernel, records. Throws.
 py::object bind(PrimitiveObject* primitive, PyObject* const* args, Py_ssize_t nargs);
-
-// The static arguments of a call (attributes.cpp), as many as the kernel declares, of kinds that it takes.
-std::vector<Attr> parse_attributes(const Kernel& kernel, PyObject* const* args);
-std::vector<Attr> parse_attributes(const Kernel& kernel, PyObject* tuple);          // of an equation; null for none
-py::tuple plain_attributes(const std::vector<Attr>& attrs, PyObject* const* args);  // Python's own objects of them
-py::dict kernel_signature(const std::string& name);  // numbers of operands and results (-1: any), attributes and kinds
 
 void add_primitive_type(py::module_& m);
 

@@ -2,7 +2,9 @@
 
 #include <string>
 
+#include "extension.h"
 #include "holder.h"
+#include "session.h"
 
 namespace alice {
 namespace {
@@ -33,14 +35,15 @@ py::object caller() {
 }
 
 // What a gradient rule computes belongs to the line of the call that it differentiates.
-py::object location(const ThreadState& state) {
-  if (state.rules && state.rules->eq->record) return state.rules->eq->record->where;
-  return caller();
+py::object location() {
+  const RuleScope* rules = thread_state().features->rules;
+  const EquationExtension* extension = rules ? rules->eq->extension : nullptr;
+  return extension && extension->record ? extension->record->where : caller();
 }
 
-py::object rule_of(const ThreadState& state) {
-  auto* eq = state.rules ? reinterpret_cast<PyObject*>(state.rules->eq) : nullptr;
-  return eq ? borrowed(eq) : py::none();
+py::object rule_of() {
+  const RuleScope* rules = thread_state().features->rules;
+  return rules ? borrowed(as_object(rules->eq)) : py::none();
 }
 
 // For readers of the trace: it shows what is in the memory when it is read, also after a change in place.
@@ -71,11 +74,10 @@ Result result_of(const Call& call) {
 
 // Where a call comes from.
 std::shared_ptr<Record> located() {
-  const ThreadState& state = thread_state();
   auto record = std::make_shared<Record>();
-  record->where = location(state);
-  record->rule_of = rule_of(state);
-  record->accumulates = state.accumulating;
+  record->where = location();
+  record->rule_of = rule_of();
+  record->accumulates = thread_state().features->accumulating;
   return record;
 }
 
@@ -113,6 +115,12 @@ py::object get(Shown* shown) {
 
 py::object show(std::shared_ptr<const Record> record) { return record ? Shown::make(std::move(record)) : py::none(); }
 
+std::vector<Array> result_arrays(py::handle result) {
+  std::vector<Array> all;
+  for (std::size_t i = 0; i < result_count(result); ++i) all.push_back(result_at(result, i)->array);
+  return all;
+}
+
 py::tuple constants(std::span<const Array> arrays) {
   return tuple_of(arrays.size(), [&](std::size_t i) { return constant(arrays[i]); });
 }
@@ -126,33 +134,31 @@ py::tuple copies(std::span<const Array> arrays) {
   });
 }
 
-std::shared_ptr<Record> make_record(PrimitiveObject* primitive, std::span<const Array> in, std::span<const Array> out,
-                                    std::span<const Attr> attrs, bool tracked) {
+std::shared_ptr<Record> make_record(const BoundCall& bound) {
   const ThreadState& state = thread_state();
-  if (state.session || !(state.recorder || state.checker)) return nullptr;
-  if (!state.recorder) return located();
-  std::vector<Array> results(out.begin(), out.end());
-  const Call call{*primitive->kernel, in, results, attrs};
+  if (open_session(state)) return nullptr;
+  if (!recorder_of(state)) return located();
+  const PrimitiveObject* p = bound.primitive;
+  const bool tracked = bound.equation->levels;
+  std::vector<Array> results = result_arrays(bound.result);
+  const Call call{*p->kernel, bound.read, results, bound.attrs};
   std::shared_ptr<Record> record = described(call, result_of(call));
-  record->results = constants(out);
-  for (std::size_t i = 0; i < in.size(); ++i) record->saved[i] = tracked && reads_input(primitive, i);
-  record->saved.resize(in.size() + out.size(), tracked && primitive->saves_output);
+  record->results = constants(results);
+  for (std::size_t i = 0; i < bound.read.size(); ++i) record->saved[i] = tracked && reads_input(p, i);
+  record->saved.resize(bound.read.size() + results.size(), tracked && p->saves_output);
   return record;
 }
 
 std::shared_ptr<Record> make_update_record(const Call& call) {
-  if (thread_state().session) return nullptr;
+  if (open_session(thread_state())) return nullptr;
   return described(call, Result::Computed);
 }
 
-std::shared_ptr<Record> make_joint_record(std::span<TensorObject* const> inputs, std::span<const Array> out,
-                                          std::size_t n_fixed) {
+std::shared_ptr<Record> make_joint_record(std::span<const Array> in, std::span<const Array> out, std::size_t n_fixed) {
   const ThreadState& state = thread_state();
-  if (state.session || !(state.recorder || state.checker)) return nullptr;
+  if (open_session(state) || !(recorder_of(state) || has_checker(state))) return nullptr;
   std::shared_ptr<Record> record = located();
   record->is_view = true;
-  std::vector<Array> in;
-  for (const TensorObject* t : inputs) in.push_back(t->array);
   record->operands = constants(in);
   record->results = constants(out);
   for (std::size_t i = 0; i < in.size() + out.size(); ++i) record->saved.push_back(out.size() <= i && i < n_fixed);
@@ -161,9 +167,8 @@ std::shared_ptr<Record> make_joint_record(std::span<TensorObject* const> inputs,
 
 void check_results(PrimitiveObject* primitive, py::tuple operands, std::span<const Array> results,
                    py::tuple attributes) {
-  const ThreadState& state = thread_state();
-  const py::object checker = state.checker;  // it may set another one
-  checker(py::handle(as_object(primitive)), operands, constants(results), attributes, rule_of(state), location(state));
+  const py::object checker = thread_state().features->checker.function;  // it may set another one
+  checker(py::handle(as_object(primitive)), operands, constants(results), attributes, rule_of(), location());
 }
 
 void add_record(py::module_& m) {

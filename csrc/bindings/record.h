@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "engine.h"
+#include "features.h"
 
 namespace alice {
 
@@ -27,19 +28,19 @@ struct Record {
   }
 };
 
-// Made when the results are there, before the equation is; null if nobody wants to know. `tracked`: reverse mode may
-// need the equation. For a checker alone, only the place of the call is kept.
-std::shared_ptr<Record> make_record(PrimitiveObject* primitive, std::span<const Array> in, std::span<const Array> out,
-                                    std::span<const Attr> attrs, bool tracked);
+// Of a call that became an equation; null while a function is being traced. For a checker alone, only the place of the
+// call is kept.
+std::shared_ptr<Record> make_record(const BoundCall& call);
 
 // Of an update in place.
 std::shared_ptr<Record> make_update_record(const Call& call);
 
 // Of a joint: its results are the first of the inputs, and its rules read those up to `n_fixed`.
-std::shared_ptr<Record> make_joint_record(std::span<TensorObject* const> inputs, std::span<const Array> out,
-                                          std::size_t n_fixed);
+std::shared_ptr<Record> make_joint_record(std::span<const Array> in, std::span<const Array> out, std::size_t n_fixed);
 
 py::object show(std::shared_ptr<const Record> record);  // None if there is none
+
+std::vector<Array> result_arrays(py::handle result);  // of a Tensor, or a tuple of them
 
 // Constants on the memory of the arrays, or on copies.
 py::tuple constants(std::span<const Array> arrays);
@@ -54,22 +55,33 @@ class RuleScope {
  public:
   template <class Wants>
   RuleScope(EquationObject* equation, const Wants& wants)
-      : eq(equation), state_(thread_state()), before_(state_.rules) {
+      : eq(equation), features_(*thread_state().features), before_(features_.rules) {
     if (eq->primitive->vjp_joint)  // rules for single inputs are not called in vain
       for (std::size_t i = 0; i < eq->inputs.size() && i < 64; ++i)
         if (!wants(i)) wanted_ &= ~(std::uint64_t{1} << i);
-    state_.rules = this;
+    features_.rules = this;
   }
-  ~RuleScope() { state_.rules = before_; }
+  ~RuleScope() { features_.rules = before_; }
   RuleScope(const RuleScope&) = delete;
 
   bool wants(std::size_t input) const { return input >= 64 || (wanted_ >> input & 1) != 0; }
   EquationObject* const eq;
 
  private:
-  ThreadState& state_;
+  Features& features_;
   const RuleScope* before_;
   std::uint64_t wanted_ = ~std::uint64_t{0};
+};
+
+// Says that contributions to an adjoint are added up for as long as it lives.
+class AccumulationScope {
+ public:
+  AccumulationScope() : features_(*thread_state().features) { features_.accumulating = true; }
+  ~AccumulationScope() { features_.accumulating = false; }
+  AccumulationScope(const AccumulationScope&) = delete;
+
+ private:
+  Features& features_;
 };
 
 void add_record(py::module_& m);

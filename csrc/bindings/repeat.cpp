@@ -3,9 +3,11 @@
 #include <unordered_map>
 
 #include "default_dtype.h"
-#include "forward.h"
+#include "operators.h"
+#include "origin.h"
 #include "segment.h"
 #include "session.h"
+#include "update.h"
 #include "watcher.h"
 
 namespace alice {
@@ -86,7 +88,7 @@ class NextRun : public Watcher {
   }
 
   TensorObject* rematerialised(TensorObject* t) {
-    if (!thread_state().session) return t;
+    if (!open_session(thread_state())) return t;
     auto found = remade_.find(t);
     if (found == remade_.end()) {
       const Unwatched scope;
@@ -109,15 +111,14 @@ namespace {
 // The contexts of a first run, for as long as it is repeated.
 class Contexts {
  public:
-  Contexts(std::uint32_t active, std::vector<std::uint64_t> begun_at,
-           std::vector<std::shared_ptr<ForwardContext>> forward, DType default_dtype)
+  Contexts(std::uint32_t active, std::vector<std::uint64_t> begun_at, ForwardContexts forward, DType default_dtype)
       : state_(thread_state()),
         active_(state_.active),
         default_dtype_(exchange_default_dtype(default_dtype)),
-        again_(forward) {
+        repeated_(forward) {
     state_.active = active;
     begun_at_ = std::exchange(state_.begun_at, std::move(begun_at));
-    forward_ = std::exchange(state_.forward, std::move(forward));
+    forward_ = exchange_forward(state_, std::move(forward));
   }
   ~Contexts() {
     try {
@@ -126,19 +127,19 @@ class Contexts {
     }
     state_.active = active_;
     state_.begun_at = std::move(begun_at_);
-    state_.forward = std::move(forward_);
-    for (const auto& context : again_)  // those that have ended do not end again
-      if (std::find(state_.forward.begin(), state_.forward.end(), context) == state_.forward.end())
-        part_equations(*context);
+    exchange_forward(state_, std::move(forward_));
+    const ForwardContexts& open = forward_contexts(state_);
+    for (const auto& context : repeated_)  // those that have ended do not end again
+      if (std::find(open.begin(), open.end(), context) == open.end()) part_equations(*context);
   }
 
  private:
   ThreadState& state_;
   const std::uint32_t active_;
   const DType default_dtype_;
-  const std::vector<std::shared_ptr<ForwardContext>> again_;
+  const ForwardContexts repeated_;
   std::vector<std::uint64_t> begun_at_;
-  std::vector<std::shared_ptr<ForwardContext>> forward_;
+  ForwardContexts forward_;
 };
 
 }  // namespace

@@ -14,12 +14,14 @@ class Repeats {
   enum class Direction { Forward, Backward };
   explicit Repeats(Direction direction) : direction_(direction) {}
 
+  // What the rules of `eq` read of it: its inputs and its results. The walk has passed it then.
+  std::pair<py::tuple, py::tuple> saved(EquationObject* eq);
+
+ private:
   // The equation that has the data which the rules of `eq` read: itself, or the one that did the same again.
   py::object twin(EquationObject* eq);
   // The walk has passed this equation.
   void pass(EquationObject* eq);
-
- private:
   Repeat& run_again(PyObject* segment, const std::vector<PyObject*>& outer);
   py::object completed(const EquationObject* eq, const std::vector<PyObject*>& outer);
 

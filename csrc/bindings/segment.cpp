@@ -5,8 +5,11 @@
 
 #include "../core/broadcast.h"
 #include "default_dtype.h"
-#include "forward.h"
+#include "extension.h"
+#include "origin.h"
+#include "session.h"
 #include "slot.h"
+#include "update.h"
 #include "watcher.h"
 
 namespace alice {
@@ -22,8 +25,8 @@ class FirstRun : public Watcher {
     for (std::size_t i = 0; i < equations_.size(); ++i) {
       EquationObject* eq = as_equation(equations_[i].ptr());
       drop_saved(eq);
-      eq->place = static_cast<std::int32_t>(i);
-      Py_XSETREF(eq->segment, Py_NewRef(self));
+      extended(eq).place = static_cast<std::int32_t>(i);
+      extended(eq).segment = borrowed(self);
     }
   }
 
@@ -47,6 +50,15 @@ class FirstRun : public Watcher {
   void note(EquationObject* eq, py::handle result) override {
     equations_.push_back(borrowed(as_object(eq)));
     steps_.push_back(Step::of(eq, result));
+  }
+
+  // It can be computed again.
+  static void drop_saved(EquationObject* eq) {
+    for (Saved& s : eq->inputs) s.array = s.array.shape_only();
+    for (Output& r : eq->outputs) r.array = r.array.shape_only();
+    if (!eq->extension) return;
+    for (EquationExtension::Input& input : eq->extension->inputs) input.tangents = py::object();
+    for (py::object& tangents : eq->extension->output_tangents) tangents = py::object();
   }
 
   static py::object copied(TensorObject* t) {
@@ -93,7 +105,7 @@ class Collector : public Watcher {
 }  // namespace
 
 Step Step::of(const EquationObject* eq, py::handle result) {
-  const bool traced = thread_state().session;
+  const bool traced = open_session(thread_state());
   std::uint64_t layout = 1, digest = 1;
   for (const Saved& s : eq->inputs) {
     layout = mixed(layout, static_cast<std::uint64_t>(s.array.dtype()));
@@ -111,7 +123,7 @@ Segment::Segment(py::object function, py::tuple args, py::dict kwargs)
       kwargs_(std::move(kwargs)),
       active_(thread_state().active),
       begun_at_(thread_state().begun_at),
-      forward_(thread_state().forward),
+      forward_(forward_contexts(thread_state())),
       default_dtype_(default_dtype()),
       began_(Storage::now()) {}
 
@@ -128,21 +140,22 @@ py::object Segment::run_last(PyObject* self, py::object function, py::tuple args
   py::object result = function(*args);
   for (const py::object& o : watcher.equations) {
     EquationObject* eq = as_equation(o.ptr());
-    if (eq->segment) continue;  // it keeps nothing
+    if (segment_of(eq)) continue;  // it keeps nothing
     for (std::size_t i = 0; i < eq->inputs.size(); ++i) {
       Saved& s = eq->inputs[i];
       const EquationObject* source = as_equation(s.source);
-      if (!source || source->segment != self || !reads_input(eq->primitive, i)) continue;
+      if (!source || segment_of(source) != self || !reads_input(eq->primitive, i)) continue;
       const bool is_leaf = std::any_of(leaves.begin(), leaves.end(), [&](py::handle leaf) {
         const TensorObject* t = checked_tensor(leaf, "checkpoint");
         return t->producer == source && t->index == s.index;
       });
       if (!is_leaf) continue;
-      const ResultPlace place{source->place, s.index};
+      const ResultPlace place{place_of(source), s.index};
       if (std::find(wanted_.begin(), wanted_.end(), place) == wanted_.end()) wanted_.push_back(place);
       s.array = s.array.shape_only();
-      Py_XSETREF(s.again, Py_NewRef(self));
-      Py_CLEAR(s.tangents);
+      EquationExtension::Input& input = extended_input(eq, i);
+      input.recomputed_by = borrowed(self);
+      input.tangents = py::object();
     }
   }
   return result;
@@ -218,7 +231,7 @@ py::object run_last(SegmentObject* o, PyObject* const* args, Py_ssize_t n) {
 
 }  // namespace
 
-Segment& segment_of(PyObject* o) { return reinterpret_cast<SegmentObject*>(o)->segment; }
+Segment& as_segment(PyObject* o) { return reinterpret_cast<SegmentObject*>(o)->segment; }
 
 void add_segment(py::module_& m) {
   segment_type = TypeMaker<SegmentObject>("Segment", "One checkpointed call.", Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC)
@@ -229,7 +242,7 @@ void add_segment(py::module_& m) {
                      .method<run>("run", "The first run.")
                      .method<run_last>("run_last", "Runs a function of what run() returned: (function, args, leaves).")
                      .add_to(m);
-  m.def("repeating", [] { return thread_state().watcher && thread_state().watcher->repeats_any(); });
+  m.def("repeating", [] { return watcher_of(thread_state()) && watcher_of(thread_state())->repeats_any(); });
 }
 
 }  // namespace alice

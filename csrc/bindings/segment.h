@@ -6,11 +6,9 @@
 #include <utility>
 #include <vector>
 
-#include "engine.h"
+#include "forward.h"
 
 namespace alice {
-
-struct ForwardContext;  // forward.h
 
 // A result of one of a segment's equations.
 struct ResultPlace {
@@ -67,7 +65,7 @@ class Segment {
   // The contexts of the first run, which are those of all others.
   std::uint32_t active_;
   std::vector<std::uint64_t> begun_at_;
-  std::vector<std::shared_ptr<ForwardContext>> forward_;
+  ForwardContexts forward_;
   DType default_dtype_;
 
   bool ran_ = false;
@@ -77,7 +75,7 @@ class Segment {
   std::vector<ResultPlace> wanted_;  // results that others have not kept
 };
 
-Segment& segment_of(PyObject* o);  // of a Python object that is one, as all in equations are
+Segment& as_segment(PyObject* o);  // of a Python object that is one, as all in equations are
 
 void add_segment(py::module_& m);
 

@@ -3,9 +3,13 @@
 #include <algorithm>
 #include <bit>
 
-#include "forward.h"
+#include "extension.h"
+#include "features.h"
 #include "holder.h"
+#include "joint.h"
 #include "modes.h"
+#include "origin.h"
+#include "scope.h"
 
 namespace alice {
 
@@ -20,7 +24,7 @@ py::object Gradient::read() {
 
 Session::Change noted_changes(const Storage* s) {
   Session::Change all;
-  for (const Session* session = thread_state().session; session; session = session->outer)
+  for (const Session* session = open_session(thread_state()); session; session = session->outer)
     if (const auto found = session->changes.find(s); found != session->changes.end()) {
       all.times += found->second.times;
       all.last = std::max(all.last, found->second.last);
@@ -31,7 +35,7 @@ Session::Change noted_changes(const Storage* s) {
 std::uint32_t version_of(const Array& a) {
   const Storage* s = a.storage().get();
   if (!s) return 0;
-  return s->version() + (thread_state().session ? noted_changes(s).times : 0);
+  return s->version() + (open_session(thread_state()) ? noted_changes(s).times : 0);
 }
 
 Gradient& Session::gradient_of(TensorObject* leaf) {
@@ -43,6 +47,24 @@ Gradient& Session::gradient_of(TensorObject* leaf) {
   return gradients[place->second];
 }
 
+void Session::made(TensorObject* t) { t->trace = depth; }
+
+// What comes from outside is a leaf of the trace, whose rules read the values that it has.
+void Session::see(const BoundCall& call) {
+  EquationObject* eq = call.equation;
+  if (!eq) return;
+  eq->trace = depth;
+  if (call.primitive->kernel == &joint_kernel()) return;
+  for (std::size_t i = 0; i < eq->inputs.size(); ++i) {
+    Saved& s = eq->inputs[i];
+    TensorObject* t = call.operands[i];
+    if (t->producer && s.source && is_outside(t)) Py_SETREF(s.source, Py_NewRef(as_object(t)));
+    if (t->array.is_abstract() && call.read[i].is_abstract()) continue;
+    if (reads_input(call.primitive, i)) s.array = t->array;
+    s.version = version_of(t->array);
+  }
+}
+
 namespace {
 
 // with _core.Session(isolated) as session: …
@@ -51,36 +73,34 @@ class SessionScope {
  public:
   explicit SessionScope(bool isolated) { session_.isolated = isolated; }
   void enter(py::object self) {
-    if (thread_state().tracing == UINT8_MAX) fail(ErrorKind::Trace, "Session: too many sessions within each other");
-    scope_.enter("Session");
     ThreadState& state = thread_state();
-    state.entered.push_back(std::move(self));
-    outer_watcher_ = state.watcher;
-    session_.outer = state.session;
-    state.session = &session_;
-    ++state.tracing;
-    outer_recorder_ = std::exchange(state.recorder, session_.equations);
-    state.watcher = nullptr;
+    if (tracing_depth(state) == UINT8_MAX) fail(ErrorKind::Trace, "Session: too many sessions within each other");
+    scope_.enter("Session");
+    state.features->entered.push_back(std::move(self));
+    session_.depth = static_cast<std::uint8_t>(tracing_depth(state) + 1);
+    session_.outer = open_session(state);
+    state.interpreters.exchange(Interpreters::kSession, &session_);
+    outer_recorder_ = exchange_recorder(state, session_.equations);
+    outer_checkpoint_ = state.interpreters.exchange(Interpreters::kCheckpoint, nullptr);
     if (!session_.isolated) return;
     session_.reads_outside = !session_.outer || session_.outer->reads_outside;
     session_.outer_active = state.active;
-    session_.followers = std::popcount(state.active) + static_cast<int>(state.forward.size()) +
+    session_.followers = std::popcount(state.active) + static_cast<int>(state.features->forward.contexts.size()) +
                          (session_.outer ? session_.outer->followers : 0);
     modes_.begin(state);
-    session_.outer_forward.swap(state.forward);
+    session_.outer_forward = exchange_forward(state, {});
   }
   void exit() {
     scope_.exit("Session");
     ThreadState& state = thread_state();
-    const py::object self = std::move(state.entered.back());
-    state.entered.pop_back();
-    state.session = session_.outer;
-    --state.tracing;
-    state.recorder = std::move(outer_recorder_);
-    state.watcher = outer_watcher_;
+    const py::object self = std::move(state.features->entered.back());
+    state.features->entered.pop_back();
+    state.interpreters.exchange(Interpreters::kSession, session_.outer);
+    exchange_recorder(state, std::move(outer_recorder_));
+    state.interpreters.exchange(Interpreters::kCheckpoint, outer_checkpoint_);
     if (!session_.isolated) return;
     modes_.end(state);
-    session_.outer_forward.swap(state.forward);
+    session_.outer_forward = exchange_forward(state, std::move(session_.outer_forward));
   }
   Session& session() { return session_; }
 
@@ -88,7 +108,7 @@ class SessionScope {
   Session session_;
   Scope scope_;
   py::object outer_recorder_;
-  Watcher* outer_watcher_ = nullptr;
+  Interpreter* outer_checkpoint_ = nullptr;
   ModesAside modes_;
 };
 

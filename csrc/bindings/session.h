@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "engine.h"
+#include "forward.h"
 
 namespace alice {
 
@@ -34,8 +34,14 @@ class Gradient {
   bool written_ = false;
 };
 
-struct Session {
+class Session final : public Interpreter {
+ public:
+  void see(const BoundCall& call) override;
+  void made(TensorObject* t) override;
+  bool is_abstract() const override { return true; }
+
   py::list equations;
+  std::uint8_t depth = 1;          // as many sessions are open, one in the other
   std::vector<py::object> leaves;  // keeps the leaves of `gradients` alive
   std::vector<Gradient> gradients;
   std::unordered_map<TensorObject*, std::size_t> number_of;  // a leaf's place in `gradients`
@@ -52,13 +58,21 @@ struct Session {
   // Isolated: how many contexts may follow the trace when it runs, and how many of them rules of one's own have hidden.
   int followers = 0, hidden = 0;
   std::uint32_t outer_active = 0;  // of them, the thread's own, while the session is entered
-  std::vector<std::shared_ptr<ForwardContext>> outer_forward;
+  ForwardContexts outer_forward;
 
   Gradient& gradient_of(TensorObject* leaf);
 };
 
 // What the open sessions have noted of a memory.
 Session::Change noted_changes(const Storage* s);
+
+inline Session* open_session(const ThreadState& state) {  // the innermost one; or null
+  return static_cast<Session*>(state.interpreters[Interpreters::kSession]);
+}
+inline std::uint8_t tracing_depth(const ThreadState& state) {
+  const Session* session = open_session(state);
+  return session ? session->depth : 0;
+}
 
 Session& session_of(py::handle scope);  // of the Python object that opened it
 void add_session(py::module_& m);

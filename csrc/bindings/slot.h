@@ -90,6 +90,20 @@ R guarded(A... a) noexcept {
   }
 }
 
+// What the garbage collector asks of objects that own the references in these members, and no others.
+template <class T, auto... members>
+struct Owner {
+  static int traverse(PyObject* self, visitproc visit, void* arg) noexcept {
+    Py_VISIT(Py_TYPE(self));
+    for (PyObject* o : {reinterpret_cast<T*>(self)->*members...}) Py_VISIT(o);
+    return 0;
+  }
+  static int clear(PyObject* self) noexcept {
+    for (PyObject* T::* member : {members...}) Py_CLEAR(reinterpret_cast<T*>(self)->*member);
+    return 0;
+  }
+};
+
 // As a function pointer of CPython's type C.
 template <auto fn, class C>
 struct As;
@@ -228,6 +242,12 @@ class TypeMaker : public TypeMakerBase {
   template <int id, auto fn>
   TypeMaker& slot() {
     add(id, reinterpret_cast<void*>(alice::slot<id, fn>()));
+    return *this;
+  }
+  template <auto... members>
+  TypeMaker& owns() {
+    add(Py_tp_traverse, reinterpret_cast<void*>(&guards::Owner<Object, members...>::traverse));
+    add(Py_tp_clear, reinterpret_cast<void*>(&guards::Owner<Object, members...>::clear));
     return *this;
   }
   template <auto get>

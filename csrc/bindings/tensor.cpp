@@ -3,10 +3,8 @@
 // Hot: every call runs through here.
 #include "tensor.h"
 
-#include "../ops/strided_copy.h"
 #include "elsewhere.h"
 #include "equation.h"
-#include "locked.h"
 #include "tensor_parts.h"
 
 namespace alice {
@@ -31,25 +29,22 @@ void leave_memory(TensorObject* t) {
 int traverse(TensorObject* t, visitproc visit, void* arg) noexcept {
   Py_VISIT(Py_TYPE(t));
   Py_VISIT(t->producer);
-  Py_VISIT(t->origin);
   Py_VISIT(t->grad);
-  Py_VISIT(t->tangents);
-  return 0;
+  return traverse_extension(t->extension, visit, arg);
 }
 
 // What is left is a leaf.
 int clear(TensorObject* t) noexcept {
   Py_CLEAR(t->producer);
-  Py_CLEAR(t->origin);
   Py_CLEAR(t->grad);
-  Py_CLEAR(t->tangents);
+  if (TensorExtension* gone = std::exchange(t->extension, nullptr)) drop_extension(gone);
   return 0;
 }
 
 // Chains of equations see to themselves; those of Tensors (the gradient of a gradient …) are cut by CPython.
 void dealloc(TensorObject* t) noexcept {
   PyObject_GC_UnTrack(t);
-  const bool chained = t->grad || t->origin || t->tangents;
+  const bool chained = t->grad || t->extension;
   Py_TRASHCAN_BEGIN_CONDITION(t, chained && Py_TYPE(t) == tensor_type);
   if (t->weakrefs) PyObject_ClearWeakRefs(as_object(t));
   clear(t);
@@ -61,51 +56,19 @@ void dealloc(TensorObject* t) noexcept {
   Py_TRASHCAN_END
 }
 
-// The same array in other contexts. While somebody records, a leaf knows whose value it has.
+// The same array in other contexts.
 py::object derived(TensorObject* t, EquationObject* producer, std::uint32_t levels) {
   py::object made = owned(make_tensor(t->array, producer, producer ? t->index : 0, levels));
   TensorObject* out = as_tensor(made.ptr());
   if (t->view) out->version = t->version;
-  out->weak = t->weak;
-  out->width = t->width;
-  out->from_trace = t->from_trace;
   out->thread = t->thread;
+  out->trace = t->trace;
   out->born = t->born;
-  out->tangents = Py_XNewRef(t->tangents);
-  if (!producer && thread_state().recorder) {
-    out->origin = Py_NewRef(root_of(t));
-    out->origin_from = thread_state().tracing;
-    out->index = t->index;
-  } else if (producer && t->origin) {
-    out->origin = Py_NewRef(t->origin);
-    out->origin_from = t->origin_from;
-  }
+  if (t->extension || thread_state().interpreters) extend_derived(out, t);
   return made;
 }
 
 // ---- differentiation ------------------------------------------------------------------------------------------------
-
-// A parameter will be changed in place: it gets memory of its own, where it shares that of another Tensor.
-void own_memory(TensorObject* t) {
-  if (!t->view || t->array.is_abstract()) return;
-  check_current(t, "requires_grad_");
-  if (t->array.storage()->values > 1) {
-    Array own = Array::empty(t->array.shape(), t->array.dtype());
-    read_locked(t->array, [&] { strided_copy(own, t->array); });
-    leave_memory(t);
-    t->array = std::move(own);
-    join_memory(t);
-  }
-  t->view = false;
-}
-
-void set_requires_grad(TensorObject* t, PyObject* arg) {
-  const int on = PyObject_IsTrue(arg);
-  if (on < 0) throw py::error_already_set();
-  if (on) own_memory(t);
-  t->requires_grad = on;
-  t->levels = on ? t->levels | 1u : t->levels & ~1u;
-}
 
 std::uint32_t levels_from(PyObject* arg) {
   const unsigned long levels = PyLong_AsUnsignedLong(arg);
@@ -130,11 +93,9 @@ py::object watch(TensorObject* t, PyObject* arg) { return watched(t, t->producer
 // The same elements as a constant: nothing follows it, and it has no tangent.
 py::object constant(TensorObject* t) {
   py::object out = derived(t, nullptr, 0);
-  Py_CLEAR(as_tensor(out.ptr())->tangents);
+  if (TensorExtension* extension = as_tensor(out.ptr())->extension) forget_tangents(extension);
   return out;
 }
-
-py::object strong(TensorObject* t) { return owned(strengthened(t)); }
 
 }  // namespace
 
@@ -149,18 +110,20 @@ PyObject* make_tensor(Array array, EquationObject* producer, int index, std::uin
   t->index = index;
   t->levels = levels;
   t->born = contexts_begun();
-  t->from_trace = thread_state().tracing;
-  t->thread = thread_state().number;
+  const ThreadState& state = thread_state();
+  t->thread = state.number;
+  if (state.interpreters) [[unlikely]]
+    state.interpreters.made(t);
   return o;
 }
 
-PyObject* same_value(TensorObject* t) { return derived(t, t->producer, t->levels).release().ptr(); }
-
-PyObject* strengthened(TensorObject* t) {
-  PyObject* strong = same_value(t);
-  as_tensor(strong)->weak = false;
-  return strong;
+void set_array(TensorObject* t, Array array) {
+  leave_memory(t);
+  t->array = std::move(array);
+  join_memory(t);
 }
+
+PyObject* same_value(TensorObject* t) { return derived(t, t->producer, t->levels).release().ptr(); }
 
 void refuse_stale(const TensorObject* t, const char* op) {
   fail(
@@ -177,10 +140,8 @@ void add_tensor_type(py::module_& m) {
       .slot<Py_tp_traverse, traverse>()
       .slot<Py_tp_clear, clear>()
       .weakrefs_at(offsetof(TensorObject, weakrefs))
-      .method<set_requires_grad>("_set_requires_grad")
       .method<leaf>("_leaf", "A leaf of the given levels on the same memory.")
       .method<constant>("_constant", "The same elements as a constant of all differentiation.")
-      .method<strong>("_strong", "A number of a traced call as a Tensor like any other.")
       .method<watch>("_watch", "The same value, followed by one more differentiation context.");
   add_attributes(type);
   add_gradient(type);

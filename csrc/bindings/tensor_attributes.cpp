@@ -3,6 +3,7 @@
 #include "convert.h"
 #include "equation.h"
 #include "modes.h"
+#include "origin.h"
 #include "tensor_parts.h"
 
 namespace alice {
@@ -20,7 +21,7 @@ std::int64_t get_size(TensorObject* t) { return t->array.numel(); }
 const char* get_device(TensorObject* t) { return name(t->array.device()); }
 bool get_is_abstract(TensorObject* t) { return t->array.is_abstract(); }
 bool get_is_contiguous(TensorObject* t) { return t->array.is_contiguous(); }
-bool get_weak(TensorObject* t) { return t->weak; }
+bool get_weak(TensorObject* t) { return is_weak(t); }
 std::uint32_t get_version(TensorObject* t) { return version_of(t->array); }
 
 // Elementwise == leaves identity as the only sensible hash.
@@ -37,8 +38,8 @@ bool get_is_tracked(TensorObject* t) { return followers_of(t, state_in_context()
 py::object get_producer(TensorObject* t) { return t->producer ? borrowed(as_object(t->producer)) : py::none(); }
 py::object get_key(TensorObject* t) { return owned(value_key(root_of(t), t->index)); }
 py::object get_root(TensorObject* t) {
-  return owned(
-      value_handle(operand_source(t), index_in_source(t), t->array, t->levels, t->born, thread_state().tracing));
+  return owned(value_handle(operand_source(t), t->producer ? t->index : 0, t->array, t->levels, t->born,
+                            tracing_depth(thread_state())));
 }
 
 }  // namespace

@@ -1,17 +1,21 @@
-// .grad: what backward() has accumulated in a leaf, and what a traced function will have done to it.
+// .requires_grad and .grad: what backward() has accumulated in a leaf, and what a traced function will have done to it.
 // Hot: every step runs through here.
+#include "../ops/strided_copy.h"
+#include "extension.h"
+#include "locked.h"
 #include "session.h"
 #include "tensor_parts.h"
+#include "watcher.h"
 
 namespace alice {
 namespace {
 
 // While a function is being compiled its gradients are noted, not stored.
-Session* noting(TensorObject* t) { return t->from_trace ? nullptr : thread_state().session; }
+Session* noting(TensorObject* t) { return t->trace ? nullptr : open_session(thread_state()); }
 
 // What is in .grad now is not what a checkpointed function finds there when it runs again.
 void check_may_use_grad() {
-  if (thread_state().watcher)
+  if (watcher_of(thread_state()))
     fail(ErrorKind::Gradient,
          "grad: a checkpointed function runs again, so it can neither read nor change .grad; do it outside, or use "
          "ac.grad inside");
@@ -32,7 +36,7 @@ void set_grad(TensorObject* t, PyObject* value) {
     const Array& g = as_tensor(value)->array;
     if (!(g.shape() == t->array.shape()))
       fail(ErrorKind::Shape, "grad: expected the shape ", t->array.shape(), " of the Tensor; got ", g.shape());
-    if (g.is_abstract() && !t->array.is_abstract() && !thread_state().session)
+    if (g.is_abstract() && !t->array.is_abstract() && !open_session(thread_state()))
       fail(ErrorKind::Trace, "grad: expected values; got an abstract Tensor, which has the shape ", g.shape(),
            " and no elements; set the gradient inside of the traced function, or compute its values");
   }
@@ -42,10 +46,31 @@ void set_grad(TensorObject* t, PyObject* value) {
     Py_XSETREF(t->grad, none ? nullptr : Py_NewRef(value));
 }
 
+// A parameter will be changed in place: it gets memory of its own, where it shares that of another Tensor.
+void own_memory(TensorObject* t) {
+  if (!t->view || t->array.is_abstract()) return;
+  check_current(t, "requires_grad_");
+  if (t->array.storage()->values > 1) {
+    Array own = Array::empty(t->array.shape(), t->array.dtype());
+    read_locked(t->array, [&] { strided_copy(own, t->array); });
+    set_array(t, std::move(own));
+  }
+  t->view = false;
+}
+
+void set_requires_grad(TensorObject* t, PyObject* arg) {
+  const int on = PyObject_IsTrue(arg);
+  if (on < 0) throw py::error_already_set();
+  if (on) own_memory(t);
+  t->requires_grad = on;
+  t->levels = on ? t->levels | 1u : t->levels & ~1u;
+}
+
 }  // namespace
 
 void add_gradient(TypeMaker<TensorObject>& type) {
-  type.property<get_grad, set_grad>("grad",
+  type.method<set_requires_grad>("_set_requires_grad")
+      .property<get_grad, set_grad>("grad",
                                     "The gradient that backward() accumulated, a Tensor of the same shape, or None.");
 }
 

@@ -6,6 +6,8 @@
 #include "elsewhere.h"
 #include "forward.h"
 #include "locked.h"
+#include "origin.h"
+#include "reading.h"
 #include "session.h"
 #include "tensor_parts.h"
 
@@ -13,14 +15,14 @@ namespace alice {
 namespace {
 
 bool is_readable(const TensorObject* t) {
-  return !t->array.is_abstract() && (!is_outside(t) || thread_state().session->reads_outside);
+  return !t->array.is_abstract() && (!is_outside(t) || open_session(thread_state())->reads_outside);
 }
 
 // Does a transform differentiate the value, or will when the trace that is being made has run?
 bool is_transformed(const TensorObject* t) {
   const ThreadState& state = thread_state();
-  if ((followers_of(t, state) & ~1u) || has_tangent(t, state.forward)) return true;
-  for (const Session* s = state.session; s; s = s->outer)
+  if ((followers_of(t, state) & ~1u) || has_tangent(t, forward_contexts(state))) return true;
+  for (const Session* s = open_session(state); s; s = s->outer)
     if (s->isolated && s->hidden < s->followers &&
         ((contexts_of(t, state) & s->outer_active & ~1u) || has_tangent(t, s->outer_forward)))
       return true;

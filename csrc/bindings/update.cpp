@@ -1,8 +1,12 @@
 #include "update.h"
 
+#include <unordered_map>
+
 #include "../core/in_place.h"
 #include "elsewhere.h"
 #include "locked.h"
+#include "origin.h"
+#include "reading.h"
 #include "record.h"
 #include "session.h"
 #include "watcher.h"
@@ -15,7 +19,7 @@ void check_target(const char* op, TensorObject* t, const Array& result) {
   if (!(result.shape() == out.shape()) || result.dtype() != out.dtype())
     fail(ErrorKind::Shape, op, ": the result has shape ", result.shape(), " and dtype ", name(result.dtype()),
          "; cannot be written into a Tensor of shape ", out.shape(), " and dtype ", name(out.dtype()));
-  if (out.is_abstract() || (thread_state().session && t->from_trace))
+  if (out.is_abstract() || (open_session(thread_state()) && t->trace))
     fail(ErrorKind::Trace, op,
          ": only Tensors from outside can be changed in place inside a traced function; got an argument or a result, "
          "shape ",
@@ -64,19 +68,28 @@ void record(const Kernel& kernel, const std::vector<TensorObject*>& inputs, cons
     Saved& s = eq->inputs[i];
     s.array = t->array.shape_only();
     s.source = Py_NewRef(operand_source(t));
-    if (t->producer && t->origin) {
-      s.origin = Py_NewRef(t->origin);
-      s.origin_index = t->index;
+    if (t->producer && origin_of(t)) {
+      EquationExtension::Input& input = extended_input(eq, i);
+      input.origin = borrowed(origin_of(t));
+      input.origin_index = t->index;
     }
     s.index = t->index;
   }
-  eq->record = std::move(note);
-  eq->changed.reserve(targets.size());  // so that no reference is lost
-  for (TensorObject* t : targets) eq->changed.push_back(Py_NewRef(reinterpret_cast<PyObject*>(t)));
-  if (PyList_Append(thread_state().recorder.ptr(), held.ptr()) < 0) throw py::error_already_set();
+  EquationExtension& extension = extended(eq);
+  extension.record = std::move(note);
+  eq->trace = tracing_depth(thread_state());
+  for (TensorObject* t : targets) extension.changed.push_back(borrowed(as_object(t)));
+  recorder_of(thread_state())->append(eq);
 }
 
 }  // namespace
+
+PrimitiveObject* update_primitive(const Kernel* kernel) {
+  static std::unordered_map<const Kernel*, PrimitiveObject*> all;  // live as long as the process
+  PrimitiveObject*& p = all[kernel];
+  if (!p) p = as_primitive(make_primitive({}, *kernel, kernel->name).release().ptr());
+  return p;
+}
 
 void update(const std::string& name, py::sequence inputs_given, py::sequence attributes_given,
             py::sequence outputs_given) {
@@ -84,15 +97,17 @@ void update(const std::string& name, py::sequence inputs_given, py::sequence att
   const Kernel* kernel = Registry::instance().find(name);
   if (!kernel) throw py::value_error("update: there is no kernel of the name " + name);
   const ThreadState& state = thread_state();
-  if (state.watcher && state.watcher->update(*kernel, inputs, attributes, outputs)) return;
+  Watcher* const watcher = watcher_of(state);
+  Session* const session = open_session(state);
+  if (watcher && watcher->update(*kernel, inputs, attributes, outputs)) return;
   std::vector<TensorObject*> sources, targets;
   std::vector<Array> in, out, results(outputs.size());
   for (py::handle h : inputs) {
     sources.push_back(checked_tensor(h, "update"));
-    if (state.watcher) sources.back() = state.watcher->value(sources.back());
+    sources.back() = state.interpreters.value(sources.back());
     check_ours(sources.back(), kernel->name);
-    state.session ? check_current(sources.back(), kernel->name) : check_readable(sources.back(), kernel->name);
-    in.push_back(state.session ? sources.back()->array.hidden() : sources.back()->array);
+    session ? check_current(sources.back(), kernel->name) : check_readable(sources.back(), kernel->name);
+    in.push_back(session ? sources.back()->array.hidden() : sources.back()->array);
   }
   for (py::handle h : outputs) {
     targets.push_back(checked_tensor(h, "update"));
@@ -107,14 +122,14 @@ void update(const std::string& name, py::sequence inputs_given, py::sequence att
       fail(ErrorKind::Value, "update: ", kernel->name, " looks at its operand and computes nothing that could be kept");
   for (std::size_t i = 0; i < out.size(); ++i) check_target(kernel->name, targets[i], results[i]);
   Call call{*kernel, in, out, attrs};
-  const bool checked = state.checker && !state.session;
+  const bool checked = has_checker(state) && !session;
   py::tuple before = checked ? copies(in) : py::tuple();
-  if (state.session)
-    note_changed(*state.session, out);
+  if (session)
+    note_changed(*session, out);
   else
     run(call);
   if (checked) check_results(update_primitive(kernel), before, out, attributes);
-  if (state.recorder) record(*kernel, sources, attributes, targets, make_update_record(call));
+  if (recorder_of(state)) record(*kernel, sources, attributes, targets, make_update_record(call));
 }
 
 }  // namespace alice

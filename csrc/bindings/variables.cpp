@@ -1,5 +1,7 @@
 #include "variables.h"
 
+#include "extension.h"
+
 namespace alice {
 
 py::object abstract_variable(const program::Binding& b) {
@@ -15,8 +17,8 @@ py::object abstract_variable(const program::Binding& b) {
 py::object abstract_number(DType dtype, std::uint8_t width) {
   py::object made = owned(make_tensor(Array::abstract({}, dtype)));
   TensorObject* t = as_tensor(made.ptr());
-  t->weak = true;
-  t->width = width;
+  extended(t).weak = true;
+  extended(t).width = width;
   return made;
 }
 
@@ -25,8 +27,8 @@ program::Binding binding_of(const TensorObject* stand_in) {
   b.dtype = stand_in->array.dtype();
   b.shape = stand_in->array.shape();
   b.requires_grad = stand_in->requires_grad;
-  b.is_number = stand_in->weak;
-  b.width = stand_in->width;
+  b.is_number = is_weak(stand_in);
+  b.width = weak_width(stand_in);
   return b;
 }
 

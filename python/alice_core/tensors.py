@@ -277,7 +277,7 @@ def tensor(obj: Any, dtype: DTypeLike | None = None, *, device: str | None = Non
     if isinstance(obj, Tensor):
         if dtype is None:
             dtype = get_default_dtype() if obj._weak and obj.dtype == float64 else obj.dtype
-        source = obj._strong() if obj._weak else obj
+        source = obj._tensor_of_number() if obj._weak else obj
         return ops.identity.constant_copy(ops.selection.astype(source, dtype))
     return _made(to_numpy(obj, dtype, "tensor"), dtype, True)
 

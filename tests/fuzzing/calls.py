@@ -100,7 +100,7 @@ STATEFUL = {
     "push_forward",
     "pop_forward",
     "Session",
-    "Hidden",
+    "WithoutInnermostContext",
 }
 
 
@@ -148,7 +148,10 @@ INSTANCES: dict[str, tuple[str, ...]] = {
         "core.Segment(lambda x, k=1: x * k, (T((3,), leaf=True),), {'k': 2})",
     ),
     "TreeDef": ("ac.tree.structure([T((3,)), {'a': None}])", "ac.tree.structure(ac.nn.Linear(2, 3))"),
-    "Hidden": ("core.Hidden([T((3,), leaf=True)])", "core.Hidden([])"),
+    "WithoutInnermostContext": (
+        "core.WithoutInnermostContext([T((3,), leaf=True)])",
+        "core.WithoutInnermostContext([])",
+    ),
 }
 OPERATORS = (
     "+",
@@ -279,10 +282,10 @@ def member_call(draw: Draw) -> str:
         return f"core.{kind}.{name}({draw.anything()}{', ' + draw.arguments() if draw.chance(0.5) else ''})"
     if what == 5:
         return f"getattr({owner}, {name!r})"
-    if what == 6 and kind in ("PrimitiveBase", "CompiledBase", "Segment", "Session", "Hidden"):
+    if what == 6 and kind in ("PrimitiveBase", "CompiledBase", "Segment", "Session", "WithoutInnermostContext"):
         return f"core.{kind}.__new__(core.{kind}).{name}"
     call = f"({owner}).{name}({draw.arguments(3)})"
-    if kind in ("Session", "Hidden") or name.startswith(("__enter", "__exit")):
+    if kind in ("Session", "WithoutInnermostContext") or name.startswith(("__enter", "__exit")):
         return f"alone(lambda: ({call}, {AFTER}))"
     if kind == "CompiledBase" and name in ("__call__", "_call", "_program"):
         return f"f = {made}\nf.{name}({draw.arguments(2)}); f.{name}({draw.arguments(2)})"

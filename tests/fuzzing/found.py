@@ -34,12 +34,12 @@ FOUND = {
     "a recorder that is no list": "alone(lambda: (core.set_recorder(3), quietly(lambda: ac.exp(T((2,))))))",
     "a power of logarithms of a huge order": "eager(lambda *xs: P('pow_log')(*xs, 2**63 - 1), T(()), T((2, 3)))",
     "pickles of private objects": """
-        for x in (core.Session(), core.Hidden([]), core.Segment(ac.exp, (), {}), ac.compile(ac.exp)._program(T((3,)))):
+        for x in (core.Session(), core.WithoutInnermostContext([]), core.Segment(ac.exp, (), {}), ac.compile(ac.exp)._program(T((3,)))):
             for protocol in range(3):
                 quietly(lambda: x.__reduce_ex__(protocol))
             quietly(x.__reduce__)
         """,
     "a primitive made again": "core.PrimitiveBase('multiply')\nac.Primitive",
-    "a method of nobody": "for t in (core.Session, core.Hidden, core.Segment): quietly(lambda: t.__exit__(None)), quietly(lambda: t.run(None))",
+    "a method of nobody": "for t in (core.Session, core.WithoutInnermostContext, core.Segment): quietly(lambda: t.__exit__(None)), quietly(lambda: t.run(None))",
     "a call that was taken apart": "ac.compile(lambda x: x).__init__(1, 2, 3, 4)",
 }

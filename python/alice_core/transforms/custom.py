@@ -108,7 +108,7 @@ def _join_again(
     values, residuals, arguments = inputs[:n], inputs[n:fixed], inputs[fixed:]
     if rules.values is not None:
         if _core.is_followed(arguments):  # for the contexts further out there are the rules, too
-            with _core.Hidden(arguments):
+            with _core.WithoutInnermostContext(arguments):
                 values = _join_again(rules, n, fixed, batched, inputs)
         else:
             values = rules.values(batched[n:fixed], residuals)
@@ -280,7 +280,7 @@ class custom_vjp(_Custom[P, R]):
         which, arguments = _differentiable(args)
         if not _core.is_followed(arguments) or _is_linear(arguments):
             return self._f(*args)
-        with _core.Hidden(arguments):
+        with _core.WithoutInnermostContext(arguments):
             pair = self._fwd(*args)
         if not isinstance(pair, tuple) or len(pair) != 2:
             raise GradientError(f"{self._name}: fwd must return a pair (result, residuals); got {type(pair).__name__}")
@@ -347,7 +347,7 @@ class custom_jvp(_Custom[P, R]):
         which, arguments = _differentiable(args)
         if not _core.is_followed(arguments) or _is_linear(arguments):
             return self._f(*args)
-        with _core.Hidden(arguments):
+        with _core.WithoutInnermostContext(arguments):
             result = self._f(*args)
         primals, put = _split(args)
         rule, name = self._rule, self._name
@@ -431,7 +431,7 @@ def custom_primitive(
             result = tree.map(lambda y: _core.abstract(list(y.shape), y.dtype), ones)
         else:
             # For each context that follows the inputs there are the rules; only then may the value leave the package.
-            with _core.Hidden(arguments):
+            with _core.WithoutInnermostContext(arguments):
                 result = primitive(*inputs)
         single = not isinstance(result, tuple)
         values = _tensors(called, result)
