@@ -51,6 +51,8 @@ def executed(source: str) -> None:
         ("(1, 4)", (1, 4), True),
         ("(1, 4)", (4, 1), False),
         ("True", True, True),
+        ("0", 0.0, True),
+        ("0", 0.2, False),
     ],
 )
 def test_numbers_are_those_that_round_to_the_text(text: str, value: object, right: bool) -> None:
@@ -59,8 +61,18 @@ def test_numbers_are_those_that_round_to_the_text(text: str, value: object, righ
     if right:
         check(text, value, "x")
     else:
-        with pytest.raises(AssertionError, match=re.escape(f"the text says {text}; x is {value}")):
+        with pytest.raises(AssertionError, match=re.escape(f"the text says {text} = x, which is {value}")):
             check(text, value, "x")
+
+
+def test_bounds() -> None:
+    from shown import check
+
+    check("1e-12", 1e-13, "x", ">")
+    check("3", 4, "x", "<")
+    for text, value, sign in (("1e-12", 1e-11, ">"), ("1e-12", float("nan"), ">"), ("3", 3, "<")):
+        with pytest.raises(AssertionError, match=re.escape(f"the text says {text} {sign} x")):
+            check(text, value, "x", sign)
 
 
 def test_checks_stand_behind_the_cells_that_they_are_about() -> None:
@@ -70,7 +82,7 @@ def test_checks_stand_behind_the_cells_that_they_are_about() -> None:
     page = f"{HEAD}{CELL}\n{text}\n```{{code-cell}} python\nx = 0\n```\n"
     assert shown.cells(page) == [
         "x = 2 / 3\n",
-        "from shown import check\ncheck('0.67', x, 'x')\ncheck('0.7', x, 'x')\n",
+        "from shown import check\ncheck('0.67', x, 'x', '=')\ncheck('0.7', x, 'x', '=')\n",
         "x = 0\n",
     ]
     executed(page)
@@ -126,7 +138,7 @@ def test_a_wrong_number_fails_the_build(text: str, tmp_path: Path) -> None:
     done = subprocess.run(build, capture_output=True, text=True, timeout=300)
     if text == WRONG:
         assert done.returncode != 0
-        assert "the text says 0.68; x is 0.666" in done.stdout + done.stderr
+        assert "the text says 0.68 = x, which is 0.666" in done.stdout + done.stderr
     else:
         assert done.returncode == 0, done.stderr
         assert "0.67" in (tmp_path / "out" / "index.html").read_text(encoding="utf-8")

@@ -1,8 +1,9 @@
 """Numbers in the text that the code must give: ``{shown}`0.6695 = path.x` ``.
 
 The page shows the number; the build runs the expression where the cells before it have left off, and fails unless its
-value rounds to the number. ``{porting}`` is a table whose last column is run in the same way. Both are turned into
-hidden cells before the page is read, by :func:`with_checks`, which knows nothing of Sphinx: tests use it as well.
+value rounds to the number (an integer must be met exactly). ``{shown}`1e-12 > error` `` is for bounds. ``{porting}`` is
+a table whose last column is run in the same way. Both are turned into hidden cells before the page is read, by
+:func:`with_checks`, which knows nothing of Sphinx: tests use it as well.
 """
 
 from __future__ import annotations
@@ -11,28 +12,28 @@ import re
 import textwrap
 from typing import Any
 
-ROLE = re.compile(r"\{shown\}`([^`]+?)\s+=\s+([^`]+)`")
+PARTS = r"([^`]+?)\s+([=<>])\s+([^`]+)"
+ROLE = re.compile(r"\{shown\}`" + PARTS + "`")
 NUMBER = re.compile(r"[-+]?\d+(?:\.(\d+))?(?:e([-+]?\d+))?")
 FENCE = re.compile(r"^(`{3,}|:{3,})")
 IMPORT = "from shown import check"
 
 
-def check(text: str, value: Any, expression: str) -> None:
-    """Raise unless ``value`` rounds to the number ``text``, or is printed as ``text``."""
+def check(text: str, value: Any, expression: str, relation: str = "=") -> None:
+    """Raise unless ``value`` rounds to the number ``text``, is printed so, or lies on the side that is said."""
     plain = text.replace(",", "").replace("\N{MINUS SIGN}", "-").replace(" ", "")
     number = NUMBER.fullmatch(plain)
     if number is None:
         same = str(value) == text
+    elif relation != "=":
+        same = float(plain) > float(value) if relation == ">" else float(plain) < float(value)
+    elif number[1] is None and number[2] is None:
+        same = float(value) == int(plain)
     else:
         half = 0.5 * 10.0 ** (int(number[2] or 0) - len(number[1] or ""))
         same = abs(float(value) - float(plain)) <= half * (1 + 1e-6)
     if not same:
-        raise AssertionError(f"the text says {text}; {expression} is {value}; change the one that is wrong")
-
-
-def expressions(line: str) -> list[tuple[str, str]]:
-    """The numbers in a line of text, and what must give them."""
-    return [(shown, expression) for shown, expression in ROLE.findall(line)]
+        raise AssertionError(f"the text says {text} {relation} {expression}, which is {value}; one of them is wrong")
 
 
 def with_checks(source: str) -> str:
@@ -62,7 +63,7 @@ def with_checks(source: str) -> str:
         elif table and " => " in line:
             pending.extend(line.rpartition(" => ")[2].split(" ;; "))
         if not any(fence.startswith("`") for fence in fences):
-            pending.extend(f"check({shown!r}, {code}, {code!r})" for shown, code in expressions(line))
+            pending.extend(f"check({text!r}, {code}, {code!r}, {sign!r})" for text, sign, code in ROLE.findall(line))
         out.append(line)
     out.append("")
     flush()
@@ -81,9 +82,9 @@ def setup(app: Any) -> dict[str, Any]:
     from sphinx.util.docutils import SphinxDirective
 
     def role(name: str, raw: str, text: str, line: int, inliner: Any, options: Any = None, content: Any = ()) -> Any:
-        shown, expression = re.split(r"\s+=\s+", text, maxsplit=1)
-        node = nodes.inline(raw, shown, classes=["shown"])
-        node["title"] = expression
+        shown, sign, expression = re.fullmatch(PARTS, text).groups()
+        why = expression if sign == "=" else f"{sign} {expression}"
+        node = nodes.abbreviation(raw, shown, classes=["shown"], explanation=why)
         return [node], []
 
     class Porting(SphinxDirective):
