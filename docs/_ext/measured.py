@@ -53,7 +53,7 @@ class Table:
 def draw_steps() -> None:
     """Training steps beside the peers."""
     rows = [row for row in section("steps")["rows"] if "torch" in row["values"]]
-    figure, axes = plt.subplots(1, len(rows), figsize=(2.5 * len(rows), 2.6))
+    _, axes = plt.subplots(1, len(rows), figsize=(2.5 * len(rows), 2.6))
     for ax, row in zip(axes, rows, strict=True):
         medians = {name: v["median"] for name, v in row["values"].items() if name != "C++ -ffast-math"}
         names = sorted(medians, key=medians.__getitem__, reverse=True)
