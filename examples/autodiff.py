@@ -1,5 +1,5 @@
 """Forward and reverse mode, step by step
-=====================================
+======================================
 
 The tables of the notes' chapter 6, what both modes cost, checkpoints, and depth: ``python examples/autodiff.py [folder
 for the pictures]``. Needs ``pip install "alice_core[demo]"``.

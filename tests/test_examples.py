@@ -32,6 +32,7 @@ def test_is_short(path: Path) -> None:
 
 
 def test_lotka_volterra() -> None:
+    pytest.importorskip("matplotlib")
     rates, check = run("lotka_volterra.py").splitlines()
     found, true = numbers(rates)[:4], numbers(rates)[4:]
     assert found == pytest.approx(true, rel=0.02)
@@ -40,6 +41,7 @@ def test_lotka_volterra() -> None:
 
 
 def test_kalman() -> None:
+    pytest.importorskip("matplotlib")
     best, errors = run("kalman.py").splitlines()
     push, true_push, blur, true_blur, _ = numbers(best)
     error_push, error_blur = numbers(errors)
@@ -48,6 +50,7 @@ def test_kalman() -> None:
 
 
 def test_eight_schools() -> None:
+    pytest.importorskip("matplotlib")
     accepted, mean, r_hat, schools = run("eight_schools.py").splitlines()
     assert 0.9 < numbers(accepted)[0] < 1
     effect, spread = numbers(mean)
