@@ -22,7 +22,7 @@ CXX_FILES = $(shell find csrc tests/native -name '*.h' -o -name '*.cpp' -o -name
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint format sanitize sanitize-tests tsan tsan-stress fuzz bench bench-quick bench-rows clean
+.PHONY: help demo test lint format sanitize sanitize-tests tsan tsan-stress fuzz bench bench-quick bench-rows bench-beside clean
 
 help:
 	@echo "make demo    train a network on handwritten digits; pictures go to runs/"
@@ -32,6 +32,7 @@ help:
 	@echo "make sanitize  run the tests in a build that ends at errors of memory and arithmetic; make tsan for races"
 	@echo "make fuzz    call everything native at random, a million times"
 	@echo "make bench   measure beside other packages, which go to bench/.venv (large); make bench-quick for a part"
+	@echo "make bench-beside BASE=revision  measure beside an earlier build, by default the last commit: is anything slower?"
 	@echo "make clean   remove what was built, $(VENV) included; runs/ stays"
 
 demo: $(VENV)/installed-demo
@@ -80,6 +81,14 @@ bench-quick:
 
 bench-rows: $(VENV)/installed-bench
 	$(BIN)/python bench/run.py $(ARGS) $(ROWS)
+
+# The earlier build has its sources, its benchmarks and its environment to itself, and stays.
+BASE ?= HEAD
+BEFORE = bench/.base/$(shell git rev-parse --short $(BASE))
+bench-beside: $(VENV)/installed-demo
+	test -d $(BEFORE) || (mkdir -p $(BEFORE) && git archive $(BASE) | tar -x -C $(BEFORE))
+	$(MAKE) -C $(BEFORE) VENV=.venv .venv/installed-demo
+	$(BIN)/python bench/beside.py $(BEFORE) $(ARGS) $(ROWS)
 
 clean:
 	rm -rf build dist $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -121,7 +121,7 @@ def test_strangers_do_not_wait(kind: str) -> None:
     def work() -> None:
         nonlocal used
         start = time.thread_time()
-        for _ in range(12):
+        for _ in range(4):
             step()
         used = time.thread_time() - start
 
