@@ -36,23 +36,30 @@ class _LeastSquares(Regressor):
         y: Array = x @ self.coef_.T + self.intercept_
         return y
 
-    def _keep(self, x: Array, y: Array, w: Array, b: Array) -> None:
+    def _keep(self, x: Array, y: Array, weights: Array | None, w: Array, b: Array) -> None:
         """w of shape (features, outputs)."""
         flat = y.ndim == 1
         self.coef_ = w[:, 0] if flat else w.T
         self.intercept_ = float(b[0]) if flat else b
         residual = y.reshape(len(y), -1) - x @ w - b
-        variance = np.mean(residual**2, axis=0)
+        variance = np.average(residual**2, axis=0, weights=weights)
         self.noise_variance_ = float(variance[0]) if flat else variance
 
 
-def _centred(x: Array, y: Array, intercept: bool) -> tuple[Array, Array, Array, Array]:
-    """Features, targets of shape (n, k), and their means, or zeros."""
+def _centred(x: Array, y: Array, weights: Array | None, intercept: bool) -> tuple[Array, Array, Array, Array]:
+    """Features, targets of shape (n, k), and their means, or zeros. Rows are multiplied by the roots of their weights.
+
+    Then the sum of squares is the weighted one.
+    """
     y = y.reshape(len(y), -1)
-    if not intercept:
-        return x, y, np.zeros(x.shape[1]), np.zeros(y.shape[1])
-    x_mean, y_mean = x.mean(axis=0), y.mean(axis=0)
-    return x - x_mean, y - y_mean, x_mean, y_mean
+    x_mean, y_mean = np.zeros(x.shape[1]), np.zeros(y.shape[1])
+    if intercept:
+        x_mean, y_mean = (np.average(v, axis=0, weights=weights) for v in (x, y))
+        x, y = x - x_mean, y - y_mean
+    if weights is not None:
+        roots = np.sqrt(weights)[:, None]
+        x, y = x * roots, y * roots
+    return x, y, x_mean, y_mean
 
 
 class LinearRegression(_LeastSquares):
@@ -141,11 +148,11 @@ class LinearRegression(_LeastSquares):
         self.max_iter = max_iter
         self.tol = tol
 
-    def fit(self, X: Any, y: Any) -> LinearRegression:
-        """Learn from X of shape (n, features) and y of shape (n,) or (n, k)."""
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> LinearRegression:
+        """Learn from X of shape (n, features) and y of shape (n,) or (n, k); see :class:`Ridge` for weights."""
         solver = checked_choice("LinearRegression", "solver", self.solver, SOLVERS)
-        x, targets = self.checked_data(X, y)
-        a, b, x_mean, y_mean = _centred(x, targets, self.fit_intercept)
+        x, targets, weights = self.without_weightless(*self.checked_data(X, y), sample_weight)
+        a, b, x_mean, y_mean = _centred(x, targets, weights, self.fit_intercept)
         lengths = np.sqrt((a * a).sum(axis=0))
         scaled = a / np.where(lengths > 0, lengths, 1.0)
         self.singular_ = ac.linalg.svdvals(ac.asarray(a)).numpy()
@@ -159,7 +166,7 @@ class LinearRegression(_LeastSquares):
             w = self._by_singular_values(a, b, scaled, lengths, full)
         else:
             w = self._by_factors(solver, b, scaled, lengths, full)
-        self._keep(x, targets, w, y_mean - x_mean @ w)
+        self._keep(x, targets, weights, w, y_mean - x_mean @ w)
         return self
 
     def _by_singular_values(self, a: Array, b: Array, scaled: Array, lengths: Array, full: bool) -> Array:
@@ -284,13 +291,16 @@ class Ridge(_LeastSquares):
         self.alpha = alpha
         self.fit_intercept = fit_intercept
 
-    def fit(self, X: Any, y: Any) -> Ridge:
-        """Learn from X of shape (n, features) and y of shape (n,) or (n, k)."""
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Ridge:
+        """Learn from X of shape (n, features) and y of shape (n,) or (n, k).
+
+        ``sample_weight``, of shape (n,), is how many times each row counts: the sum of ``weight * loss`` is minimised.
+        """
         alpha = checked_number("Ridge", "alpha", self.alpha)
         if not (alpha >= 0 and math.isfinite(alpha)):
             raise ValueError(f"Ridge: alpha must be finite and at least 0; got {alpha}")
-        x, targets = self.checked_data(X, y)
-        a, b, x_mean, y_mean = _centred(x, targets, self.fit_intercept)
+        x, targets, weights = self.without_weightless(*self.checked_data(X, y), sample_weight)
+        a, b, x_mean, y_mean = _centred(x, targets, weights, self.fit_intercept)
         u, singular, vh = ac.linalg.svd(ac.asarray(a), full_matrices=False)
         s = singular.numpy()
         # What rounding errors make of a 0 would otherwise be divided by alpha.
@@ -299,7 +309,7 @@ class Ridge(_LeastSquares):
         least = s[-1] if a.shape[0] >= a.shape[1] and s[-1] > noise else 0.0
         self.cond_ = float(np.sqrt((s[0] ** 2 + alpha) / (least**2 + alpha))) if least + alpha > 0 else math.inf
         w = _numpy(vh.T @ (ac.asarray(shrunk[:, None]) * (u.T @ ac.asarray(b))))
-        self._keep(x, targets, w, y_mean - x_mean @ w)
+        self._keep(x, targets, weights, w, y_mean - x_mean @ w)
         return self
 
 
