@@ -20,8 +20,6 @@ from ..estimators import Array, ConvergenceWarning, Regressor
 __all__ = ["LinearRegression", "Ridge"]
 
 SOLVERS = ("lstsq", "normal", "qr", "gd")
-#: Steps of gradient descent that are one program.
-_STRIDE = 50
 
 
 class _LeastSquares(Regressor):
@@ -222,31 +220,38 @@ class LinearRegression(_LeastSquares):
 def gradient_descent(x: Array, y: Array, lr: float, max_iter: int, tol: float) -> tuple[Array, int]:
     """Weights (features, k) from zeros on, by ``w + lr xᵀ(y - x w)`` until ``|w' - w|² < tol``; and how many steps.
 
-    Many steps are one program; where one of them is the last, they are repeated up to it.
+    All steps are one program, a loop.
     """
 
-    def steps(w: ac.Tensor, x: ac.Tensor, y: ac.Tensor, count: int) -> tuple[ac.Tensor, ac.Tensor]:
-        moved = []
-        for _ in range(count):
-            step = ac.multiply(x.T @ (y - x @ w), lr)
-            w = w + step
-            moved.append(ac.sum(ac.square(step)))
-        return w, ac.stack(moved)
+    def step(w: ac.Tensor, x: ac.Tensor, y: ac.Tensor) -> ac.Tensor:
+        return ac.multiply(x.T @ (y - x @ w), lr)
 
-    run = ac.compile(steps, static_argnums=(3,))
-    data = ac.asarray(x), ac.asarray(y)
-    w, done = ac.zeros((x.shape[1], y.shape[1]), ac.float64), 0
-    while done < max_iter:
-        count = min(_STRIDE, max_iter - done)
-        after, moved = run(w, *data, count)
-        short = np.flatnonzero(moved.numpy() < tol)
-        if short.size:
-            last = int(short[0]) + 1
-            return _numpy(run(w, *data, last)[0]), done + last
-        w, done = after, done + count
-        if not np.isfinite(moved.numpy()[-1]):
-            break
-    return _numpy(w), done
+    @ac.compile
+    def steps(w: ac.Tensor, x: ac.Tensor, y: ac.Tensor) -> ac.Tensor:
+        found: ac.Tensor = ac.fori_loop(0, max_iter, lambda _, w: w + step(w, x, y), w)
+        return found
+
+    @ac.compile
+    def steps_until(w: ac.Tensor, x: ac.Tensor, y: ac.Tensor) -> tuple[ac.Tensor, ac.Tensor, ac.Tensor]:
+        def goes_on(state: Any) -> ac.Tensor:
+            done, _, moved = state
+            return ac.logical_and(ac.less(done, max_iter), ac.greater_equal(moved, tol))  # NaN ends it too
+
+        def once(state: Any) -> Any:
+            done, w, _ = state
+            moved = step(w, x, y)
+            return done + 1, w + moved, ac.sum(ac.square(moved))
+
+        end: tuple[ac.Tensor, ac.Tensor, ac.Tensor] = ac.while_loop(
+            goes_on, once, (ac.tensor(0, ac.int64), w, ac.tensor(math.inf, ac.float64))
+        )
+        return end
+
+    start = ac.zeros((x.shape[1], y.shape[1]), ac.float64), ac.asarray(x), ac.asarray(y)
+    if tol == 0:
+        return _numpy(steps(*start)), max_iter
+    done, w, _ = steps_until(*start)
+    return _numpy(w), int(done.item())
 
 
 class Ridge(_LeastSquares):
