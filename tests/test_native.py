@@ -64,7 +64,8 @@ def native_tests(elsewhere: Path) -> Path:
     folder = _build_of_this_python()
     if folder is None:
         folder = ROOT / "build" / "native" if os.access(ROOT, os.W_OK) else elsewhere
-        configure = [cmake, "-S", ROOT, "-B", folder, "-DALICE_NATIVE_TESTS=ON", f"-DPython_EXECUTABLE={sys.executable}"]
+        configure = [cmake, "-S", ROOT, "-B", folder, "-DALICE_NATIVE_TESTS=ON"]
+        configure.append(f"-DPython_EXECUTABLE={sys.executable}")
         if not (folder / "CMakeCache.txt").exists() and shutil.which("ninja"):
             configure += ["-G", "Ninja"]
         commands = [configure]
