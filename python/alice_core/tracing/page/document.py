@@ -1,4 +1,4 @@
-"""A trace as a page: one HTML file that loads nothing, readable without JavaScript."""
+"""What a page shows: head, programs, lines; with what the values look like."""
 
 from __future__ import annotations
 
@@ -6,44 +6,82 @@ import html
 import linecache
 import math
 import time
-from importlib import resources
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from .. import _core
-from ..errors import GradientError
-from ..primitive import primitives
-from ..tensors import Tensor, abstract
-from .cost import Cost
-from .listing import Line, Operand, note, operands_of, quantity, results_of, type_of
-from .summary import histogram_svg, summarise
+from ... import _core
+from ...errors import GradientError
+from ...primitive import primitives
+from ...tensors import Tensor, abstract
+from ..cost import Cost
+from ..listing import Line, Operand, blocks, note, operands_of, quantity, results_of, type_of
+from ..summary import histogram_svg, summarise
+from .live import as_script, cotangents, live, tangents
+from .program import ARITHMETIC, scripts
 
 if TYPE_CHECKING:
-    from .evaluation import Trace
+    from ..evaluation import Trace
 
 __all__ = ["embedded", "page"]
 
 REPEATS = 5  # of a timed equation; the best counts
 ENOUGH = 0.1  # seconds for one equation
+MOST_LINES = 150  # of a program; what is left out is said, and in print(trace)
+PLAY = ("values.js", "controls.js", "play.js")
+
+TITLES = {
+    "trace": ("Trace", "argument"),
+    "tangent": ("Tangent program", "tangent"),
+    "dual": ("Dual program", "cotangent"),
+}
 
 
-def page(trace: Trace, profile: bool) -> str:
+def page(trace: Trace, profile: bool, is_live: bool) -> str:
     """See :meth:`Trace.to_html`."""
-    sections, reason = [_Section(trace, profile)], ""
+    more, reason, data = [], "", {}  # type: tuple[list[Trace], str, dict[str, object]]
     if trace.primal is None:
-        try:
-            sections.append(_Section(_dual(trace), profile))
-        except GradientError as error:
-            reason = f'<section id="dual"><h2>Dual program</h2><p>{_escape(str(error))}</p></section>'
+        more, error = _derived(trace, is_live)
+        reason = f'<section id="dual"><h2>Dual program</h2><p>{_escape(error)}</p></section>' if error else ""
+        if is_live:
+            data = live(trace, more, MOST_LINES)
+    sections = [_Section(t, profile) for t in (trace, *more)]
     slowest = max((s for section in sections for s in section.seconds.values()), default=0.0)
     body = "\n".join(section.html(slowest) for section in sections) + reason
-    return _PAGE.format(style=_file("page.css"), script=_file("page.js"), body=body)
+    moving = bool(data) and "unable" not in data
+    head = '<section id="play" hidden></section>' if moving else ""
+    if "unable" in data:
+        head = f'<p class="still">This page shows what Python computed: {_escape(str(data["unable"]))}.</p>'
+    return _PAGE.format(
+        style=scripts(["style.css", *(["play.css"] if moving else [])]),
+        head=head,
+        data=f'<script type="application/json" id="programs">{as_script(data)}</script>\n' if moving else "",
+        script=scripts([*([*ARITHMETIC, *PLAY] if moving else []), "marks.js"]),
+        body=body,
+    )
+
+
+def _derived(trace: Trace, is_live: bool) -> tuple[list[Trace], str]:
+    """Of a page that lives the tangent and the dual program; else the latter from a cotangent of 1, or an abstract one
+    where a result has more than one element. And why there is no dual program."""
+    is_live = is_live and not any(x.is_abstract for x in (*trace.inputs, *trace.outputs))
+    found = []
+    if is_live:
+        with suppress(GradientError):  # what reverse mode has to say is shown
+            found.append(trace.forward(tangents(trace)))
+    abstracts = [abstract(y.shape, y.dtype) for y in trace._results]
+    plain = all(y.ndim == 0 for y in trace._results if y.dtype.kind == "f" and y._levels)
+    seeds = cotangents(trace) if is_live else None if plain else abstracts
+    try:
+        return [*found, trace.reverse(seeds[0] if seeds and len(seeds) == 1 else seeds)], ""
+    except GradientError as error:
+        return found, str(error)
 
 
 def embedded(trace: Trace) -> str:
     """The page in a frame of its own, for notebooks."""
     height = min(200 + 70 * len(trace.lines), 800)
     return (
-        f'<iframe srcdoc="{_escape(page(trace, False))}" sandbox="allow-scripts" title="trace" '
+        f'<iframe srcdoc="{_escape(page(trace, False, True))}" sandbox="allow-scripts" title="trace" '
         f'style="width: 100%; height: {height}px; border: 0"></iframe>'
     )
 
@@ -61,32 +99,24 @@ _PAGE = """<!doctype html>
 {style}</style>
 </head>
 <body>
+{head}
 <main>
 {body}
 </main>
 <p id="status" role="status" hidden>Point at a value to see where it is made and read, and its adjoint; a click keeps
 that.</p>
-<script>
-{script}</script>
+{data}<script>
+"use strict";
+(() => {{
+{script}}})();
+</script>
 </body>
 </html>
 """
 
 
-def _file(name: str) -> str:
-    return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
-
-
 def _escape(text: str) -> str:
     return html.escape(text, quote=True)
-
-
-def _dual(trace: Trace) -> Trace:
-    """From a cotangent of 1, or an abstract one where a result has more than one element."""
-    if all(y.ndim == 0 for y in trace._results if y.dtype.kind == "f" and y._levels):
-        return trace.reverse()
-    cotangents = [abstract(y.shape, y.dtype) for y in trace._results]
-    return trace.reverse(cotangents if len(cotangents) > 1 else cotangents[0])
 
 
 class _Section:
@@ -94,7 +124,7 @@ class _Section:
 
     def __init__(self, trace: Trace, profile: bool) -> None:
         self._trace = trace
-        self._kind = "dual" if trace.primal is not None else "trace"
+        self._kind = trace.kind
         self._shown: set[str] = set()  # values with an anchor
         self._values: dict[str, Tensor] = {trace.name(x) or "": x for x in trace.inputs}
         for line in trace.lines:
@@ -112,12 +142,14 @@ class _Section:
 
     def html(self, slowest: float) -> str:
         """The section; `slowest` is the time that fills a bar."""
-        title = "Dual program" if self._kind == "dual" else "Trace"
-        what = "cotangent" if self._kind == "dual" else "argument"
+        title, what = TITLES[self._kind]
         lines = [self._given(self._trace.name(x) or "", type_of(x), what) for x in self._trace.inputs]
-        for i, line in enumerate(self._trace.lines):
+        shown = self._trace.lines[:MOST_LINES]
+        for i, line in enumerate(shown):
             lines += [self._given(o.text, o.type, "from the enclosing scope") for o in line.operands if o.type]
             lines.append(self._line(i, line, slowest))
+        if left := len(self._trace.lines) - len(shown):
+            lines.append(f'<li class="line">… {quantity(left, "further line")}; print(trace) shows all</li>')
         ends = self._trace.ends
         lines += [self._given(o.text, o.type, "from the enclosing scope") for o in ends if o.type]
         returned = ", ".join(map(self._operand, ends))
@@ -150,7 +182,10 @@ class _Section:
             right = f'<b class="op">{_escape(line.op)}</b>({right})'
         parts = [f'<div class="code">{left} {"←" if line.in_place else "="} {right}</div>']
         if line.equation is not None:
-            parts.append(f'<div class="note">{_escape(note(line.equation))}{_source(line.equation)}</div>')
+            about = _escape(note(line.equation, self._trace.rules))
+            parts.append(f'<div class="note">{about}{_source(line.equation)}</div>')
+            if body := "\n".join(blocks(line.equation)):
+                parts.append(f'<pre class="block">{_escape(body)}</pre>')
         parts += [self._summary(name) for name, _ in line.results]
         if i in self.seconds:
             share = 70 * self.seconds[i] / slowest if slowest else 0  # the rest is for the number
@@ -176,7 +211,7 @@ class _Section:
         bad = [f"{n} {what}" for n, what in ((summary.nans, "NaN"), (summary.infinities, "infinite")) if n]
         warning = f'<span class="bad">{", ".join(bad)}</span>' if bad else "<span><i>NaN</i> 0</span>"
         drawing = histogram_svg(summary.counts) if summary.counts else ""
-        return f'<div class="stats">{drawing}{text} {warning}</div>'
+        return f'<div class="stats" data-of="{_escape(name)}">{drawing}{text} {warning}</div>'
 
 
 def _type(text: str) -> str:
