@@ -22,11 +22,12 @@ CXX_FILES = $(shell find csrc tests/native -name '*.h' -o -name '*.cpp' -o -name
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint format sanitize sanitize-tests tsan tsan-stress fuzz bench bench-quick bench-rows clean
+.PHONY: help demo test docs lint format sanitize sanitize-tests tsan tsan-stress fuzz bench bench-quick bench-rows clean
 
 help:
 	@echo "make demo    train a network on handwritten digits; pictures go to runs/"
 	@echo "make test    run all tests"
+	@echo "make docs    build the book to build/docs, executing every page; warnings are errors"
 	@echo "make lint    check with ruff, mypy and clang-format"
 	@echo "make format  let ruff and clang-format rewrite the code, and renew the table of ops in README.md"
 	@echo "make sanitize  run the tests in a build that ends at errors of memory and arithmetic; make tsan for races"
@@ -39,6 +40,11 @@ demo: $(VENV)/installed-demo
 
 test: $(VENV)/installed-test
 	$(BIN)/python -m pytest -n 2 $(ARGS)
+
+# Read anew each time (-E), so that every page is executed on what is installed.
+docs: $(VENV)/installed-docs
+	$(BIN)/sphinx-build -E -W --keep-going -q -j auto -b html $(ARGS) docs build/docs
+	@echo "open build/docs/index.html"
 
 lint: $(VENV)/installed-lint
 	$(BIN)/ruff check .

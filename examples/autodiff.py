@@ -1,4 +1,7 @@
-"""Automatic differentiation step by step: the tables and the pictures of the notes' chapter 6.
+"""Automatic differentiation, step by step
+=======================================
+
+Automatic differentiation step by step: the tables and the pictures of the notes' chapter 6.
 
     python examples/autodiff.py [folder for the pictures]
 

@@ -1,4 +1,7 @@
-"""Hamiltonian Monte Carlo for the eight schools, chains side by side: python examples/eight_schools.py
+"""Hamiltonian Monte Carlo
+=======================
+
+Hamiltonian Monte Carlo for the eight schools, chains side by side: python examples/eight_schools.py
 
 Rubin, "Estimation in parallel randomized experiments", 1981: how much coaching helped in eight schools. The posterior
 is sampled in the non-centred form; a chain is one ac.scan, and all chains are one ac.vmap of it.

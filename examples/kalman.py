@@ -1,4 +1,7 @@
-"""The likelihood of a Kalman filter, and the noise that makes it largest: python examples/kalman.py"""
+"""A Kalman filter
+===============
+
+The likelihood of a Kalman filter, and the noise that makes it largest: python examples/kalman.py"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Fit the four rates of the Lotka-Volterra equations to noisy counts of prey and predators.
+"""Through an equation solver
+==========================
+
+Fit the four rates of the Lotka-Volterra equations to noisy counts of prey and predators.
 
 The equations are solved by Runge-Kutta's method inside of ac.scan, and reverse mode goes through the solver: python
 examples/lotka_volterra.py

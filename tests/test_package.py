@@ -47,6 +47,12 @@ def test_only_numpy_is_imported() -> None:
     assert not foreign, foreign
 
 
+def test_it_loads_behind_others_that_have_used_the_standard_library() -> None:
+    """std::call_once of matplotlib's modules gives words of libstdc++ their place; ours must not want another."""
+    pytest.importorskip("matplotlib")
+    assert run("import matplotlib.image, alice_core; print('loaded')") == "loaded"
+
+
 #: What importing alice_core may import that NumPy has not. Each module costs time at every start: those that few
 #: programs need are imported where they are needed. ``bench/cold.py`` measures the time.
 IMPORTED = {"__future__", "_contextvars", "contextvars"}

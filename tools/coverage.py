@@ -1,9 +1,11 @@
-"""Writes docs/coverage.md: for each row of the lecture notes its tests, or why it has none; where each erratum is met.
+"""Writes docs/coverage.md: for each row of the lecture notes its tests and pages, or why it has none; where each
+erratum is met.
 
     python tools/coverage.py [--check]
 
 Rows are in ``tools/notes_rows.txt``. A test names those that it shows in its marker, ``@pytest.mark.notes("M030")``; an
-erratum is met where the docstring of something public, or a page, names it.
+page of the book in ``{rows} M030``. An erratum is met where the docstring of something public, or a page, names it; in
+the book it stands beside the formula that it corrects, ``:::{erratum} E-17``.
 """
 
 from __future__ import annotations
@@ -17,6 +19,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "coverage.md"
+DIRECTIVE = re.compile(r"^(?:`{3,}|:{3,})\{(?:rows|erratum)\} (.*)$", re.MULTILINE)
+ROW = re.compile(r"[MX]\d+")
+ROW_RANGE = re.compile(r"([MX])(\d+) to [MX](\d+)")
 RANGE = re.compile(r"E-(\d+)(?: to E-(\d+))?")
 
 
@@ -51,6 +56,21 @@ def named(text: str) -> set[str]:
     return {f"E-{i}" for first, last in pairs for i in range(first, last + 1)}
 
 
+def on_pages() -> dict[str, list[str]]:
+    """Rows and errata, and the pages of the book whose directives name them."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for path in sorted((ROOT / "docs").rglob("*.md")):
+        page = str(path.relative_to(ROOT))
+        for text in DIRECTIVE.findall(path.read_text(encoding="utf-8")):
+            names = set(ROW.findall(text)) | named(text)
+            for letter, first, last in ROW_RANGE.findall(text):
+                names |= {f"{letter}{i:0{len(first)}}" for i in range(int(first), int(last) + 1)}
+            for name in sorted(names):
+                if page not in found[name]:
+                    found[name].append(page)
+    return found
+
+
 def met() -> dict[str, list[str]]:
     """Errata, and the docstrings and pages that name them."""
     found: dict[str, list[str]] = defaultdict(list)
@@ -67,14 +87,18 @@ def met() -> dict[str, list[str]]:
     for page in ("README.md", "docs/engine.md"):
         for erratum in named((ROOT / page).read_text(encoding="utf-8")):
             found[erratum].append(page)
+    for name, pages in on_pages().items():
+        if name.startswith("E-"):
+            found[name][:0] = pages
     return found
 
 
 def problems() -> list[str]:
     """What is unaccounted for."""
     rows, errata = listed()
-    tests, places = marked(), met()
-    wrong = [f"{row}: no such row, in {tests[row][0]}" for row in tests if row not in rows and row not in errata]
+    tests, pages, places = marked(), on_pages(), met()
+    wrong = [f"{name}: no such row, in {where[0]}" for name, where in pages.items() if name not in rows | errata]
+    wrong += [f"{row}: no such row, in {tests[row][0]}" for row in tests if row not in rows and row not in errata]
     wrong += [f"{row}: neither a test nor a reason" for row, (_, why) in rows.items() if row not in tests and not why]
     wrong += [f"{row}: a reason beside a test" for row, (_, why) in rows.items() if row in tests and why]
     wrong += [f"{erratum}: no reader meets it" for erratum in errata if erratum not in places]
@@ -84,25 +108,27 @@ def problems() -> list[str]:
 def page() -> str:
     """The whole page."""
     rows, errata = listed()
-    tests, places = marked(), met()
-    shown = sum(row in tests for row in rows)
+    tests, pages, places = marked(), on_pages(), met()
+    shown, read = (sum(row in found for row in rows) for found in (tests, pages))
     lines = [
         "# What of the lecture notes is here",
         "",
-        "Made by `python tools/coverage.py` from the markers of tests; do not edit. A row is a definition, formula,",
-        "algorithm, claim, figure or listing of the notes; `X` rows are what an engine needs that does the others. An",
-        "erratum is a place where the notes print something wrong; the corrected form is what is built.",
+        "Made by `python tools/coverage.py` from the markers of tests and pages; do not edit. A row is a definition,",
+        "formula, algorithm, claim, figure or listing of the notes; `X` rows are what an engine needs that does the",
+        "others. An erratum is a place where the notes print something wrong; the corrected form is what is built.",
         "",
-        f"{len(rows)} rows: {shown} have tests, {len(rows) - shown} a reason to have none. {len(errata)} errata.",
+        f"{len(rows)} rows: {shown} have tests, {len(rows) - shown} a reason to have none; {read} are on pages of",
+        f"the book. {len(errata)} errata.",
         "",
         "## Rows",
         "",
-        "| Row | What | Tests, or why there is none |",
-        "|---|---|---|",
+        "| Row | What | Page | Tests, or why there is none |",
+        "|---|---|---|---|",
     ]
     for row, (title, why) in rows.items():
         shown_by = ", ".join(f"`{test}`" for test in tests.get(row, ()))
-        lines.append(f"| {row} | {escaped(title)} | {shown_by or escaped(why)} |")
+        on = ", ".join(f"`{name}`" for name in pages.get(row, ()))
+        lines.append(f"| {row} | {escaped(title)} | {on} | {shown_by or escaped(why)} |")
     lines += ["", "## Errata", ""]
     lines += ["| Erratum | Row | What is right | Where a reader meets it | Tests |", "|---|---|---|---|---|"]
     for erratum, (row, right) in errata.items():

@@ -1,6 +1,6 @@
 """Arithmetic, element by element with broadcasting.
 
-Rules multiply and divide cotangents by :func:`strong_mul` and :func:`strong_div`, in which a cotangent of exactly 0
+Rules multiply and divide cotangents by ``strong_mul`` and ``strong_div``, in which a cotangent of exactly 0
 stays 0: so the zero that an untaken branch of :func:`where` sends back never meets an infinite slope.
 """
 

@@ -1,4 +1,4 @@
-"""The logistic function, its integral, and what is made of them. Stable everywhere, as :mod:`.activation`."""
+"""The logistic function, its integral, and what is made of them. Stable everywhere, as in ``activation``."""
 
 from __future__ import annotations
 

@@ -149,7 +149,7 @@ def betaln(a: TensorLike, b: TensorLike, /) -> Tensor:
         ``digamma(a) - digamma(a + b)`` by a, without the loss of a difference.
 
     Accuracy
-        Within 4 ULP of the larger of 1 and |y|, for a, b > 0, however far apart they are.
+        Within 4 ULP of the larger of 1 and ``|y|``, for a, b > 0, however far apart they are.
 
     Raises
     ------

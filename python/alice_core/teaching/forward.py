@@ -148,7 +148,7 @@ def gradients_from_jvps(layers: Sequence[Layer], x: ac.Tensor) -> tuple[list[dic
     Returns
     -------
     gradients : list of dict of str to Tensor
-        As :attr:`Run.gradients`.
+        As ``gradients`` of a :class:`Run`.
     passes : int
         How often the whole program ran, one for each of the p weights; reverse mode runs it once.
 
