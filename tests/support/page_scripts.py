@@ -53,7 +53,7 @@ def table() -> list[str]:
 
 
 def live_data(t: ac.Trace) -> dict[str, Any]:
-    return live(t, _derived(t, True)[0], 10**6)
+    return live(t, _derived(t, True)[0], 10**6, 10**6)
 
 
 def probe(data: dict[str, Any]) -> list[tuple[str, str, str, str]]:

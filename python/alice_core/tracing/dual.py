@@ -17,8 +17,8 @@ from .recorder import recording
 __all__ = ["reverse", "variables_of", "zeros"]
 
 
-def reverse(primal: Trace, cotangent: Any) -> Trace:
-    """See :meth:`Trace.reverse`."""
+def reverse(primal: Trace, cotangent: Any, beside: Trace | None = None) -> Trace:
+    """See :meth:`Trace.reverse`. ``beside`` is shown with it, and has used up its letters."""
     if primal.primal is not None:
         raise GradientError(
             f"reverse: expected the trace of a function; got a {primal.kind} program; the second derivative comes from "
@@ -35,7 +35,7 @@ def reverse(primal: Trace, cotangent: Any) -> Trace:
         _core.set_active(active)
     adjoints: dict[Hashable, Tensor | None] = dict(zip(variables, found, strict=True))
     outputs = [zeros(variables[key]) if (g := adjoints[key]) is None else g for key in wanted]
-    return Dual(primal, seeds, outputs, equations, adjoints, wanted)
+    return Dual(primal, seeds, outputs, equations, adjoints, wanted, (beside or primal)._names)
 
 
 def _seeds(primal: Trace, cotangent: Any) -> tuple[list[Tensor], list[Tensor]]:
@@ -92,8 +92,9 @@ def variables_of(primal: Trace) -> tuple[dict[Hashable, Tensor], list[Hashable]]
 def zeros(like: Tensor) -> Tensor:
     if like.is_abstract:
         return abstract(like.shape, like.dtype)
-    zeros = np.broadcast_to(np.zeros((), like.dtype), like.shape)
-    return asarray(zeros, copy=None if like.dtype.kind == "b" else False)
+    if like.dtype.kind == "b" or not isinstance(like.dtype, np.dtype):  # NumPy cannot lend the memory of these
+        return tensor(np.zeros(like.shape), dtype=like.dtype)
+    return asarray(np.broadcast_to(np.zeros((), like.dtype), like.shape), copy=False)
 
 
 class Dual(Trace):
@@ -109,6 +110,7 @@ class Dual(Trace):
         equations: list[_core.Equation],
         adjoints: dict[Hashable, Tensor | None],
         wanted: Sequence[Hashable],
+        beside: Names,
     ) -> None:
         self.inputs = list(seeds)
         self.outputs = outputs
@@ -118,6 +120,7 @@ class Dual(Trace):
         self.adjoints = {names[key]: g for key, g in adjoints.items()}
         self.tangents = {}
         self._names = Names(equations, names)
+        self._names.go_on_from(beside)
         known = [(key, g) for key, g in adjoints.items() if g is not None]
         for key, g in reversed(known):  # as reverse mode finds them
             self._names.give(g._key, names[key] + "~")

@@ -108,6 +108,10 @@ class Names:
     def get(self, key: Hashable) -> str | None:
         return self._names.get(self._same.get(key, key))
 
+    def go_on_from(self, others: Names) -> None:
+        """Use none of the letters that others have used."""
+        self._count = max(self._count, others._count)
+
     def is_called(self, key: Hashable) -> bool:
         return self._same.get(key, key) in self._called
 

@@ -73,7 +73,7 @@ def _seeds(inputs: list[Tensor], tangent: Any) -> tuple[list[Tensor], list[Tenso
 
 
 def _ones(like: Tensor) -> Tensor:
-    return abstract(like.shape, like.dtype) if like.is_abstract else tensor(np.ones(like.shape, like.dtype))
+    return abstract(like.shape, like.dtype) if like.is_abstract else tensor(np.ones(like.shape), dtype=like.dtype)
 
 
 class Tangent(Trace):

@@ -14,6 +14,7 @@ from ...errors import GradientError
 from ...primitive import primitives
 from ...tensors import Tensor, abstract
 from ..cost import Cost
+from ..dual import reverse
 from ..listing import Line, Operand, blocks, note, operands_of, quantity, results_of, type_of
 from ..summary import histogram_svg, summarise
 from .live import as_script, cotangents, live, tangents
@@ -26,7 +27,8 @@ __all__ = ["embedded", "page"]
 
 REPEATS = 5  # of a timed equation; the best counts
 ENOUGH = 0.1  # seconds for one equation
-MOST_LINES = 150  # of a program; what is left out is said, and in print(trace)
+MOST_LINES = 200  # of a program; what is left out is said, and in print(trace)
+MOST_CHARACTERS = 490_000  # of a page that lives
 PLAY = ("values.js", "controls.js", "play.js")
 
 TITLES = {
@@ -38,25 +40,24 @@ TITLES = {
 
 def page(trace: Trace, profile: bool, is_live: bool) -> str:
     """See :meth:`Trace.to_html`."""
-    more, reason, data = [], "", {}  # type: tuple[list[Trace], str, dict[str, object]]
-    if trace.primal is None:
-        more, error = _derived(trace, is_live)
-        reason = f'<section id="dual"><h2>Dual program</h2><p>{_escape(error)}</p></section>' if error else ""
-        if is_live:
-            data = live(trace, more, MOST_LINES)
+    more, error = _derived(trace, is_live) if trace.primal is None else ([], "")
     sections = [_Section(t, profile) for t in (trace, *more)]
     slowest = max((s for section in sections for s in section.seconds.values()), default=0.0)
-    body = "\n".join(section.html(slowest) for section in sections) + reason
-    moving = bool(data) and "unable" not in data
-    head = '<section id="play" hidden></section>' if moving else ""
+    visible = {name for section in sections for name in section.made}
+    body = "\n".join(section.html(slowest, visible) for section in sections)
+    if error:
+        body += f'<section id="dual"><h2>Dual program</h2><p>{_escape(error)}</p></section>'
+    still = _PAGE.format(style=scripts(["style.css"]), head="", data="", script=scripts(["marks.js"]), body=body)
+    if trace.primal is not None or not is_live:
+        return still
+    style, script = scripts(["style.css", "play.css"]), scripts([*ARITHMETIC, *PLAY, "marks.js"])
+    data = live(trace, more, MOST_LINES, MOST_CHARACTERS - len(still) - len(style) - len(script))
     if "unable" in data:
         head = f'<p class="still">This page shows what Python computed: {_escape(str(data["unable"]))}.</p>'
+        return still.replace("<body>\n", f"<body>\n{head}", 1)
+    programs = f'<script type="application/json" id="programs">{as_script(data)}</script>\n'
     return _PAGE.format(
-        style=scripts(["style.css", *(["play.css"] if moving else [])]),
-        head=head,
-        data=f'<script type="application/json" id="programs">{as_script(data)}</script>\n' if moving else "",
-        script=scripts([*([*ARITHMETIC, *PLAY] if moving else []), "marks.js"]),
-        body=body,
+        style=style, head='<section id="play" hidden></section>', data=programs, script=script, body=body
     )
 
 
@@ -72,7 +73,8 @@ def _derived(trace: Trace, is_live: bool) -> tuple[list[Trace], str]:
     plain = all(y.ndim == 0 for y in trace._results if y.dtype.kind == "f" and y._levels)
     seeds = cotangents(trace) if is_live else None if plain else abstracts
     try:
-        return [*found, trace.reverse(seeds[0] if seeds and len(seeds) == 1 else seeds)], ""
+        given = seeds[0] if seeds and len(seeds) == 1 else seeds
+        return [*found, reverse(trace, given, found[0] if found else None)], ""
     except GradientError as error:
         return found, str(error)
 
@@ -125,9 +127,11 @@ class _Section:
     def __init__(self, trace: Trace, profile: bool) -> None:
         self._trace = trace
         self._kind = trace.kind
+        self._lines = trace.lines[:MOST_LINES]
         self._shown: set[str] = set()  # values with an anchor
+        self._visible: set[str] = set()  # values that will have one, in this or another section
         self._values: dict[str, Tensor] = {trace.name(x) or "": x for x in trace.inputs}
-        for line in trace.lines:
+        for line in self._lines:
             if line.equation is None:
                 continue
             operands = [value for _, value in operands_of(line.equation)]
@@ -138,17 +142,21 @@ class _Section:
         self._values.update(
             (end.text, y) for end, y in zip(trace.ends, trace.outputs, strict=True) if end.type and end.named
         )
-        self.seconds = {i: s for i, line in enumerate(trace.lines) if profile and (s := _seconds(line)) is not None}
+        mentioned = [o.text for line in self._lines for o in line.operands if o.type]
+        mentioned += [end.text for end in trace.ends if end.type]
+        made = [name for line in self._lines for name, _ in line.results]
+        self.made = {*(trace.name(x) or "" for x in trace.inputs), *mentioned, *made}
+        self.seconds = {i: s for i, line in enumerate(self._lines) if profile and (s := _seconds(line)) is not None}
 
-    def html(self, slowest: float) -> str:
-        """The section; `slowest` is the time that fills a bar."""
+    def html(self, slowest: float, visible: set[str]) -> str:
+        """The section; `slowest` is the time that fills a bar, and links go to what is `visible`."""
+        self._visible = visible
         title, what = TITLES[self._kind]
         lines = [self._given(self._trace.name(x) or "", type_of(x), what) for x in self._trace.inputs]
-        shown = self._trace.lines[:MOST_LINES]
-        for i, line in enumerate(shown):
+        for i, line in enumerate(self._lines):
             lines += [self._given(o.text, o.type, "from the enclosing scope") for o in line.operands if o.type]
             lines.append(self._line(i, line, slowest))
-        if left := len(self._trace.lines) - len(shown):
+        if left := len(self._trace.lines) - len(self._lines):
             lines.append(f'<li class="line">… {quantity(left, "further line")}; print(trace) shows all</li>')
         ends = self._trace.ends
         lines += [self._given(o.text, o.type, "from the enclosing scope") for o in ends if o.type]
@@ -163,6 +171,8 @@ class _Section:
     def _variable(self, name: str, made: bool = False) -> str:
         """A link to where the value is made; with an anchor where it is."""
         text = _escape(name)
+        if name not in self._visible:
+            return f'<span class="v" data-v="{text}">{text}</span>'
         anchor = f' id="v-{text}"' if made and name not in self._shown else ""
         self._shown.add(name)
         return f'<a class="v" data-v="{text}" href="#v-{text}"{anchor}>{text}</a>'

@@ -17,33 +17,37 @@ if TYPE_CHECKING:
 
 __all__ = ["as_script", "cotangents", "live", "tangents"]
 
-MOST_CHARACTERS = 200_000  # of the data; the page stays below 500 kB
 MOST_ITEMS = 24  # of an argument that have controls
 
 
 def tangents(trace: Trace) -> Any:
     """To begin with, the first item of the first input moves."""
     inputs = [x for x in trace._watched if x.dtype.kind == "f"] + [x for _, x in _parameters(trace)]
-    seeds = [np.zeros(x.shape, x.dtype) for x in inputs]
+    seeds = [np.zeros(x.shape) for x in inputs]
     if seeds and seeds[0].size:
         seeds[0].flat[0] = 1
-    return [tensor(seed) for seed in seeds] if len(seeds) != 1 else tensor(seeds[0])
+    given = [tensor(seed, dtype=x.dtype) for seed, x in zip(seeds, inputs, strict=True)]
+    return given if len(given) != 1 else given[0]
 
 
 def cotangents(trace: Trace) -> list[Tensor | None]:
-    return [tensor(np.ones(y.shape, y.dtype)) if y.dtype.kind == "f" else None for y in trace._results]
+    return [tensor(np.ones(y.shape), dtype=y.dtype) if y.dtype.kind == "f" else None for y in trace._results]
 
 
-def live(trace: Trace, more: list[Trace], most_lines: int) -> dict[str, Any]:
-    """The programs as data, with the names that the page's lines have; or, as ``unable``, why there are none."""
+def live(trace: Trace, more: list[Trace], most_lines: int, room: int) -> dict[str, Any]:
+    """The programs as data of so many characters at most, with the names that the page's lines have; or, as
+    ``unable``, why there are none."""
     try:
         if any(x.is_abstract for x in trace.inputs):
             raise Unable("the arguments are abstract: they have no values")
         if max(len(t.lines) for t in (trace, *more)) > most_lines:
             raise Unable(f"the page shows {most_lines} lines of a program, and there are more")
-        data = _Live(trace, more).data
-        if (size := len(as_script(data))) > MOST_CHARACTERS:
-            raise Unable(f"its values take {size // 1000} kB, and the page has room for {MOST_CHARACTERS // 1000} kB")
+        # An item takes a handful of characters at the very least.
+        if (size := 4 * sum(_items(t) for t in (trace, *more))) <= room:
+            data = _Live(trace, more).data
+            size = len(as_script(data))
+        if size > room:
+            raise Unable(f"its values take {size // 1000} kB, and the page has room for {room // 1000} kB")
     except Unable as reason:
         return {"unable": str(reason)}
     return data
@@ -53,6 +57,10 @@ def as_script(data: dict[str, Any]) -> str:
     """JSON that no browser takes for markup."""
     text = json.dumps(data, separators=(",", ":"))
     return text.replace("<", "\\u003c")
+
+
+def _items(trace: Trace) -> int:
+    return sum(y.size for eq in trace.equations for _, y in results_of(eq)) + sum(x.size for x in trace.inputs)
 
 
 def _parameters(trace: Trace) -> Iterator[tuple[Hashable, Tensor]]:
