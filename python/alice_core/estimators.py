@@ -166,12 +166,22 @@ class Estimator:
 def _numbers(who: str, name: str, x: Any, dtype: Any) -> Array:
     if hasattr(x, "toarray") and "sparse" in type(x).__module__:
         raise TypeError(f"{who}: {name} must be dense; got a sparse matrix; write {name}.toarray()")
-    raw = x.numpy() if isinstance(x, ac.Tensor) else np.asarray(x)
+    if np.ma.is_masked(x):
+        raise ValueError(f"{who}: {name} must have all of its items; got a masked array; remove or impute such rows")
+    try:
+        raw = x.numpy() if isinstance(x, ac.Tensor) else np.asarray(x)
+    except ValueError as error:
+        raise ValueError(f"{who}: {name} must be an array of numbers; got {shown(x)}: {error}") from None
     if raw.dtype.kind == "c":
         raise ValueError(f"{who}: Complex data not supported; got {name} of dtype {raw.dtype}")
     if raw.dtype.kind in "USO" and raw.dtype.kind != "O":
         raise ValueError(f"{who}: {name} must be numbers; got dtype {raw.dtype}; encode texts first")
-    array = np.asarray(raw, dtype=dtype)
+    if raw.dtype.kind in "mM":
+        raise ValueError(f"{who}: {name} must be numbers; got dtype {raw.dtype}; say in which unit and from when on")
+    try:
+        array = np.asarray(raw, dtype=dtype)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{who}: {name} must be numbers; {error}; encode texts and categories first") from None
     if not np.isfinite(array).all():
         wrong = "NaN" if np.isnan(array).any() else "infinity"
         raise ValueError(f"{who}: Input {name} contains {wrong}; remove or impute such rows")
@@ -238,6 +248,8 @@ class Classifier(Estimator):
         if y is None:
             raise ValueError(f"{name}: requires y to be passed, but the target y is None")
         x = self.checked_features(X, True, dtype)
+        if np.ma.is_masked(y):
+            raise ValueError(f"{name}: y must have all of its labels; got a masked array; remove such rows")
         labels = y.numpy() if isinstance(y, ac.Tensor) else np.asarray(y)
         if labels.ndim == 2 and labels.shape[1] == 1:
             category = _with_scikit_learn(UserWarning, "sklearn.exceptions", "DataConversionWarning")
@@ -262,7 +274,12 @@ class Classifier(Estimator):
 
     def encoded(self, labels: Array) -> Array:
         """Indices into ``classes_``, which this sets."""
-        self.classes_, index = np.unique(labels, return_inverse=True)
+        try:
+            self.classes_, index = np.unique(labels, return_inverse=True)
+        except TypeError as error:
+            raise TypeError(
+                f"{type(self).__name__}: y must be labels of one kind, which have an order; {error}"
+            ) from None
         if len(self.classes_) < 2:
             raise ValueError(
                 f"{type(self).__name__}: needs at least two classes; got one class, {self.classes_.tolist()[0]!r}"

@@ -320,9 +320,11 @@ class Ridge(_LeastSquares):
         s = singular.numpy()
         # What rounding errors make of a 0 would otherwise be divided by alpha.
         noise = np.finfo(np.float64).eps * max(a.shape) * s[0]
-        shrunk = np.where(s > noise, s / np.where(s > noise, s * s + alpha, 1.0), 0.0)
+        kept = np.where(s > noise, s, 1.0)
+        shrunk = np.where(s > noise, 1.0 / (kept + alpha / kept), 0.0)  # s / (s² + alpha), whose square may overflow
         least = s[-1] if a.shape[0] >= a.shape[1] and s[-1] > noise else 0.0
-        self.cond_ = float(np.sqrt((s[0] ** 2 + alpha) / (least**2 + alpha))) if least + alpha > 0 else math.inf
+        root = math.sqrt(alpha)
+        self.cond_ = float(np.hypot(s[0], root) / np.hypot(least, root)) if least + alpha > 0 else math.inf
         w = _numpy(vh.T @ (ac.asarray(shrunk[:, None]) * (u.T @ ac.asarray(b))))
         self._keep(x, targets, weights, w, y_mean - x_mean @ w)
         return self
