@@ -22,7 +22,7 @@ CXX_FILES = $(shell find csrc tests/native -name '*.h' -o -name '*.cpp' -o -name
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test docs lint format sanitize sanitize-tests tsan tsan-stress fuzz bench bench-quick bench-rows clean
+.PHONY: help demo test docs lint format sanitize sanitize-tests tsan tsan-stress fuzz bench bench-quick bench-rows bench-beside clean
 
 help:
 	@echo "make demo    train a network on handwritten digits; pictures go to runs/"
@@ -33,13 +33,14 @@ help:
 	@echo "make sanitize  run the tests in a build that ends at errors of memory and arithmetic; make tsan for races"
 	@echo "make fuzz    call everything native at random, a million times"
 	@echo "make bench   measure beside other packages, which go to bench/.venv (large); make bench-quick for a part"
+	@echo "make bench-beside BASE=revision  measure beside an earlier build, by default the last commit: is anything slower?"
 	@echo "make clean   remove what was built, $(VENV) included; runs/ stays"
 
 demo: $(VENV)/installed-demo
 	$(BIN)/alice demo $(ARGS)
 
 test: $(VENV)/installed-test
-	$(BIN)/python -m pytest -n 2 $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
 # Read anew each time (-E), so that every page is executed on what is installed.
 docs: $(VENV)/installed-docs
@@ -66,7 +67,7 @@ sanitize:
 sanitize-tests: $(VENV)/installed-test
 	LD_PRELOAD="$(call PRELOAD,asan)" PYTHONMALLOC=malloc UBSAN_OPTIONS=print_stacktrace=1 \
 	ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1:max_allocation_size_mb=3000 ALICE_FUZZ_CALLS=2000 \
-	$(BIN)/python -m pytest -n 2 $(MEASURED:%=--ignore=tests/%.py) $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist worksteal $(MEASURED:%=--ignore=tests/%.py) $(ARGS)
 
 tsan:
 	$(MAKE) VENV=build/sanitize/thread SANITIZE=thread tsan-stress
@@ -86,6 +87,14 @@ bench-quick:
 
 bench-rows: $(VENV)/installed-bench
 	$(BIN)/python bench/run.py $(ARGS) $(ROWS)
+
+# The earlier build has its sources, its benchmarks and its environment to itself, and stays.
+BASE ?= HEAD
+BEFORE = bench/.base/$(shell git rev-parse --short $(BASE))
+bench-beside: $(VENV)/installed-demo
+	test -d $(BEFORE) || (mkdir -p $(BEFORE) && git archive $(BASE) | tar -x -C $(BEFORE))
+	$(MAKE) -C $(BEFORE) VENV=.venv .venv/installed-demo
+	$(BIN)/python bench/beside.py $(BEFORE) $(ARGS) $(ROWS)
 
 clean:
 	rm -rf build dist $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
