@@ -210,3 +210,24 @@ def test_what_is_no_number_is_told_apart(estimator: Any, X: Any, y: Any, error: 
     """What a mask covers was learned from; dates became seconds."""
     with pytest.raises(error, match=f"{type(estimator).__name__}: .*({message})|{type(estimator).__name__}: {message}"):
         type(estimator)().fit(X, y)
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS[:6], ids=repr)
+def test_flags_are_flags(estimator: Any) -> None:
+    """What is written out as "no" was true."""
+    model = type(estimator)(**{**estimator.get_params(), "fit_intercept": "no"})
+    with pytest.raises(ac.DTypeError, match=f"{type(model).__name__}: fit_intercept must be"):
+        model.fit([[0.0], [1.0]], [0, 1])
+
+
+@pytest.mark.parametrize("estimator", [Ridge(), LogisticRegression(), MLPClassifier(), MLPRegressor()], ids=repr)
+def test_weights_have_a_finite_sum(estimator: Any) -> None:
+    """Divided by an infinite sum all were 0."""
+    with pytest.raises(ValueError, match=r"sample_weight must have a finite sum; got weights up to 1e\+308"):
+        estimator.fit([[0.0], [1.0]], [0, 1], sample_weight=[1e308, 1e308])
+
+
+@pytest.mark.parametrize("kind", [LinearRegression, Ridge, MLPRegressor])
+def test_no_outputs_are_refused(kind: Any) -> None:
+    with pytest.raises(ac.ShapeError, match=rf"{kind.__name__}: y must have shape \(n,\).* got \(2, 0\)"):
+        kind().fit([[0.0], [1.0]], np.zeros((2, 0)))

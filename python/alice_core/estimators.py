@@ -146,6 +146,9 @@ class Estimator:
         if (weights < 0).any() or not weights.any():
             wrong = f"{weights.min():g}" if weights.any() else "all zero"
             raise ValueError(f"{name}: sample_weight must not be negative, and not all zero; got {wrong}")
+        with np.errstate(over="ignore"):
+            if not np.isfinite(weights.sum()):
+                raise ValueError(f"{name}: sample_weight must have a finite sum; got weights up to {weights.max():g}")
         return weights
 
     def without_weightless(self, x: Array, y: Array, sample_weight: Any) -> tuple[Array, Array, Array | None]:
@@ -205,7 +208,7 @@ class Regressor(Estimator):
             raise ValueError(f"{type(self).__name__}: requires y to be passed, but the target y is None")
         x = self.checked_features(X, True, dtype)
         targets = _numbers(type(self).__name__, "y", y, dtype)
-        if targets.ndim not in (1, 2):
+        if targets.ndim not in (1, 2) or targets.shape[1:] == (0,):
             raise ac.ShapeError(
                 f"{type(self).__name__}: y must have shape (n,), or (n, k) for k outputs; got {targets.shape}"
             )
@@ -244,10 +247,15 @@ class Classifier(Estimator):
 
     def checked_data(self, X: Any, y: Any, dtype: Any = np.float64) -> tuple[Array, Array]:
         """X, and labels as they are, one per row."""
-        name = type(self).__name__
         if y is None:
-            raise ValueError(f"{name}: requires y to be passed, but the target y is None")
-        x = self.checked_features(X, True, dtype)
+            raise ValueError(f"{type(self).__name__}: requires y to be passed, but the target y is None")
+        x, labels = self.checked_features(X, True, dtype), self.checked_labels(y)
+        self.checked_length(x, labels)
+        return x, labels
+
+    def checked_labels(self, y: Any) -> Array:
+        """Labels as they are, a vector."""
+        name = type(self).__name__
         if np.ma.is_masked(y):
             raise ValueError(f"{name}: y must have all of its labels; got a masked array; remove such rows")
         labels = y.numpy() if isinstance(y, ac.Tensor) else np.asarray(y)
@@ -269,8 +277,7 @@ class Classifier(Estimator):
                 raise ValueError(f"{name}: Unknown label type: continuous; y must be classes, not real numbers")
         elif labels.dtype.kind == "c":
             raise ValueError(f"{name}: Complex data not supported; got y of dtype {labels.dtype}")
-        self.checked_length(x, labels)
-        return x, labels
+        return labels
 
     def encoded(self, labels: Array) -> Array:
         """Indices into ``classes_``, which this sets."""

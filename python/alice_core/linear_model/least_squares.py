@@ -14,7 +14,7 @@ import numpy as np
 
 import alice_core as ac
 
-from ..checks import checked_choice, checked_int, checked_number
+from ..checks import checked_choice, checked_flag, checked_int, checked_number
 from ..estimators import Array, ConvergenceWarning, Regressor
 from .refinement import column_lengths, refined
 
@@ -153,8 +153,9 @@ class LinearRegression(_LeastSquares):
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> LinearRegression:
         """Learn from X of shape (n, features) and y of shape (n,) or (n, k); see :class:`Ridge` for weights."""
         solver = checked_choice("LinearRegression", "solver", self.solver, SOLVERS)
+        fit_intercept = checked_flag("LinearRegression", "fit_intercept", self.fit_intercept)
         x, targets, weights = self.without_weightless(*self.checked_data(X, y), sample_weight)
-        a, b, x_mean, y_mean = _centred(x, targets, weights, self.fit_intercept)
+        a, b, x_mean, y_mean = _centred(x, targets, weights, fit_intercept)
         lengths = column_lengths(a)
         scaled = a / np.where(lengths > 0, lengths, 1.0)
         self.singular_ = ac.linalg.svdvals(ac.asarray(a)).numpy()
@@ -171,7 +172,7 @@ class LinearRegression(_LeastSquares):
         intercepts = y_mean - x_mean @ w
         if solver == "refined":
             roots = np.ones(len(x)) if weights is None else np.sqrt(weights)
-            column = roots if self.fit_intercept else np.zeros(len(x))
+            column = roots if fit_intercept else np.zeros(len(x))
             rows = x * roots[:, None], targets.reshape(len(x), -1) * roots[:, None]
             w, intercepts = refined(*rows, column, a, x_mean, w, intercepts)
         self._keep(x, targets, weights, w, intercepts)
@@ -207,7 +208,7 @@ class LinearRegression(_LeastSquares):
 
     def _descend(self, a: Array, b: Array) -> Array:
         name = "LinearRegression"
-        largest = float(self.singular_[0]) ** 2
+        largest = float(self.singular_[0]) * float(self.singular_[0])
         lr = (1.0 / largest if largest > 0 else 1.0) if self.lr is None else checked_number(name, "lr", self.lr)
         max_iter, tol = checked_int(name, "max_iter", self.max_iter), checked_number(name, "tol", self.tol)
         if not (lr > 0 and max_iter >= 1 and tol >= 0):
@@ -314,8 +315,9 @@ class Ridge(_LeastSquares):
         alpha = checked_number("Ridge", "alpha", self.alpha)
         if not (alpha >= 0 and math.isfinite(alpha)):
             raise ValueError(f"Ridge: alpha must be finite and at least 0; got {alpha}")
+        fit_intercept = checked_flag("Ridge", "fit_intercept", self.fit_intercept)
         x, targets, weights = self.without_weightless(*self.checked_data(X, y), sample_weight)
-        a, b, x_mean, y_mean = _centred(x, targets, weights, self.fit_intercept)
+        a, b, x_mean, y_mean = _centred(x, targets, weights, fit_intercept)
         u, singular, vh = ac.linalg.svd(ac.asarray(a), full_matrices=False)
         s = singular.numpy()
         # What rounding errors make of a 0 would otherwise be divided by alpha.

@@ -11,7 +11,7 @@ import numpy as np
 
 import alice_core as ac
 
-from ..checks import checked_int, checked_number, shown
+from ..checks import checked_flag, checked_int, checked_number, shown
 from ..estimators import Array, Classifier, ConvergenceWarning
 
 __all__ = ["LogisticRegression"]
@@ -120,6 +120,7 @@ class LogisticRegression(Classifier):
         name = "LogisticRegression"
         C, tol = checked_number(name, "C", self.C), checked_number(name, "tol", self.tol)
         max_iter = checked_int(name, "max_iter", self.max_iter)
+        fit_intercept = checked_flag(name, "fit_intercept", self.fit_intercept)
         if not (C > 0 and tol >= 0 and max_iter >= 1):
             raise ValueError(f"{name}: C, tol and max_iter must be positive; got {C}, {tol}, {max_iter}")
         x, labels, weights = self.without_weightless(*self.checked_data(X, y), sample_weight)
@@ -130,7 +131,7 @@ class LogisticRegression(Classifier):
         shares = () if weights is None else (ac.asarray(weights / n),)
         pull = 0.0 if math.isinf(C) else 0.5 / (C * n)
         mean = np.zeros(x.shape[1])
-        if self.fit_intercept:
+        if fit_intercept:
             mean = np.average(x, axis=0, weights=weights)
             x = x - mean
         # In these units the curvature by the weights is at most that by the intercepts, and neither is lost beside the
@@ -151,7 +152,7 @@ class LogisticRegression(Classifier):
             max_iter=max_iter,
         )
         w = found.x["w"].numpy().reshape(x.shape[1], -1) / scale
-        b = found.x["b"].numpy() if self.fit_intercept else np.zeros(w.shape[1])
+        b = found.x["b"].numpy() if fit_intercept else np.zeros(w.shape[1])
         self.coef_, self.intercept_ = np.ascontiguousarray(w.T), np.reshape(b - mean @ w, -1)
         self.loss_, self.n_iter_ = found.fun, np.array([found.nit])
         self.converged_ = found.status in (0, 2)
