@@ -53,6 +53,7 @@ void give_back_thread_number(std::uint8_t number) { Remains::instance().give_bac
 
 Features::~Features() {
   Remains::instance().leave(recorder.equations);
+  Remains::instance().leave(reads);
   Remains::instance().leave(checker.function);
   Remains::instance().leave(modes);
   for (py::object& session : entered) Remains::instance().leave(session);

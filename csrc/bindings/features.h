@@ -16,6 +16,7 @@ struct Features {
   Recorder recorder;
   Checker checker;
   ForwardMode forward;
+  py::object reads;                  // list of every Tensor whose elements leave, as a trace wants to know; or null
   std::vector<py::object> entered;   // the sessions, which the thread refers to; the outermost first
   const RuleScope* rules = nullptr;  // of the equation whose gradient rules run
   bool accumulating = false;         // contributions to an adjoint are added up

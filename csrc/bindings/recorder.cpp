@@ -66,15 +66,34 @@ py::object exchange_checker(ThreadState& state, py::object function) {
   return std::exchange(mine.function, std::move(function));
 }
 
+void note_read(TensorObject* t) {
+  const py::object& reads = thread_state().features->reads;
+  if (reads && PyList_Append(reads.ptr(), as_object(t)) < 0) throw py::error_already_set();
+}
+
+namespace {
+
+// What Python gives, None for none.
+py::object checked_list(py::object list, const char* who) {
+  if (list.is_none()) return {};
+  if (!PyList_Check(list.ptr())) throw py::type_error(std::string(who) + ": expected a list or None");
+  return list;
+}
+py::object or_none(py::object o) { return o ? std::move(o) : py::none(); }
+
+py::object set_recorder(py::object list) {
+  return or_none(exchange_recorder(thread_state(), checked_list(std::move(list), "set_recorder")));
+}
+py::object set_reads(py::object list) {
+  return or_none(std::exchange(thread_state().features->reads, checked_list(std::move(list), "set_reads")));
+}
+
+}  // namespace
+
 void add_recorder(py::module_& m) {
-  m.def(
-      "set_recorder",
-      [](py::object list) {
-        if (!list.is_none() && !PyList_Check(list.ptr())) throw py::type_error("set_recorder: expected a list or None");
-        const py::object before = exchange_recorder(thread_state(), list.is_none() ? py::object() : std::move(list));
-        return before ? before : py::none();
-      },
-      py::arg("list"));
+  m.def("set_recorder", &set_recorder, py::arg("list"));
+  m.def("set_reads", &set_reads, py::arg("list"));
+  m.def("notes_reads", [] { return static_cast<bool>(thread_state().features->reads); });
 }
 
 }  // namespace alice

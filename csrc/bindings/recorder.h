@@ -33,6 +33,9 @@ inline bool has_checker(const ThreadState& state) { return state.interpreters[In
 py::object exchange_recorder(ThreadState& state, py::object list);
 py::object exchange_checker(ThreadState& state, py::object function);
 
+// The elements of `t` leave: what the function does with them is not in its equations, so a trace names the Tensor.
+void note_read(TensorObject* t);
+
 void add_recorder(py::module_& m);
 
 }  // namespace alice

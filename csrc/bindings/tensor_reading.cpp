@@ -8,6 +8,7 @@
 #include "locked.h"
 #include "origin.h"
 #include "reading.h"
+#include "recorder.h"
 #include "session.h"
 #include "tensor_parts.h"
 
@@ -43,6 +44,7 @@ void check_may_leave(const TensorObject* t, const char* op) {
 py::object to_numpy(TensorObject* t, PyObject* writable) {
   check_readable(t, "numpy");
   check_may_leave(t, "numpy");
+  note_read(t);
   const int is_writable = PyObject_IsTrue(writable);
   if (is_writable < 0) throw py::error_already_set();
   return numpy_from_tensor(t, is_writable, "numpy");
@@ -61,6 +63,7 @@ int get_buffer(TensorObject* t, Py_buffer* view, int flags) {
   view->obj = nullptr;
   if (followers_of(t) || is_transformed(t))
     throw py::buffer_error("a Tensor that is being differentiated has no buffer; take ac.stop_gradient(x) first");
+  note_read(t);
   const int status = PyObject_GetBuffer(numpy_from_tensor(t, false, "memoryview").ptr(), view, flags);
   if (status < 0) throw py::error_already_set();
   return status;
@@ -71,6 +74,7 @@ int get_buffer(TensorObject* t, Py_buffer* view, int flags) {
 py::object item(TensorObject* t, const char* op) {
   check_readable(t, op);
   check_may_leave(t, op);
+  note_read(t);
   if (t->array.numel() != 1)
     fail(ErrorKind::Shape, op, ": expected a Tensor with one element; got shape ", t->array.shape(),
          "; use x.numpy() or reduce it first");
