@@ -20,6 +20,8 @@ from .checks import check_function, checked_int
 from .errors import DTypeError, GradientError, TraceError, locate
 from .primitive import Primitive
 from .tensors import Tensor, tensor
+from .transforms.control.bodies import Traced, write_back, written_down
+from .transforms.control.calling import called
 
 __all__ = ["CacheInfo", "CompiledFunction", "Instruction", "Program", "compile"]
 
@@ -135,6 +137,23 @@ def _line(name: str, inputs: list[str], outputs: list[tuple[str, str]], in_place
     return f"{arrow}{results} = {name}({', '.join(inputs)})"
 
 
+class _Call:
+    """What a compiled function is where somebody differentiates what it depends on: one call of a primitive.
+
+    Its derivatives are programs, too.
+    """
+
+    def __init__(self, traced: Traced, structure: _core.TreeDef, others: tuple[Any, ...], places: list[int]) -> None:
+        self._traced, self._structure, self._others, self._places = traced, structure, others, places
+
+    def __call__(self, leaves: list[Tensor]) -> Any:
+        results = called(self._traced.body, [*leaves, *self._traced.read, *self._traced.changed])
+        write_back(self._traced, results[len(results) - len(self._traced.changed) :])
+        return self._structure.unflatten(
+            [other if place < 0 else results[place] for other, place in zip(self._others, self._places, strict=True)]
+        )
+
+
 class CompiledFunction(_core.CompiledBase, Generic[P, R]):
     """A function that runs as a native program; made by :func:`compile`."""
 
@@ -190,7 +209,8 @@ class CompiledFunction(_core.CompiledBase, Generic[P, R]):
         return f"<compiled {self._name}>"
 
     # Called by the native part, when it meets a signature for the first time, with abstract Tensors for the data.
-    def _trace(self, args: Any, kwargs: Any, inputs: list[Tensor]) -> tuple[Any, ...]:
+    # `differentiated`: the data are followed.
+    def _trace(self, args: Any, kwargs: Any, inputs: list[Tensor], differentiated: bool) -> tuple[Any, ...]:
         session = _core.Session()
         try:
             with session:
@@ -200,6 +220,7 @@ class CompiledFunction(_core.CompiledBase, Generic[P, R]):
                 for y in leaves:
                     if not isinstance(y, Tensor):
                         _check_result(y)
+                roots = [(y._key, y._root) for y in outputs]
                 program = _core.lower(session, inputs, outputs)
         except TraceError as error:
             locate(error)
@@ -208,7 +229,23 @@ class CompiledFunction(_core.CompiledBase, Generic[P, R]):
         numbers = iter(range(len(outputs)))
         others = tuple(None if isinstance(y, Tensor) else _constant(y) for y in leaves)
         places = [next(numbers) if isinstance(y, Tensor) else -1 for y in leaves]
-        return program, structure, others, places, self._marks(outputs, program.followed)
+        call = marks = None
+        if differentiated or program.runs_as_it_is or program.followed:
+            traced = self._as_body(session, inputs, outputs, roots)
+            call = None if traced is None else _Call(traced, structure, others, places)
+            marks = self._marks(outputs, program.followed) if call is None else None
+        return program, structure, others, places, marks, call
+
+    def _as_body(
+        self, session: _core.Session, inputs: list[Tensor], outputs: list[Tensor], roots: Any
+    ) -> Traced | None:
+        """The trace as a function of its inputs alone; None if it is none, or knows numbers that are no Tensors."""
+        if session.wrote_gradients or session.checked or any(x._weak for x in [*inputs, *outputs]):
+            return None
+        try:
+            return written_down("compile", session, inputs, roots)
+        except TraceError:
+            return None
 
     def _marks(self, outputs: list[Tensor], followed: list[int]) -> tuple[Tensor | None, ...] | None:
         """In place of the results that depend on parameters of the closure: Tensors that refuse to be differentiated.

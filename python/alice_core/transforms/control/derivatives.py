@@ -49,8 +49,13 @@ _pushed: OrderedDict[Hashable, Body] = OrderedDict()
 
 def differentiated(body: Body, n_consts: int, n_carry: int, wanted: Sequence[bool]) -> Pair:
     """``wanted``: for which inputs that are not carried a cotangent is asked; those that are no floats have none."""
-    key = None if body.key is None else (body.key, n_consts, n_carry, tuple(wanted))
-    return remembered(_pairs, key, lambda: _Partition(body, n_consts, n_carry, wanted).pair())
+    asked = n_consts, n_carry, tuple(wanted)
+    found = body.pairs.get(asked)
+    if found is None:
+        key = None if body.key is None else (body.key, asked)
+        found = remembered(_pairs, key, lambda: _Partition(body, n_consts, n_carry, wanted).pair())
+        body.pairs[asked] = found
+    return found
 
 
 def pushed(body: Body, moving: Sequence[bool]) -> Body:
