@@ -40,7 +40,7 @@ demo: $(VENV)/installed-demo
 	$(BIN)/alice demo $(ARGS)
 
 test: $(VENV)/installed-test
-	$(BIN)/python -m pytest -n 2 $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
 # Read anew each time (-E), so that every page is executed on what is installed.
 docs: $(VENV)/installed-docs
@@ -67,7 +67,7 @@ sanitize:
 sanitize-tests: $(VENV)/installed-test
 	LD_PRELOAD="$(call PRELOAD,asan)" PYTHONMALLOC=malloc UBSAN_OPTIONS=print_stacktrace=1 \
 	ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1:max_allocation_size_mb=3000 ALICE_FUZZ_CALLS=2000 \
-	$(BIN)/python -m pytest -n 2 $(MEASURED:%=--ignore=tests/%.py) $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist worksteal $(MEASURED:%=--ignore=tests/%.py) $(ARGS)
 
 tsan:
 	$(MAKE) VENV=build/sanitize/thread SANITIZE=thread tsan-stress

@@ -44,6 +44,7 @@ SECTIONS = (
     Section("lenet", "LeNet on digits", "lenet.rows"),
     Section("epochs", "Epochs", "epochs.rows"),
     Section("minimize", "Minimisation", "minimize.rows", style="plain"),
+    Section("estimators", "Estimators", "estimators.rows", style="plain"),
     Section("layers", "Transformer block", "layers.rows"),
     Section("matmul", "Matrix products", "ops.matmul"),
     Section("contractions", "Sums of products", "contractions.rows", style="plain"),

@@ -39,6 +39,8 @@ nb_execution_mode = "force"
 nb_execution_timeout = 120
 nb_execution_show_tb = True  # of what is wrong in all pages: warnings are errors at the end
 nb_merge_streams = True
+nb_code_prompt_show = "Show the code"
+nb_code_prompt_hide = "Hide the code"
 nb_render_text_lexer = "text"
 html_math_renderer = "mathml"
 

@@ -82,7 +82,17 @@ def test_tensors_lists_and_higher_ranks_are_data_too():
     assert y.shape == (4, 1)
 
 
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_weights_stay_with_their_rows(shuffle):
+    x = np.arange(7.0)
+    for rows, labels, weights in minibatches(x, 2 * x, 3, shuffle, weights=3 * x):
+        np.testing.assert_array_equal(labels.numpy(), 2 * rows.numpy())
+        np.testing.assert_array_equal(weights.numpy(), 3 * rows.numpy())
+
+
 @pytest.mark.parametrize(("args", "kwargs", "error", "message"), [
+    ((np.zeros((3, 1)), np.zeros(3), 2), {"weights": np.zeros(2)}, ac.ShapeError,
+     r"minibatches: X, y and weights must .*; got X \(3, 1\), y \(3,\), weights \(2,\)"),
     ((np.zeros((3, 1)), np.zeros(4), 2), {}, ac.ShapeError,
      r"minibatches: X and y must have the same length along axis 0; got X \(3, 1\), y \(4,\)"),
     ((1.0, 2.0, 2), {}, ac.ShapeError, r"minibatches: X and y .*; got X \(\), y \(\)"),

@@ -27,8 +27,15 @@ ESTIMATORS = [
     MLPRegressor(learning_rate_init=0.01, max_iter=150),
 ]
 
-#: Checks of scikit-learn that do not fit, and why. None at present.
-EXCEPTIONS: dict[str, dict[str, str]] = {}
+#: Checks of scikit-learn that do not fit, and why.
+DEPENDENT = {"check_sample_weight_equivalence_on_dense_data": "has more columns than rows, which these solvers refuse"}
+BY_CHANCE = {"check_sample_weight_equivalence_on_dense_data": "cuts repeated rows into other minibatches"}
+EXCEPTIONS: dict[str, dict[str, str]] = {
+    "LinearRegression(solver='qr')": DEPENDENT,
+    "LinearRegression(solver='normal')": DEPENDENT,
+    "MLPClassifier(learning_rate_init=0.01, max_iter=150)": BY_CHANCE,
+    "MLPRegressor(learning_rate_init=0.01, max_iter=150)": BY_CHANCE,
+}
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS, ids=repr)
@@ -37,7 +44,7 @@ def test_checks_of_scikit_learn(estimator: Any) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         done = checks.check_estimator(estimator, on_fail=None, on_skip=None)
-    excused = EXCEPTIONS.get(type(estimator).__name__, {})
+    excused = EXCEPTIONS.get(repr(estimator), {})
     failed = [r for r in done if r["status"] not in ("passed", "skipped") and r["check_name"] not in excused]
     assert not failed, [(r["check_name"], r["exception"]) for r in failed]
     assert len(done) > 40

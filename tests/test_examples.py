@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import subprocess
 import sys
@@ -53,3 +54,37 @@ def test_eight_schools() -> None:
     assert spread == pytest.approx(3.6, abs=0.4)
     assert numbers(r_hat)[0] < 1.01
     assert len(numbers(schools)) == 8
+
+
+def needs(package: str) -> None:
+    if importlib.util.find_spec(package) is None:
+        pytest.skip(f"{package}, which has the data, is not installed")
+
+
+@pytest.mark.notes("M054", "M057")
+def test_fine_tuning() -> None:
+    needs("sklearn")
+    scratch, head, tuned = run("fine_tuning.py").splitlines()
+    assert head.endswith("the trunk is as it was")
+    assert numbers(head)[0] > numbers(scratch)[0] + 0.02
+    assert numbers(tuned)[0] >= numbers(head)[0] - 0.02
+
+
+@pytest.mark.notes("M055")
+def test_masked_pixels() -> None:
+    needs("sklearn")
+    errors, *drawn = run("masked_pixels.py").splitlines()
+    found, mean_image = numbers(errors)
+    assert found < 0.5 * mean_image
+    true, filled = drawn[1:9], drawn[10:18]
+    assert sum(a != b for t, f in zip(true, filled, strict=True) for a, b in zip(t, f, strict=True)) <= 9
+
+
+@pytest.mark.notes("M172")
+def test_penguins() -> None:
+    """The same weights after 200 updates as those of a network that was written in NumPy by hand."""
+    needs("palmerpenguins")
+    penguins, apart = run("penguins.py").splitlines()
+    assert penguins.startswith("342 penguins, ")
+    assert numbers(penguins)[0] > 98
+    assert float(re.search(r"\d\.\de[-+]\d+", apart)[0]) <= 1e-8

@@ -402,3 +402,98 @@ def test_no_pull_and_labels_of_any_kind(problem: Any) -> None:
 def test_arguments_out_of_range(model: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         model.fit([[0.0], [1.0], [2.0]], [0, 1, 1])
+
+
+def test_far_from_zero_it_takes_as_few_steps() -> None:
+    """Weights and intercepts were felt to depend on each other: 20 times as many evaluations."""
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(200, 5)), rng.integers(0, 3, 200)
+    near, far = (LogisticRegression(tol=1e-8).fit(X + offset, y) for offset in (0.0, 1000.0))
+    assert far.converged_
+    assert far.n_iter_[0] <= near.n_iter_[0] + 2
+    np.testing.assert_allclose(far.coef_, near.coef_, atol=1e-6)
+    np.testing.assert_allclose(far.predict_proba(X + 1000.0), near.predict_proba(X), atol=1e-6)
+
+
+# -- weights -----------------------------------------------------------------------------------------------------------
+
+MODELS = [*map(LinearRegression, SOLVERS), LinearRegression(fit_intercept=False), Ridge(0.5), LogisticRegression(C=0.5)]
+
+
+@pytest.mark.parametrize("model", MODELS, ids=repr)
+def test_a_weight_is_how_many_times_a_row_counts(problem: Any, model: Any) -> None:
+    X, y = problem
+    y = np.searchsorted(np.quantile(y, [0.3, 0.6]), y) if isinstance(model, LogisticRegression) else y
+    model = type(model)(**model.get_params()).set_params(tol=1e-12) if hasattr(model, "tol") else model
+    counts = np.random.default_rng(3).integers(0, 4, 40)
+    again = X.repeat(counts, axis=0), y.repeat(counts)
+    a = model.fit(X, y, sample_weight=counts)
+    coef, intercept, score = a.coef_, a.intercept_, a.score(X, y, counts)
+    spread = getattr(a, "noise_variance_", 0.0)
+    b = model.fit(*again)
+    np.testing.assert_allclose(coef, b.coef_, rtol=1e-5)
+    np.testing.assert_allclose(intercept, b.intercept_, rtol=1e-5)
+    assert score == pytest.approx(b.score(*again), rel=1e-6)
+    assert spread == pytest.approx(getattr(b, "noise_variance_", 0.0), rel=1e-6)
+
+
+@pytest.mark.parametrize("name", ["LinearRegression", "Ridge", "LogisticRegression"])
+def test_weighted_as_scikit_learn(name: str) -> None:
+    datasets = pytest.importorskip("sklearn.datasets")
+    theirs = getattr(pytest.importorskip("sklearn.linear_model"), name)
+    ours = {"LinearRegression": LinearRegression, "Ridge": Ridge, "LogisticRegression": LogisticRegression}[name]
+    X, y = (datasets.load_wine if name == "LogisticRegression" else datasets.load_diabetes)(return_X_y=True)
+    X = (X - X.mean(axis=0)) / X.std(axis=0)
+    weights = np.random.default_rng(0).uniform(0.1, 3.0, len(X))
+    options = {"tol": 1e-10, "max_iter": 10_000} if name == "LogisticRegression" else {}
+    a, b = (kind(**options).fit(X, y, sample_weight=weights) for kind in (ours, theirs))
+    np.testing.assert_allclose(a.coef_, b.coef_, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(a.intercept_, b.intercept_, rtol=1e-4, atol=1e-5)
+    assert a.score(X, y, weights) == pytest.approx(b.score(X, y, weights), rel=1e-6)
+
+
+@pytest.mark.parametrize("names", [[0, 1, 2], ["a", "b", "c"]], ids=repr)
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("balanced", [False, True])
+def test_class_weights_as_scikit_learn(balanced: bool, weighted: bool, names: list[Any]) -> None:
+    theirs = pytest.importorskip("sklearn.linear_model")
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(90, 3)), np.array(names)[np.minimum(rng.integers(0, 6, 90), 2)]
+    weights = rng.uniform(0.5, 2.0, 90) if weighted else None
+    options = {"class_weight": "balanced" if balanced else {names[0]: 3.0, names[1]: 0.5, names[2]: 1.0}, "tol": 1e-9}
+    a, b = (k.LogisticRegression(**options).fit(X, y, sample_weight=weights) for k in (ac.linear_model, theirs))
+    np.testing.assert_allclose(a.coef_, b.coef_, atol=1e-5)
+    np.testing.assert_allclose(a.intercept_, b.intercept_, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("weights", "error", "message"),
+    [
+        ([1.0], ac.ShapeError, r"sample_weight must have shape \(3,\), one number per row of X; got \(1,\)"),
+        ([[1.0]] * 3, ac.ShapeError, r"got \(3, 1\)"),
+        ([1.0, -1.0, 1.0], ValueError, "sample_weight must not be negative, and not all zero; got -1"),
+        ([0.0, 0.0, 0.0], ValueError, "got all zero"),
+        ([1.0, np.nan, 1.0], ValueError, "sample_weight contains NaN"),
+        ([0.0, 1.0, 1.0], ValueError, "needs at least two classes; got one class, 1"),
+        (["a", "b", "c"], ValueError, "sample_weight must be numbers"),
+    ],
+    ids=str,
+)
+def test_weights_that_are_refused(weights: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=f"LogisticRegression: .*{message}|LogisticRegression: {message}"):
+        LogisticRegression().fit([[0.0], [1.0], [2.0]], [0, 1, 1], sample_weight=weights)
+
+
+@pytest.mark.parametrize(
+    ("class_weight", "message"),
+    [
+        ("equal", """must be None, "balanced" or a dict of numbers by label; got 'equal'"""),
+        ({2: 1.0}, r"must name labels that there are, \[0, 1\]; got 2"),
+        ({0: 0.0}, "must be positive and finite"),
+        ({0: "a"}, r"class_weight\[0\] must be a number"),
+    ],
+    ids=str,
+)
+def test_class_weights_that_are_refused(class_weight: Any, message: str) -> None:
+    with pytest.raises((ValueError, TypeError), match=message):
+        LogisticRegression(class_weight=class_weight).fit([[0.0], [1.0], [2.0]], [0, 1, 1])

@@ -111,7 +111,7 @@ def long_step(w: ac.Tensor) -> Callable[[], object]:
 
 @pytest.mark.parametrize("kind", ["reads", "changes", "eager"])
 def test_strangers_do_not_wait(kind: str) -> None:
-    step = long_step(ac.zeros((2_000_000,)))
+    step = long_step(ac.zeros((LONG,)))
     mine = ac.zeros((8,)).requires_grad_()
     replay = ac.compile(lambda: mine.detach() + 1.0 if kind == "reads" else mine.assign_(mine.detach() + 1.0))
     short = replay if kind != "eager" else lambda: mine.assign_(mine.detach() + 1.0)
@@ -136,7 +136,7 @@ def test_strangers_do_not_wait(kind: str) -> None:
 
 def test_who_waits_does_not_stop_other_threads() -> None:
     """A busy machine gives a thread no time, so there are some attempts; waiting with the lock fails in all."""
-    w = ac.zeros((2_000_000,))
+    w = ac.zeros((2 * LONG,))
     step, look = long_step(w), ac.compile(lambda: w[:1] + 0.0)
     look()
 
@@ -205,7 +205,7 @@ def test_the_child_of_a_fork_finds_no_locks() -> None:
     step, total = long_step(w), ac.compile(lambda: ac.sum(w * 0.0))
     total()
     with running(step, step):
-        for _ in range(10):
+        for _ in range(6):
             child = os.fork()
             if child == 0:
                 try:

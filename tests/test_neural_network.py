@@ -163,3 +163,34 @@ def test_one_batch_of_all_rows_is_gradient_descent() -> None:
             p.assign_(p.detach() - 0.25 * p.grad)
     for a, b in zip(model.model_.parameters(), twin.parameters(), strict=True):
         np.testing.assert_array_equal(a.numpy(), b.numpy())
+
+
+@pytest.mark.parametrize("kind", [MLPClassifier, MLPRegressor])
+def test_a_weight_is_how_many_times_a_row_counts(kind: Any) -> None:
+    rng = np.random.default_rng(0)
+    X, y, counts = rng.normal(size=(30, 3)), rng.integers(0, 3, 30), rng.integers(0, 4, 30)
+    y = y if kind is MLPClassifier else np.column_stack([y, X[:, 0]])
+    options = {"solver": "sgd", "learning_rate_init": 0.1, "max_iter": 40, "n_iter_no_change": 99, "random_state": 0}
+    weighted, repeated = (kind((8,), "tanh", batch_size=200, alpha=0.0, **options) for _ in range(2))
+    with pytest.warns(ConvergenceWarning):
+        weighted.fit(X, y, sample_weight=counts)
+    with pytest.warns(ConvergenceWarning):
+        repeated.fit(X.repeat(counts, axis=0), y.repeat(counts, axis=0))
+    np.testing.assert_allclose(weighted.loss_curve_, repeated.loss_curve_, rtol=1e-5)
+    np.testing.assert_allclose(weighted.coefs_[0], repeated.coefs_[0], atol=1e-5)
+    weighted.partial_fit(X, y, sample_weight=2.0 * counts)
+    repeated.partial_fit(X.repeat(counts, axis=0), y.repeat(counts, axis=0))
+    assert weighted.loss_ == pytest.approx(repeated.loss_, rel=1e-5)
+    with pytest.raises(ac.ShapeError, match=rf"{kind.__name__}: sample_weight must have shape \(30,\)"):
+        weighted.fit(X, y, sample_weight=[1.0])
+
+
+@pytest.mark.parametrize("kind", [MLPClassifier, MLPRegressor])
+def test_weights_count_among_the_rows_held_back(kind: Any) -> None:
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, 2))
+    y, weights = (X[:, 0] > 0).astype(int), np.where(np.arange(200) % 2, 5.0, 1e-6)
+    y[::2] = 1 - y[::2]  # wrong, and as good as not there
+    model = kind((8,), learning_rate_init=0.02, early_stopping=True, random_state=0).fit(X, y, sample_weight=weights)
+    assert model.best_validation_score_ > 0.5
+    assert model.score(X, y, sample_weight=weights) > max(0.5, model.score(X, y) + 0.2)

@@ -13,27 +13,71 @@ import pytest
 import alice_core as ac
 from alice_core import tree
 
+#: The notes, section 5.2, as they print it.
+LISTING = """
+import torch
+import torch.nn as nn
+from torch.nn.functional import relu
 
-class FullyConnectedLayer(ac.nn.Module):
-    """The listing of the notes, section 5.3, with only the import changed."""
-
-    def __init__(self, c: int, cprime: int) -> None:
+class FullyConnectedLayer(nn.Module):
+    def __init__(self, c: int, cprime: int):
         super().__init__()
-        rng = np.random.default_rng(0)
-        self.W = ac.nn.Parameter(rng.standard_normal((c, cprime)))
-        self.b = ac.nn.Parameter(rng.standard_normal((1, cprime)))
+        # Initialize the parameters
+        self.W = nn.Parameter(torch.randn(c, cprime))
+        self.b = nn.Parameter(torch.randn(1, cprime))
 
-    def forward(self, x: ac.Tensor) -> ac.Tensor:
-        return ac.relu((x @ self.W) + self.b)
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return relu(x @ self.W + self.b)
+"""
 
 
 @pytest.mark.notes("M177", "M181", "X16")
-def test_listing_of_the_notes() -> None:
+def test_listing_of_the_notes_with_the_imports_changed_alone() -> None:
+    ours = LISTING.replace("import torch\n", "import alice_core as torch\n")
+    ours = ours.replace("import torch.nn as", "import alice_core.nn as").replace("from torch.", "from alice_core.")
+    names: dict[str, Any] = {}
+    exec(ours, names)
+    FullyConnectedLayer = names["FullyConnectedLayer"]
     layer = FullyConnectedLayer(3, 5)
     assert [name for name, _ in layer.named_parameters()] == ["W", "b"]
     model = ac.nn.Sequential(FullyConnectedLayer(3, 5), FullyConnectedLayer(5, 4))
     assert [sum(p.size for p in part.parameters()) for part in model] == [20, 24]
-    assert model(ac.ones((2, 3), ac.float64)).shape == (2, 4)
+    x = ac.randn(2, 3)
+    np.testing.assert_array_equal(layer(x).numpy(), np.maximum((x @ layer.W + layer.b).numpy(), 0))
+    model(x).sum().backward()
+    assert all(p.grad is not None for p in model.parameters())
+
+
+def test_functional_names_are_the_functions_themselves() -> None:
+    for name in set(ac.nn.functional.__all__) - {"linear"}:
+        assert getattr(ac.nn.functional, name) is (getattr(ac, name, None) or getattr(ac.losses, name))
+    with pytest.raises(AttributeError, match=r"module 'alice_core.nn' has no attribute 'functionals'"):
+        _ = ac.nn.functionals
+
+
+def test_functional_linear_has_weights_as_they_lie_there() -> None:
+    layer, x = ac.nn.Linear(3, 2, seed=0), ac.randn(4, 5, 3)
+    np.testing.assert_array_equal(ac.nn.functional.linear(x, layer.weight.T, layer.bias).numpy(), layer(x).numpy())
+    for shapes in (((2, 3), (3,)), ((3,), None), ((2, 3), (1, 2))):
+        weight, bias = (None if shape is None else ac.ones(shape) for shape in shapes)
+        with pytest.raises(ac.ShapeError, match=r"linear: weight must have shape \(out, in\) and bias"):
+            ac.nn.functional.linear(x, weight, bias)
+
+
+def test_randn() -> None:
+    ac.random.seed(3)
+    one_by_one = ac.randn(2, 3, dtype=ac.float64)
+    ac.random.seed(3)
+    np.testing.assert_array_equal(one_by_one.numpy(), ac.randn((2, 3), dtype=ac.float64).numpy())
+    ac.random.seed(3)
+    np.testing.assert_array_equal(one_by_one.numpy(), ac.random.normal((2, 3), dtype=ac.float64).numpy())
+    assert ac.randn(4).shape == ac.randn([4]).shape == (4,)
+    assert ac.randn().shape == ac.randn(()).shape == ()
+    for wrong in ((2.0,), ("a",), (2, (3,)), (2, None)):
+        with pytest.raises(ac.DTypeError):
+            ac.randn(*wrong)
+    with pytest.raises((ac.ShapeError, ValueError)):
+        ac.randn(-1)
 
 
 def test_linear_is_affine_and_starts_small() -> None:

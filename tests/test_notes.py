@@ -252,6 +252,51 @@ def test_the_listing_of_the_linear_model() -> None:
     ac.testing.check_grads(linear_model, [w.numpy(), np.array(b), X.numpy()[:4]], order=2)
 
 
+#: Section 4.1.4 as it is printed, in one piece, the target with the column that it lacks (erratum E-18).
+GRADIENT_DESCENT = """
+import torch
+from torch import Tensor
+
+def least_squares_gd(X: Float[Tensor, "n c"],
+                    y: Float[Tensor, "n 1"],
+                    learning_rate=1e-3) \\
+    -> Float[Tensor, "c 1"]:
+    w = torch.randn((X.shape[1], 1))
+    for i in range(15000):
+        # Note the sign: the derivative has a minus!
+        w = w + learning_rate * X.T @ (y - X @ w)
+    return w
+"""
+
+#: Section 4.1.1, with the comma, the X and the backslash that it lacks (erratum E-15).
+LINEAR_MODEL = """
+from torch import Tensor
+
+def linear_model (w: Float[Tensor, "c"],
+                  b: float,
+                  X: Float[Tensor, "n c"]) \\
+    -> Float[Tensor, "n"]:
+    return X @ w + b
+"""
+
+
+def run_listing(text: str) -> dict[str, Any]:
+    names: dict[str, Any] = {"Float": {}.setdefault}  # an annotation, which nobody evaluates
+    text = text.replace("import torch\n", "import alice_core as torch\n").replace("from torch ", "from alice_core ")
+    exec("from __future__ import annotations\n" + text, names)
+    return names
+
+
+@pytest.mark.notes("M099", "M108", "E-15", "E-18", "X16")
+def test_the_listings_run_with_the_imports_changed_alone() -> None:
+    rng = np.random.default_rng(0)
+    X, y = tensor(rng.normal(size=(10, 3))), tensor(rng.normal(size=(10, 1)))
+    w = run_listing(GRADIENT_DESCENT)["least_squares_gd"](X, y, 1e-2)
+    np.testing.assert_allclose(w.numpy(), np.linalg.lstsq(X.numpy(), y.numpy(), rcond=None)[0], rtol=1e-6)
+    linear_model = run_listing(LINEAR_MODEL)["linear_model"]
+    np.testing.assert_array_equal(linear_model(w[:, 0], 0.25, X).numpy(), (X @ w[:, 0] + 0.25).numpy())
+
+
 @pytest.mark.notes("M113", "M114")
 def test_multiplications_of_the_two_orders_of_products() -> None:
     """Xᵀ(X w) takes 2nc multiply-adds, (XᵀX) w nc² + c²: linear in n and c against quadratic in c."""

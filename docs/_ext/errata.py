@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 import runpy
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from docutils.parsers.rst import directives
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
+STANDS = re.compile(r"^:::\{erratum\} (E-\d+)\n:printed: (.*)\n:right: (.*)$", re.MULTILINE)
 COVERAGE = runpy.run_path(str(Path(__file__).resolve().parents[2] / "tools" / "coverage.py"))
 
 
@@ -54,18 +56,17 @@ class Rows(SphinxDirective):
 
 
 class AllErrata(SphinxDirective):
-    """A table of all errata, with links to where they stand."""
+    """A table of all errata, from the pages where they stand."""
 
     def run(self) -> list[nodes.Node]:
-        _, errata = COVERAGE["listed"]()
-        pages = COVERAGE["on_pages"]()
-        lines = ["| Erratum | What is right | Where |", "|---|---|---|"]
-        for name, (_, right) in errata.items():
-            page = next(p for p in pages[name] if p.startswith("docs/notes/"))
-            title = Path(self.env.srcdir, page.removeprefix("docs/")).read_text(encoding="utf-8")
-            title = next(line for line in title.splitlines() if line.startswith("# ")).removeprefix("# ")
-            right = COVERAGE["escaped"](right).replace("*", "\\*").replace("_", "\\_").replace("`", "")
-            lines.append(f"| {{ref}}`{name} <{name.lower()}>` | {right.replace('^', chr(92) + '^')} | {title} |")
+        found = {}
+        for path in sorted(Path(self.env.srcdir, "notes").glob("*.md")):
+            for name, printed, right in STANDS.findall(path.read_text(encoding="utf-8")):
+                found[name] = (printed, right)
+        lines = ["| | Printed | Right |", "|---|---|---|"]
+        for name in sorted(found, key=lambda name: int(name.removeprefix("E-"))):
+            printed, right = (text.replace("|", "\\|") for text in found[name])
+            lines.append(f"| {{ref}}`{name} <{name.lower()}>` | {printed} | {right} |")
         return self.parse_text_to_nodes("\n".join(lines))
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from html import escape
+
 import matplotlib as mpl
 
 BLUE, ORANGE, GREY, GREEN = "#1f5fa8", "#d9720f", "#6b6f76", "#2a8a57"
@@ -22,3 +25,14 @@ mpl.rcParams.update({
     "svg.fonttype": "none",
     "svg.hashsalt": "alice_core",
 })  # fmt: skip
+
+
+@dataclass
+class Page:
+    """A page inside of the page, as ``ac.trace(f)(x).to_html()`` makes them."""
+
+    html: str
+    title: str
+
+    def _repr_html_(self) -> str:
+        return f'<iframe class="page" title="{escape(self.title)}" srcdoc="{escape(self.html)}"></iframe>'

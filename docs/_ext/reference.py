@@ -204,7 +204,7 @@ class Links(SphinxPostTransform):
     """Literals that name something documented become links to it."""
 
     default_priority = 400
-    NAME = re.compile(r"(?:ac|alice_core)\.((?:\w+\.)*\w+)(?:\(.*\))?", re.DOTALL)
+    NAME = re.compile(r"(?:ac\.|alice_core\.|(?=teaching\.|losses\.|bayes\.))((?:\w+\.)*\w+)(?:\(.*\))?", re.DOTALL)
 
     def run(self, **kwargs: Any) -> None:
         known = self.env.get_domain("py").objects  # type: ignore[attr-defined]

@@ -83,6 +83,7 @@ from .ops.views import *
 from .primitive import Primitive as Primitive
 from .primitive import primitives as primitives
 from .primitive import update as update
+from .random import randn as randn
 from .runtime import build_config as build_config
 from .runtime import get_num_threads as get_num_threads
 from .runtime import memory_stats as memory_stats

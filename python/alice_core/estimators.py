@@ -133,6 +133,29 @@ class Estimator:
                 f"{', '.join(seen)}, got {', '.join(names)}"
             )
 
+    def checked_weights(self, sample_weight: Any, n: int) -> Array | None:
+        """What each of n rows counts, None where all count alike."""
+        if sample_weight is None:
+            return None
+        name = type(self).__name__
+        weights = _numbers(name, "sample_weight", sample_weight, np.float64)
+        if weights.shape != (n,):
+            raise ac.ShapeError(
+                f"{name}: sample_weight must have shape ({n},), one number per row of X; got {weights.shape}"
+            )
+        if (weights < 0).any() or not weights.any():
+            wrong = f"{weights.min():g}" if weights.any() else "all zero"
+            raise ValueError(f"{name}: sample_weight must not be negative, and not all zero; got {wrong}")
+        return weights
+
+    def without_weightless(self, x: Array, y: Array, sample_weight: Any) -> tuple[Array, Array, Array | None]:
+        """Data without the rows of weight 0, which are as if they were not there, and the weights of the others."""
+        weights = self.checked_weights(sample_weight, len(x))
+        if weights is None:
+            return x, y, None
+        counts = weights > 0
+        return x[counts], y[counts], weights[counts]
+
     def checked_length(self, x: Array, y: Array) -> None:
         if len(x) != len(y):
             raise ac.ShapeError(
@@ -183,11 +206,17 @@ class Regressor(Estimator):
         """The predicted numbers, of shape (n,) or (n, k)."""
         raise NotImplementedError
 
-    def score(self, X: Any, y: Any) -> float:
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Coefficient of determination: 1 less the share of the variance that is left; the mean over outputs."""
-        true = _numbers(type(self).__name__, "y", y, np.float64)
-        left = ((true - self.predict(X)) ** 2).sum(axis=0)
-        total = ((true - true.mean(axis=0)) ** 2).sum(axis=0)
+        true, found = _numbers(type(self).__name__, "y", y, np.float64), self.predict(X)
+        if true.shape != found.shape:
+            raise ac.ShapeError(
+                f"{type(self).__name__}: y must have the shape of the predictions, {found.shape}; got {true.shape}"
+            )
+        weights = self.checked_weights(sample_weight, len(true))
+        weights = np.ones(len(true)) if weights is None else weights
+        left = weights @ (true - found) ** 2
+        total = weights @ (true - np.average(true, axis=0, weights=weights)) ** 2
         shares = np.where(total > 0, left / np.where(total > 0, total, 1.0), np.where(left > 0, 1.0, 0.0))
         return float(np.mean(1.0 - shares))
 
@@ -235,7 +264,9 @@ class Classifier(Estimator):
         """Indices into ``classes_``, which this sets."""
         self.classes_, index = np.unique(labels, return_inverse=True)
         if len(self.classes_) < 2:
-            raise ValueError(f"{type(self).__name__}: needs at least two classes; got one class, {self.classes_[0]!r}")
+            raise ValueError(
+                f"{type(self).__name__}: needs at least two classes; got one class, {self.classes_.tolist()[0]!r}"
+            )
         return index.reshape(-1)
 
     def predict_proba(self, X: Any) -> Array:
@@ -248,10 +279,13 @@ class Classifier(Estimator):
         labels: Array = self.classes_[best]
         return labels
 
-    def score(self, X: Any, y: Any) -> float:
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Share of rows whose most probable class is the right one."""
-        labels = y.numpy() if isinstance(y, ac.Tensor) else np.asarray(y)
-        return float(np.mean(self.predict(X) == labels.reshape(len(labels))))
+        labels, found = y.numpy() if isinstance(y, ac.Tensor) else np.asarray(y), self.predict(X)
+        if labels.shape not in (found.shape, (len(found), 1)):
+            raise ac.ShapeError(f"{type(self).__name__}: y must have shape {found.shape}; got {labels.shape}")
+        weights = self.checked_weights(sample_weight, len(found))
+        return float(np.average(found == labels.reshape(-1), weights=weights))
 
 
 def checked_classes(who: str, labels: Any, n_classes: int) -> Array:

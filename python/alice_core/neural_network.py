@@ -61,10 +61,10 @@ class _Perceptron(Estimator):
         self.n_iter_no_change = n_iter_no_change
 
     @staticmethod  # compiled steps look at what it reads, and should not see the estimator change
-    def _loss(outputs: ac.Tensor, targets: ac.Tensor) -> ac.Tensor:
+    def _loss(outputs: ac.Tensor, targets: ac.Tensor, reduction: str) -> ac.Tensor:
         raise NotImplementedError
 
-    def _validation_score(self, x: Array, y: Array) -> float:
+    def _validation_score(self, x: Array, y: Array, weights: Array | None) -> float:
         raise NotImplementedError
 
     # -- arguments ----------------------------------------------------------------------------------------------------
@@ -120,14 +120,18 @@ class _Perceptron(Estimator):
         self.loss_curve_: list[float] = []
         self.validation_scores_: list[float] = []
 
-    def _compiled_step(self, weights: list[ac.Tensor]) -> Any:
+    def _compiled_step(self, matrices: list[ac.Tensor]) -> Any:
         model, opt, loss_of, alpha = self.model_, self._opt_, self._loss, float(self.alpha)
 
         @ac.compile
-        def step(x: ac.Tensor, y: ac.Tensor) -> ac.Tensor:
-            loss = loss_of(model(x), y)
+        def step(x: ac.Tensor, y: ac.Tensor, *weights: ac.Tensor) -> ac.Tensor:
+            if weights:
+                losses = loss_of(model(x), y, "none")
+                loss = ac.mean(ac.multiply(ac.mean(ac.reshape(losses, (x.shape[0], -1)), axis=1), weights[0]))
+            else:
+                loss = loss_of(model(x), y, "mean")
             if alpha:
-                pull = sum((ac.sum(ac.square(w)) for w in weights[1:]), ac.sum(ac.square(weights[0])))
+                pull = sum((ac.sum(ac.square(w)) for w in matrices[1:]), ac.sum(ac.square(matrices[0])))
                 loss = loss + pull * (0.5 * alpha / x.shape[0])
             opt.zero_grad()
             loss.backward()
@@ -139,8 +143,8 @@ class _Perceptron(Estimator):
     def _epoch(self, batches: ac.data.Minibatches, n: int) -> float:
         """One pass over the data; the mean loss."""
         total = 0.0
-        for x, y in batches:
-            total += self._step_(x, y).item() * x.shape[0]
+        for batch in batches:
+            total += self._step_(*batch).item() * batch[0].shape[0]
         self.n_iter_ += 1
         self.loss_ = total / n
         self.loss_curve_.append(self.loss_)
@@ -151,12 +155,13 @@ class _Perceptron(Estimator):
             )
         return self.loss_
 
-    def _batches(self, x: Array, y: Array) -> ac.data.Minibatches:
+    def _batches(self, x: Array, y: Array, weights: Array | None = None) -> ac.data.Minibatches:
         size = min(200, len(x)) if self.batch_size == "auto" else min(int(self.batch_size), len(x))
-        return ac.data.minibatches(x, y, size, shuffle=self.shuffle, seed=self._seed_ + self.n_iter_)
+        relative = None if weights is None else (weights / weights.mean()).astype(np.float32)
+        return ac.data.minibatches(x, y, size, self.shuffle, self._seed_ + self.n_iter_, weights=relative)
 
-    def _train(self, x: Array, y: Array) -> None:
-        held = np.zeros(len(x), bool)
+    def _train(self, x: Array, y: Array, weights: Array | None) -> None:
+        count = 0
         if self.early_stopping:
             count = max(1, round(self.validation_fraction * len(x)))
             if count >= len(x):
@@ -164,13 +169,16 @@ class _Perceptron(Estimator):
                     f"{type(self).__name__}: early_stopping needs rows to hold back; got {len(x)} in all, of which "
                     f"validation_fraction takes {count}"
                 )
-            held[np.random.default_rng(self._seed_).permutation(len(x))[:count]] = True
-        batches, n = self._batches(x[~held], y[~held]), int((~held).sum())
+            order = np.random.default_rng(self._seed_).permutation(len(x))
+            x, y, weights = x[order], y[order], None if weights is None else weights[order]
+        held = (x[:count], y[:count], None if weights is None else weights[:count])
+        batches = self._batches(x[count:], y[count:], None if weights is None else weights[count:])
+        n = len(x) - count
         best, waited, kept = -np.inf, 0, None
         for _ in self._progress():
             merit = -self._epoch(batches, n)
-            if self.early_stopping:
-                merit = self._validation_score(x[held], y[held])
+            if count:
+                merit = self._validation_score(*held)
                 self.validation_scores_.append(merit)
             waited = 0 if merit > best + self.tol else waited + 1
             if merit > best:
@@ -303,22 +311,26 @@ class MLPClassifier(_Perceptron, Classifier):
     """
 
     @staticmethod
-    def _loss(outputs: ac.Tensor, targets: ac.Tensor) -> ac.Tensor:
-        return ac.losses.cross_entropy(outputs, targets)
+    def _loss(outputs: ac.Tensor, targets: ac.Tensor, reduction: str) -> ac.Tensor:
+        return ac.losses.cross_entropy(outputs, targets, reduction)
 
-    def _validation_score(self, x: Array, y: Array) -> float:
-        return float(np.mean(self._outputs(x).numpy().argmax(axis=1) == y))
+    def _validation_score(self, x: Array, y: Array, weights: Array | None) -> float:
+        return float(np.average(self._outputs(x).numpy().argmax(axis=1) == y, weights=weights))
 
-    def fit(self, X: Any, y: Any) -> MLPClassifier:
-        """Learn from X of shape (n, features) and labels y of shape (n,), from new starting values."""
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> MLPClassifier:
+        """Learn from X of shape (n, features) and labels y of shape (n,), from new starting values.
+
+        ``sample_weight``, of shape (n,), is by how much each row counts, compared with their mean; rows of weight 0 are
+        as if they were not there.
+        """
         self._check_arguments()
-        x, labels = self.checked_data(X, y, np.float32)
+        x, labels, weights = self.without_weightless(*self.checked_data(X, y, np.float32), sample_weight)
         index = self.encoded(labels)
         self._begin(x.shape[1], len(self.classes_))
-        self._train(x, index)
+        self._train(x, index, weights)
         return self
 
-    def partial_fit(self, X: Any, y: Any, classes: Any = None) -> MLPClassifier:
+    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> MLPClassifier:
         """Learn for one epoch more. The first call needs all ``classes``, unless there was a fit before."""
         self._check_arguments()
         first = not self.__sklearn_is_fitted__()
@@ -338,7 +350,8 @@ class MLPClassifier(_Perceptron, Classifier):
         wrong = self.classes_[index] != labels
         if wrong.any():
             raise ValueError(f"MLPClassifier: y must be of the classes of the first call; got {labels[wrong][0]!r}")
-        self._epoch(self._batches(x, index), len(x))
+        x, index, weights = self.without_weightless(x, index, sample_weight)
+        self._epoch(self._batches(x, index, weights), len(x))
         return self
 
     def predict_proba(self, X: Any) -> Array:
@@ -365,25 +378,29 @@ class MLPRegressor(_Perceptron, Regressor):
     """
 
     @staticmethod
-    def _loss(outputs: ac.Tensor, targets: ac.Tensor) -> ac.Tensor:
-        return ac.multiply(ac.losses.mse_loss(outputs, targets), 0.5)
+    def _loss(outputs: ac.Tensor, targets: ac.Tensor, reduction: str) -> ac.Tensor:
+        return ac.multiply(ac.losses.mse_loss(outputs, targets, reduction), 0.5)
 
-    def _validation_score(self, x: Array, y: Array) -> float:
-        left = ((self._outputs(x).numpy() - y) ** 2).sum()
-        total = ((y - y.mean(axis=0)) ** 2).sum()
+    def _validation_score(self, x: Array, y: Array, weights: Array | None) -> float:
+        rows = np.ones(len(x)) if weights is None else weights
+        left = (rows @ (self._outputs(x).numpy() - y) ** 2).sum()
+        total = (rows @ (y - np.average(y, axis=0, weights=rows)) ** 2).sum()
         return 1.0 - float(left) / float(total) if total > 0 else -float(left)
 
-    def fit(self, X: Any, y: Any) -> MLPRegressor:
-        """Learn from X of shape (n, features) and y of shape (n,) or (n, k), from new starting values."""
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> MLPRegressor:
+        """Learn from X of shape (n, features) and y of shape (n,) or (n, k), from new starting values.
+
+        ``sample_weight``: as in :meth:`MLPClassifier.fit`.
+        """
         self._check_arguments()
-        x, targets = self.checked_data(X, y, np.float32)
+        x, targets, weights = self.without_weightless(*self.checked_data(X, y, np.float32), sample_weight)
         self._flat_ = targets.ndim == 1
         pairs = targets.reshape(len(x), -1)
         self._begin(x.shape[1], pairs.shape[1])
-        self._train(x, pairs)
+        self._train(x, pairs, weights)
         return self
 
-    def partial_fit(self, X: Any, y: Any) -> MLPRegressor:
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> MLPRegressor:
         """Learn for one epoch more."""
         self._check_arguments()
         first = not self.__sklearn_is_fitted__()
@@ -399,7 +416,8 @@ class MLPRegressor(_Perceptron, Regressor):
                 f"MLPRegressor: y must have as many outputs as in the first call, {self.intercepts_[-1].size}; got "
                 f"{targets.shape}"
             )
-        self._epoch(self._batches(x, pairs), len(x))
+        x, pairs, weights = self.without_weightless(x, pairs, sample_weight)
+        self._epoch(self._batches(x, pairs, weights), len(x))
         return self
 
     def predict(self, X: Any) -> Array:

@@ -58,32 +58,32 @@ class Dataset(NamedTuple):
 class Minibatches:
     """What :func:`minibatches` returns: ``len()`` counts the batches, every ``iter()`` is a new epoch."""
 
-    def __init__(self, x: Tensor, y: Tensor, batch_size: int, shuffle: bool, seed: int, drop_last: bool) -> None:
-        self._x, self._y = x, y
+    def __init__(self, arrays: tuple[Tensor, ...], batch_size: int, shuffle: bool, seed: int, drop_last: bool) -> None:
+        self._arrays, self._n = arrays, arrays[0].shape[0]
         self._batch_size, self._shuffle, self._seed, self._drop_last = batch_size, shuffle, seed, drop_last
         # A Tensor, which compiled functions read anew at each call. A counter would be a constant of the program of a
         # step whose object has its data beside it, so that every epoch would trace that again.
         self._epoch = ac.tensor(0, dtype=ac.int64)
 
     def __len__(self) -> int:
-        full, rest = divmod(self._x.shape[0], self._batch_size)
+        full, rest = divmod(self._n, self._batch_size)
         return full + (rest > 0 and not self._drop_last)
 
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+    def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
         epoch = int(self._epoch)
         self._epoch.numpy(writable=True)[()] = epoch + 1
         return self._batches(epoch)
 
-    def _batches(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+    def _batches(self, epoch: int) -> Iterator[tuple[Tensor, ...]]:
         # The order depends on (seed, epoch) alone: a loop that is left early does not change the epochs that follow.
-        order = np.random.default_rng((self._seed, epoch)).permutation(self._x.shape[0]) if self._shuffle else None
+        order = np.random.default_rng((self._seed, epoch)).permutation(self._n) if self._shuffle else None
         for start in range(0, len(self) * self._batch_size, self._batch_size):
             rows = slice(start, start + self._batch_size)
             if order is None:
-                yield self._x[rows], self._y[rows]
+                yield tuple(a[rows] for a in self._arrays)
             else:
                 drawn = order[rows]
-                yield take(self._x, drawn, axis=0), take(self._y, drawn, axis=0)
+                yield tuple(take(a, drawn, axis=0) for a in self._arrays)
 
 
 def minibatches(
@@ -93,6 +93,8 @@ def minibatches(
     shuffle: bool = True,
     seed: int = 0,
     drop_last: bool = False,
+    *,
+    weights: TensorLike | Any | None = None,
 ) -> Minibatches:
     """Cut data into batches; each pass over the result is one epoch.
 
@@ -113,16 +115,18 @@ def minibatches(
         Where the sequence of orders starts, at least 0.
     drop_last : bool
         Leave out the last batch where it would be smaller.
+    weights : array_like, shape (n, ...), optional
+        What else belongs to each row.
 
     Returns
     -------
     Minibatches
-        Iterable of pairs ``(x, y)`` of Tensors.
+        Iterable of pairs ``(x, y)`` of Tensors, or of triples ``(x, y, weights)``.
 
     Raises
     ------
     ShapeError
-        If X and y differ in length, or one of them is a scalar.
+        If X, y and weights differ in length, or one of them is a scalar.
     DTypeError
         If batch_size or seed is not an integer.
     ValueError
@@ -142,14 +146,15 @@ def minibatches(
     (2, 1) [0 1]
     (1, 1) [2]
     """
-    inputs, targets = ac.asarray(X), ac.asarray(y)
-    if inputs.ndim == 0 or targets.ndim == 0 or inputs.shape[0] != targets.shape[0]:
+    arrays = tuple(ac.asarray(a) for a in ((X, y) if weights is None else (X, y, weights)))
+    if any(a.ndim == 0 or a.shape[0] != arrays[0].shape[0] for a in arrays):
+        names = ("X", "y", "weights")[: len(arrays)]
         raise ShapeError(
-            f"minibatches: X and y must have the same length along axis 0; got X {inputs.shape}, y {targets.shape}"
+            f"minibatches: {', '.join(names[:-1])} and {names[-1]} must have the same length along axis 0; got "
+            + ", ".join(f"{name} {a.shape}" for name, a in zip(names, arrays, strict=True))
         )
     return Minibatches(
-        inputs,
-        targets,
+        arrays,
         _integer("minibatches: batch_size", batch_size, 1),
         bool(shuffle),
         _integer("minibatches: seed", seed, 0),

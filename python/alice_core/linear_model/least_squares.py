@@ -20,8 +20,6 @@ from ..estimators import Array, ConvergenceWarning, Regressor
 __all__ = ["LinearRegression", "Ridge"]
 
 SOLVERS = ("lstsq", "normal", "qr", "gd")
-#: Steps of gradient descent that are one program.
-_STRIDE = 50
 
 
 class _LeastSquares(Regressor):
@@ -36,23 +34,30 @@ class _LeastSquares(Regressor):
         y: Array = x @ self.coef_.T + self.intercept_
         return y
 
-    def _keep(self, x: Array, y: Array, w: Array, b: Array) -> None:
+    def _keep(self, x: Array, y: Array, weights: Array | None, w: Array, b: Array) -> None:
         """w of shape (features, outputs)."""
         flat = y.ndim == 1
         self.coef_ = w[:, 0] if flat else w.T
         self.intercept_ = float(b[0]) if flat else b
         residual = y.reshape(len(y), -1) - x @ w - b
-        variance = np.mean(residual**2, axis=0)
+        variance = np.average(residual**2, axis=0, weights=weights)
         self.noise_variance_ = float(variance[0]) if flat else variance
 
 
-def _centred(x: Array, y: Array, intercept: bool) -> tuple[Array, Array, Array, Array]:
-    """Features, targets of shape (n, k), and their means, or zeros."""
+def _centred(x: Array, y: Array, weights: Array | None, intercept: bool) -> tuple[Array, Array, Array, Array]:
+    """Features, targets of shape (n, k), and their means, or zeros. Rows are multiplied by the roots of their weights.
+
+    Then the sum of squares is the weighted one.
+    """
     y = y.reshape(len(y), -1)
-    if not intercept:
-        return x, y, np.zeros(x.shape[1]), np.zeros(y.shape[1])
-    x_mean, y_mean = x.mean(axis=0), y.mean(axis=0)
-    return x - x_mean, y - y_mean, x_mean, y_mean
+    x_mean, y_mean = np.zeros(x.shape[1]), np.zeros(y.shape[1])
+    if intercept:
+        x_mean, y_mean = (np.average(v, axis=0, weights=weights) for v in (x, y))
+        x, y = x - x_mean, y - y_mean
+    if weights is not None:
+        roots = np.sqrt(weights)[:, None]
+        x, y = x * roots, y * roots
+    return x, y, x_mean, y_mean
 
 
 class LinearRegression(_LeastSquares):
@@ -141,11 +146,11 @@ class LinearRegression(_LeastSquares):
         self.max_iter = max_iter
         self.tol = tol
 
-    def fit(self, X: Any, y: Any) -> LinearRegression:
-        """Learn from X of shape (n, features) and y of shape (n,) or (n, k)."""
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> LinearRegression:
+        """Learn from X of shape (n, features) and y of shape (n,) or (n, k); see :class:`Ridge` for weights."""
         solver = checked_choice("LinearRegression", "solver", self.solver, SOLVERS)
-        x, targets = self.checked_data(X, y)
-        a, b, x_mean, y_mean = _centred(x, targets, self.fit_intercept)
+        x, targets, weights = self.without_weightless(*self.checked_data(X, y), sample_weight)
+        a, b, x_mean, y_mean = _centred(x, targets, weights, self.fit_intercept)
         lengths = np.sqrt((a * a).sum(axis=0))
         scaled = a / np.where(lengths > 0, lengths, 1.0)
         self.singular_ = ac.linalg.svdvals(ac.asarray(a)).numpy()
@@ -159,7 +164,7 @@ class LinearRegression(_LeastSquares):
             w = self._by_singular_values(a, b, scaled, lengths, full)
         else:
             w = self._by_factors(solver, b, scaled, lengths, full)
-        self._keep(x, targets, w, y_mean - x_mean @ w)
+        self._keep(x, targets, weights, w, y_mean - x_mean @ w)
         return self
 
     def _by_singular_values(self, a: Array, b: Array, scaled: Array, lengths: Array, full: bool) -> Array:
@@ -215,31 +220,38 @@ class LinearRegression(_LeastSquares):
 def gradient_descent(x: Array, y: Array, lr: float, max_iter: int, tol: float) -> tuple[Array, int]:
     """Weights (features, k) from zeros on, by ``w + lr xᵀ(y - x w)`` until ``|w' - w|² < tol``; and how many steps.
 
-    Many steps are one program; where one of them is the last, they are repeated up to it.
+    All steps are one program, a loop.
     """
 
-    def steps(w: ac.Tensor, x: ac.Tensor, y: ac.Tensor, count: int) -> tuple[ac.Tensor, ac.Tensor]:
-        moved = []
-        for _ in range(count):
-            step = ac.multiply(x.T @ (y - x @ w), lr)
-            w = w + step
-            moved.append(ac.sum(ac.square(step)))
-        return w, ac.stack(moved)
+    def step(w: ac.Tensor, x: ac.Tensor, y: ac.Tensor) -> ac.Tensor:
+        return ac.multiply(x.T @ (y - x @ w), lr)
 
-    run = ac.compile(steps, static_argnums=(3,))
-    data = ac.asarray(x), ac.asarray(y)
-    w, done = ac.zeros((x.shape[1], y.shape[1]), ac.float64), 0
-    while done < max_iter:
-        count = min(_STRIDE, max_iter - done)
-        after, moved = run(w, *data, count)
-        short = np.flatnonzero(moved.numpy() < tol)
-        if short.size:
-            last = int(short[0]) + 1
-            return _numpy(run(w, *data, last)[0]), done + last
-        w, done = after, done + count
-        if not np.isfinite(moved.numpy()[-1]):
-            break
-    return _numpy(w), done
+    @ac.compile
+    def steps(w: ac.Tensor, x: ac.Tensor, y: ac.Tensor) -> ac.Tensor:
+        found: ac.Tensor = ac.fori_loop(0, max_iter, lambda _, w: w + step(w, x, y), w)
+        return found
+
+    @ac.compile
+    def steps_until(w: ac.Tensor, x: ac.Tensor, y: ac.Tensor) -> tuple[ac.Tensor, ac.Tensor, ac.Tensor]:
+        def goes_on(state: Any) -> ac.Tensor:
+            done, _, moved = state
+            return ac.logical_and(ac.less(done, max_iter), ac.greater_equal(moved, tol))  # NaN ends it too
+
+        def once(state: Any) -> Any:
+            done, w, _ = state
+            moved = step(w, x, y)
+            return done + 1, w + moved, ac.sum(ac.square(moved))
+
+        end: tuple[ac.Tensor, ac.Tensor, ac.Tensor] = ac.while_loop(
+            goes_on, once, (ac.tensor(0, ac.int64), w, ac.tensor(math.inf, ac.float64))
+        )
+        return end
+
+    start = ac.zeros((x.shape[1], y.shape[1]), ac.float64), ac.asarray(x), ac.asarray(y)
+    if tol == 0:
+        return _numpy(steps(*start)), max_iter
+    done, w, _ = steps_until(*start)
+    return _numpy(w), int(done.item())
 
 
 class Ridge(_LeastSquares):
@@ -284,13 +296,16 @@ class Ridge(_LeastSquares):
         self.alpha = alpha
         self.fit_intercept = fit_intercept
 
-    def fit(self, X: Any, y: Any) -> Ridge:
-        """Learn from X of shape (n, features) and y of shape (n,) or (n, k)."""
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Ridge:
+        """Learn from X of shape (n, features) and y of shape (n,) or (n, k).
+
+        ``sample_weight``, of shape (n,), is how many times each row counts: the sum of ``weight * loss`` is minimised.
+        """
         alpha = checked_number("Ridge", "alpha", self.alpha)
         if not (alpha >= 0 and math.isfinite(alpha)):
             raise ValueError(f"Ridge: alpha must be finite and at least 0; got {alpha}")
-        x, targets = self.checked_data(X, y)
-        a, b, x_mean, y_mean = _centred(x, targets, self.fit_intercept)
+        x, targets, weights = self.without_weightless(*self.checked_data(X, y), sample_weight)
+        a, b, x_mean, y_mean = _centred(x, targets, weights, self.fit_intercept)
         u, singular, vh = ac.linalg.svd(ac.asarray(a), full_matrices=False)
         s = singular.numpy()
         # What rounding errors make of a 0 would otherwise be divided by alpha.
@@ -299,7 +314,7 @@ class Ridge(_LeastSquares):
         least = s[-1] if a.shape[0] >= a.shape[1] and s[-1] > noise else 0.0
         self.cond_ = float(np.sqrt((s[0] ** 2 + alpha) / (least**2 + alpha))) if least + alpha > 0 else math.inf
         w = _numpy(vh.T @ (ac.asarray(shrunk[:, None]) * (u.T @ ac.asarray(b))))
-        self._keep(x, targets, w, y_mean - x_mean @ w)
+        self._keep(x, targets, weights, w, y_mean - x_mean @ w)
         return self
 
 

@@ -5,6 +5,13 @@ Everything here is built from public names of alice_core, as you would build it 
 
 from __future__ import annotations
 
+from importlib import import_module as _import_module
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+from typing import Any as _Any
+
+if _TYPE_CHECKING:
+    from . import functional as functional
+
 from . import init as init
 from .activations import ELU, GELU, LeakyReLU, PReLU, ReLU, Sigmoid, SiLU, Softmax, Softplus, Tanh
 from .attention import MultiHeadAttention, MultiheadAttention
@@ -97,3 +104,9 @@ __all__ = [
     "init",
     "manual_seed",
 ]
+
+
+def __getattr__(name: str) -> _Any:
+    if name != "functional":  # names for code from elsewhere; most programs do without
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return _import_module("alice_core.nn.functional")

@@ -36,6 +36,7 @@ __all__ = [
     "normal",
     "permutation",
     "poisson",
+    "randn",
     "seed",
     "truncated_normal",
     "uniform",
@@ -113,6 +114,33 @@ def normal(
 ) -> Tensor:
     """:meth:`Generator.normal` of the common generator."""
     return default_generator.normal(shape, mean, std, dtype)
+
+
+def randn(*shape: int | Sequence[int], dtype: DTypeLike | None = None) -> Tensor:
+    """Standard normal numbers of the common generator, extents one by one, or as one sequence.
+
+    ``ac.randn(2, 3)`` is ``ac.random.normal((2, 3))``; it has the name and the arguments of PyTorch's, for listings
+    that begin with ``import alice_core as torch``.
+
+    Parameters
+    ----------
+    *shape : int, or one sequence of int
+        None: a 0-d Tensor.
+    dtype : dtype, optional
+        Floating; the default dtype if there is none.
+
+    Returns
+    -------
+    Tensor
+
+    Examples
+    --------
+    >>> import alice_core as ac
+    >>> ac.randn(2, 3).shape, ac.randn((2, 3)).shape, ac.randn().shape
+    ((2, 3), (2, 3), ())
+    """
+    single = shape[0] if len(shape) == 1 else shape
+    return default_generator.normal(single, dtype=dtype)  # type: ignore[arg-type]
 
 
 def bernoulli(shape: int | Sequence[int] | None = None, p: TensorLike = 0.5) -> Tensor:
