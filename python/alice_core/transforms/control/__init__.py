@@ -10,7 +10,7 @@ from ...checks import check_function, checked_flag, checked_int, known_values
 from ...errors import DTypeError, ShapeError, TraceError
 from ...ops import creation, selection
 from ...tensors import Tensor, asarray, int64
-from .bodies import Body, Traced, Type, trace, type_of, write_back
+from .bodies import Body, Traced, Type, trace, type_of
 from .choosing import switched
 from .scanning import scanned
 from .whiling import looped
@@ -204,6 +204,12 @@ def arranged(traced: Traced, carry: Sequence[Tensor], items: Sequence[Tensor]) -
     outputs = [*range(n), *range(n_out, n_out + n_changed), *range(n, n_out)]
     inputs = [*traced.read, *carry, *traced.changed, *items]
     return traced.body.arranged(places, outputs), inputs, n_read, n + n_changed
+
+
+def write_back(traced: Traced, values: Sequence[Tensor]) -> None:
+    """What the body has changed in place has the values after the last step."""
+    for target, value in zip(traced.changed, values, strict=True):
+        _core.update("copy", [value], (), [target])
 
 
 def map(f: Callable[[Any], Any], xs: Any) -> Any:

@@ -30,6 +30,7 @@ __all__ = [
     "Traced",
     "Type",
     "closed",
+    "derived",
     "floating",
     "part",
     "remembered",
@@ -37,7 +38,6 @@ __all__ = [
     "run_moved",
     "trace",
     "type_of",
-    "write_back",
     "written_down",
 ]
 
@@ -87,9 +87,14 @@ class Body:
         self.types, self.calls = tuple(types), tuple(calls)
         self.outputs, self.output_types = tuple(outputs), tuple(output_types)
         self.key = self._key()
+        self.is_own = False
         self.pair: Pair | None = None  # of a body that keeps what reverse mode needs
-        self.pairs: dict[Hashable, Pair] = {}  # such bodies of this one, by what is asked of them
+        self.derivatives: dict[Hashable, Any] = {}  # of this one, by what is asked of them
         self._natives: tuple[_core.Body] | None = None
+
+    def own(self) -> None:
+        """Nobody shall remember it, its program and its derivatives beyond its own life."""
+        self.key, self.is_own = None, True
 
     def arranged(self, inputs: Sequence[int], outputs: Sequence[int]) -> Body:
         """The same with inputs and outputs in another order, or fewer outputs."""
@@ -169,6 +174,27 @@ _programs: OrderedDict[Hashable, _core.Program] = OrderedDict()
 _MOST_REMEMBERED = 256
 
 
+def derived(
+    body: Body,
+    store: OrderedDict[Hashable, T],
+    asked: Hashable,
+    make: Callable[[], T],
+    bodies: Callable[[T], list[Body]],
+) -> T:
+    """What ``make`` makes of a body, for what is asked: the body knows it, and of equal bodies only one needs to."""
+    place = id(store), asked
+    found: T | None = body.derivatives.get(place)
+    if found is None:
+        if body.is_own:
+            found = make()
+            for of_mine in bodies(found):
+                of_mine.own()
+        else:
+            found = remembered(store, None if body.key is None else (body.key, asked), make)
+        body.derivatives[place] = found
+    return found
+
+
 def remembered(store: OrderedDict[Hashable, T], key: Hashable, make: Callable[[], T]) -> T:
     """What ``make`` gave for the key; the least recently used go."""
     if key is None:
@@ -235,12 +261,6 @@ class Traced(NamedTuple):
     changed: list[Tensor]  # inputs last of all; their new values are the last outputs
 
 
-def write_back(traced: Traced, values: Sequence[Tensor]) -> None:
-    """What the body has changed in place has the values after the last step, or the call."""
-    for target, value in zip(traced.changed, values, strict=True):
-        _core.update("copy", [value], (), [target])
-
-
 def closed(name: str, f: Callable[[list[Tensor]], Iterable[Any]], types: Sequence[Type]) -> Body:
     """The body of a function that reads nothing from outside but constants."""
     return _traced(name, f, types, True).body
@@ -254,9 +274,11 @@ def trace(name: str, f: Callable[[list[Tensor]], Iterable[Any]], types: Sequence
 def written_down(
     name: str, session: _core.Session, inputs: Sequence[Tensor], roots: list[tuple[Hashable, Tensor]]
 ) -> Traced:
-    """The body of a session that is over. ``roots``: of its results, each as its key and its handle."""
-    types = [type_of(y) for _, y in roots]
-    return _Numbering(name, inputs, False).traced(session.equations, roots, types)
+    """The body of a session that is over, which belongs to the caller. ``roots``: of its results, each as its key and
+    its handle."""
+    traced = _Numbering(name, inputs, False).traced(session.equations, roots, [type_of(y) for _, y in roots])
+    traced.body.own()
+    return traced
 
 
 def _traced(name: str, f: Callable[[list[Tensor]], Iterable[Any]], types: Sequence[Type], is_closed: bool) -> Traced:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import OrderedDict
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 from ...primitive import Primitive
 from ...tensors import Tensor
 from ..rerunning import calls_by
-from .bodies import Body, floating
+from .bodies import Body, derived, floating
 from .derivatives import Pair, differentiated, is_zero, pushed
-from .scanning import in_batches, once_more
+from .scanning import in_batches
 
 __all__ = ["called"]
 
 _call = Primitive("call")
+_tangents: OrderedDict[Hashable, Body] = OrderedDict()
+_batches: OrderedDict[Hashable, Body] = OrderedDict()
 
 
 def called(body: Body, inputs: Sequence[Tensor]) -> list[Tensor]:
@@ -22,8 +25,8 @@ def called(body: Body, inputs: Sequence[Tensor]) -> list[Tensor]:
     wanted = [x.is_tracked for x in inputs]
     if not any(wanted):
         return _bind(body, inputs)
-    pair = differentiated(body, 0, 0, wanted)
-    return _bind(pair.there, once_more(pair, inputs, 0))[: len(body.outputs)]
+    pair = differentiated(body, 0, 0, wanted, repeats=False)
+    return _bind(pair.there, inputs)[: len(body.outputs)]
 
 
 def _bind(body: Body, inputs: Sequence[Tensor]) -> list[Tensor]:
@@ -51,26 +54,18 @@ def _pull(g: Any, ans: Any, inputs: Sequence[Tensor], natives: Any) -> list[Tens
         if all(map(is_zero, cotangents[n_own:])):
             return _back(pair, inputs, cotangents[:n_own], results[n_own:])
     # Somebody differentiates what was kept, or nobody knew that reverse mode would follow: it is done once more.
-    pair = differentiated(body, 0, 0, [True] * len(inputs))
-    given = once_more(pair, inputs, 0)
-    kept = _bind(pair.there, given)[n_out:]
-    return _back(pair, given, cotangents, kept)[len(given) - len(inputs) :]
+    pair = differentiated(body, 0, 0, [True] * len(inputs), repeats=False)
+    return _back(pair, inputs, cotangents, _bind(pair.there, inputs)[n_out:])
 
 
 def _back(
     pair: Pair, inputs: Sequence[Tensor], cotangents: Sequence[Tensor], kept: Sequence[Tensor]
 ) -> list[Tensor | None]:
-    """The cotangents of the inputs, of which what the pair has hoisted comes first."""
-    n_made = len(pair.hoisted.outputs)
-    given = [
-        *(inputs[i] for i in pair.constants),
-        *(y for y in cotangents if y.dtype.kind == "f"),
-        *kept,
-        *(inputs[n_made + i] for i in pair.items),
-    ]
+    """The cotangents of the inputs."""
+    given = [*(y for y in cotangents if y.dtype.kind == "f"), *kept, *(inputs[i] for i in pair.items)]
     gradients: list[Tensor | None] = [None] * len(inputs)
     for i, x in zip(pair.moved, called(pair.back, given), strict=True):
-        gradients[n_made + i] = x
+        gradients[i] = x
     return gradients
 
 
@@ -84,7 +79,14 @@ def _push(tangents: Sequence[Tensor | None], ans: Any, inputs: Sequence[Tensor],
     results = [k for k, f in enumerate(floating(body.output_types)) if f]
     found: list[Tensor | None] = [None] * n_out
     if results:
-        alone = pushed(body, moving).arranged(range(n), range(n_out, n_out + len(results)))
+        tangents_alone = range(n_out, n_out + len(results))
+        alone = derived(
+            body,
+            _tangents,
+            tuple(moving),
+            lambda: pushed(body, moving).arranged(range(n), tangents_alone),
+            lambda made: [made],
+        )
         moved = [t for t, moves in zip(tangents, moving, strict=True) if moves and t is not None]
         for k, t in zip(results, called(alone, [*inputs, *moved]), strict=True):
             found[k] = t
@@ -97,7 +99,14 @@ _call.defjvp_all(_push)
 def _batched(batched: Sequence[bool], inputs: Sequence[Tensor], natives: Any) -> Any:
     body: Body = natives[0].meaning
     size = next(x.shape[0] for x, marked in zip(inputs, batched, strict=True) if marked)
-    return _result(called(in_batches(body, batched, size, range(len(body.outputs)))[0], inputs))
+    together = derived(
+        body,
+        _batches,
+        (size, tuple(batched)),
+        lambda: in_batches(body, batched, size, range(len(body.outputs)))[0],
+        lambda made: [made],
+    )
+    return _result(called(together, inputs))
 
 
 _call.defbatch(_batched)
