@@ -67,6 +67,9 @@ sphinx_gallery_conf = {
     "min_reported_time": 1000,
     "write_computation_times": False,
     "reset_modules": (),
+    "reset_argv": "gallery.arguments",
+    "image_scrapers": ("matplotlib", "gallery.pictures"),
+    "matplotlib_animations": False,
 }
 
 html_theme = "furo"

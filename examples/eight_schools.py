@@ -9,6 +9,8 @@ is sampled in the non-centred form; a chain is one ac.scan, and all chains are o
 
 from __future__ import annotations
 
+import matplotlib.pyplot as plt
+
 import alice_core as ac
 
 EFFECTS = ac.tensor([28.0, 8.0, -3.0, 7.0, -1.0, 1.0, 18.0, 12.0], dtype=ac.float64)
@@ -66,6 +68,10 @@ def main(chains: int = 4, n: int = 2000) -> None:
     print(f"R-hat of the mean {ac.sqrt(1.0 + between / within).item():.3f}")
     schools = ac.mean(mean[..., None] + spread[..., None] * kept[..., 2:], axis=(0, 1))
     print("effects of the schools", " ".join(f"{x:.1f}" for x in schools.tolist()))
+
+    plt.scatter(mean.numpy().ravel()[::5], spread.numpy().ravel()[::5], s=2)
+    plt.gca().set(xlabel="mean effect", ylabel="spread between schools", yscale="log")
+    plt.show()
 
 
 if __name__ == "__main__":

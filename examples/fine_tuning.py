@@ -1,4 +1,7 @@
-"""What a network learned helps with another question, to which few answers are known: python examples/fine_tuning.py
+"""Fine-tuning on a few examples
+=============================
+
+What a network learned helps with another question, to which few answers are known: python examples/fine_tuning.py
 
 It learned to read digits; now it is asked whether a digit is odd, and 30 images say so. Three ways: from scratch; a new
 head on a trunk that is frozen; then the whole network, gently. Needs scikit-learn, whose digits these are.

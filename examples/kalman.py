@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import math
 
+import matplotlib.pyplot as plt
+
 import alice_core as ac
 
 F64 = ac.float64
@@ -52,6 +54,15 @@ def main() -> None:
     curvature = ac.hessian(lambda logs: -log_likelihood(logs, seen))(best.x)
     errors = ac.sqrt(ac.linalg.inv(curvature).diagonal()).tolist()
     print("standard errors of the logarithms:", " ".join(f"{0.5 * e:.3f}" for e in errors))
+
+    grid = ac.linspace(-3.0, -1.0, 41, dtype=F64)  # of the logarithm of the push
+    heights = ac.vmap(lambda push: log_likelihood(ac.stack([2.0 * push, best.x[1]]), seen))(grid)
+    plt.plot(ac.exp(grid).numpy(), heights.numpy())
+    plt.plot(push, -best.fun, "o", label="found")
+    plt.axvline(0.1, color="gray", linestyle="--", label="true")
+    plt.gca().set(xlabel="push", ylabel="log-likelihood")
+    plt.legend()
+    plt.show()
 
 
 if __name__ == "__main__":

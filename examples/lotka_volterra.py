@@ -9,6 +9,8 @@ examples/lotka_volterra.py
 
 from __future__ import annotations
 
+import matplotlib.pyplot as plt
+
 import alice_core as ac
 
 TRUE = ac.tensor([1.0, 0.4, 0.1, 0.4], dtype=ac.float64)  # births, hunted; growth by hunting, deaths
@@ -53,13 +55,20 @@ def fit(counts: ac.Tensor, start: ac.Tensor) -> ac.Tensor:
 def main() -> None:
     ac.random.seed(0)
     noise = ac.exp(0.02 * ac.random.normal((POINTS, 2), dtype=ac.float64))
-    found = fit(solve(TRUE) * noise, ac.tensor([0.8, 0.5, 0.15, 0.5], dtype=ac.float64))
+    counts = solve(TRUE) * noise
+    found = fit(counts, ac.tensor([0.8, 0.5, 0.15, 0.5], dtype=ac.float64))
     print("rates", " ".join(f"{x:.3f}" for x in found.tolist()), "instead of", *TRUE.tolist())
 
     # The adjoint, checked: how the last state depends on the rates, against forward mode.
     last = lambda rates: ac.sum(solve(rates)[-1])  # noqa: E731
     adjoint, tangent = ac.grad(last)(TRUE), ac.jvp(last, [TRUE], [ac.ones_like(TRUE)])[1]
     print(f"sum of the gradient {ac.sum(adjoint).item():.9f}, directional derivative {tangent.item():.9f}")
+
+    for name, seen, fitted in zip(("prey", "predators"), counts.numpy().T, solve(found).numpy().T, strict=True):
+        (dots,) = plt.plot(seen, ".")
+        plt.plot(fitted, color=dots.get_color(), label=name)
+    plt.legend()
+    plt.show()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,7 @@
-"""Learning without labels: tell pixels that were hidden from those around them: python examples/masked_pixels.py
+"""Hidden pixels
+=============
+
+Learning without labels: tell pixels that were hidden from those around them: python examples/masked_pixels.py
 
 In each digit a patch of 3 x 3 pixels is hidden, another one each time; the network sees the rest and the mask, and is
 asked for what is missing. The loss counts the hidden pixels alone. Needs scikit-learn, whose digits these are.

@@ -1,8 +1,8 @@
-"""Which species is a penguin? A perceptron 4-16-3, and the same one written in NumPy by hand, chain rule and all.
+"""Penguins by a perceptron 4-16-3, and by the same one in NumPy by hand
+=====================================================================
 
 Both take the same 200 steps of gradient descent in float64, and end at the same weights. The data are Palmer Penguins
-(Horst, Hill, Gorman, 2020): pip install palmerpenguins; python examples/penguins.py
-"""
+(Horst, Hill, Gorman, 2020): pip install palmerpenguins; python examples/penguins.py"""
 
 from __future__ import annotations
 

@@ -347,9 +347,10 @@ def test_pictures_without_matplotlib(monkeypatch, tmp_path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_example_prints_the_tables_and_draws_the_pictures(tmp_path, monkeypatch, capsys) -> None:
-    monkeypatch.setattr(sys, "argv", ["autodiff.py", str(tmp_path)])
-    runpy.run_path(str(ROOT / "examples" / "autodiff.py"))
+def test_the_examples_print_the_tables_and_draw_the_pictures(tmp_path, monkeypatch, capsys) -> None:
+    for name in ("autodiff.py", "derivatives.py"):
+        monkeypatch.setattr(sys, "argv", [name, str(tmp_path)])
+        runpy.run_path(str(ROOT / "examples" / name))
     out = capsys.readouterr().out
     for text in (
         "forward mode: y = -0.796232, 180 multiplications",

@@ -102,6 +102,8 @@ def problems() -> list[str]:
     wrong += [f"{row}: neither a test nor a reason" for row, (_, why) in rows.items() if row not in tests and not why]
     wrong += [f"{row}: a reason beside a test" for row, (_, why) in rows.items() if row in tests and why]
     wrong += [f"{erratum}: no reader meets it" for erratum in errata if erratum not in places]
+    noted = {name for name, where in pages.items() if any(page.startswith("docs/notes/") for page in where)}
+    wrong += [f"{erratum}: beside no formula of the book's chapters" for erratum in errata if erratum not in noted]
     return wrong
 
 

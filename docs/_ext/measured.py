@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -38,32 +39,38 @@ class Table:
     def __init__(self, key: str) -> None:
         self.section = section(key)
 
-    def _repr_markdown_(self) -> str:
+    def _repr_html_(self) -> str:
         rows = self.section["rows"]
         names = list(dict.fromkeys(name for row in rows for name in row["values"]))
-        lines = ["| work | " + " | ".join(names) + " |", "|---|" + "---:|" * len(names)]
+        lines = [row_of("th", ["work", *names])]
         for row in rows:
             values = [row["values"].get(name) for name in names]
-            cells = ["" if v is None else shown(v["median"], row["unit"]) for v in values]
-            work = row["work"].replace("*", "\\*")
-            lines.append(f"| {work} | " + " | ".join(cells) + " |")
-        return "\n".join(lines)
+            lines.append(
+                row_of("td", [row["work"], *("" if v is None else shown(v["median"], row["unit"]) for v in values)])
+            )
+        return f'<div class="table-wrapper"><table class="docutils measured">{"".join(lines)}</table></div>'
+
+
+def row_of(tag: str, cells: list[str]) -> str:
+    return "<tr>" + "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in cells) + "</tr>"
 
 
 def draw_steps() -> None:
     """Training steps beside the peers."""
     rows = [row for row in section("steps")["rows"] if "torch" in row["values"]]
-    _, axes = plt.subplots(1, len(rows), figsize=(2.5 * len(rows), 2.6))
-    for ax, row in zip(axes, rows, strict=True):
+    _, axes = plt.subplots(2, 3, figsize=(8.4, 4.6))
+    for ax in axes.flat[len(rows) :]:
+        ax.set_axis_off()
+    for ax, row in zip(axes.flat, rows, strict=False):
         medians = {name: v["median"] for name, v in row["values"].items() if name != "C++ -ffast-math"}
         names = sorted(medians, key=medians.__getitem__, reverse=True)
         colors = [BLUE if name in OURS else ORANGE if name == "C++" else GREY for name in names]
         ax.barh([n.removeprefix("alice_core ") for n in names], [medians[n] for n in names], color=colors)
         for i, name in enumerate(names):
-            ax.text(medians[name], i, " " + shown(medians[name], "s"), va="center", fontsize=7)
+            ax.text(medians[name], i, " " + shown(medians[name], "s"), va="center", fontsize=8)
         ax.set(xscale="log", xlim=(min(medians.values()) / 2, max(medians.values()) * 12), xticks=[])
-        ax.set_title(row["work"].replace(", batch", "\nbatch").replace("float64, ", ""), fontsize=8)
-        ax.tick_params(labelsize=7, length=0)
+        ax.set_title(row["work"].replace(", batch", "\nbatch").replace("float64, ", ""), fontsize=9)
+        ax.tick_params(labelsize=8, length=0)
         ax.minorticks_off()
         ax.spines[["bottom"]].set_visible(False)
     plt.show()
