@@ -66,6 +66,7 @@ sphinx_gallery_conf = {
     "gallery_dirs": "gallery",
     "filename_pattern": r"\.py$",
     "abort_on_example_error": True,
+    "run_stale_examples": True,
     "remove_config_comments": True,
     "show_memory": False,
     "download_all_examples": False,

@@ -173,3 +173,7 @@ def test_gaussian_prior_is_a_density() -> None:
 def test_refused(call: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         call()
+
+
+def test_predictions_that_are_integers_have_weights_that_are_none() -> None:
+    assert bayes.predictive_average([1, 2], [0.25, 0.75]).item() == 1.75

@@ -175,3 +175,9 @@ def test_few_rows_promise_nothing() -> None:
 def test_refused(call: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         call()
+
+
+def test_conformal_sets_are_of_the_classes_that_fit_saw() -> None:
+    model = ConformalClassifier(0.4).fit([[0.7, 0.3], [0.4, 0.6], [0.9, 0.1]], [0, 1, 0])
+    with pytest.raises(ac.ShapeError, match=r"must have the 2 classes that fit saw; got \(1, 3\)"):
+        model.predict_set([[0.2, 0.3, 0.5]])

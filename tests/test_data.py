@@ -107,6 +107,119 @@ def test_minibatches_errors(args, kwargs, error, message):
         minibatches(*args, **kwargs)
 
 
+# --- examples, scaler, streams ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.notes("M049")
+def test_a_data_set_has_pairs_by_row():
+    x = np.arange(12.0).reshape(6, 2)
+    data = ac.data.Examples(x, 10 * x[:, 0])
+    assert len(data) == 6
+    for i, (a, b) in enumerate(data):
+        np.testing.assert_array_equal(a.numpy(), x[i])
+        assert b.item() == 10 * x[i, 0]
+    assert data[-1][1].item() == 100.0
+    for key in (slice(1, 4), [0, 5, 0], np.array([2]), x[:, 0] > 3):
+        part = data[key]
+        np.testing.assert_array_equal(part.x.numpy(), x[key])
+        np.testing.assert_array_equal(part.y.numpy(), 10 * x[key, 0])
+    assert rows_of(data.batches(4, shuffle=False)) == [[0.0, 20.0, 40.0, 60.0], [80.0, 100.0]]
+    assert repr(data) == "Examples(x (6, 2) float64, y (6,) float64)"
+    with pytest.raises(IndexError):
+        _ = data[6]
+    with pytest.raises(ac.DTypeError, match="Examples: rows are chosen by one index; got 2"):
+        _ = data[0, 1]
+    with pytest.raises(ac.ShapeError, match=r"Examples: x and y must have the same length.* got x \(6, 2\), y \(5,\)"):
+        ac.data.Examples(x, x[:5, 0])
+
+
+@pytest.mark.notes("M069")
+@pytest.mark.parametrize("stratify", [False, True])
+@pytest.mark.parametrize("fractions", [(0.8, 0.2), (0.5, 0.3, 0.2), (1.0,), (1 / 3, 1 / 3, 1 / 3)])
+def test_parts_are_disjoint_and_all_rows_together(fractions, stratify):
+    data = ac.data.Examples(np.arange(103), np.arange(103) % 3)
+    parts = data.split(*fractions, seed=1, stratify=stratify)
+    assert sorted(i for part in parts for i in part.x.tolist()) == list(range(103))
+    for part, share in zip(parts, fractions, strict=True):
+        assert abs(len(part) - 103 * share) <= (3 if stratify else 1)
+        np.testing.assert_array_equal(part.y.numpy(), part.x.numpy() % 3)
+        if stratify:
+            counts = np.bincount(part.y.numpy(), minlength=3)
+            assert np.ptp(counts) <= 2
+    again, other = data.split(*fractions, seed=1, stratify=stratify), data.split(*fractions, seed=2, stratify=stratify)
+    assert [p.x.tolist() for p in again] == [p.x.tolist() for p in parts]
+    assert [p.x.tolist() for p in other] != [p.x.tolist() for p in parts]
+
+
+@pytest.mark.parametrize(("fractions", "error", "message"), [
+    ((), ValueError, "fractions must be positive and sum to 1; got"),
+    ((0.8, 0.3), ValueError, r"sum to 1; got \(0.8, 0.3\)"),
+    ((1.5, -0.5), ValueError, "must be positive"),
+    ((np.nan, 1.0), ValueError, "must be positive"),
+    (("a",), ac.DTypeError, "fractions must be a number"),
+])  # fmt: skip
+def test_splits_that_are_refused(fractions, error, message):
+    data = ac.data.Examples(np.zeros(4), np.zeros(4))
+    with pytest.raises(error, match=f"Examples.split: .*{message}|Examples.split: {message}"):
+        data.split(*fractions)
+    with pytest.raises(ac.DTypeError, match=r"stratify needs classes, integers of shape \(n,\); got y \(4,\) float64"):
+        data.split(0.5, 0.5, stratify=True)
+
+
+@pytest.mark.notes("M069")
+def test_the_scaler_looks_at_training_data_alone():
+    rng = np.random.default_rng(0)
+    train, test = 1e4 + rng.normal(size=(50, 3)), 1e4 + rng.normal(size=(5, 3))
+    train[:, 2] = test[:, 2] = 0.1  # constant, and no sum of it
+    scale = ac.data.Scaler(train)
+    np.testing.assert_allclose(scale(train).numpy()[:, :2].mean(axis=0), 0.0, atol=1e-9)
+    np.testing.assert_allclose(scale(train).numpy()[:, :2].std(axis=0), 1.0, rtol=1e-9)
+    np.testing.assert_allclose(scale(test).numpy()[:, :2], ((test - train.mean(0)) / train.std(0))[:, :2], rtol=1e-6)
+    np.testing.assert_allclose(scale(test).numpy()[:, 2], 0.0, atol=1e-15)
+    np.testing.assert_allclose(scale.inverse(scale(test)).numpy(), test, rtol=1e-14)
+    assert ac.data.Scaler(train.astype(np.float32)).mean.dtype == ac.float32
+    assert ac.data.Scaler(np.array([[1], [3]])).mean.item() == 2.0
+    with pytest.raises(ac.ShapeError, match=r"with columns \(3,\); got \(5, 2\)"):
+        scale(test[:, :2])
+    with pytest.raises(ac.ShapeError, match=r"n at least 1; got \(0, 3\)"):
+        ac.data.Scaler(test[:0])
+    with pytest.raises(ValueError, match="must be finite"):
+        ac.data.Scaler([[np.nan]])
+
+
+def test_a_stream_feeds_a_compiled_step_without_copies():
+    buffers = [np.zeros((256, 64), np.float32), np.zeros(256, np.int64)]
+    model = ac.nn.Linear(64, 10, seed=0)
+    step = ac.compile(ac.value_and_grad(lambda W, x, y: ac.losses.cross_entropy(x @ W, y)))
+
+    def source():
+        for i in range(4):
+            buffers[0].fill(i), buffers[1].fill(i)
+            yield {"x": buffers[0], "y": buffers[1]}
+
+    losses = []
+    for i, batch in enumerate(ac.data.stream(source())):
+        assert all(np.shares_memory(t.numpy(), b) for t, b in zip(batch.values(), buffers, strict=True))
+        before = ac.memory_stats()["live_bytes"]
+        loss, slope = step(model.weight, **batch)
+        if i:  # the program is there
+            assert ac.memory_stats()["live_bytes"] - before <= slope.nbytes + 4096
+        losses.append(loss.item())
+    want = [
+        ac.losses.cross_entropy(ac.full((256, 64), float(i)) @ model.weight, ac.full(256, i)).item() for i in range(4)
+    ]
+    assert losses == want
+    flags, numbers = next(ac.data.stream([(np.array([True, False]), [1.0])]))
+    assert flags.tolist() == [True, False]
+    assert numbers[0].item() == 1.0
+
+
+def test_rows_in_order_are_views():
+    x = ac.tensor(np.arange(10.0))
+    for rows, _ in minibatches(x, x, 4, shuffle=False):
+        assert np.shares_memory(rows.numpy(), x.numpy())
+
+
 # --- digits -----------------------------------------------------------------------------------------------------------
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
+import mpmath
 import numpy as np
 import pytest
 
@@ -104,6 +106,13 @@ def test_tail(f: Callable[..., Any], x: float, value: float, slope: float, dtype
 )  # fmt: skip
 def test_zero_cotangent_stays_zero(f: Callable[..., Any], x: float, dtype: str) -> None:
     assert value_and_slopes(f, (x,), dtype, g=0.0)[1] == 0.0
+
+
+@pytest.mark.parametrize("x", [1023.9, 1024.3, 1024.5, 1024.6, 1e4, math.inf, -1074.5, -1e4, -math.inf])
+def test_the_slope_of_exp2_overflows_later_than_exp2(x: float) -> None:
+    with mpmath.workprec(100):
+        want = float(mpmath.log(2) * mpmath.mpf(2) ** x) if math.isfinite(x) else max(x, 0.0)
+    assert ac.grad(ac.exp2)(ac.tensor(x, dtype=ac.float64)).item() == pytest.approx(want, rel=4e-16, abs=5e-324)
 
 
 def test_second_derivatives_of_powers_at_zero() -> None:

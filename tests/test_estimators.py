@@ -168,3 +168,66 @@ def test_asked_too_early_or_with_other_features() -> None:
     model = Ridge().fit([[0.0], [1.0]], [0.0, 1.0])
     with pytest.raises(ac.ShapeError, match="X has 2 features, but Ridge is expecting 1 features"):
         model.predict([[0.0, 1.0]])
+
+
+@pytest.mark.parametrize("kind", [LinearRegression, Ridge, LogisticRegression])
+@pytest.mark.parametrize("size", [1e200, 1e6, 1e-6, 1e-200])
+def test_units_of_the_features_do_not_matter(kind: Any, size: float) -> None:
+    """Ridge answered with the mean where squares overflowed, LogisticRegression with its start."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(40, 3))
+    y = X @ [1.0, 2.0, 3.0]
+    options = {LinearRegression: {}, Ridge: {"alpha": 1e-9}, LogisticRegression: {"C": np.inf, "max_iter": 200}}[kind]
+    y = (y + rng.normal(size=40) > 0) if kind is LogisticRegression else y
+    if size < 1 and kind is Ridge:
+        options = {"alpha": 0.0}
+    want = kind(**options).fit(X, y)
+    found = kind(**options).fit(X * size, y)
+    np.testing.assert_allclose(found.coef_ * size, want.coef_, rtol=1e-2 if kind is LogisticRegression else 1e-6)
+    np.testing.assert_array_equal(found.predict(X * size) > 0.5, want.predict(X) > 0.5)
+
+
+@pytest.mark.parametrize("estimator", [Ridge(), LogisticRegression(), MLPRegressor(), MLPClassifier()], ids=repr)
+@pytest.mark.parametrize(
+    ("X", "y", "error", "message"),
+    [
+        (np.ma.masked_greater(np.arange(4.0)[:, None], 2), [0, 1, 0, 1], ValueError, "X must have all of its items"),
+        (np.arange(2)[:, None].astype("M8[s]"), [0, 1], ValueError, r"X must be numbers; got dtype datetime64\[s\]"),
+        (np.array([["a"], ["b"]], object), [0, 1], ValueError, "X must be numbers; could not convert string"),
+        (np.array([[{}], [1]], object), [0, 1], TypeError, "X must be numbers; .* encode texts"),
+        ([[1.0], [1.0, 2.0]], [0, 1], ValueError, "X must be an array of numbers; got list"),
+        ([[0.0], [1.0]], np.ma.masked_array([0, 1], [True, False]), ValueError, "y must have all of its"),
+        (
+            [[0.0], [1.0]],
+            np.array([1, None], object),
+            (TypeError, ValueError),
+            "y must be labels of one kind|y contains",
+        ),
+    ],
+    ids=lambda x: str(x)[:20],
+)
+def test_what_is_no_number_is_told_apart(estimator: Any, X: Any, y: Any, error: Any, message: str) -> None:
+    """What a mask covers was learned from; dates became seconds."""
+    with pytest.raises(error, match=f"{type(estimator).__name__}: .*({message})|{type(estimator).__name__}: {message}"):
+        type(estimator)().fit(X, y)
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS[:6], ids=repr)
+def test_flags_are_flags(estimator: Any) -> None:
+    """What is written out as "no" was true."""
+    model = type(estimator)(**{**estimator.get_params(), "fit_intercept": "no"})
+    with pytest.raises(ac.DTypeError, match=f"{type(model).__name__}: fit_intercept must be"):
+        model.fit([[0.0], [1.0]], [0, 1])
+
+
+@pytest.mark.parametrize("estimator", [Ridge(), LogisticRegression(), MLPClassifier(), MLPRegressor()], ids=repr)
+def test_weights_have_a_finite_sum(estimator: Any) -> None:
+    """Divided by an infinite sum all were 0."""
+    with pytest.raises(ValueError, match=r"sample_weight must have a finite sum; got weights up to 1e\+308"):
+        estimator.fit([[0.0], [1.0]], [0, 1], sample_weight=[1e308, 1e308])
+
+
+@pytest.mark.parametrize("kind", [LinearRegression, Ridge, MLPRegressor])
+def test_no_outputs_are_refused(kind: Any) -> None:
+    with pytest.raises(ac.ShapeError, match=rf"{kind.__name__}: y must have shape \(n,\).* got \(2, 0\)"):
+        kind().fit([[0.0], [1.0]], np.zeros((2, 0)))

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-import re
-from pathlib import Path
-from typing import Any, NamedTuple
+from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,9 +13,9 @@ import alice_core as ac
 from alice_core.estimators import ConvergenceWarning
 from alice_core.linear_model import LinearRegression, LogisticRegression, Ridge
 from alice_core.linear_model.least_squares import gradient_descent
+from support.nist import SETS, certified, fewest_digits
 
-NIST = Path(__file__).parent / "data" / "nist"
-SOLVERS = ("lstsq", "qr", "normal", "gd")
+SOLVERS = ("lstsq", "qr", "normal", "refined", "gd")
 
 
 @pytest.fixture
@@ -179,42 +178,12 @@ def test_targets_and_weights_of_other_shapes_are_refused() -> None:
 # -- NIST's problems ---------------------------------------------------------------------------------------------------
 
 
-class Certified(NamedTuple):
-    X: np.ndarray
-    y: np.ndarray
-    coefficients: np.ndarray
-    deviation: float
-
-
-def certified(name: str, degree: int | None) -> Certified:
-    lines = (NIST / f"{name}.dat").read_text(encoding="latin-1").splitlines()
-    head = "\n".join(lines[:60])
-    first, last = map(int, re.search(r"Certified Values\s+\(lines (\d+) to (\d+)\)", head).groups())
-    values = [float(m[1]) for line in lines[first - 1 : last] if (m := re.match(r"\s+B\d+\s+(\S+)", line))]
-    deviation = float(re.search(r"Standard Deviation\s+([\d.E+-]+)\s*$", head, re.MULTILINE)[1])
-    first, last = map(int, re.search(r"Data\s+\(lines (\d+) to (\d+)\)", head).groups())
-    data = np.array([line.split() for line in lines[first - 1 : last]], float)
-    X = data[:, 1:] if degree is None else data[:, 1:2] ** np.arange(1, degree + 1)
-    return Certified(X, data[:, 0], np.array(values), deviation)
-
-
-def fewest_digits(found: Any, want: Any) -> float:
-    return float((-np.log10(np.maximum(np.abs(np.atleast_1d(found) - want) / np.abs(want), 1e-15))).min())
-
-
-SETS = {  # degree of a polynomial (None: columns as they are), and digits that singular values and QR keep at least
-    "Norris": (1, 12), "Pontius": (2, 11), "NoInt1": (None, 14), "NoInt2": (None, 14), "Longley": (None, 11),
-    "Filip": (10, 6), "Wampler1": (5, 8), "Wampler2": (5, 12), "Wampler3": (5, 8), "Wampler4": (5, 7),
-    "Wampler5": (5, 5),
-}  # fmt: skip
-
-
 @pytest.mark.notes("M105", "M112")
 @pytest.mark.parametrize("solver", ["lstsq", "qr"])
 @pytest.mark.parametrize("name", SETS)
 def test_digits_kept_of_reference_problems(name: str, solver: str) -> None:
-    degree, digits = SETS[name]
-    problem = certified(name, degree)
+    digits = SETS[name][1]
+    problem = certified(name)
     intercept = not name.startswith("NoInt")
     model = LinearRegression(solver, fit_intercept=intercept).fit(problem.X, problem.y)
     found = [model.intercept_, *model.coef_] if intercept else model.coef_
@@ -225,6 +194,42 @@ def test_digits_kept_of_reference_problems(name: str, solver: str) -> None:
         assert fewest_digits(deviation, problem.deviation) >= min(digits, 8)
 
 
+@pytest.mark.parametrize("name", SETS)
+def test_refinement_keeps_nearly_all_digits(name: str) -> None:
+    problem = certified(name)
+    model = LinearRegression("refined", fit_intercept=not name.startswith("NoInt")).fit(problem.X, problem.y)
+    found = model.coef_ if name.startswith("NoInt") else [model.intercept_, *model.coef_]
+    assert fewest_digits(found, problem.coefficients) >= (7.5 if name == "Filip" else 13)
+
+
+@pytest.mark.parametrize("name", ["Filip", "Wampler5", "Longley"])
+def test_refinement_solves_the_problem_that_it_is_given(name: str) -> None:
+    """Exactly solved in fractions: of Filip the powers of x are rounded, and those are the data."""
+    problem = certified(name)
+    rows = [
+        [Fraction(1), *map(Fraction, row), Fraction(y)] for row, y in zip(problem.X.tolist(), problem.y, strict=True)
+    ]
+    n = len(rows[0]) - 1
+    normal = [[sum(r[i] * r[j] for r in rows) for j in range(n + 1)] for i in range(n)]
+    for i in range(n):  # Gauss and Jordan
+        normal[i] = [v / normal[i][i] for v in normal[i]]
+        for j in set(range(n)) - {i}:
+            normal[j] = [a - normal[j][i] * b for a, b in zip(normal[j], normal[i], strict=True)]
+    exact = np.array([float(row[-1]) for row in normal])
+    model = LinearRegression("refined").fit(problem.X, problem.y)
+    np.testing.assert_allclose([model.intercept_, *model.coef_], exact, rtol=1e-13)
+
+
+@pytest.mark.parametrize("solver", ["lstsq", "qr", "normal", "refined"])
+@pytest.mark.parametrize("size", [1e300, 1e-300])
+def test_features_whose_squares_are_no_floats(size: float, solver: str) -> None:
+    """Columns had length inf or 0, and looked as if they depended on each other."""
+    X, y = size * np.array([[1.0, 1.0], [2.0, 1.0], [4.0, 3.0]]), np.array([1.0, 2.0, 4.0])
+    model = LinearRegression(solver, fit_intercept=False).fit(X, y)
+    assert model.rank_ == 2
+    np.testing.assert_allclose(model.coef_ * size, [1.0, 0.0], atol=1e-12)
+
+
 @pytest.mark.notes("M112")
 def test_normal_equations_square_the_condition() -> None:
     rng = np.random.default_rng(0)
@@ -232,10 +237,10 @@ def test_normal_equations_square_the_condition() -> None:
     conditions = [ac.linalg.cond(ac.asarray(a)).item() for a in (X, X.T @ X)]
     assert conditions[1] == pytest.approx(conditions[0] ** 2, rel=1e-6)
     assert LinearRegression(fit_intercept=False).fit(X, X[:, 0]).cond_ == pytest.approx(conditions[0], rel=1e-9)
-    filip = certified("Filip", 10)
+    filip = certified("Filip")
     with pytest.raises(ac.LinAlgError, match=r'singular in float64, the condition number of X being .*solver="lstsq"'):
         LinearRegression("normal").fit(filip.X, filip.y)
-    wampler = certified("Wampler4", 5)
+    wampler = certified("Wampler4")
     kept = {
         s: fewest_digits(LinearRegression(s).fit(wampler.X, wampler.y).coef_, wampler.coefficients[1:])
         for s in ("qr", "normal")
@@ -394,7 +399,7 @@ def test_no_pull_and_labels_of_any_kind(problem: Any) -> None:
     [
         (LogisticRegression(C=0.0), "C, tol and max_iter must be positive"),
         (Ridge(-1.0), "alpha must be finite and at least 0"),
-        (LinearRegression("svd"), 'solver must be "lstsq", "normal", "qr" or "gd"'),
+        (LinearRegression("svd"), 'solver must be "lstsq", "normal", "qr", "refined" or "gd"'),
         (LinearRegression("gd", lr=-1.0), "lr, max_iter and tol must be positive"),
     ],
     ids=repr,

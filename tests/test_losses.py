@@ -376,6 +376,7 @@ PAIRWISE = [
 def test_reductions_and_errors(loss: Callable[..., ac.Tensor]) -> None:
     rng = np.random.default_rng(5)
     p, y = ac.tensor(rng.normal(size=(4, 3))), ac.tensor(np.sign(rng.normal(size=(4, 3))))
+    y = (y + 1) / 2 if loss is losses.binary_cross_entropy_with_logits else y
     rows = loss(p, y, reduction="none")
     assert rows.shape == (4, 3)
     np.testing.assert_allclose(loss(p, y).item(), rows.numpy().mean(), rtol=1e-14)
@@ -385,3 +386,14 @@ def test_reductions_and_errors(loss: Callable[..., ac.Tensor]) -> None:
     with pytest.raises(ValueError, match=rf"{loss.__name__}: reduction must be .*'avg'"):
         loss(p, y, reduction="avg")
     assert loss(p.numpy().astype(np.float32), [[1, 1, 1]] * 4).dtype == "float32"
+
+
+def test_targets_of_binary_logits_are_probabilities() -> None:
+    """Labels -1 and 1 were taken for probabilities: a loss, and the wrong one."""
+    x = ac.tensor([0.5, -2.0])
+    for wrong in (-1.0, 2.0):
+        with pytest.raises(
+            ValueError, match=rf"binary_cross_entropy_with_logits: target must lie .* got {wrong}; labels"
+        ):
+            losses.binary_cross_entropy_with_logits(x, ac.tensor([1.0, wrong]))
+    assert np.isnan(losses.binary_cross_entropy_with_logits(x, ac.tensor([1.0, np.nan])).item())

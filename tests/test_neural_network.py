@@ -194,3 +194,27 @@ def test_weights_count_among_the_rows_held_back(kind: Any) -> None:
     model = kind((8,), learning_rate_init=0.02, early_stopping=True, random_state=0).fit(X, y, sample_weight=weights)
     assert model.best_validation_score_ > 0.5
     assert model.score(X, y, sample_weight=weights) > max(0.5, model.score(X, y) + 0.2)
+
+
+def test_what_partial_fit_is_told_later_counts() -> None:
+    """Other classes, another alpha and another rate were passed over."""
+    X, y = np.random.default_rng(0).normal(size=(30, 3)), np.arange(30) % 2
+    model = MLPClassifier((4,), random_state=0).partial_fit(X, y, classes=[0, 1])
+    model.partial_fit(X, y, classes=[1, 0])
+    with pytest.raises(ValueError, match=r"classes must be those of the first call, \[0, 1\]; got \[0, 1, 2\]"):
+        model.partial_fit(X, y, classes=[0, 1, 2])
+    before = [p.tolist() for p in model.model_.parameters()]
+    model.set_params(learning_rate_init=0.0).partial_fit(X, y)
+    assert [p.tolist() for p in model.model_.parameters()] == before
+    losses = [model.set_params(alpha=alpha).partial_fit(X, y).loss_ for alpha in (0.0, 10.0, 0.0)]
+    pull = sum(float((W**2).sum()) for W in model.coefs_)
+    assert losses[1] - losses[0] == pytest.approx(0.5 * 10.0 / 30 * pull, rel=1e-5)
+    assert losses[2] == losses[0]
+    numbers = MLPRegressor((4,), random_state=0).partial_fit(X, X[:, 0])
+    before = [p.tolist() for p in numbers.model_.parameters()]
+    numbers.set_params(learning_rate_init=0.0).partial_fit(X, X[:, 0])
+    assert [p.tolist() for p in numbers.model_.parameters()] == before
+    with pytest.raises(ac.ShapeError, match=r"y must have shape \(n,\), one class per row; got \(30, 2\)"):
+        model.partial_fit(X, np.stack([y, y], axis=1))
+    with pytest.warns(UserWarning, match="column-vector y"):
+        model.partial_fit(X, y[:, None])

@@ -149,7 +149,7 @@ def test_a_training_step_can_be_read() -> None:
     values_by_name(t)
     (update,) = [line for line in t.lines if line.in_place]
     assert update.op == "sgd"
-    assert re.match(r"c, e, \w+, \w+ <- sgd\(\w+: float64\[4\], c, e, ", str(update))
+    assert re.match(r"weight, bias, \w+, \w+ <- sgd\(\w+: float64\[4\], weight, bias, ", str(update))
     p = ac.ones(2)
     assert str(ac.trace(lambda x: p.assign_(x))(ac.zeros(2)).lines[0]) == "b: float32[2] <- copy(a)"
     # The step does not ask for the gradient of the data, so the trace has none, though it could be reversed.

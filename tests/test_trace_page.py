@@ -21,7 +21,7 @@ BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "
 in_browser = pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed")
 
 
-def example(profile: bool = False) -> tuple[ac.Trace, str]:
+def example(profile: bool = False, live: bool = False) -> tuple[ac.Trace, str]:
     W = ac.tensor(np.linspace(-1.0, 1.0, 12).reshape(4, 3)).requires_grad_()
 
     def loss(x: ac.Tensor) -> ac.Tensor:
@@ -29,7 +29,7 @@ def example(profile: bool = False) -> tuple[ac.Trace, str]:
         return ac.mean(h * h) + ac.sum(h)
 
     t = ac.trace(loss)(ac.tensor(np.linspace(-2.0, 2.0, 20).reshape(5, 4)))
-    return t, t.to_html(profile=profile)
+    return t, t.to_html(profile=profile, live=live)
 
 
 class Page(HTMLParser):
@@ -74,8 +74,9 @@ class Page(HTMLParser):
 # -- without a browser -------------------------------------------------------------------------------------------------
 
 
-def test_everything_is_there_without_javascript() -> None:
-    t, text = example()
+@pytest.mark.parametrize("live", [False, True])
+def test_everything_is_there_without_javascript(live: bool) -> None:
+    t, text = example(live=live)
     page = Page(text)
     visible = "".join(page.text.split())
     for trace in (t, t.reverse()):
@@ -88,14 +89,16 @@ def test_everything_is_there_without_javascript() -> None:
     assert "FLOPs" in page.text
 
 
-def test_links_lead_to_where_a_value_is_made() -> None:
-    page = Page(example()[1])
+@pytest.mark.parametrize("live", [False, True])
+def test_links_lead_to_where_a_value_is_made(live: bool) -> None:
+    page = Page(example(live=live)[1])
     assert len(page.ids) == len(set(page.ids))
     assert set(page.links) <= set(page.ids)
 
 
-def test_nothing_is_loaded() -> None:
-    _, text = example()
+@pytest.mark.parametrize("live", [False, True])
+def test_nothing_is_loaded(live: bool) -> None:
+    _, text = example(live=live)
     page = Page(text)
     assert page.urls == []
     assert "default-src 'none'" in text
@@ -122,7 +125,7 @@ def test_values_are_summarised() -> None:
     assert s[:5] == (1.0, 2.0, 3.0, 1, 2)
     assert sum(s.counts) == 3
     assert s.counts[0] == s.counts[-1] == 1
-    text = ac.trace(lambda x: x * 2.0)(x).to_html()
+    text = ac.trace(lambda x: x * 2.0)(x).to_html(live=False)
     assert "1 NaN, 2 infinite" in text
     assert text.count("<svg") == 2
 
@@ -152,7 +155,7 @@ def test_abstract_values_have_no_summary() -> None:
 def test_where_there_is_no_dual_program() -> None:
     text = ac.trace(lambda x: ac.argmax(x))(ac.ones(3)).to_html()
     assert "nothing can be differentiated" in Page(text).text
-    vector = ac.trace(lambda x: (ac.exp(x), ac.sum(x)))(ac.ones(3)).to_html()
+    vector = ac.trace(lambda x: (ac.exp(x), ac.sum(x)))(ac.ones(3)).to_html(live=False)
     assert "Dual program" in vector
     assert vector.count('class="stats"') == 3  # the argument and the two results; the cotangent is abstract
     t, _ = example()
@@ -163,7 +166,7 @@ def test_times_on_request() -> None:
     t, text = example(profile=True)
     timed = [line for trace in (t, t.reverse()) for line in trace.lines if line.equation]
     assert text.count('class="time"') == len(timed)
-    assert not re.search('class="time"', t.to_html())
+    assert not re.search('class="time"', t.to_html(live=False))
     widths = [float(w) for w in re.findall(r'class="bar" style="width: ([\d.]+)%"', text)]
     assert max(widths) == 70.0
 
@@ -186,7 +189,7 @@ def test_profiling_changes_nothing() -> None:
 
 
 def test_in_a_notebook() -> None:
-    t, text = example()
+    t, text = example(live=True)
     frame = t._repr_html_()
     (inner,) = re.findall(r'srcdoc="([^"]*)"', frame)
     assert html.unescape(inner) == text

@@ -1,10 +1,12 @@
 #include "forward.h"
 
 #include <algorithm>
+#include <optional>
 #include <unordered_map>
 
 #include "elsewhere.h"
 #include "graph_walk.h"
+#include "record.h"
 #include "repeats.h"
 
 namespace alice {
@@ -257,7 +259,10 @@ py::list push_along(py::sequence outputs_given, py::sequence inputs_given, py::s
     a.attributes = attributes.data();
     a.n_attributes = attributes.size();
     a.ans = results.size() == 1 ? py::object(results[0]) : py::object(results);
+    std::optional<RuleScope> scope;  // only a recorder asks whose rules run
+    if (thread_state().recorder) scope.emplace(eq, [](std::size_t) { return true; });
     const Tangents pushed = push(eq->primitive, a, results.size());
+    scope.reset();
     for (std::size_t i = 0; i < pushed.size(); ++i)
       if (pushed[i]) known.insert_or_assign(Value{eq, static_cast<std::int32_t>(i)}, pushed[i]);
   }

@@ -50,13 +50,15 @@ void setup(py::type tensor, py::type primitive) {
   done = true;
 }
 
-py::object set_recorder(py::object list) {
-  if (!list.is_none() && !PyList_Check(list.ptr())) throw py::type_error("set_recorder: expected a list or None");
-  py::object& mine = thread_state().recorder;
+py::object exchanged(py::object& mine, py::object list, const char* who) {
+  if (!list.is_none() && !PyList_Check(list.ptr()))
+    throw py::type_error(std::string(who) + ": expected a list or None");
   py::object previous = mine ? std::move(mine) : py::none();
   mine = list.is_none() ? py::object() : std::move(list);
   return previous;
 }
+py::object set_recorder(py::object list) { return exchanged(thread_state().recorder, std::move(list), "set_recorder"); }
+py::object set_reads(py::object list) { return exchanged(thread_state().reads, std::move(list), "set_reads"); }
 
 py::dict memory_stats() {
   let_go_of_remains();
@@ -181,6 +183,8 @@ PYBIND11_MODULE(_core, m) {
       },
       py::arg("dtype"));
   m.def("set_recorder", &set_recorder, py::arg("list"));
+  m.def("set_reads", &set_reads, py::arg("list"));
+  m.def("notes_reads", [] { return static_cast<bool>(thread_state().reads); });
   m.def("memory_stats", &memory_stats);
   m.def("reset_peak_memory", &allocator::reset_peak);
   m.def("trim_memory", &allocator::trim);

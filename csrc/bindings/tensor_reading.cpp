@@ -38,9 +38,16 @@ void check_may_leave(const TensorObject* t, const char* op) {
          "compute with functions of alice_core, or take ac.stop_gradient(x) first if a constant is meant");
 }
 
+// A trace says which values left it: what the function did with them is not in its equations.
+void note_read(TensorObject* t) {
+  const py::object& reads = thread_state().reads;
+  if (reads && PyList_Append(reads.ptr(), as_object(t)) < 0) throw py::error_already_set();
+}
+
 py::object to_numpy(TensorObject* t, PyObject* writable) {
   check_readable(t, "numpy");
   check_may_leave(t, "numpy");
+  note_read(t);
   const int is_writable = PyObject_IsTrue(writable);
   if (is_writable < 0) throw py::error_already_set();
   return numpy_from_tensor(t, is_writable, "numpy");
@@ -59,6 +66,7 @@ int get_buffer(TensorObject* t, Py_buffer* view, int flags) {
   view->obj = nullptr;
   if (followers_of(t) || is_transformed(t))
     throw py::buffer_error("a Tensor that is being differentiated has no buffer; take ac.stop_gradient(x) first");
+  note_read(t);
   const int status = PyObject_GetBuffer(numpy_from_tensor(t, false, "memoryview").ptr(), view, flags);
   if (status < 0) throw py::error_already_set();
   return status;
@@ -69,6 +77,7 @@ int get_buffer(TensorObject* t, Py_buffer* view, int flags) {
 py::object item(TensorObject* t, const char* op) {
   check_readable(t, op);
   check_may_leave(t, op);
+  note_read(t);
   if (t->array.numel() != 1)
     fail(ErrorKind::Shape, op, ": expected a Tensor with one element; got shape ", t->array.shape(),
          "; use x.numpy() or reduce it first");

@@ -54,6 +54,7 @@ ThreadState::ThreadState() : number(Remains::instance().take_number()) { let_go_
 
 ThreadState::~ThreadState() {
   Remains::instance().leave(recorder);
+  Remains::instance().leave(reads);
   Remains::instance().leave(checker);
   Remains::instance().leave(modes);
   for (py::object& session : entered) Remains::instance().leave(session);

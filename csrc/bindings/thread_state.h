@@ -22,7 +22,7 @@ constexpr int kDeepestContext = 31;
 struct ThreadState {
   std::uint32_t active = 1;          // the contexts that follow what is computed now
   std::uint8_t number = 0;           // no other thread has it; 0 where there are too many
-  py::object recorder;               // list to which every equation is appended; or null
+  py::object recorder, reads;        // lists of every equation, and of every Tensor whose elements leave; or null
   Session* session = nullptr;        // a function is being traced: nothing is computed, everything is written down
   std::uint8_t tracing = 0;          // how many sessions are open, one in the other
   py::object checker;                // is shown every executed call; or null

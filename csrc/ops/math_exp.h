@@ -119,7 +119,7 @@ ALICE_HD double exp2m1(double f) {
 }
 
 // x = n + f with an integer n, |f − middle| ≤ ½, and power · last = 2ⁿ: the first is normal, the last rounds to
-// subnormals and to infinity. −1100 ≤ x ≤ 1024.25.
+// subnormals and to infinity. −1100 ≤ x < 1024.5 + middle.
 struct Exp2Split {
   double f, power, last;
 };
@@ -131,15 +131,15 @@ ALICE_HD Exp2Split split_exp2(double x, double middle = 0.0) {
 }
 
 template <class P>
-ALICE_HD double exp2(double x, double low = -1100.0, double high = 1024.25, double factor = 1.0) {
-  const Exp2Split e = split_exp2(at_most(at_least(x, low), high));
+ALICE_HD double exp2(double x, double low = -1100.0, double high = 1024.25, double factor = 1.0, double middle = 0.0) {
+  const Exp2Split e = split_exp2(at_most(at_least(x, low), high), middle);
   const double scaled = factor * e.power;
   return mul_add(exp2m1<P>(e.f), scaled, scaled) * e.last;
 }
 
 template <class P>
 ALICE_HD double exp2_slope(double x) {
-  return exp2<P>(x, -1100.0, 1024.25, kLn2);
+  return exp2<P>(x, -1100.0, 1024.55, kLn2, 0.085);  // which overflows later than 2ˣ
 }
 
 template <class P>

@@ -402,6 +402,7 @@ def predictive_average(predictions: Any, weights: Any = None) -> ac.Tensor:
         raise ac.ShapeError(f"predictive_average: predictions must have shape (k, ...), k at least 1; got {p.shape}")
     if weights is None:
         return ac.mean(p, axis=0)
+    p = p if p.dtype.kind == "f" else ac.astype(p, ac.get_default_dtype())
     w = ac.astype(ac.asarray(weights), p.dtype)
     if w.shape != p.shape[:1]:
         raise ac.ShapeError(

@@ -146,6 +146,9 @@ class Estimator:
         if (weights < 0).any() or not weights.any():
             wrong = f"{weights.min():g}" if weights.any() else "all zero"
             raise ValueError(f"{name}: sample_weight must not be negative, and not all zero; got {wrong}")
+        with np.errstate(over="ignore"):
+            if not np.isfinite(weights.sum()):
+                raise ValueError(f"{name}: sample_weight must have a finite sum; got weights up to {weights.max():g}")
         return weights
 
     def without_weightless(self, x: Array, y: Array, sample_weight: Any) -> tuple[Array, Array, Array | None]:
@@ -166,12 +169,22 @@ class Estimator:
 def _numbers(who: str, name: str, x: Any, dtype: Any) -> Array:
     if hasattr(x, "toarray") and "sparse" in type(x).__module__:
         raise TypeError(f"{who}: {name} must be dense; got a sparse matrix; write {name}.toarray()")
-    raw = x.numpy() if isinstance(x, ac.Tensor) else np.asarray(x)
+    if np.ma.is_masked(x):
+        raise ValueError(f"{who}: {name} must have all of its items; got a masked array; remove or impute such rows")
+    try:
+        raw = x.numpy() if isinstance(x, ac.Tensor) else np.asarray(x)
+    except ValueError as error:
+        raise ValueError(f"{who}: {name} must be an array of numbers; got {shown(x)}: {error}") from None
     if raw.dtype.kind == "c":
         raise ValueError(f"{who}: Complex data not supported; got {name} of dtype {raw.dtype}")
     if raw.dtype.kind in "USO" and raw.dtype.kind != "O":
         raise ValueError(f"{who}: {name} must be numbers; got dtype {raw.dtype}; encode texts first")
-    array = np.asarray(raw, dtype=dtype)
+    if raw.dtype.kind in "mM":
+        raise ValueError(f"{who}: {name} must be numbers; got dtype {raw.dtype}; say in which unit and from when on")
+    try:
+        array = np.asarray(raw, dtype=dtype)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{who}: {name} must be numbers; {error}; encode texts and categories first") from None
     if not np.isfinite(array).all():
         wrong = "NaN" if np.isnan(array).any() else "infinity"
         raise ValueError(f"{who}: Input {name} contains {wrong}; remove or impute such rows")
@@ -195,7 +208,7 @@ class Regressor(Estimator):
             raise ValueError(f"{type(self).__name__}: requires y to be passed, but the target y is None")
         x = self.checked_features(X, True, dtype)
         targets = _numbers(type(self).__name__, "y", y, dtype)
-        if targets.ndim not in (1, 2):
+        if targets.ndim not in (1, 2) or targets.shape[1:] == (0,):
             raise ac.ShapeError(
                 f"{type(self).__name__}: y must have shape (n,), or (n, k) for k outputs; got {targets.shape}"
             )
@@ -234,10 +247,17 @@ class Classifier(Estimator):
 
     def checked_data(self, X: Any, y: Any, dtype: Any = np.float64) -> tuple[Array, Array]:
         """X, and labels as they are, one per row."""
-        name = type(self).__name__
         if y is None:
-            raise ValueError(f"{name}: requires y to be passed, but the target y is None")
-        x = self.checked_features(X, True, dtype)
+            raise ValueError(f"{type(self).__name__}: requires y to be passed, but the target y is None")
+        x, labels = self.checked_features(X, True, dtype), self.checked_labels(y)
+        self.checked_length(x, labels)
+        return x, labels
+
+    def checked_labels(self, y: Any) -> Array:
+        """Labels as they are, a vector."""
+        name = type(self).__name__
+        if np.ma.is_masked(y):
+            raise ValueError(f"{name}: y must have all of its labels; got a masked array; remove such rows")
         labels = y.numpy() if isinstance(y, ac.Tensor) else np.asarray(y)
         if labels.ndim == 2 and labels.shape[1] == 1:
             category = _with_scikit_learn(UserWarning, "sklearn.exceptions", "DataConversionWarning")
@@ -257,12 +277,16 @@ class Classifier(Estimator):
                 raise ValueError(f"{name}: Unknown label type: continuous; y must be classes, not real numbers")
         elif labels.dtype.kind == "c":
             raise ValueError(f"{name}: Complex data not supported; got y of dtype {labels.dtype}")
-        self.checked_length(x, labels)
-        return x, labels
+        return labels
 
     def encoded(self, labels: Array) -> Array:
         """Indices into ``classes_``, which this sets."""
-        self.classes_, index = np.unique(labels, return_inverse=True)
+        try:
+            self.classes_, index = np.unique(labels, return_inverse=True)
+        except TypeError as error:
+            raise TypeError(
+                f"{type(self).__name__}: y must be labels of one kind, which have an order; {error}"
+            ) from None
         if len(self.classes_) < 2:
             raise ValueError(
                 f"{type(self).__name__}: needs at least two classes; got one class, {self.classes_.tolist()[0]!r}"

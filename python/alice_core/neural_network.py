@@ -79,7 +79,9 @@ class _Perceptron(Estimator):
         for what in ("alpha", "learning_rate_init", "momentum", "tol"):
             if not checked_number(name, what, getattr(self, what)) >= 0:
                 raise ValueError(f"{name}: {what} must not be negative; got {getattr(self, what)}")
-        for what in ("shuffle", "early_stopping"):
+        if self.momentum > 1:
+            raise ValueError(f"{name}: momentum must be at most 1; got {self.momentum}")
+        for what in ("shuffle", "early_stopping", "verbose"):
             checked_flag(name, what, getattr(self, what))
         if not 0 < checked_number(name, "validation_fraction", self.validation_fraction) < 1:
             raise ValueError(f"{name}: validation_fraction must be between 0 and 1; got {self.validation_fraction}")
@@ -101,7 +103,10 @@ class _Perceptron(Estimator):
             return int(state.randint(2**31))
         if state is None:
             return int(np.random.default_rng().integers(2**31))
-        return checked_int(type(self).__name__, "random_state", state)
+        seed = checked_int(type(self).__name__, "random_state", state)
+        if seed < 0:
+            raise ValueError(f"{type(self).__name__}: random_state must be at least 0; got {seed}")
+        return seed
 
     # -- training -----------------------------------------------------------------------------------------------------
 
@@ -110,18 +115,24 @@ class _Perceptron(Estimator):
         self._seed_ = self._seed()
         sizes = [features, *self._hidden(), outputs]
         self.model_ = ac.nn.MLP(sizes, activation=self.activation, seed=self._seed_, dtype=ac.float32)
-        weights = [p for p in self.model_.parameters() if p.ndim == 2]
         if self.solver == "adam":
             self._opt_: Any = ac.optim.Adam(self.model_.parameters(), lr=self.learning_rate_init)
         else:
             self._opt_ = ac.optim.SGD(self.model_.parameters(), lr=self.learning_rate_init, momentum=self.momentum)
-        self._step_ = self._compiled_step(weights)
+        self._step_, self._alpha_ = self._compiled_step(), self.alpha
         self.n_iter_ = 0
         self.loss_curve_: list[float] = []
         self.validation_scores_: list[float] = []
 
-    def _compiled_step(self, matrices: list[ac.Tensor]) -> Any:
+    def _adopt(self) -> None:
+        """What may be set anew between two calls of partial_fit."""
+        self._opt_.lr = self.learning_rate_init
+        if self.alpha != self._alpha_:
+            self._step_, self._alpha_ = self._compiled_step(), self.alpha
+
+    def _compiled_step(self) -> Any:
         model, opt, loss_of, alpha = self.model_, self._opt_, self._loss, float(self.alpha)
+        matrices = [p for p in model.parameters() if p.ndim == 2]
 
         @ac.compile
         def step(x: ac.Tensor, y: ac.Tensor, *weights: ac.Tensor) -> ac.Tensor:
@@ -331,7 +342,10 @@ class MLPClassifier(_Perceptron, Classifier):
         return self
 
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> MLPClassifier:
-        """Learn for one epoch more. The first call needs all ``classes``, unless there was a fit before."""
+        """Learn for one epoch more, with the ``alpha`` and the ``learning_rate_init`` that are set now.
+
+        The first call needs all ``classes``, unless there was a fit before.
+        """
         self._check_arguments()
         first = not self.__sklearn_is_fitted__()
         if first:
@@ -343,13 +357,20 @@ class MLPClassifier(_Perceptron, Classifier):
             self.encoded(np.asarray(classes))
             self._begin(x.shape[1], len(self.classes_))
         else:
-            x = self.checked_features(X, False, np.float32)
-            labels = y.numpy() if isinstance(y, ac.Tensor) else np.asarray(y)
+            x, labels = self.checked_features(X, False, np.float32), self.checked_labels(y)
             self.checked_length(x, labels)
+            if classes is not None and not np.array_equal(np.unique(np.asarray(classes)), self.classes_):
+                raise ValueError(
+                    f"MLPClassifier: classes must be those of the first call, {self.classes_.tolist()}; got "
+                    f"{np.asarray(classes).tolist()}"
+                )
+            self._adopt()
         index = np.searchsorted(self.classes_, labels).clip(0, len(self.classes_) - 1)
         wrong = self.classes_[index] != labels
         if wrong.any():
-            raise ValueError(f"MLPClassifier: y must be of the classes of the first call; got {labels[wrong][0]!r}")
+            raise ValueError(
+                f"MLPClassifier: y must be of the classes of the first call; got {labels[wrong].tolist()[0]!r}"
+            )
         x, index, weights = self.without_weightless(x, index, sample_weight)
         self._epoch(self._batches(x, index, weights), len(x))
         return self
@@ -401,7 +422,7 @@ class MLPRegressor(_Perceptron, Regressor):
         return self
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> MLPRegressor:
-        """Learn for one epoch more."""
+        """Learn for one epoch more, with the ``alpha`` and the ``learning_rate_init`` that are set now."""
         self._check_arguments()
         first = not self.__sklearn_is_fitted__()
         if not first:
@@ -416,6 +437,8 @@ class MLPRegressor(_Perceptron, Regressor):
                 f"MLPRegressor: y must have as many outputs as in the first call, {self.intercepts_[-1].size}; got "
                 f"{targets.shape}"
             )
+        else:
+            self._adopt()
         x, pairs, weights = self.without_weightless(x, pairs, sample_weight)
         self._epoch(self._batches(x, pairs, weights), len(x))
         return self

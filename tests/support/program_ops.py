@@ -152,6 +152,12 @@ def _of_probabilities(name: str) -> Template:
     return template
 
 
+def _binary_logits(g: Maker) -> str:
+    x = g.operand("f")
+    option = f'reduction="{g.pick(("mean", "sum", "none"))}"'
+    return f"ac.losses.binary_cross_entropy_with_logits({x}, ac.sigmoid({g.twin(x)}), {option})"
+
+
 def _focal(g: Maker) -> str:
     x = g.operand("f", lambda v: v.ndim > 0 and v.shape[-1] > 0)
     *rows, classes = g.shape(x)
@@ -653,7 +659,7 @@ _WRITTEN: dict[str, Template] = {
     "losses.linear_cross_entropy": _linear_cross_entropy,
     "losses.huber_loss": _same_shape("huber_loss", "delta=0.5"),
     "losses.gaussian_nll": _same_shape("gaussian_nll", "sigma=0.7"),
-    "losses.binary_cross_entropy_with_logits": _same_shape("binary_cross_entropy_with_logits"),
+    "losses.binary_cross_entropy_with_logits": _binary_logits,
     "where": _where,
     "clip": _clip,
     "astype": _astype,

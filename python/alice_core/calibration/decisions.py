@@ -116,6 +116,7 @@ class ConformalClassifier:
         y = checked_classes(who, labels, p.shape[1])
         if len(y) != len(p):
             raise ac.ShapeError(f"{who}: probabilities and labels must have one length; got {p.shape} and {y.shape}")
+        self._classes = p.shape[1]
         own = np.sort(p[np.arange(len(y)), y])[::-1]
         needed = math.ceil((len(y) + 1) * (1 - alpha) - 1e-9)  # what rounding adds is no row more
         self.threshold_ = float(own[needed - 1]) if needed <= len(y) else -math.inf
@@ -125,5 +126,10 @@ class ConformalClassifier:
         """A mask of shape (n, classes): which classes are in the set of each row."""
         if not hasattr(self, "threshold_"):
             raise NotFittedError("ConformalClassifier: not fitted yet; call fit(probabilities, labels) first")
-        mask: Array = checked_rows("ConformalClassifier", probabilities) >= self.threshold_
+        p = checked_rows("ConformalClassifier", probabilities)
+        if p.shape[1] != self._classes:
+            raise ac.ShapeError(
+                f"ConformalClassifier: probabilities must have the {self._classes} classes that fit saw; got {p.shape}"
+            )
+        mask: Array = p >= self.threshold_
         return mask

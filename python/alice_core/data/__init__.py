@@ -1,4 +1,4 @@
-"""Data for training: minibatches, and two ways to get labelled images.
+"""Data for training: examples and splits, minibatches, streams, and two ways to get labelled images.
 
 ``load_digits`` gives scikit-learn's bundled handwritten digits, ``load_idx`` reads a folder of MNIST-format files. Both
 return a :class:`Dataset`: flat float32 images, standardised with the training images' mean and standard deviation.
@@ -7,23 +7,32 @@ return a :class:`Dataset`: flat float32 images, standardised with the training i
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-import alice_core as ac
-
-from ..errors import DataError, DTypeError, ShapeError
+from ..errors import DataError
 from ..extras import require
-from ..ops.indexing import one_hot, take
-from ..tensors import Tensor, TensorLike
+from ..ops.indexing import one_hot
+from .batches import Minibatches, minibatches, whole_number
+from .supervised import Examples, Scaler, stream
 
 if TYPE_CHECKING:
     from ._idx import Bytes
 
-__all__ = ["DataError", "Dataset", "Minibatches", "load_digits", "load_idx", "minibatches", "one_hot"]
+__all__ = [
+    "DataError",
+    "Dataset",
+    "Examples",
+    "Minibatches",
+    "Scaler",
+    "load_digits",
+    "load_idx",
+    "minibatches",
+    "one_hot",
+    "stream",
+]
 
 
 class Dataset(NamedTuple):
@@ -50,124 +59,6 @@ class Dataset(NamedTuple):
     y_test: npt.NDArray[np.int64]
     image_shape: tuple[int, int]
     n_classes: int
-
-
-# --- minibatches ------------------------------------------------------------------------------------------------------
-
-
-class Minibatches:
-    """What :func:`minibatches` returns: ``len()`` counts the batches, every ``iter()`` is a new epoch."""
-
-    def __init__(self, arrays: tuple[Tensor, ...], batch_size: int, shuffle: bool, seed: int, drop_last: bool) -> None:
-        self._arrays, self._n = arrays, arrays[0].shape[0]
-        self._batch_size, self._shuffle, self._seed, self._drop_last = batch_size, shuffle, seed, drop_last
-        # A Tensor, which compiled functions read anew at each call. A counter would be a constant of the program of a
-        # step whose object has its data beside it, so that every epoch would trace that again.
-        self._epoch = ac.tensor(0, dtype=ac.int64)
-
-    def __len__(self) -> int:
-        full, rest = divmod(self._n, self._batch_size)
-        return full + (rest > 0 and not self._drop_last)
-
-    def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
-        epoch = int(self._epoch)
-        self._epoch.numpy(writable=True)[()] = epoch + 1
-        return self._batches(epoch)
-
-    def _batches(self, epoch: int) -> Iterator[tuple[Tensor, ...]]:
-        # The order depends on (seed, epoch) alone: a loop that is left early does not change the epochs that follow.
-        order = np.random.default_rng((self._seed, epoch)).permutation(self._n) if self._shuffle else None
-        for start in range(0, len(self) * self._batch_size, self._batch_size):
-            rows = slice(start, start + self._batch_size)
-            if order is None:
-                yield tuple(a[rows] for a in self._arrays)
-            else:
-                drawn = order[rows]
-                yield tuple(take(a, drawn, axis=0) for a in self._arrays)
-
-
-def minibatches(
-    X: TensorLike | Any,
-    y: TensorLike | Any,
-    batch_size: int,
-    shuffle: bool = True,
-    seed: int = 0,
-    drop_last: bool = False,
-    *,
-    weights: TensorLike | Any | None = None,
-) -> Minibatches:
-    """Cut data into batches; each pass over the result is one epoch.
-
-    Each epoch visits every row once. With ``shuffle`` the order differs from epoch to epoch, and the sequence of orders
-    follows from ``seed``. The result knows its length, so progress bars do too.
-
-    Parameters
-    ----------
-    X : array_like, shape (n, ...)
-        Inputs.
-    y : array_like, shape (n, ...)
-        Targets, one a row of X.
-    batch_size : int
-        Rows a batch, at least 1; the last batch of an epoch may be smaller.
-    shuffle : bool
-        Draw a new order for every epoch; otherwise rows come as they are.
-    seed : int
-        Where the sequence of orders starts, at least 0.
-    drop_last : bool
-        Leave out the last batch where it would be smaller.
-    weights : array_like, shape (n, ...), optional
-        What else belongs to each row.
-
-    Returns
-    -------
-    Minibatches
-        Iterable of pairs ``(x, y)`` of Tensors, or of triples ``(x, y, weights)``.
-
-    Raises
-    ------
-    ShapeError
-        If X, y and weights differ in length, or one of them is a scalar.
-    DTypeError
-        If batch_size or seed is not an integer.
-    ValueError
-        If batch_size is below 1 or seed below 0.
-
-    Source: notes, section 5.3, with erratum E-31: n rows in batches of r make n / r steps an epoch; how many epochs is
-    free.
-
-    Examples
-    --------
-    >>> import alice_core as ac
-    >>> batches = ac.data.minibatches([[0.0], [1.0], [2.0]], [0, 1, 2], batch_size=2, shuffle=False)
-    >>> len(batches)
-    2
-    >>> for x, y in batches:
-    ...     print(x.shape, y.numpy())
-    (2, 1) [0 1]
-    (1, 1) [2]
-    """
-    arrays = tuple(ac.asarray(a) for a in ((X, y) if weights is None else (X, y, weights)))
-    if any(a.ndim == 0 or a.shape[0] != arrays[0].shape[0] for a in arrays):
-        names = ("X", "y", "weights")[: len(arrays)]
-        raise ShapeError(
-            f"minibatches: {', '.join(names[:-1])} and {names[-1]} must have the same length along axis 0; got "
-            + ", ".join(f"{name} {a.shape}" for name, a in zip(names, arrays, strict=True))
-        )
-    return Minibatches(
-        arrays,
-        _integer("minibatches: batch_size", batch_size, 1),
-        bool(shuffle),
-        _integer("minibatches: seed", seed, 0),
-        bool(drop_last),
-    )
-
-
-def _integer(name: str, value: object, least: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-        raise DTypeError(f"{name} must be an integer; got {value!r}")
-    if value < least:
-        raise ValueError(f"{name} must be at least {least}; got {value}")
-    return int(value)
 
 
 # --- labelled images --------------------------------------------------------------------------------------------------
@@ -207,7 +98,7 @@ def load_digits(test_fraction: float = 0.2, seed: int = 0) -> Dataset:
     """
     if not 0 < test_fraction < 1:
         raise ValueError(f"load_digits: test_fraction must lie between 0 and 1; got {test_fraction}")
-    seed = _integer("load_digits: seed", seed, 0) % 2**32  # as many as scikit-learn takes
+    seed = whole_number("load_digits: seed", seed, 0) % 2**32  # as many as scikit-learn takes
     datasets = require("sklearn.datasets", "scikit-learn", "load_digits")
     selection = require("sklearn.model_selection", "scikit-learn", "load_digits")
     bunch = datasets.load_digits()

@@ -14,12 +14,13 @@ import numpy as np
 
 import alice_core as ac
 
-from ..checks import checked_choice, checked_int, checked_number
+from ..checks import checked_choice, checked_flag, checked_int, checked_number
 from ..estimators import Array, ConvergenceWarning, Regressor
+from .refinement import column_lengths, refined
 
 __all__ = ["LinearRegression", "Ridge"]
 
-SOLVERS = ("lstsq", "normal", "qr", "gd")
+SOLVERS = ("lstsq", "normal", "qr", "refined", "gd")
 
 
 class _LeastSquares(Regressor):
@@ -65,11 +66,13 @@ class LinearRegression(_LeastSquares):
 
     Parameters
     ----------
-    solver : {"lstsq", "normal", "qr", "gd"}
+    solver : {"lstsq", "normal", "qr", "refined", "gd"}
         * "lstsq": singular values. Always has an answer; where many weights are best, the shortest.
         * "qr": orthogonal and triangular factors. Half the work; needs columns that are independent.
         * "normal": the normal equations ``XᵀX w = Xᵀy``. Least work, and half of the digits: the condition number of
           XᵀX is the square of that of X.
+        * "refined": "qr", then corrections whose right sides are computed with twice the digits, until no more come:
+          all digits that the data allow, for some times the work.
         * "gd": gradient descent, ``w + lr Xᵀ(y - X w)``.
     fit_intercept : bool
         False leaves b out.
@@ -99,9 +102,10 @@ class LinearRegression(_LeastSquares):
 
     Accuracy
     --------
-    NIST's reference problems: 11 digits and more where columns are well apart, 7 for a polynomial of degree 10
-    ("Filip") by "lstsq" and "qr"; "normal" refuses that one. 5 where the noise is 10,000 times as large as the rest
-    ("Wampler5").
+    NIST's reference problems, as ``bench/nist.py`` prints them: 11 digits and more where columns are well apart, 7 for
+    a polynomial of degree 10 ("Filip") by "lstsq" and "qr"; "normal" refuses that one. 5 where the noise is 10,000
+    times as large as the rest ("Wampler5"). "refined" gives 13 to 15 for all but Filip, whose powers of x are rounded
+    before they come.
 
     Raises
     ------
@@ -149,9 +153,10 @@ class LinearRegression(_LeastSquares):
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> LinearRegression:
         """Learn from X of shape (n, features) and y of shape (n,) or (n, k); see :class:`Ridge` for weights."""
         solver = checked_choice("LinearRegression", "solver", self.solver, SOLVERS)
+        fit_intercept = checked_flag("LinearRegression", "fit_intercept", self.fit_intercept)
         x, targets, weights = self.without_weightless(*self.checked_data(X, y), sample_weight)
-        a, b, x_mean, y_mean = _centred(x, targets, weights, self.fit_intercept)
-        lengths = np.sqrt((a * a).sum(axis=0))
+        a, b, x_mean, y_mean = _centred(x, targets, weights, fit_intercept)
+        lengths = column_lengths(a)
         scaled = a / np.where(lengths > 0, lengths, 1.0)
         self.singular_ = ac.linalg.svdvals(ac.asarray(a)).numpy()
         self.rank_ = int(ac.linalg.matrix_rank(ac.asarray(scaled)))
@@ -164,7 +169,13 @@ class LinearRegression(_LeastSquares):
             w = self._by_singular_values(a, b, scaled, lengths, full)
         else:
             w = self._by_factors(solver, b, scaled, lengths, full)
-        self._keep(x, targets, weights, w, y_mean - x_mean @ w)
+        intercepts = y_mean - x_mean @ w
+        if solver == "refined":
+            roots = np.ones(len(x)) if weights is None else np.sqrt(weights)
+            column = roots if fit_intercept else np.zeros(len(x))
+            rows = x * roots[:, None], targets.reshape(len(x), -1) * roots[:, None]
+            w, intercepts = refined(*rows, column, a, x_mean, w, intercepts)
+        self._keep(x, targets, weights, w, intercepts)
         return self
 
     def _by_singular_values(self, a: Array, b: Array, scaled: Array, lengths: Array, full: bool) -> Array:
@@ -183,7 +194,7 @@ class LinearRegression(_LeastSquares):
                 f'n_samples = {n}; use solver="lstsq", or Ridge'
             )
         x, y = ac.asarray(scaled), ac.asarray(b)
-        if solver == "qr":
+        if solver in ("qr", "refined"):
             q, r = ac.linalg.qr(x)
             return _numpy(ac.linalg.solve_triangular(r, q.T @ y, lower=False)) / lengths[:, None]
         try:
@@ -197,7 +208,7 @@ class LinearRegression(_LeastSquares):
 
     def _descend(self, a: Array, b: Array) -> Array:
         name = "LinearRegression"
-        largest = float(self.singular_[0]) ** 2
+        largest = float(self.singular_[0]) * float(self.singular_[0])
         lr = (1.0 / largest if largest > 0 else 1.0) if self.lr is None else checked_number(name, "lr", self.lr)
         max_iter, tol = checked_int(name, "max_iter", self.max_iter), checked_number(name, "tol", self.tol)
         if not (lr > 0 and max_iter >= 1 and tol >= 0):
@@ -304,15 +315,18 @@ class Ridge(_LeastSquares):
         alpha = checked_number("Ridge", "alpha", self.alpha)
         if not (alpha >= 0 and math.isfinite(alpha)):
             raise ValueError(f"Ridge: alpha must be finite and at least 0; got {alpha}")
+        fit_intercept = checked_flag("Ridge", "fit_intercept", self.fit_intercept)
         x, targets, weights = self.without_weightless(*self.checked_data(X, y), sample_weight)
-        a, b, x_mean, y_mean = _centred(x, targets, weights, self.fit_intercept)
+        a, b, x_mean, y_mean = _centred(x, targets, weights, fit_intercept)
         u, singular, vh = ac.linalg.svd(ac.asarray(a), full_matrices=False)
         s = singular.numpy()
         # What rounding errors make of a 0 would otherwise be divided by alpha.
         noise = np.finfo(np.float64).eps * max(a.shape) * s[0]
-        shrunk = np.where(s > noise, s / np.where(s > noise, s * s + alpha, 1.0), 0.0)
+        kept = np.where(s > noise, s, 1.0)
+        shrunk = np.where(s > noise, 1.0 / (kept + alpha / kept), 0.0)  # s / (s² + alpha), whose square may overflow
         least = s[-1] if a.shape[0] >= a.shape[1] and s[-1] > noise else 0.0
-        self.cond_ = float(np.sqrt((s[0] ** 2 + alpha) / (least**2 + alpha))) if least + alpha > 0 else math.inf
+        root = math.sqrt(alpha)
+        self.cond_ = float(np.hypot(s[0], root) / np.hypot(least, root)) if least + alpha > 0 else math.inf
         w = _numpy(vh.T @ (ac.asarray(shrunk[:, None]) * (u.T @ ac.asarray(b))))
         self._keep(x, targets, weights, w, y_mean - x_mean @ w)
         return self

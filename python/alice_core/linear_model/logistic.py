@@ -11,21 +11,36 @@ import numpy as np
 
 import alice_core as ac
 
-from ..checks import checked_int, checked_number, shown
+from ..checks import checked_flag, checked_int, checked_number, shown
 from ..estimators import Array, Classifier, ConvergenceWarning
 
 __all__ = ["LogisticRegression"]
 
 
-def _objective(loss: Callable[..., ac.Tensor], scale: float) -> Callable[..., ac.Tensor]:
+def _objective(loss: Callable[..., ac.Tensor]) -> Callable[..., ac.Tensor]:
     def objective(p: dict[str, ac.Tensor], x: ac.Tensor, y: ac.Tensor, pull: ac.Tensor, *weights: ac.Tensor) -> Any:
         scores = x @ p["w"]
         if "b" in p:
-            scores = scores + ac.multiply(p["b"], scale)
+            scores = scores + p["b"]
         mean = ac.sum(ac.multiply(loss(scores, y, "none"), weights[0])) if weights else loss(scores, y)
         return mean + pull * ac.sum(ac.square(p["w"]))
 
     return objective
+
+
+def _widest_spread(x: Array, weights: Array | None) -> float:
+    """The root mean square along the direction in which it is largest, by some steps of the power method."""
+    largest = float(np.abs(x).max())
+    if largest == 0:
+        return 1.0
+    x = x / largest
+    shares = np.full(len(x), 1 / len(x)) if weights is None else weights / weights.sum()
+    v, length = np.sqrt(shares @ (x * x)), 1.0
+    for _ in range(8):
+        v = x.T @ (shares * (x @ v))
+        length = float(np.linalg.norm(v)) or 1.0  # orthogonal to all rows, by an odd chance
+        v = v / length
+    return largest * math.sqrt(length)
 
 
 class LogisticRegression(Classifier):
@@ -105,6 +120,7 @@ class LogisticRegression(Classifier):
         name = "LogisticRegression"
         C, tol = checked_number(name, "C", self.C), checked_number(name, "tol", self.tol)
         max_iter = checked_int(name, "max_iter", self.max_iter)
+        fit_intercept = checked_flag(name, "fit_intercept", self.fit_intercept)
         if not (C > 0 and tol >= 0 and max_iter >= 1):
             raise ValueError(f"{name}: C, tol and max_iter must be positive; got {C}, {tol}, {max_iter}")
         x, labels, weights = self.without_weightless(*self.checked_data(X, y), sample_weight)
@@ -114,27 +130,29 @@ class LogisticRegression(Classifier):
         # The mean, as scikit-learn has it, so that tolerances mean the same.
         shares = () if weights is None else (ac.asarray(weights / n),)
         pull = 0.0 if math.isinf(C) else 0.5 / (C * n)
-        mean, scale = np.zeros(x.shape[1]), 1.0
-        if self.fit_intercept:
+        mean = np.zeros(x.shape[1])
+        if fit_intercept:
             mean = np.average(x, axis=0, weights=weights)
             x = x - mean
-            # Where features are large, so is the curvature by their weights; that by the intercepts follows.
-            scale = max(1.0, ac.linalg.norm(ac.asarray(x)).item() / math.sqrt(x.size))
+        # In these units the curvature by the weights is at most that by the intercepts, and neither is lost beside the
+        # other.
+        scale = _widest_spread(x, weights)
+        x = x / scale
         found = ac.optim.minimize(
-            _objective(ac.losses.binary_cross_entropy_with_logits if self._two else ac.losses.cross_entropy, scale),
+            _objective(ac.losses.binary_cross_entropy_with_logits if self._two else ac.losses.cross_entropy),
             self._start(x.shape[1]),
             (
                 ac.asarray(x),
                 ac.asarray(index.astype(float) if self._two else index),
-                ac.tensor(pull, ac.float64),
+                ac.tensor(pull / scale / scale, ac.float64),
                 *shares,
             ),
-            gtol=tol,
+            gtol=tol / max(1.0, scale),
             ftol=0.0,
             max_iter=max_iter,
         )
-        w = np.array(found.x["w"].numpy().reshape(x.shape[1], -1))
-        b = scale * found.x["b"].numpy() if self.fit_intercept else np.zeros(w.shape[1])
+        w = found.x["w"].numpy().reshape(x.shape[1], -1) / scale
+        b = found.x["b"].numpy() if fit_intercept else np.zeros(w.shape[1])
         self.coef_, self.intercept_ = np.ascontiguousarray(w.T), np.reshape(b - mean @ w, -1)
         self.loss_, self.n_iter_ = found.fun, np.array([found.nit])
         self.converged_ = found.status in (0, 2)

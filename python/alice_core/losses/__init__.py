@@ -19,7 +19,7 @@ from ..checks import checked_positive
 from ..errors import ShapeError
 from ..ops.cross_entropy import cross_entropy
 from ..tensors import Tensor, asarray
-from .checking import checked_pair, reduced
+from .checking import check_probabilities, checked_pair, reduced
 
 if TYPE_CHECKING:
     from ..tensors import TensorLike
@@ -254,7 +254,7 @@ def binary_cross_entropy_with_logits(
     ShapeError
         If the shapes differ.
     ValueError
-        If pos_weight is not positive.
+        If pos_weight is not positive, or a target is not between 0 and 1, where the numbers are known.
 
     Source: notes, section 4.3.1.
 
@@ -266,6 +266,7 @@ def binary_cross_entropy_with_logits(
     """
     name = "binary_cross_entropy_with_logits"
     x, y = checked_pair(name, logits, target)
+    check_probabilities(name, "target", y, "labels -1 and 1 become 0 and 1 with (y + 1) / 2")
     # The weights come first: a weight of 0 is worth 0 even against an infinite loss.
     weighted = y if pos_weight is None else ac.multiply(y, _weights(name, pos_weight, x))
     one = ac.ops.arithmetic.strong_mul(weighted, ac.softplus(ac.negative(x)))

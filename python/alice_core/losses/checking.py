@@ -15,7 +15,10 @@ from ..tensors import Tensor, asarray
 if TYPE_CHECKING:
     from ..tensors import TensorLike
 
-__all__ = ["check_classes", "checked_pair", "reduced"]
+__all__ = ["check_classes", "check_distributions", "check_probabilities", "checked_pair", "reduced"]
+
+#: How far a sum of float32 probabilities may be from 1: they were rounded, and there may be many.
+_SLACK = 1e-3
 
 
 def checked_pair(name: str, prediction: TensorLike, target: TensorLike) -> tuple[Tensor, Tensor]:
@@ -81,3 +84,44 @@ def check_classes(name: str, targets: Tensor, classes: int, ignored: int | None 
     if wrong.any():
         row = int(np.flatnonzero(wrong)[0])
         raise IndexError(f"{name}: targets must be from 0 to {classes - 1}; got {known.ravel()[row]} in row {row}")
+
+
+def check_probabilities(who: str, name: str, p: Tensor, remedy: str) -> None:
+    """Raise ValueError for what is not between 0 and 1, where the numbers are known; NaN goes through to the loss.
+
+    Examples
+    --------
+    >>> import alice_core as ac
+    >>> from alice_core.losses.checking import check_probabilities
+    >>> check_probabilities("my_loss", "target", ac.tensor([-1.0, 1.0]), "map labels with (y + 1) / 2")
+    Traceback (most recent call last):
+    ...
+    ValueError: my_loss: target must lie between 0 and 1; got -1.0; map labels with (y + 1) / 2
+    """
+    known = known_values(p)
+    if known is None:
+        return
+    wrong = (known < 0) | (known > 1)
+    if wrong.any():
+        raise ValueError(f"{who}: {name} must lie between 0 and 1; got {known[wrong][0]}; {remedy}")
+
+
+def check_distributions(who: str, name: str, p: Tensor) -> None:
+    """Raise ValueError for rows that are no probabilities with a sum of 1, where the numbers are known.
+
+    Examples
+    --------
+    >>> import alice_core as ac
+    >>> from alice_core.losses.checking import check_distributions
+    >>> check_distributions("my_loss", "p", ac.tensor([0.5, 0.25]))
+    Traceback (most recent call last):
+    ...
+    ValueError: my_loss: p must sum to 1 along the last axis; got a sum of 0.75
+    """
+    check_probabilities(who, name, p, "logits go to cross_entropy")
+    known = known_values(p)
+    if known is not None and p.ndim:
+        sums = known.astype(np.float64).sum(axis=-1)
+        wrong = np.abs(sums - 1) > _SLACK
+        if wrong.any():
+            raise ValueError(f"{who}: {name} must sum to 1 along the last axis; got a sum of {sums[wrong][0]:.6g}")

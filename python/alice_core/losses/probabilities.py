@@ -8,38 +8,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 import alice_core as ac
 
-from ..checks import checked_number, known_values
-from .checking import check_classes, checked_pair, reduced
+from ..checks import checked_number
+from .checking import check_classes, check_distributions, check_probabilities, checked_pair, reduced
 
 if TYPE_CHECKING:
     from ..tensors import Tensor, TensorLike
 
 __all__ = ["binary_cross_entropy", "categorical_cross_entropy", "focal_loss", "kl_divergence"]
 
-#: How far a sum of float32 probabilities may be from 1: they were rounded, and there may be many.
-_SLACK = 1e-3
-
-
-def _check_probabilities(who: str, name: str, p: Tensor, distributions: bool) -> None:
-    """Refuse what cannot be probabilities, where the numbers are known; NaN goes through to the loss."""
-    known = known_values(p)
-    if known is None:
-        return
-    wrong = (known < 0) | (known > 1)
-    if wrong.any():
-        raise ValueError(
-            f"{who}: {name} must lie between 0 and 1; got {known[wrong][0]}; logits go to "
-            f"{'cross_entropy' if distributions else 'binary_cross_entropy_with_logits'}"
-        )
-    if distributions and p.ndim:
-        sums = known.astype(np.float64).sum(axis=-1)
-        wrong = np.abs(sums - 1) > _SLACK
-        if wrong.any():
-            raise ValueError(f"{who}: {name} must sum to 1 along the last axis; got a sum of {sums[wrong][0]:.6g}")
+REMEDY = "logits go to binary_cross_entropy_with_logits"
 
 
 def binary_cross_entropy(probabilities: TensorLike, target: TensorLike, reduction: str = "mean") -> Tensor:
@@ -83,8 +62,8 @@ def binary_cross_entropy(probabilities: TensorLike, target: TensorLike, reductio
     """
     name = "binary_cross_entropy"
     p, y = checked_pair(name, probabilities, target)
-    _check_probabilities(name, "probabilities", p, False)
-    _check_probabilities(name, "target", y, False)
+    check_probabilities(name, "probabilities", p, REMEDY)
+    check_probabilities(name, "target", y, REMEDY)
     zero = ac.subtract(1.0, y)
     cost = ac.add(ac.special.xlog1py(zero, ac.negative(p)), ac.ops.arithmetic.strong_mul(y, ac.log(p)))
     return reduced(name, ac.negative(cost), reduction)
@@ -132,7 +111,7 @@ def categorical_cross_entropy(probabilities: TensorLike, targets: TensorLike, re
         p = ac.astype(p, ac.get_default_dtype())
     if p.ndim == 0:
         raise ac.ShapeError(f"{name}: probabilities must have shape (..., C), classes last; got ()")
-    _check_probabilities(name, "probabilities", p, True)
+    check_distributions(name, "probabilities", p)
     if q.dtype.kind == "f":
         if q.shape != p.shape:
             raise ac.ShapeError(
@@ -140,7 +119,7 @@ def categorical_cross_entropy(probabilities: TensorLike, targets: TensorLike, re
                 f"class indices must be integers"
             )
         q = q if q.dtype == p.dtype else ac.astype(q, p.dtype)
-        _check_probabilities(name, "targets", q, True)
+        check_distributions(name, "targets", q)
         rows = ac.negative(ac.sum(ac.ops.arithmetic.strong_mul(q, ac.log(p)), axis=-1))
     else:
         if q.shape != p.shape[:-1] or q.dtype.kind not in "iu":
@@ -192,8 +171,8 @@ def kl_divergence(p: TensorLike, q: TensorLike, reduction: str = "mean") -> Tens
     predicted, true = checked_pair("kl_divergence", q, p)
     if predicted.ndim == 0:
         raise ac.ShapeError("kl_divergence: p and q must have shape (..., C), classes last; got ()")
-    _check_probabilities("kl_divergence", "p", true, True)
-    _check_probabilities("kl_divergence", "q", predicted, True)
+    check_distributions("kl_divergence", "p", true)
+    check_distributions("kl_divergence", "q", predicted)
     return reduced("kl_divergence", ac.sum(ac.special.rel_entr(true, predicted), axis=-1), reduction)
 
 

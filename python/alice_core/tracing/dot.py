@@ -19,7 +19,9 @@ def dot(trace: Trace, reverse: bool) -> str:
     """See :meth:`Trace.to_dot`."""
     drawing = _Drawing()
     if trace.primal is not None and reverse:
-        raise GradientError("to_dot: a dual program has none of its own; draw t.to_dot(reverse=True) of its primal")
+        raise GradientError(
+            f"to_dot: a {trace.kind} program has none of its own; draw t.to_dot(reverse=True) of its primal"
+        )
     drawing.add(trace)
     if reverse:
         drawing.add(trace.reverse())
@@ -40,7 +42,7 @@ class _Drawing:
 
     def add(self, trace: Trace) -> None:
         """A cluster of equations, and the arrows into them."""
-        kind = "dual" if trace.primal is not None else "trace"
+        kind = trace.kind
         nodes = [f"label={_quoted(kind)}"]
         for i, x in enumerate(trace.inputs):
             name = trace.name(x) or ""
@@ -52,9 +54,11 @@ class _Drawing:
                     self._maker[name] = (self._maker[line.operands[0].text][0], name)
                 continue
             node = f"{kind}_{i}"
-            nodes.append(f"{node} [label={_quoted(line.op)}, tooltip={_quoted(note(line.equation))}]")
+            nodes.append(f"{node} [label={_quoted(line.op)}, tooltip={_quoted(note(line.equation, trace.rules))}]")
             for k, operand in enumerate(line.operands):
-                if operand.type:  # of the enclosing scope
+                if operand.type or (
+                    operand.named and operand.text not in self._maker
+                ):  # of an enclosing scope or program
                     outside = f"{node}_in{k}"
                     nodes.append(f"{outside} [label={_quoted(str(operand))}, shape=plaintext]")
                     self._maker[operand.text] = (outside, operand.text)
@@ -64,7 +68,7 @@ class _Drawing:
                 self._maker[name] = (node, f"{name}: {type}" if type else name)
         for i, end in enumerate(trace.ends):
             nodes.append(f"{kind}_out{i} [label={_quoted(str(end))}, shape=plaintext]")
-            if end.type:  # of the enclosing scope, and read by no equation
+            if end.type or (end.named and end.text not in self._maker):  # and read by no equation
                 self._maker[end.text] = (f"{kind}_out{i}", end.text)
             elif end.named:
                 self._edge(end.text, f"{kind}_out{i}")

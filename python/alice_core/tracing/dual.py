@@ -14,18 +14,18 @@ from .evaluation import Trace
 from .listing import Line, Names, Operand, type_of
 from .recorder import recording
 
-__all__ = ["reverse"]
+__all__ = ["reverse", "variables_of", "zeros"]
 
 
-def reverse(primal: Trace, cotangent: Any) -> Trace:
-    """See :meth:`Trace.reverse`."""
+def reverse(primal: Trace, cotangent: Any, beside: Trace | None = None) -> Trace:
+    """See :meth:`Trace.reverse`. ``beside`` is shown with it, and has used up its letters."""
     if primal.primal is not None:
         raise GradientError(
-            "reverse: expected the trace of a function; got a dual program; the second derivative comes from the "
-            "trace of a gradient: ac.trace(ac.grad(f))(x).reverse()"
+            f"reverse: expected the trace of a function; got a {primal.kind} program; the second derivative comes from "
+            f"the trace of a gradient: ac.trace(ac.grad(f))(x).reverse()"
         )
     ends, seeds = _seeds(primal, cotangent)
-    variables, wanted = _variables(primal)
+    variables, wanted = variables_of(primal)
     active = _core.get_active()
     _core.set_active(0)  # nobody differentiates the dual program
     try:
@@ -34,8 +34,8 @@ def reverse(primal: Trace, cotangent: Any) -> Trace:
     finally:
         _core.set_active(active)
     adjoints: dict[Hashable, Tensor | None] = dict(zip(variables, found, strict=True))
-    outputs = [_zeros(variables[key]) if (g := adjoints[key]) is None else g for key in wanted]
-    return Dual(primal, seeds, outputs, equations, adjoints, wanted)
+    outputs = [zeros(variables[key]) if (g := adjoints[key]) is None else g for key in wanted]
+    return Dual(primal, seeds, outputs, equations, adjoints, wanted, (beside or primal)._names)
 
 
 def _seeds(primal: Trace, cotangent: Any) -> tuple[list[Tensor], list[Tensor]]:
@@ -70,8 +70,8 @@ def _seeds(primal: Trace, cotangent: Any) -> tuple[list[Tensor], list[Tensor]]:
     return ends, seeds
 
 
-def _variables(primal: Trace) -> tuple[dict[Hashable, Tensor], list[Hashable]]:
-    """All values that have an adjoint, as the recorded graph knows them, and the keys of those that are asked for."""
+def variables_of(primal: Trace) -> tuple[dict[Hashable, Tensor], list[Hashable]]:
+    """All values that have a derivative, as the recorded graph knows them, and the keys of those that are asked for."""
     variables: dict[Hashable, Tensor] = {x._key: x for x in primal._watched if x._levels}
     wanted = list(variables)
     for eq in primal.equations:
@@ -89,14 +89,18 @@ def _variables(primal: Trace) -> tuple[dict[Hashable, Tensor], list[Hashable]]:
     return shown, [key for key in wanted if key in shown]
 
 
-def _zeros(like: Tensor) -> Tensor:
+def zeros(like: Tensor) -> Tensor:
     if like.is_abstract:
         return abstract(like.shape, like.dtype)
+    if like.dtype.kind == "b" or not isinstance(like.dtype, np.dtype):  # NumPy cannot lend the memory of these
+        return tensor(np.zeros(like.shape), dtype=like.dtype)
     return asarray(np.broadcast_to(np.zeros((), like.dtype), like.shape), copy=False)
 
 
 class Dual(Trace):
     """A dual program, with its adjoints named after the primal variables."""
+
+    kind = "dual"
 
     def __init__(
         self,
@@ -106,6 +110,7 @@ class Dual(Trace):
         equations: list[_core.Equation],
         adjoints: dict[Hashable, Tensor | None],
         wanted: Sequence[Hashable],
+        beside: Names,
     ) -> None:
         self.inputs = list(seeds)
         self.outputs = outputs
@@ -113,7 +118,9 @@ class Dual(Trace):
         self.primal = primal
         names = primal._names
         self.adjoints = {names[key]: g for key, g in adjoints.items()}
+        self.tangents = {}
         self._names = Names(equations, names)
+        self._names.go_on_from(beside)
         known = [(key, g) for key, g in adjoints.items() if g is not None]
         for key, g in reversed(known):  # as reverse mode finds them
             self._names.give(g._key, names[key] + "~")

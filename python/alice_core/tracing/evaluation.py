@@ -5,7 +5,7 @@ What reads them is imported when it is first asked for: most programs do not, an
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from .. import _core
@@ -30,10 +30,12 @@ class Trace:
     equations : list
         One recorded call of a primitive each, with ``primitive``, ``inputs``, ``outputs`` and ``attributes``.
     primal : Trace or None
-        Of a dual program, the trace that it is the dual of.
+        Of a dual or tangent program, the trace that it is derived from.
     adjoints : dict of str to (Tensor or None)
         Of a dual program, the adjoint of every variable of the primal trace, by that variable's name; None where no
         gradient arrives.
+    tangents : dict of str to (Tensor or None)
+        Of a tangent program, the same of the tangents; None where nothing moves.
 
     Examples
     --------
@@ -51,6 +53,9 @@ class Trace:
     }
     """
 
+    kind = "trace"
+    rules = "gradient"  # what an equation of a derived program is of the one whose rule made it
+
     def __init__(
         self,
         inputs: list[Tensor],
@@ -59,15 +64,19 @@ class Trace:
         *,
         watched: Sequence[Tensor] = (),
         results: Sequence[Tensor] = (),
+        reads: Sequence[Tensor] = (),
+        names: Mapping[Hashable, str] | None = None,
     ) -> None:
         self.inputs = inputs
         self.outputs = outputs
         self.equations = equations
         self.primal: Trace | None = None
         self.adjoints: dict[str, Tensor | None] = {}
+        self.tangents: dict[str, Tensor | None] = {}
         self._watched = watched  # inputs and outputs as the recorded graph knows them
         self._results = results
-        self._names = Names(equations)
+        self._reads = reads  # Tensors whose elements the function has asked for
+        self._names = Names(equations, called=names)
         self._names.parameters.update(y._key for y in results if y.requires_grad)
         for x in inputs:
             self._names.give(x._key)
@@ -99,10 +108,10 @@ class Trace:
             if line.equation is None:
                 body.append(f"  {code}")
                 continue
-            body.append(f"  {code.ljust(width)}  # {note(line.equation)}")
+            body.append(f"  {code.ljust(width)}  # {note(line.equation, self.rules)}")
             body += [f"    {block}" for block in blocks(line.equation)]
         inputs = ", ".join(f"{self.name(x)}: {type_of(x)}" for x in self.inputs)
-        head = f"{'dual' if self.primal else 'trace'}({inputs}) {{"
+        head = f"{self.kind}({inputs}) {{"
         return "\n".join([head, *body, f"  return {', '.join(map(str, self.ends))}", "}"])
 
     __repr__ = __str__
@@ -157,6 +166,54 @@ class Trace:
         from .dual import reverse  # start-up
 
         return reverse(self, cotangent)
+
+    def forward(self, tangent: TensorLike | Sequence[TensorLike | None] | None = None) -> Trace:
+        r"""The tangent program: forward mode on this trace, written down as a trace of its own.
+
+        The tangent of a variable ``b``, written :math:`\dot b` in the notes, is named ``b'``, and what else its rule
+        computes ``b'1``, ``b'2``, … Values of the primal trace that the rules read keep their names.
+
+        Parameters
+        ----------
+        tangent : Tensor of the input's shape, optional
+            The direction in which the inputs move, the argument of the tangent program; ones by default. Of several
+            inputs (the floating arguments, then the Tensors of the enclosing scope that require a gradient, in the
+            order of their first use), one each, None for those that stay. It may be abstract.
+
+        Returns
+        -------
+        Trace
+            ``outputs`` are the tangents of the results, 0 for one that does not move. ``tangents`` has those of all
+            variables.
+
+        Raises
+        ------
+        GradientError
+            If nothing is differentiable, an op has no rule, or the trace is a derived program already.
+        ShapeError
+            If a tangent does not fit.
+
+        Source
+        ------
+        Notes, section 6.2 (forward mode, tangents).
+
+        Examples
+        --------
+        >>> import alice_core as ac
+        >>> t = ac.trace(lambda x: ac.sum(x * ac.exp(x)))(ac.tensor([0.0, 1.0], dtype=ac.float64))
+        >>> print(t.forward())
+        tangent(a': float64[2]) {
+          b': float64[2] = strong_mul(a', b)   # 2 FLOPs, 48 bytes, tangent of exp, ...
+          c'1: float64[2] = multiply(a', b)    # 2 FLOPs, 48 bytes, tangent of multiply, ...
+          c'2: float64[2] = multiply(b', a)    # 2 FLOPs, 48 bytes, tangent of multiply, ...
+          c': float64[2] = add(c'1, c'2)       # 2 FLOPs, 48 bytes, tangent of multiply, ...
+          d': float64[] = sum(c', None, False) # 2 FLOPs, 24 bytes, tangent of sum, ...
+          return d'
+        }
+        """
+        from .tangent import forward  # start-up
+
+        return forward(self, tangent)
 
     def cost(self) -> Cost:
         """Operations, bytes moved, and memory: over all equations, and by primitive.
@@ -223,17 +280,26 @@ class Trace:
 
         render(self, path, reverse)
 
-    def to_html(self, profile: bool = False) -> str:
-        """One self-contained page: trace and dual program side by side, with what the values look like.
+    def to_html(self, profile: bool = False, live: bool = True) -> str:
+        """One self-contained page: the trace, forward mode and reverse mode side by side, to play with.
 
         Pointing at a value shows where it is made and read, and its adjoint; a click keeps that. Values that are
         there are summarised by minimum, mean, maximum, NaNs and a histogram. The dual program is left out, with the
-        reason, where there is none; of a result that is not 0-d it is abstract.
+        reason, where there is none.
+
+        Where the arguments are numbers, each item of the first 24 of an argument, and of a Tensor that requires a
+        gradient, has a slider and a tangent to choose. Moving one recomputes all values, tangents and adjoints: the
+        page runs the equations of the trace, of its tangent program and of its dual program in JavaScript, in double
+        precision, rounding after each for float32. When it is opened it compares every equation with what Python
+        computed (to 1e-12, in float32 to 1e-6). Where it cannot compute something (an op that JavaScript has not been
+        taught, a branch of Python's that depends on a value, a change in place), it says why, and stays as it is.
 
         Parameters
         ----------
         profile : bool
             Run the equations again, one by one, and show the time that each takes.
+        live : bool
+            False leaves out what moves; of a result that is not 0-d the dual program is abstract then.
 
         Returns
         -------
@@ -249,7 +315,7 @@ class Trace:
         """
         from .page import page  # start-up
 
-        return page(self, profile)
+        return page(self, profile, live)
 
     def _repr_html_(self) -> str:
         from .page import embedded  # start-up

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -80,8 +80,15 @@ class Names:
     What an equation hands on unchanged keeps its name, and the equation has no line.
     """
 
-    def __init__(self, equations: Sequence[_core.Equation], outer: Names | None = None) -> None:
+    def __init__(
+        self,
+        equations: Sequence[_core.Equation],
+        outer: Names | None = None,
+        called: Mapping[Hashable, str] | None = None,
+    ) -> None:
         self._names: dict[Hashable, str] = dict(outer._names) if outer else {}
+        self._called: dict[Hashable, str] = dict(outer._called if outer else called or {})  # names to be given
+        self._taken = set(self._called.values())
         self._same: dict[Hashable, Hashable] = dict(outer._same) if outer else {}
         self._count: int = outer._count if outer else 0
         self._equations = equations
@@ -101,15 +108,32 @@ class Names:
     def get(self, key: Hashable) -> str | None:
         return self._names.get(self._same.get(key, key))
 
+    def go_on_from(self, others: Names) -> None:
+        """Use none of the letters that others have used."""
+        self._count = max(self._count, others._count)
+
+    def is_called(self, key: Hashable) -> bool:
+        return self._same.get(key, key) in self._called
+
+    def call(self, key: Hashable, name: str) -> None:
+        """How a value is to be named when it is first met."""
+        self._called[self._same.get(key, key)] = name
+
     def give(self, key: Hashable, name: str | None = None) -> None:
-        """A name for a value that has none: this one, or the next letter."""
+        """A name for a value that has none: this one, what it is called, or the next letter."""
         key = self._same.get(key, key)
         if key in self._names:
             return
-        if name is None:
+        name = name or self._called.get(key)
+        while name is None or (name in self._taken and key not in self._called):
             name = letters(self._count)
             self._count += 1
         self._names[key] = name
+
+    def is_number(self, key: Hashable, value: Tensor) -> bool:
+        """Whether a value without a name is shown as it is."""
+        parameter = self._same.get(key, key) in self.parameters
+        return value.ndim == 0 and not value.is_abstract and not parameter and value._version == 0
 
     def lines(self) -> Iterator[Line]:
         """Equation by equation; values that have no name get one."""
@@ -132,8 +156,7 @@ class Names:
         """A value by its name; by itself if it is a number, with its type if it comes from the enclosing scope."""
         if key in self:
             return Operand(self[key], named=True)
-        parameter = self._same.get(key, key) in self.parameters
-        if value.ndim == 0 and not value.is_abstract and not parameter and value._version == 0:
+        if self.is_number(key, value):
             return Operand(str(value._exact()[()]))  # as many digits as the dtype has
         self.give(key)
         return Operand(self[key], named=True, type=type_of(value))
@@ -171,14 +194,14 @@ def type_of(x: Tensor) -> str:
     return f"{x.dtype.name}[{','.join(map(str, x.shape))}]"
 
 
-def note(eq: _core.Equation) -> str:
+def note(eq: _core.Equation, rules: str = "gradient") -> str:
     """What an equation costs, and where it comes from."""
     record = eq.record
     parts = ["view"] if record.is_view else [quantity(record.flops, "FLOP"), quantity(record.bytes, "byte")]
     if record.accumulates:
         parts.append("sum of adjoints")
     elif record.rule_of is not None:
-        parts.append(f"gradient of {record.rule_of.primitive.name}")
+        parts.append(f"{rules} of {record.rule_of.primitive.name}")
     if record.where is not None:
         parts.append(where(record.where))
     return ", ".join(parts)

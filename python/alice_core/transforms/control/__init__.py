@@ -433,7 +433,7 @@ def cond(pred: Any, true_fun: Callable[..., Any], false_fun: Callable[..., Any],
     chosen = asarray(pred)
     if chosen.dtype.kind != "b" or chosen.ndim:
         raise DTypeError(f"cond: pred must be one bool; got dtype {chosen.dtype.name}, shape {chosen.shape}")
-    known = known_values(chosen)
+    known = None if _shown(pred) else known_values(chosen)
     if known is not None:
         return (true_fun if known else false_fun)(*operands)
     return _choose("cond", selection.astype(chosen, int64), [false_fun, true_fun], operands)
@@ -472,12 +472,17 @@ def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Any) -
     for branch in branches:
         check_function("switch", branch)
     number = _bound("switch", "index", index)
-    known = known_values(number)
+    known = None if _shown(index) else known_values(number)
     if known is None:
         return _choose("switch", number, branches, operands)
     if not 0 <= int(known) < len(branches):
         raise ValueError(f"switch: index must be from 0 to {len(branches) - 1}; got {int(known)}")
     return branches[int(known)](*operands)
+
+
+def _shown(chooses: Any) -> bool:
+    """A trace shows every branch of a choice that a Tensor makes, not just the one that is taken."""
+    return isinstance(chooses, Tensor) and _core.notes_reads()
 
 
 def _choose(name: str, index: Tensor, branches: Sequence[Callable[..., Any]], operands: Sequence[Any]) -> Any:

@@ -1,4 +1,4 @@
-"""A trace as a page: one HTML file that loads nothing, readable without JavaScript."""
+"""What a page shows: head, programs, lines; with what the values look like."""
 
 from __future__ import annotations
 
@@ -6,44 +6,84 @@ import html
 import linecache
 import math
 import time
-from importlib import resources
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from .. import _core
-from ..errors import GradientError
-from ..primitive import primitives
-from ..tensors import Tensor, abstract
-from .cost import Cost
-from .listing import Line, Operand, note, operands_of, quantity, results_of, type_of
-from .summary import histogram_svg, summarise
+from ... import _core
+from ...errors import GradientError
+from ...primitive import primitives
+from ...tensors import Tensor, abstract
+from ..cost import Cost
+from ..dual import reverse
+from ..listing import Line, Operand, blocks, note, operands_of, quantity, results_of, type_of
+from ..summary import histogram_svg, summarise
+from .live import as_script, cotangents, live, tangents
+from .program import ARITHMETIC, scripts
 
 if TYPE_CHECKING:
-    from .evaluation import Trace
+    from ..evaluation import Trace
 
 __all__ = ["embedded", "page"]
 
 REPEATS = 5  # of a timed equation; the best counts
 ENOUGH = 0.1  # seconds for one equation
+MOST_LINES = 200  # of a program; what is left out is said, and in print(trace)
+MOST_CHARACTERS = 490_000  # of a page that lives
+PLAY = ("values.js", "controls.js", "play.js")
+
+TITLES = {
+    "trace": ("Trace", "argument"),
+    "tangent": ("Tangent program", "tangent"),
+    "dual": ("Dual program", "cotangent"),
+}
 
 
-def page(trace: Trace, profile: bool) -> str:
+def page(trace: Trace, profile: bool, is_live: bool) -> str:
     """See :meth:`Trace.to_html`."""
-    sections, reason = [_Section(trace, profile)], ""
-    if trace.primal is None:
-        try:
-            sections.append(_Section(_dual(trace), profile))
-        except GradientError as error:
-            reason = f'<section id="dual"><h2>Dual program</h2><p>{_escape(str(error))}</p></section>'
+    more, error = _derived(trace, is_live) if trace.primal is None else ([], "")
+    sections = [_Section(t, profile) for t in (trace, *more)]
     slowest = max((s for section in sections for s in section.seconds.values()), default=0.0)
-    body = "\n".join(section.html(slowest) for section in sections) + reason
-    return _PAGE.format(style=_file("page.css"), script=_file("page.js"), body=body)
+    visible = {name for section in sections for name in section.made}
+    body = "\n".join(section.html(slowest, visible) for section in sections)
+    if error:
+        body += f'<section id="dual"><h2>Dual program</h2><p>{_escape(error)}</p></section>'
+    still = _PAGE.format(style=scripts(["style.css"]), head="", data="", script=scripts(["marks.js"]), body=body)
+    if trace.primal is not None or not is_live:
+        return still
+    style, script = scripts(["style.css", "play.css"]), scripts([*ARITHMETIC, *PLAY, "marks.js"])
+    data = live(trace, more, MOST_LINES, MOST_CHARACTERS - len(still) - len(style) - len(script))
+    if "unable" in data:
+        head = f'<p class="still">This page shows what Python computed: {_escape(str(data["unable"]))}.</p>'
+        return still.replace("<body>\n", f"<body>\n{head}", 1)
+    programs = f'<script type="application/json" id="programs">{as_script(data)}</script>\n'
+    return _PAGE.format(
+        style=style, head='<section id="play" hidden></section>', data=programs, script=script, body=body
+    )
+
+
+def _derived(trace: Trace, is_live: bool) -> tuple[list[Trace], str]:
+    """Of a page that lives the tangent and the dual program; else the latter from a cotangent of 1, or an abstract one
+    where a result has more than one element. And why there is no dual program."""
+    is_live = is_live and not any(x.is_abstract for x in (*trace.inputs, *trace.outputs))
+    found = []
+    if is_live:
+        with suppress(GradientError):  # what reverse mode has to say is shown
+            found.append(trace.forward(tangents(trace)))
+    abstracts = [abstract(y.shape, y.dtype) for y in trace._results]
+    plain = all(y.ndim == 0 for y in trace._results if y.dtype.kind == "f" and y._levels)
+    seeds = cotangents(trace) if is_live else None if plain else abstracts
+    try:
+        given = seeds[0] if seeds and len(seeds) == 1 else seeds
+        return [*found, reverse(trace, given, found[0] if found else None)], ""
+    except GradientError as error:
+        return found, str(error)
 
 
 def embedded(trace: Trace) -> str:
     """The page in a frame of its own, for notebooks."""
     height = min(200 + 70 * len(trace.lines), 800)
     return (
-        f'<iframe srcdoc="{_escape(page(trace, False))}" sandbox="allow-scripts" title="trace" '
+        f'<iframe srcdoc="{_escape(page(trace, False, True))}" sandbox="allow-scripts" title="trace" '
         f'style="width: 100%; height: {height}px; border: 0"></iframe>'
     )
 
@@ -61,32 +101,24 @@ _PAGE = """<!doctype html>
 {style}</style>
 </head>
 <body>
+{head}
 <main>
 {body}
 </main>
 <p id="status" role="status" hidden>Point at a value to see where it is made and read, and its adjoint; a click keeps
 that.</p>
-<script>
-{script}</script>
+{data}<script>
+"use strict";
+(() => {{
+{script}}})();
+</script>
 </body>
 </html>
 """
 
 
-def _file(name: str) -> str:
-    return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
-
-
 def _escape(text: str) -> str:
     return html.escape(text, quote=True)
-
-
-def _dual(trace: Trace) -> Trace:
-    """From a cotangent of 1, or an abstract one where a result has more than one element."""
-    if all(y.ndim == 0 for y in trace._results if y.dtype.kind == "f" and y._levels):
-        return trace.reverse()
-    cotangents = [abstract(y.shape, y.dtype) for y in trace._results]
-    return trace.reverse(cotangents if len(cotangents) > 1 else cotangents[0])
 
 
 class _Section:
@@ -94,10 +126,12 @@ class _Section:
 
     def __init__(self, trace: Trace, profile: bool) -> None:
         self._trace = trace
-        self._kind = "dual" if trace.primal is not None else "trace"
+        self._kind = trace.kind
+        self._lines = trace.lines[:MOST_LINES]
         self._shown: set[str] = set()  # values with an anchor
+        self._visible: set[str] = set()  # values that will have one, in this or another section
         self._values: dict[str, Tensor] = {trace.name(x) or "": x for x in trace.inputs}
-        for line in trace.lines:
+        for line in self._lines:
             if line.equation is None:
                 continue
             operands = [value for _, value in operands_of(line.equation)]
@@ -108,16 +142,22 @@ class _Section:
         self._values.update(
             (end.text, y) for end, y in zip(trace.ends, trace.outputs, strict=True) if end.type and end.named
         )
-        self.seconds = {i: s for i, line in enumerate(trace.lines) if profile and (s := _seconds(line)) is not None}
+        mentioned = [o.text for line in self._lines for o in line.operands if o.type]
+        mentioned += [end.text for end in trace.ends if end.type]
+        made = [name for line in self._lines for name, _ in line.results]
+        self.made = {*(trace.name(x) or "" for x in trace.inputs), *mentioned, *made}
+        self.seconds = {i: s for i, line in enumerate(self._lines) if profile and (s := _seconds(line)) is not None}
 
-    def html(self, slowest: float) -> str:
-        """The section; `slowest` is the time that fills a bar."""
-        title = "Dual program" if self._kind == "dual" else "Trace"
-        what = "cotangent" if self._kind == "dual" else "argument"
+    def html(self, slowest: float, visible: set[str]) -> str:
+        """The section; `slowest` is the time that fills a bar, and links go to what is `visible`."""
+        self._visible = visible
+        title, what = TITLES[self._kind]
         lines = [self._given(self._trace.name(x) or "", type_of(x), what) for x in self._trace.inputs]
-        for i, line in enumerate(self._trace.lines):
+        for i, line in enumerate(self._lines):
             lines += [self._given(o.text, o.type, "from the enclosing scope") for o in line.operands if o.type]
             lines.append(self._line(i, line, slowest))
+        if left := len(self._trace.lines) - len(self._lines):
+            lines.append(f'<li class="line">… {quantity(left, "further line")}; print(trace) shows all</li>')
         ends = self._trace.ends
         lines += [self._given(o.text, o.type, "from the enclosing scope") for o in ends if o.type]
         returned = ", ".join(map(self._operand, ends))
@@ -131,6 +171,8 @@ class _Section:
     def _variable(self, name: str, made: bool = False) -> str:
         """A link to where the value is made; with an anchor where it is."""
         text = _escape(name)
+        if name not in self._visible:
+            return f'<span class="v" data-v="{text}">{text}</span>'
         anchor = f' id="v-{text}"' if made and name not in self._shown else ""
         self._shown.add(name)
         return f'<a class="v" data-v="{text}" href="#v-{text}"{anchor}>{text}</a>'
@@ -150,7 +192,10 @@ class _Section:
             right = f'<b class="op">{_escape(line.op)}</b>({right})'
         parts = [f'<div class="code">{left} {"←" if line.in_place else "="} {right}</div>']
         if line.equation is not None:
-            parts.append(f'<div class="note">{_escape(note(line.equation))}{_source(line.equation)}</div>')
+            about = _escape(note(line.equation, self._trace.rules))
+            parts.append(f'<div class="note">{about}{_source(line.equation)}</div>')
+            if body := "\n".join(blocks(line.equation)):
+                parts.append(f'<pre class="block">{_escape(body)}</pre>')
         parts += [self._summary(name) for name, _ in line.results]
         if i in self.seconds:
             share = 70 * self.seconds[i] / slowest if slowest else 0  # the rest is for the number
@@ -176,7 +221,7 @@ class _Section:
         bad = [f"{n} {what}" for n, what in ((summary.nans, "NaN"), (summary.infinities, "infinite")) if n]
         warning = f'<span class="bad">{", ".join(bad)}</span>' if bad else "<span><i>NaN</i> 0</span>"
         drawing = histogram_svg(summary.counts) if summary.counts else ""
-        return f'<div class="stats">{drawing}{text} {warning}</div>'
+        return f'<div class="stats" data-of="{_escape(name)}">{drawing}{text} {warning}</div>'
 
 
 def _type(text: str) -> str:

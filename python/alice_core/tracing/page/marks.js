@@ -1,7 +1,6 @@
-// Pointing at a value marks it, its adjoint (or the value that it is the adjoint of), the line that makes it and the
+// Pointing at a value marks it, its tangent and adjoint (or the value that it is one of), the line that makes it and the
 // lines that read it. A click keeps the marks until the next click, or Escape.
-"use strict";
-(() => {
+{
   const values = [...document.querySelectorAll(".v")];
   const lines = [...document.querySelectorAll(".line")];
   const status = document.getElementById("status");
@@ -10,8 +9,9 @@
   let kept = null;
 
   const words = (text) => (text ? text.split(" ") : []);
-  // The adjoint of b is b~; b~1, b~2, … are contributions to it.
-  const isPartner = (a, b) => (a.includes("~") ? b === a.split("~")[0] : b.split("~")[0] === a && b !== a);
+  // The tangent of b is b', its adjoint b~; b~1, b~2, … are contributions to it.
+  const base = (name) => name.split(/['~]/)[0];
+  const isPartner = (a, b) => (base(a) !== a ? b === base(a) : base(b) === a && b !== a);
   const called = (line) => line.dataset.op + (line.dataset.makes ? ` (${words(line.dataset.makes).join(", ")})` : "");
 
   function show(name) {
@@ -37,7 +37,10 @@
     parts.push(readers.length ? `read by ${readers.map(called).join(", ")}` : "read by nobody");
     const partners = new Set(values.map((v) => v.dataset.v).filter((v) => isPartner(name, v)));
     const adjoint = [...partners].filter((p) => !/~[\d.]+$/.test(p));
-    if (adjoint.length) parts.push(name.includes("~") ? `adjoint of ${adjoint[0]}` : `its adjoint is ${adjoint[0]}`);
+    for (const partner of adjoint.sort().reverse()) {
+      const [one, which] = base(name) === name ? [partner, "its $ is"] : [name, "$ of"];
+      parts.push(`${which.replace("$", one.includes("~") ? "adjoint" : "tangent")} ${partner}`);
+    }
     status.textContent = parts.join("; ") + (kept === name ? "; Escape lets go" : "");
   }
 
@@ -58,4 +61,4 @@
   document.addEventListener("keydown", (event) => {
     if (event.key === "Escape") show((kept = null));
   });
-})();
+}
