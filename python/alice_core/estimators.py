@@ -185,7 +185,9 @@ def _numbers(who: str, name: str, x: Any, dtype: Any) -> Array:
         array = np.asarray(raw, dtype=dtype)
     except (TypeError, ValueError) as error:
         raise type(error)(f"{who}: {name} must be numbers; {error}; encode texts and categories first") from None
-    if not np.isfinite(array).all():
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = array.sum()  # takes no memory, and is finite if all are, but for overflows
+    if not np.isfinite(total) and not np.isfinite(array).all():
         wrong = "NaN" if np.isnan(array).any() else "infinity"
         raise ValueError(f"{who}: Input {name} contains {wrong}; remove or impute such rows")
     return array

@@ -169,7 +169,8 @@ class _Perceptron(Estimator):
     def _batches(self, x: Array, y: Array, weights: Array | None = None) -> ac.data.Minibatches:
         size = min(200, len(x)) if self.batch_size == "auto" else min(int(self.batch_size), len(x))
         relative = None if weights is None else (weights / weights.mean()).astype(np.float32)
-        return ac.data.minibatches(x, y, size, self.shuffle, self._seed_ + self.n_iter_, weights=relative)
+        inputs = ac.asarray(x, copy=False)  # they may be many; nobody writes to them before the epoch ends
+        return ac.data.minibatches(inputs, y, size, self.shuffle, self._seed_ + self.n_iter_, weights=relative)
 
     def _train(self, x: Array, y: Array, weights: Array | None) -> None:
         count = 0

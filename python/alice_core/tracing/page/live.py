@@ -31,7 +31,16 @@ def tangents(trace: Trace) -> Any:
 
 
 def cotangents(trace: Trace) -> list[Tensor | None]:
-    return [tensor(np.ones(y.shape), dtype=y.dtype) if y.dtype.kind == "f" else None for y in trace._results]
+    """To begin with, the adjoint of the first item of the first result is 1."""
+    seeds: list[Tensor | None] = []
+    left = True
+    for y in trace._results:
+        follows = y.dtype.kind == "f" and bool(y._levels)
+        seed = np.zeros(y.shape)
+        if follows and left and y.size:
+            seed.flat[0], left = 1, False
+        seeds.append(tensor(seed, dtype=y.dtype) if follows else None)
+    return seeds
 
 
 def live(trace: Trace, more: list[Trace], most_lines: int, room: int) -> dict[str, Any]:

@@ -69,7 +69,7 @@
     const table = element("table", { className: "modes" },
       element("thead", {}, element("tr", {}, ...header.map((text) => element("th", { scope: "col" }, text)))),
       element("tbody", {}, ...rows.map(({ row }) => row)));
-    const modes = element("p", {}, "Forward mode carries tangents down, with the values; reverse mode carries adjoints up.");
+    const modes = element("p", { className: "still" }, "Forward mode carries tangents down, with the values; reverse mode carries adjoints up.");
     const duality = element("p", { className: "duality" });
 
     function variable(name) {
@@ -130,7 +130,7 @@
         const seen = [there, there, adjoint === null ? last() : done >= first && taken(adjoint)];
         cells.forEach((cell, k) => {
           const t = values[numbers[k]]; // none: a derivative that is 0
-          cell.textContent = !seen[k] ? "·" : t ? brief(t) : "0";
+          cell.textContent = !seen[k] ? "·" : t ? brief(t) : isFloating(values[value]) ? "0" : "";
           cell.title = seen[k] && t?.data.length === 1 ? `${t.data[0]}` : "";
         });
         const made = now !== null && calls[now].results.some((r) => (forward ? value === r : adjoint === r));
