@@ -97,7 +97,7 @@ bench-beside: $(VENV)/installed-demo
 	$(BIN)/python bench/beside.py $(BEFORE) $(ARGS) $(ROWS)
 
 clean:
-	rm -rf build dist $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf build dist docs/api docs/gallery $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A plain install: what the tests see is what users get. The build tools live in .venv, not in a place that pip makes

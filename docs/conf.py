@@ -12,6 +12,12 @@ sys.path.insert(0, EXT)
 os.environ["PYTHONPATH"] = os.pathsep.join(p for p in (EXT, os.environ.get("PYTHONPATH")) if p)  # for the kernels
 os.environ["ALICE_BOOK"] = str(HERE.parent)  # where pages find docs/bench
 
+# Kernels have settings of their own, not those of whoever builds: pictures as SVG, and no word about their sockets.
+PROFILE = HERE.parent / "build" / "ipython" / "profile_default" / "ipython_kernel_config.py"
+PROFILE.parent.mkdir(parents=True, exist_ok=True)
+PROFILE.write_text("c.IPKernelApp.log_level = 40\nc.InlineBackend.figure_formats = {'svg'}\n", encoding="utf-8")
+os.environ["IPYTHONDIR"] = str(PROFILE.parent.parent)
+
 project = "alice_core"
 author = "alice_core contributors"
 copyright = "alice_core contributors"
@@ -60,6 +66,7 @@ sphinx_gallery_conf = {
     "gallery_dirs": "gallery",
     "filename_pattern": r"\.py$",
     "abort_on_example_error": True,
+    "run_stale_examples": True,
     "remove_config_comments": True,
     "show_memory": False,
     "download_all_examples": False,

@@ -121,6 +121,27 @@ def test_pages_run(page: Path) -> None:
     assert done.returncode == 0, done.stderr[-3000:]
 
 
+def test_links_and_what_pages_load(tmp_path: Path) -> None:
+    import links
+
+    (tmp_path / "a.html").write_text(
+        '<h1 id="here"></h1><a href="b.html#there">x</a><a href="#here">x</a><a href="https://example.org">x</a>'
+    )
+    (tmp_path / "b.html").write_text('<p id="there"></p><img src="data:image/png;base64,"><a href="#">x</a>')
+    assert links.broken(tmp_path) == []
+    (tmp_path / "b.html").write_text(
+        '<a href="c.html">x</a><a href="a.html#gone">x</a><script src="https://example.org/x.js"></script>'
+        '<link rel="stylesheet" href="//example.org/x.css">'
+    )
+    assert sorted(links.broken(tmp_path)) == [
+        "a.html: no anchor b.html#there",
+        "b.html: loads //example.org/x.css",
+        "b.html: loads https://example.org/x.js",
+        "b.html: no anchor a.html#gone",
+        "b.html: no file c.html",
+    ]
+
+
 WRONG = HEAD + "# A page\n\n" + CELL + "\nIt is {shown}`0.68 = x`.\n"
 
 

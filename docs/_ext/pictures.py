@@ -22,7 +22,6 @@ mpl.rcParams.update({
     "axes.prop_cycle": mpl.cycler(color=[BLUE, ORANGE, GREEN, GREY, "#8a3ffc"]),
     "grid.color": "#e3e5e8",
     "legend.frameon": False,
-    "svg.fonttype": "none",
     "svg.hashsalt": "alice_core",
 })  # fmt: skip
 
