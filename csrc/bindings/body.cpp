@@ -89,16 +89,16 @@ void complete_bodies(PyObject* attributes) {
 }
 
 void add_body(py::module_& m) {
-  BodyObject::type = TypeMaker<BodyObject>("Body", "A traced function that primitives run.",
-                                           Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC)
-                         .slot<Py_tp_new, make>()
-                         .slot<Py_tp_dealloc, dealloc>()
-                         .slot<Py_tp_traverse, traverse>()
-                         .slot<Py_tp_clear, clear>()
-                         .slot<Py_tp_repr, show>()
-                         .slot<Py_tp_richcompare, compare>()
-                         .getter<get_meaning>("meaning", "What it was made of.")
-                         .add_to(m);
+  BodyObject::type =
+      TypeMaker<BodyObject>("Body", "A traced function that primitives run.", Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC)
+          .slot<Py_tp_new, make>()
+          .slot<Py_tp_dealloc, dealloc>()
+          .slot<Py_tp_traverse, traverse>()
+          .slot<Py_tp_clear, clear>()
+          .slot<Py_tp_repr, show>()
+          .slot<Py_tp_richcompare, compare>()
+          .getter<get_meaning>("meaning", "What it was made of.")
+          .add_to(m);
 }
 
 }  // namespace alice
