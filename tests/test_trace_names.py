@@ -69,6 +69,27 @@ def test_of_two_modules() -> None:
     assert sorted(names_in(t)) == ["actor.bias", "actor.weight", "critic.bias", "critic.weight"]
 
 
+def test_functions_are_looked_into_once_each() -> None:
+    """60 functions that name one another: 60⁴ ways from one to the next but three."""
+    names = [f"f{i}" for i in range(60)]
+    scope: dict[str, Any] = {"ac": ac, "model": MODEL}
+    for name in names:
+        others = ", ".join(names)
+        exec(f"def {name}(x, go=False):\n    return [g(x) for g in ({others})] if go else model(x)\n", scope)
+    assert names_in(ac.trace(scope["f0"])(ac.ones((1, 2)))) == NAMES
+
+
+def test_what_a_wrapper_and_a_method_see() -> None:
+    task = Task(MODEL)
+
+    @functools.wraps(task.loss)
+    def wrapped(x: ac.Tensor) -> ac.Tensor:
+        return task.loss(x)
+
+    for f in (wrapped, task.loss, lambda x: task.loss(x)):
+        assert names_in(ac.trace(f)(ac.ones((1, 2)))) == NAMES
+
+
 class Pair(NamedTuple):
     slope: ac.Tensor
     shift: ac.Tensor

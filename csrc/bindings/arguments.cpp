@@ -59,8 +59,7 @@ void Arguments::read(PyObject* const* args, Py_ssize_t n, PyObject* names, const
     else
       walk_tree(*this, args[position_]);
   }
-  if (!names) return;
-  for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(names); ++i) {
+  for (Py_ssize_t i = 0; names && i < PyTuple_GET_SIZE(names); ++i) {
     keyword_ = PyTuple_GET_ITEM(names, i);
     word(kKeyword);
     constant(keyword_);
@@ -69,6 +68,7 @@ void Arguments::read(PyObject* const* args, Py_ssize_t n, PyObject* names, const
     else
       walk_tree(*this, args[n + i]);
   }
+  signature_.words[0] |= static_cast<std::uint64_t>(differentiated_) << 7;
 }
 
 // The leaf that is this parameter already, or -1: its gradient is one, however often it is passed.
@@ -90,8 +90,9 @@ void Arguments::read_tensor(TensorObject* t) {
   if (t->requires_grad)
     if (const std::int64_t same = leaf_of(t); same >= 0) return word(kSame, static_cast<std::uint64_t>(same));
   const std::uint32_t followed = followers_of(t);
-  as_it_is_ = as_it_is_ || t->array.is_abstract() || (followed & ~1u) || (t->producer && followed) ||
-              (t->tangents && !thread_state().forward.empty()) || (t->grad && as_tensor(t->grad)->array.is_abstract());
+  as_it_is_ = as_it_is_ || t->array.is_abstract() || (t->grad && as_tensor(t->grad)->array.is_abstract());
+  differentiated_ = differentiated_ || (followed & ~1u) || (t->producer && followed) ||
+                    (t->tangents && !thread_state().forward.empty());
   word(kData);
   Leaf leaf{};
   leaf.tensor = t;
@@ -182,13 +183,19 @@ void Arguments::clear() {
   held_.clear();
   position_ = 0;
   keyword_ = nullptr;
-  as_it_is_ = false;
+  as_it_is_ = differentiated_ = false;
 }
 
 std::byte* Arguments::data(std::size_t i) {
   Leaf& leaf = leaves_[i];
   if (leaf.held >= 0) return held_[static_cast<std::size_t>(leaf.held)].bytes();
   return leaf.tensor ? leaf.tensor->array.bytes() : reinterpret_cast<std::byte*>(&leaf.real);
+}
+
+py::object Arguments::as_tensor_of(std::size_t i) const {
+  const Leaf& leaf = leaves_[i];
+  return leaf.tensor ? borrowed(as_object(leaf.tensor))
+                     : owned(make_tensor(held_[static_cast<std::size_t>(leaf.held)]));
 }
 
 program::Variable Arguments::variable(std::size_t i) const {

@@ -39,12 +39,15 @@ class Arguments {
   py::object reading() const;
 
   const Signature& signature() const { return signature_; }
-  // Somebody differentiates an argument, or it is more than a Tensor, or abstract: the function must run as it is.
+  // An argument is more than a Tensor, or abstract: the function must run as it is.
   bool runs_as_it_is() const { return as_it_is_; }
+  // Somebody differentiates an argument: no program alone can stand for the function.
+  bool differentiated() const { return differentiated_; }
 
   std::size_t count() const { return leaves_.size(); }
   std::byte* data(std::size_t i);                                          // contiguous
   TensorObject* tensor(std::size_t i) const { return leaves_[i].tensor; }  // null for arrays and numbers
+  py::object as_tensor_of(std::size_t i) const;                            // of any that is no number
   program::Variable variable(std::size_t i) const;
 
   // The same arguments with abstract Tensors in place of the data: (args, kwargs, these Tensors in order).
@@ -93,7 +96,7 @@ class Arguments {
   std::vector<Array> held_;
   Py_ssize_t position_ = 0;
   PyObject* keyword_ = nullptr;
-  bool as_it_is_ = false;
+  bool as_it_is_ = false, differentiated_ = false;
 };
 
 }  // namespace alice

@@ -27,6 +27,22 @@ py::object make(PyTypeObject*, PyObject* args, PyObject*) {
                                                           layouts(outputs, "outputs: a sequence"))});
 }
 
+// The meaning may know the object, so that there is one of each.
+int traverse(BodyObject* self, visitproc visit, void* arg) noexcept {
+  Py_VISIT(Py_TYPE(self));
+  Py_VISIT(self->value.meaning.ptr());
+  return 0;
+}
+int clear(BodyObject* self) noexcept {
+  py::object meaning = py::none();
+  std::swap(self->value.meaning, meaning);
+  return 0;
+}
+void dealloc(BodyObject* self) noexcept {
+  PyObject_GC_UnTrack(self);
+  BodyObject::dealloc(self);
+}
+
 py::object get_meaning(BodyObject* self) { return self->value.meaning; }
 py::object show(PyObject* self) { return py::repr(BodyObject::value_of(self).meaning); }
 
@@ -73,9 +89,12 @@ void complete_bodies(PyObject* attributes) {
 }
 
 void add_body(py::module_& m) {
-  BodyObject::type = TypeMaker<BodyObject>("Body", "A traced function that primitives run.", Py_TPFLAGS_DEFAULT)
+  BodyObject::type = TypeMaker<BodyObject>("Body", "A traced function that primitives run.",
+                                           Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC)
                          .slot<Py_tp_new, make>()
-                         .slot<Py_tp_dealloc, BodyObject::dealloc>()
+                         .slot<Py_tp_dealloc, dealloc>()
+                         .slot<Py_tp_traverse, traverse>()
+                         .slot<Py_tp_clear, clear>()
                          .slot<Py_tp_repr, show>()
                          .slot<Py_tp_richcompare, compare>()
                          .getter<get_meaning>("meaning", "What it was made of.")

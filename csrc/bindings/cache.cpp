@@ -91,6 +91,7 @@ int Cache::traverse(visitproc visit, void* arg) const {
     Py_VISIT(e->traced.structure.ptr());
     Py_VISIT(e->traced.others.ptr());
     Py_VISIT(e->traced.marks.ptr());
+    Py_VISIT(e->traced.call.ptr());
     if (const int stop = e->surroundings.traverse(visit, arg)) return stop;
     if (e->traced.made.use_count() != 1) continue;  // shown to somebody
     for (const py::object& t : e->traced.made->outside) Py_VISIT(t.ptr());

@@ -67,20 +67,22 @@ py::object followed(ProgramObject* o) {
     if (o->value->followed[i]) numbers.append(i);
   return numbers;
 }
+py::object runs_as_it_is(ProgramObject* o) { return py::bool_(!o->value->program); }
 py::object cost(ProgramObject* o) { return py::float_(program_of(o).plan().cost()); }
 
-// Traces the function in Python: self._trace(args, kwargs, inputs) gives
-// (program, structure, what is no Tensor, outputs, marks).
+// Traces the function in Python: self._trace(args, kwargs, inputs, differentiated) gives
+// (program, structure, what is no Tensor, outputs, marks, call).
 Traced trace(CompiledObject* self, const Arguments& arguments) {
-  const py::tuple stand_ins = arguments.stand_ins();
+  const py::tuple given = arguments.stand_ins() + py::make_tuple(arguments.differentiated());
   const py::object run = py::handle(reinterpret_cast<PyObject*>(self)).attr("_trace");
-  const py::tuple made = owned(into_python([&] { return PyObject_CallObject(run.ptr(), stand_ins.ptr()); }));
+  const py::tuple made = owned(into_python([&] { return PyObject_CallObject(run.ptr(), given.ptr()); }));
   Traced traced;
   traced.made = ProgramObject::value_of(made[0]);
   traced.structure = made[1];
   traced.others = made[2];
   traced.outputs = made[3].cast<std::vector<int>>();
   traced.marks = made[4];
+  traced.call = made[5];
   traced.single = treedef_of(traced.structure.ptr()).is_leaf() && traced.outputs[0] == 0 &&
                   !traced.made->contract.results[0].is_number;
   return traced;
@@ -115,6 +117,12 @@ void read(CompiledObject* self, Arguments& arguments, PyObject* const* args, Py_
   }
 }
 
+PyObject* call_followed(const Traced& traced, const Arguments& arguments) {
+  py::list leaves;
+  for (std::size_t i = 0; i < arguments.count(); ++i) leaves.append(arguments.as_tensor_of(i));
+  return into_python([&] { return PyObject_CallOneArg(traced.call.ptr(), leaves.ptr()); });
+}
+
 // Somebody wants to see every op.
 bool traced(const ThreadState& state) { return state.session || state.recorder || state.checker || state.watcher; }
 
@@ -128,7 +136,9 @@ PyObject* call(CompiledObject* self, PyObject* const* args, std::size_t nargsf, 
   read(self, *arguments, args, n, names);
   if (arguments->runs_as_it_is()) return as_it_is();
   const Cache::Ref entry = entry_for(self, *arguments, true);
-  if (!entry || entry->traced.runs_as_it_is() || entry->traced.is_split(*arguments)) return as_it_is();
+  if (entry && !entry->traced.call.is_none()) return call_followed(entry->traced, *arguments);
+  if (!entry || arguments->differentiated() || entry->traced.runs_as_it_is() || entry->traced.is_split(*arguments))
+    return as_it_is();
   return replay(entry->traced, *arguments, self->profile);
 }
 
@@ -221,7 +231,7 @@ py::object program_for(CompiledObject* self, PyObject* const* args, Py_ssize_t n
   state_in_context();
   Arguments arguments;
   read(self, arguments, args, n, names);
-  if (arguments.runs_as_it_is()) return py::none();
+  if (arguments.runs_as_it_is() || arguments.differentiated()) return py::none();
   const Cache::Ref entry = entry_for(self, arguments, false);
   if (!entry || entry->traced.runs_as_it_is() || entry->traced.is_split(arguments)) return py::none();
   const std::shared_ptr<CompiledProgram> made = entry->traced.made;
@@ -267,6 +277,7 @@ void add_compiled(py::module_& m) {
                             .getter<arena_bytes>("arena_bytes", nullptr)
                             .getter<cost>("cost", nullptr)
                             .getter<tape>("tape", "Operations, loops and calls of its tape; None without one.")
+                            .getter<runs_as_it_is>("runs_as_it_is", "Whether there is none, see lower().")
                             .getter<followed>("followed", "The results that backward() would go on from.")
                             .add_to(m);
   m.def(

@@ -13,6 +13,7 @@ struct Traced {
   py::object others;         // a tuple: by leaf what is no Tensor, or None
   std::vector<int> outputs;  // by leaf: the number of the Tensor, or -1
   py::object marks;          // a tuple: by Tensor one whose equation refuses to be differentiated, or None; or None
+  py::object call;           // what runs where somebody differentiates, a function of the leaves; or None
   bool single = false;       // the result is one Tensor
 
   bool runs_as_it_is() const { return !made->program; }

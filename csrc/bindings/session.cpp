@@ -112,6 +112,7 @@ bool wrote_gradients(SessionObject* self) {
   const std::vector<Gradient>& all = self->value.session().gradients;
   return std::any_of(all.begin(), all.end(), [](const Gradient& g) { return bool(g.after()); });
 }
+bool checked(SessionObject* self) { return self->value.session().checked; }
 
 }  // namespace
 
@@ -124,6 +125,7 @@ void add_session(py::module_& m) {
           .slot<Py_tp_dealloc, SessionObject::dealloc>()
           .getter<get_equations>("equations", nullptr)
           .getter<wrote_gradients>("wrote_gradients", "Some gradient was replaced.")
+          .getter<checked>("checked", "The function wants its values checked, which only a run as it is can do.")
           .method<enter_session>("__enter__")
           .method<exit_session>("__exit__")
           .add_to(m);

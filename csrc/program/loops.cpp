@@ -1,4 +1,5 @@
-// scan repeats a body a known number of times, while_loop as long as another one says, switch runs one of several.
+// scan repeats a body a known number of times, while_loop as long as another one says, switch runs one of several, and
+// call just one.
 // Operands of a body: constants, which all steps share; the carry, which a step gets from the one before; and in a scan
 // the step's items of arrays. It gives the next carry, and items that are stacked: a step writes them where they stay.
 #include "loops.h"
@@ -90,6 +91,9 @@ struct Steps {
   std::size_t first, n;
 };
 
+// As many as the first body gives.
+int results_of_body(std::span<const Attr> attrs) { return static_cast<int>(attrs[0].bodies().at(0)->outputs().size()); }
+
 // ---- scan -----------------------------------------------------------------------------------------------------------
 
 // Attributes: body; numbers of constants and of carried arrays; length; backwards?; does the first operand say how many
@@ -110,8 +114,6 @@ struct Scan {
   std::int64_t length;
   bool reverse, counted;
 };
-
-int results_of_scan(std::span<const Attr> attrs) { return static_cast<int>(attrs[0].bodies().at(0)->outputs().size()); }
 
 void infer_scan(Call& call) {
   const Dims& counts = call.attrs[1].dims();
@@ -271,10 +273,6 @@ double cost_of_while(const Call&) { return 1e6; }
 
 // ---- switch ---------------------------------------------------------------------------------------------------------
 
-int results_of_switch(std::span<const Attr> attrs) {
-  return static_cast<int>(attrs[0].bodies().at(0)->outputs().size());
-}
-
 void infer_switch(Call& call) {
   const Bodies& branches = call.attrs[0].bodies();
   if (!same_layout(call.in[0], Array::abstract({}, DType::Int64)))
@@ -290,16 +288,20 @@ void infer_switch(Call& call) {
   for (std::size_t k = 0; k < call.out.size(); ++k) call.out[k] = branches[0]->outputs()[k];
 }
 
+void run_once(const Body& body, std::span<const Array> operands, std::span<const Array> results) {
+  const std::vector<Array> in = all_contiguous(operands);
+  Pointers from, to;
+  for (const Array& a : in) from.push_back(a.bytes());
+  for (const Array& a : results) to.push_back(a.bytes());
+  std::size_t reached = 0;
+  body.program().run(from.data(), to.data(), false, &reached);
+}
+
 void run_switch(const Call& call) {
   const Bodies& branches = call.attrs[0].bodies();
   const std::int64_t index = *call.in[0].data<std::int64_t>(), n = static_cast<std::int64_t>(branches.size());
   if (index < 0 || index >= n) fail(ErrorKind::Value, "switch: index must be from 0 to ", n - 1, "; got ", index);
-  const std::vector<Array> in = all_contiguous(call.in.subspan(1));
-  Pointers from, to;
-  for (const Array& a : in) from.push_back(a.bytes());
-  for (const Array& a : call.out) to.push_back(a.bytes());
-  std::size_t reached = 0;
-  branches[static_cast<std::size_t>(index)]->program().run(from.data(), to.data(), false, &reached);
+  run_once(*branches[static_cast<std::size_t>(index)], call.in.subspan(1), call.out);
 }
 
 double cost_of_switch(const Call& call) {
@@ -319,6 +321,17 @@ double flops_of_while(const Call& call) {  // of one step
   return loop.condition.flops() + loop.body.flops();
 }
 
+// ---- call -----------------------------------------------------------------------------------------------------------
+
+void infer_call(Call& call) {
+  const Body& body = *call.attrs[0].bodies().at(0);
+  check_count(call, body.inputs().size(), call.in.size());
+  check(call, body, 0, 0, body.inputs().size());
+  for (std::size_t k = 0; k < call.out.size(); ++k) call.out[k] = body.outputs()[k];
+}
+
+void run_call(const Call& call) { run_once(*call.attrs[0].bodies().at(0), call.in, call.out); }
+
 }  // namespace
 
 const CpuExecutor& Body::program() const {
@@ -337,7 +350,7 @@ void register_loops(Registry& r) {
   r.add({.name = "scan",
          .n_in = -1,
          .n_out = -1,
-         .results = results_of_scan,
+         .results = results_of_body,
          .attributes = {{"body", AttrKind::Bodies},
                         {"counts", AttrKind::Dims},
                         {"length", AttrKind::Integer},
@@ -363,10 +376,20 @@ void register_loops(Registry& r) {
   r.add({.name = "switch",
          .n_in = -1,
          .n_out = -1,
-         .results = results_of_switch,
+         .results = results_of_body,
          .attributes = {{"branches", AttrKind::Bodies}},
          .infer = infer_switch,
          .run = {run_switch},
+         .cost = cost_of_switch,
+         .flops = flops_of_switch,
+         .any_dtype = true});
+  r.add({.name = "call",
+         .n_in = -1,
+         .n_out = -1,
+         .results = results_of_body,
+         .attributes = {{"body", AttrKind::Bodies}},
+         .infer = infer_call,
+         .run = {run_call},
          .cost = cost_of_switch,
          .flops = flops_of_switch,
          .any_dtype = true});

@@ -20,6 +20,9 @@ from .checks import check_function, checked_int
 from .errors import DTypeError, GradientError, TraceError, locate
 from .primitive import Primitive
 from .tensors import Tensor, tensor
+from .transforms.control.bodies import Traced, written_down
+from .transforms.control.calling import called
+from .transforms.reverse import grad_enabled
 
 __all__ = ["CacheInfo", "CompiledFunction", "Instruction", "Program", "compile"]
 
@@ -135,6 +138,22 @@ def _line(name: str, inputs: list[str], outputs: list[tuple[str, str]], in_place
     return f"{arrow}{results} = {name}({', '.join(inputs)})"
 
 
+class _Call:
+    """What a compiled function is where somebody differentiates what it depends on: one call of a primitive.
+
+    Its derivatives are programs, too.
+    """
+
+    def __init__(self, traced: Traced, structure: _core.TreeDef, others: tuple[Any, ...], places: list[int]) -> None:
+        self._traced, self._structure, self._others, self._places = traced, structure, others, places
+
+    def __call__(self, leaves: list[Tensor]) -> Any:
+        results = called(self._traced.body, [*leaves, *self._traced.read])
+        return self._structure.unflatten(
+            [other if place < 0 else results[place] for other, place in zip(self._others, self._places, strict=True)]
+        )
+
+
 class CompiledFunction(_core.CompiledBase, Generic[P, R]):
     """A function that runs as a native program; made by :func:`compile`."""
 
@@ -171,11 +190,11 @@ class CompiledFunction(_core.CompiledBase, Generic[P, R]):
         Raises
         ------
         TraceError
-            If there is none: an argument is being differentiated, so the function runs as it is.
+            If there is none: an argument is being differentiated.
         """
         found = self._program(*args, **kwargs)
         if found is None:
-            raise TraceError(f"compile: {self._name} runs as it is, since somebody differentiates what it depends on")
+            raise TraceError(f"compile: {self._name} has no program here, since somebody differentiates an argument")
         return Program(found[0])
 
     def cache_info(self) -> CacheInfo:
@@ -190,8 +209,10 @@ class CompiledFunction(_core.CompiledBase, Generic[P, R]):
         return f"<compiled {self._name}>"
 
     # Called by the native part, when it meets a signature for the first time, with abstract Tensors for the data.
-    def _trace(self, args: Any, kwargs: Any, inputs: list[Tensor]) -> tuple[Any, ...]:
-        session = _core.Session()
+    # `differentiated`: the data are followed.
+    def _trace(self, args: Any, kwargs: Any, inputs: list[Tensor], differentiated: bool) -> tuple[Any, ...]:
+        # Whoever differentiates the data differentiates the body as a whole, whatever is muted around the call.
+        session = _core.Session(isolated=differentiated)
         try:
             with session:
                 result = self.__wrapped__(*args, **kwargs)
@@ -200,6 +221,7 @@ class CompiledFunction(_core.CompiledBase, Generic[P, R]):
                 for y in leaves:
                     if not isinstance(y, Tensor):
                         _check_result(y)
+                roots = [(y._key, y._root) for y in outputs]
                 program = _core.lower(session, inputs, outputs)
         except TraceError as error:
             locate(error)
@@ -208,7 +230,25 @@ class CompiledFunction(_core.CompiledBase, Generic[P, R]):
         numbers = iter(range(len(outputs)))
         others = tuple(None if isinstance(y, Tensor) else _constant(y) for y in leaves)
         places = [next(numbers) if isinstance(y, Tensor) else -1 for y in leaves]
-        return program, structure, others, places, self._marks(outputs, program.followed)
+        call = marks = None
+        if differentiated or program.runs_as_it_is or program.followed:
+            if differentiated or grad_enabled():
+                traced = self._as_body(session, inputs, outputs, roots)
+                call = None if traced is None else _Call(traced, structure, others, places)
+            marks = self._marks(outputs, program.followed) if call is None else None
+        return program, structure, others, places, marks, call
+
+    def _as_body(
+        self, session: _core.Session, inputs: list[Tensor], outputs: list[Tensor], roots: list[Any]
+    ) -> Traced | None:
+        """The trace as a function of its inputs alone; None if it is none, or knows numbers that are no Tensors."""
+        if session.wrote_gradients or session.checked or any(x._weak for x in [*inputs, *outputs]):
+            return None
+        try:
+            traced = written_down("compile", session, inputs, roots)
+        except TraceError:  # it takes a step of an optimiser
+            return None
+        return None if traced.changed else traced
 
     def _marks(self, outputs: list[Tensor], followed: list[int]) -> tuple[Tensor | None, ...] | None:
         """In place of the results that depend on parameters of the closure: Tensors that refuse to be differentiated.
@@ -324,9 +364,15 @@ def compile(
     Returns
     -------
     CompiledFunction
-        Its results are new Tensors at every call. While it is itself traced or differentiated (inside ``ac.grad``, or
-        another compiled function) ``fn`` runs as it is. A later ``backward()`` cannot go on into what is captured: it
-        raises GradientError.
+        Its results are new Tensors at every call. While it is itself traced (inside another compiled function, or
+        ``ac.vmap``) ``fn`` runs as it is.
+
+    Gradient
+        Where somebody differentiates the arguments or what is captured (``ac.grad``, ``ac.jvp``, a later
+        ``backward()``), a call is one op of the trace, whose derivatives are compiled once, too; it keeps what its
+        gradient reads, so predict under :func:`no_grad`. ``fn`` runs as it is where it is no function of its Tensors
+        alone: where it takes Python numbers that are not static, or changes Tensors in place. Where it writes
+        gradients itself, a ``backward()`` from its results raises GradientError instead of going on.
 
     Accuracy
     --------

@@ -6,14 +6,16 @@ import dataclasses
 import functools
 import inspect
 import re
+import types
 from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 from ..tensors import Tensor
 
 __all__ = ["key_of", "named_leaves"]
 
-DEEPEST = 4  # of functions in the closures of functions
+OURS = f"{__name__.partition('.')[0]}."  # where no user keeps a model
 
 
 def key_of(leaf: Any) -> Hashable:
@@ -64,32 +66,50 @@ def _parameters(f: Callable[..., Any]) -> list[str]:
     return [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
 
 
-def _seen(f: Any, depth: int = 0) -> Iterator[tuple[str, Any]]:
-    """What a function refers to by name: itself, its object, its closure, the globals that it reads."""
-    if isinstance(f, functools.partial):
-        yield from _seen(f.func, depth)
-        yield from ((f"argument{i}", x) for i, x in enumerate(f.args))
-        yield from f.keywords.items()
-        return
-    if _is_module(f):
-        yield "self", f
-        return
-    if _is_module(getattr(f, "__self__", None)):
-        yield "self", f.__self__
-    f = inspect.unwrap(f) if callable(f) else f
+def _seen(f: Any) -> Iterator[tuple[str, Any]]:
+    """What a function refers to by name, and the functions that it refers to: their object, closure, and globals."""
+    met: set[int] = set()
+    left = [f]
+    while left:
+        f = left.pop()
+        if id(f) in met:
+            continue
+        met.add(id(f))
+        if isinstance(f, functools.partial):
+            left.append(f.func)
+            yield from ((f"argument{i}", x) for i, x in enumerate(f.args))
+            yield from f.keywords.items()
+            continue
+        if _is_module(f):
+            yield "self", f
+            continue
+        yield from _held("self", getattr(f, "__self__", None))
+        found = _referred(f)
+        for name, x in found.items():
+            yield from _held(name, x)
+        left += [f.__wrapped__] if hasattr(f, "__wrapped__") else []
+        left += [x for x in reversed(found.values()) if inspect.isfunction(x) or isinstance(x, functools.partial)]
+
+
+def _held(name: str, x: Any) -> Iterator[tuple[str, Any]]:
+    """A module, or those that an object of the user's has for attributes."""
+    if _is_module(x):
+        yield name, x
+    elif not isinstance(x, (type, types.ModuleType, types.FunctionType)) and hasattr(x, "__dict__"):
+        yield from ((key, value) for key, value in vars(x).items() if _is_module(value))
+
+
+def _referred(f: Any) -> dict[str, Any]:
+    """Globals and free variables of a function of the user's."""
+    f = getattr(f, "__func__", f)
     code = getattr(f, "__code__", None)
-    if code is None or depth > DEEPEST:
-        return
+    if code is None or (f.__module__ or "").startswith(OURS):
+        return {}
     found = {name: f.__globals__[name] for name in code.co_names if name in f.__globals__}
     for name, cell in zip(code.co_freevars, f.__closure__ or (), strict=True):
-        try:
+        with suppress(ValueError):  # not yet set
             found[name] = cell.cell_contents
-        except ValueError:  # not yet set
-            continue
-    for name, x in found.items():
-        yield name, x
-        if inspect.isfunction(x):
-            yield from _seen(x, depth + 1)
+    return found
 
 
 def _leaves(path: str, x: Any) -> Iterator[tuple[str, Any]]:

@@ -48,7 +48,8 @@ function itemControl(name, tensor, tangent, place, changed) {
     box.value = inBox(tensor.data[place]);
     changed();
   });
-  const row = element("div", { className: "control" }, element("span", { className: "name" }, label), slider, box);
+  const shown = element("span", { className: "name" }, tensor.shape.length ? label.slice(name.length) : label);
+  const row = element("div", { className: "control" }, shown, slider, box);
   if (tangent) row.append(numberBox(`tangent of ${label}`, tangent, place, changed));
   return row;
 }

@@ -40,7 +40,10 @@ function evaluate(program, given) {
 // to the largest one (of ops that add up products of their operands, to what those may be), and to the smallest number
 // that there is.
 const ALLOWED = { float64: [1e-12, 1e-13, 2 ** -1074], float32: [1e-6, 2e-7, 2 ** -149] };
-const ADDING = new Set(["matmul", "vecmat", "sum", "mean", "sum_to", "cumsum", "softmax_vjp", "log_softmax_vjp"]);
+const ADDING = new Set([
+  "matmul", "vecmat", "sum", "mean", "sum_to", "cumsum", "softmax_vjp", "log_softmax_vjp", "conv", "conv_transpose",
+  "conv_weight", "avg_pool", "avg_pool_vjp", "layer_norm", "layer_norm_vjp", "rms_norm", "rms_norm_vjp",
+]);
 const highest = (t) => t.data.reduce((m, v) => (Number.isFinite(v) ? Math.max(m, Math.abs(v)) : m), 0);
 function distance(call, made, values) {
   const operands = ADDING.has(call.op) ? call.inputs.reduce((p, i) => p * highest(values[i]), 1) : 0;

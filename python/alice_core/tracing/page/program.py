@@ -29,6 +29,8 @@ ARITHMETIC = (
     "reductions.js",
     "moving.js",
     "products.js",
+    "windows.js",
+    "normalise.js",
     "control.js",
     "program.js",
 )

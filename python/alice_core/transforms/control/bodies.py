@@ -30,6 +30,7 @@ __all__ = [
     "Traced",
     "Type",
     "closed",
+    "derived",
     "floating",
     "part",
     "remembered",
@@ -37,6 +38,7 @@ __all__ = [
     "run_moved",
     "trace",
     "type_of",
+    "written_down",
 ]
 
 Type = tuple[tuple[int, ...], Any]  # shape and dtype
@@ -61,6 +63,21 @@ class Call(NamedTuple):
     muted: bool  # under no_grad
 
 
+class _Key:
+    """Of bodies that do the same. Its hash, of all that a body is made of, is taken once."""
+
+    __slots__ = ("_hash", "_parts")
+
+    def __init__(self, parts: Hashable) -> None:
+        self._parts, self._hash = parts, hash(parts)
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or (isinstance(other, _Key) and self._hash == other._hash and self._parts == other._parts)
+
+
 class Body:
     """Calls in their order. Values are numbered: the inputs first, then the results of the calls."""
 
@@ -70,7 +87,14 @@ class Body:
         self.types, self.calls = tuple(types), tuple(calls)
         self.outputs, self.output_types = tuple(outputs), tuple(output_types)
         self.key = self._key()
+        self.is_own = False
         self.pair: Pair | None = None  # of a body that keeps what reverse mode needs
+        self.derivatives: dict[Hashable, Any] = {}  # of this one, by what is asked of them
+        self._natives: tuple[_core.Body] | None = None
+
+    def own(self) -> None:
+        """Nobody shall remember it, its program and its derivatives beyond its own life."""
+        self.key, self.is_own = None, True
 
     def arranged(self, inputs: Sequence[int], outputs: Sequence[int]) -> Body:
         """The same with inputs and outputs in another order, or fewer outputs."""
@@ -90,7 +114,7 @@ class Body:
             )
             for c in self.calls
         )
-        return self.types, calls, tuple(map(_ref_key, self.outputs))
+        return _Key((self.types, calls, tuple(map(_ref_key, self.outputs))))
 
     def among(self, types: Sequence[Type], places: Sequence[int]) -> Body:
         """The same with inputs of these types, of which its own ones stand at the places."""
@@ -102,9 +126,16 @@ class Body:
         """The same with inputs behind its own that it does not read."""
         return self.among([*self.types, *types], range(len(self.types)))
 
+    @property
+    def natives(self) -> tuple[_core.Body]:
+        """As an attribute of a primitive: a tuple of bodies, of which this is the only one."""
+        if self._natives is None:
+            inputs, outputs = ([_abstract(t) for t in types] for types in (self.types, self.output_types))
+            self._natives = (_core.Body(self, inputs, outputs),)
+        return self._natives
+
     def native(self) -> _core.Body:
-        """As an attribute of a primitive."""
-        return _core.Body(self, [_abstract(t) for t in self.types], [_abstract(t) for t in self.output_types])
+        return self.natives[0]
 
     def lower(self) -> _core.Program:
         """The program. Called by the native part, before it runs the body for the first time."""
@@ -141,6 +172,27 @@ class Body:
 
 _programs: OrderedDict[Hashable, _core.Program] = OrderedDict()
 _MOST_REMEMBERED = 256
+
+
+def derived(
+    body: Body,
+    store: OrderedDict[Hashable, T],
+    asked: Hashable,
+    make: Callable[[], T],
+    bodies: Callable[[T], list[Body]],
+) -> T:
+    """What ``make`` makes of a body, for what is asked: the body knows it, and of equal bodies only one needs to."""
+    place = id(store), asked
+    found: T | None = body.derivatives.get(place)
+    if found is None:
+        if body.is_own:
+            found = make()
+            for of_mine in bodies(found):
+                of_mine.own()
+        else:
+            found = remembered(store, None if body.key is None else (body.key, asked), make)
+        body.derivatives[place] = found
+    return found
 
 
 def remembered(store: OrderedDict[Hashable, T], key: Hashable, make: Callable[[], T]) -> T:
@@ -217,6 +269,16 @@ def closed(name: str, f: Callable[[list[Tensor]], Iterable[Any]], types: Sequenc
 def trace(name: str, f: Callable[[list[Tensor]], Iterable[Any]], types: Sequence[Type]) -> Traced:
     """The body of ``f``, which takes and returns a list of Tensors."""
     return _traced(name, f, types, False)
+
+
+def written_down(
+    name: str, session: _core.Session, inputs: Sequence[Tensor], roots: list[tuple[Hashable, Tensor]]
+) -> Traced:
+    """The body of a session that is over, which belongs to the caller. ``roots``: of its results, each as its key and
+    its handle."""
+    traced = _Numbering(name, inputs, False).traced(session.equations, roots, [type_of(y) for _, y in roots])
+    traced.body.own()
+    return traced
 
 
 def _traced(name: str, f: Callable[[list[Tensor]], Iterable[Any]], types: Sequence[Type], is_closed: bool) -> Traced:

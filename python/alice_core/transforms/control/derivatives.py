@@ -16,7 +16,7 @@ from ...primitive import primitives
 from ...tensors import Tensor
 from ..forward import jvp
 from ..reverse import vjp
-from .bodies import Body, Call, Ref, closed, floating, part, remembered, run, run_moved
+from .bodies import Body, Call, Ref, closed, derived, floating, part, run, run_moved
 
 __all__ = ["Moved", "Pair", "differentiated", "is_zero", "pushed", "with_tangents"]
 
@@ -47,16 +47,21 @@ _pairs: OrderedDict[Hashable, Pair] = OrderedDict()
 _pushed: OrderedDict[Hashable, Body] = OrderedDict()
 
 
-def differentiated(body: Body, n_consts: int, n_carry: int, wanted: Sequence[bool]) -> Pair:
-    """``wanted``: for which inputs that are not carried a cotangent is asked; those that are no floats have none."""
-    key = None if body.key is None else (body.key, n_consts, n_carry, tuple(wanted))
-    return remembered(_pairs, key, lambda: _Partition(body, n_consts, n_carry, wanted).pair())
+def differentiated(body: Body, n_consts: int, n_carry: int, wanted: Sequence[bool], repeats: bool = True) -> Pair:
+    """``wanted``: for which inputs that are not carried a cotangent is asked; those that are no floats have none.
+    ``repeats``: whether it pays to do once, before all steps, what does not depend on them."""
+    return derived(
+        body,
+        _pairs,
+        (n_consts, n_carry, tuple(wanted), repeats),
+        lambda: _Partition(body, n_consts, n_carry, wanted).pair(repeats),
+        lambda pair: [pair.hoisted, pair.there, pair.back],
+    )
 
 
 def pushed(body: Body, moving: Sequence[bool]) -> Body:
     """The body that takes tangents of the marked inputs behind its inputs, and gives those of its floating results
     behind its results."""
-    key = None if body.key is None else (body.key, tuple(moving))
 
     def make() -> Body:
         n, types = len(body.types), list(body.types)
@@ -73,7 +78,7 @@ def pushed(body: Body, moving: Sequence[bool]) -> Body:
 
         return closed("loop", both, types + [types[i] for i in places])
 
-    return remembered(_pushed, key, make)
+    return derived(body, _pushed, tuple(moving), make, lambda made: [made])
 
 
 class Moved(NamedTuple):
@@ -169,11 +174,13 @@ class _Partition:
 
         return closed("loop", both, [*body.types, *(body.output_types[k] for k in self.given)])
 
-    def pair(self) -> Pair:
+    def pair(self, repeats: bool) -> Pair:
         when = self._when()
         calls: list[list[Call]] = [[], [], []]
         for c in self.joint.calls:
             calls[max((when[r] for r in c.results), default=_ONCE)].append(c)
+        if not repeats:
+            calls = [[], calls[_ONCE] + calls[_THERE], calls[_ONCE] + calls[_BACK]]
         outputs, cotangents = self.joint.outputs[: self.n_out], self.joint.outputs[self.n_out :]
 
         read_back = _read(calls[_BACK], cotangents)
@@ -184,7 +191,7 @@ class _Partition:
 
         first_item, first_made = self.n_consts + self.n_carry, self.n_in + len(self.given)
         read = read_back | _read(calls[_THERE], outputs)
-        hoisted = sorted(r for r in read if when[r] == _ONCE and r >= first_made)
+        hoisted = sorted(r for r in read if when[r] == _ONCE and r >= first_made) if repeats else []
         kept = sorted(r for r in read_back if when[r] == _THERE and not first_item <= r < self.n_in)
         consts, all_consts = list(range(self.n_consts)), [*range(self.n_consts), *hoisted]
 

@@ -50,7 +50,7 @@ def _bind(
     steps: Tensor | None,
 ) -> list[Tensor]:
     counter = [] if steps is None else [steps]
-    given = _scan(*counter, *inputs, (body.native(),), (n_consts, n_carry), length, reverse, steps is not None)
+    given = _scan(*counter, *inputs, body.natives, (n_consts, n_carry), length, reverse, steps is not None)
     return list(given) if isinstance(given, tuple) else [given]
 
 
@@ -152,6 +152,8 @@ def _back(
 
 def once_more(pair: Pair, inputs: Sequence[Tensor], n_consts: int) -> list[Tensor]:
     """The inputs, with what the pair hoists behind the constants."""
+    if not pair.hoisted.outputs:
+        return list(inputs)
     return [*inputs[:n_consts], *run(pair.hoisted, inputs[:n_consts]), *inputs[n_consts:]]
 
 
