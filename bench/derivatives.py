@@ -151,6 +151,36 @@ def _gradient(*args: Any) -> dict[str, Any]:
     return {GRADIENT: lambda: call(*args)}
 
 
+def rolled(step: Callable[[Any, Any], Any], n: int, values: Any, x: Any) -> Any:
+    """A step of dynamics, called in a Python loop; the sum of what it ends in."""
+    for _ in range(n):
+        x = step(values, x)
+    return (x * x).sum()
+
+
+def through_compiled() -> dict[str, Any]:
+    """The gradient through 20 calls of a compiled step, by the parameters of the step."""
+    parameters, x, _ = problem([64, 128, 64], 32)
+
+    def step_with(tanh: Any) -> Callable[[Any, Any], Any]:
+        return lambda values, x: x + 0.1 * network(values, x, tanh)
+
+    step = step_with(ac.tanh)
+    args = [ac.tensor(p) for p in parameters], ac.tensor(x)
+    contenders: dict[str, Any] = {
+        name: partial(ac.grad(partial(rolled, f, 20)), *args) for name, f in ((OURS, ac.compile(step)), (EAGER, step))
+    }
+    if torch is not None:
+        theirs = torch.func.grad(partial(rolled, step_with(torch.tanh), 20))
+        contenders |= _torch(theirs, [torch.tensor(p) for p in parameters], torch.tensor(x))
+    if jax is not None:
+        jitted = jax.grad(partial(rolled, jax.jit(step_with(jnp.tanh)), 20))
+        given = [jnp.array(p) for p in parameters], jnp.array(x)
+        contenders["JAX, jitted step"] = lambda: jax.block_until_ready(jitted(*given))
+    check_results(contenders)
+    return contenders
+
+
 # --- long chains ------------------------------------------------------------------------------------------------------
 
 
@@ -201,6 +231,7 @@ def rows(quick: bool) -> Iterator[Row | Measured]:
     yield Row("Jacobian 256 x 256 of two tanh layers, reverse", jacobian, (Target(1.0, "jax.jit"),))
     yield Row("gradients of each example, 64-128-10, batch 32", per_example, (Target(3.0, GRADIENT),))
     yield Row("Hessian-vector product, 64-128-10, batch 32", hessian_vector, (Target(4.0, GRADIENT),))
+    yield Row("gradient through 20 calls of a compiled step, 64-128-64, batch 32", through_compiled)
     sizes = CHAINS[:2] if quick else CHAINS
     linear = tuple(Target(1.3, nodes(sizes[0]), of=nodes(n)) for n in sizes[1:])
     for name, run in (("gradient", gradient_of_chain), ("jvp", jvp_of_chain)):

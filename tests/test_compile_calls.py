@@ -195,6 +195,32 @@ def test_integers_have_no_derivative() -> None:
     np.testing.assert_array_equal(back(y)[0].numpy(), want[0].numpy())
 
 
+def test_results_are_followed_as_without_compiling() -> None:
+    """Constants, integers and what a gradient was stopped at may be read; parameters that are returned may not."""
+    w, v = ac.ones((4,), dtype=ac.float64).requires_grad_(), ac.tensor([1.0, 2.0, 3.0, 4.0], dtype=ac.float64)
+
+    def f(x: ac.Tensor) -> tuple[ac.Tensor, ...]:
+        return (
+            x * w, x * 2.0, w, w[1:], ac.stop_gradient(x) * w, ac.stop_gradient(x * w), ac.argsort(x), x > 1.0,
+            ac.ones((2,)), ac.stop_gradient(x * w) * x, ac.floor(x),
+        )  # fmt: skip
+
+    found: list[Any] = []
+    for g in (f, ac.compile(f)):
+        followed: list[list[bool]] = []
+
+        def loss(x: ac.Tensor, g: Any = g, followed: Any = followed) -> ac.Tensor:
+            results = g(x)
+            followed.append([y.is_tracked for y in results])
+            return sum((ac.sum(y) for y in results if y.dtype.kind == "f"), ac.zeros(()))
+
+        ac.grad(loss)(v)
+        w.grad = None
+        loss(v).backward()
+        found.append((followed[:2], w.grad.tolist(), ac.jvp(loss, (v,), (v,))[1].tolist()))
+    assert found[0] == found[1]
+
+
 def test_custom_rules_inside() -> None:
     @ac.custom_vjp
     def clipped(x: ac.Tensor) -> ac.Tensor:

@@ -87,9 +87,8 @@ class Lowering {
     made_.contract.results.push_back(binding_of(t));
     made_.contract.results.back().memory = t->array.shape_only();
     const bool followed = followers_of(t);
-    const bool goes_on = followed && t->producer && !t->producer->released;
-    if (followed && !(t->producer && t->producer->released))
-      differentiated_ = differentiated_ || follows_argument(root_of(t));
+    const bool goes_on = followed && !(t->producer && t->producer->released);
+    if (goes_on) differentiated_ = differentiated_ || follows_argument(root_of(t));
     made_.followed.push_back(goes_on);
   }
 

@@ -6,9 +6,11 @@ from collections import OrderedDict
 from collections.abc import Hashable, Sequence
 from typing import Any
 
+from ... import _core
 from ...primitive import Primitive
 from ...tensors import Tensor
 from ..rerunning import calls_by
+from ..reverse import stop_gradient
 from .bodies import Body, derived, floating
 from .derivatives import Pair, differentiated, is_zero, pushed
 from .scanning import in_batches
@@ -18,6 +20,7 @@ __all__ = ["called"]
 _call = Primitive("call")
 _tangents: OrderedDict[Hashable, Body] = OrderedDict()
 _batches: OrderedDict[Hashable, Body] = OrderedDict()
+_followed: OrderedDict[Hashable, list[bool]] = OrderedDict()
 
 
 def called(body: Body, inputs: Sequence[Tensor]) -> list[Tensor]:
@@ -26,7 +29,28 @@ def called(body: Body, inputs: Sequence[Tensor]) -> list[Tensor]:
     if not any(wanted):
         return _bind(body, inputs)
     pair = differentiated(body, 0, 0, wanted, repeats=False)
-    return _bind(pair.there, inputs)[: len(body.outputs)]
+    results = _bind(pair.there, inputs)[: len(body.outputs)]
+    moving = _moving(body, wanted)
+    if not all(moving):  # forward mode may follow others
+        moving = _moving(body, [_core.is_followed([x]) for x in inputs])
+    return [y if moves else stop_gradient(y) for y, moves in zip(results, moving, strict=True)]
+
+
+def _moving(body: Body, wanted: Sequence[bool]) -> list[bool]:
+    """Which results have a derivative by the inputs that are wanted; the others are constants, as without the call."""
+
+    def follow() -> list[bool]:
+        moving = {i for i, wants in enumerate(wanted) if wants}
+        for call in body.calls:
+            if (
+                not call.muted
+                and call.primitive.differentiable
+                and any(x in moving for x in call.operands if isinstance(x, int))
+            ):
+                moving.update(call.results)
+        return [y in moving and kind[1].kind == "f" for y, kind in zip(body.outputs, body.output_types, strict=True)]
+
+    return derived(body, _followed, tuple(wanted), follow, lambda _: [])
 
 
 def _bind(body: Body, inputs: Sequence[Tensor]) -> list[Tensor]:
@@ -88,8 +112,9 @@ def _push(tangents: Sequence[Tensor | None], ans: Any, inputs: Sequence[Tensor],
             lambda made: [made],
         )
         moved = [t for t, moves in zip(tangents, moving, strict=True) if moves and t is not None]
+        depends = _moving(body, moving)
         for k, t in zip(results, called(alone, [*inputs, *moved]), strict=True):
-            found[k] = t
+            found[k] = t if depends[k] else None
     return _result(found)
 
 
