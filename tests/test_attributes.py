@@ -466,6 +466,7 @@ def checked(name: str, keyword: str, value: Any) -> Any:
 
 def test_every_op_with_attributes_is_called() -> None:
     public = {name for family in FAMILIES for name in family.__all__ if inspect.isfunction(getattr(family, name))}
+    public -= {"randn"}  # normal, with another way to write the shape
     found = {
         (name, parameter)
         for name in public

@@ -207,6 +207,7 @@ ELSEWHERE = {
     **dict.fromkeys(REJECTION, "test_distributions.py"),
     "cross_entropy_value_and_vjp": "test_compile.py",
     **dict.fromkeys(("scan", "while_loop", "switch"), "test_loops.py"),
+    "call": "test_compile_calls.py",
 }
 
 

@@ -21,7 +21,7 @@ from .errors import DTypeError, GradientError, TraceError, locate
 from .primitive import Primitive
 from .tensors import Tensor, tensor
 from .transforms.control.bodies import Traced, written_down
-from .transforms.control.calling import called
+from .transforms.control.choosing import called
 from .transforms.reverse import grad_enabled
 
 __all__ = ["CacheInfo", "CompiledFunction", "Instruction", "Program", "compile"]

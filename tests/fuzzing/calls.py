@@ -95,6 +95,7 @@ STATEFUL = {
     "pop_level",
     "set_active",
     "set_recorder",
+    "set_reads",
     "enter_mode",
     "exit_mode",
     "push_forward",
