@@ -316,12 +316,12 @@ class _Numbering:
 
     def _call(self, eq: _core.Equation) -> Call:
         operands = tuple(self._ref(key, x) for key, x in zip(eq.variables, eq.operands, strict=True))
+        if eq.changed:
+            return self._update(eq, operands)
         if not isinstance(eq.primitive, Primitive):
             raise TraceError(
                 f"{self._name}: the function holds a checkpointed call, which goes back in a way of its own"
             )
-        if eq.changed:
-            return self._update(eq, operands)
         numbers = tuple(range(self._n, self._n + len(eq.results)))
         self._n += len(numbers)
         self._numbers.update(zip(eq.results, numbers, strict=True))
