@@ -11,18 +11,15 @@ ratios: one slow minute of the machine is no regression, and no row passes becau
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import statistics
 import subprocess
 import sys
-import tempfile
 from collections import defaultdict
 from pathlib import Path
 
 from report import readable
 from rows import EAGER, OURS
-from run import SECTIONS, Section, cpus, environment
+from run import SECTIONS, Section, run_rows
 
 HERE = Path(__file__).resolve().parent
 Times = dict[tuple[str, str], tuple[float, str]]  # row and contender to seconds (or bytes) and their unit
@@ -30,22 +27,10 @@ Times = dict[tuple[str, str], tuple[float, str]]  # row and contender to seconds
 
 def measured(section: Section, python: str, bench: Path, words: list[str]) -> Times:
     """What one build's own benchmarks say of our contenders; nothing where the build has no such section."""
-    available = cpus()
-    threads = len(available) if section.all_threads else 1
-
-    def pin() -> None:
-        if threads == 1 and hasattr(os, "sched_setaffinity"):
-            os.sched_setaffinity(0, {available[0]})
-
-    with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder, "section.json")
-        command = [python, str(bench / "measure.py"), section.rows, str(out), *words]
-        variables = environment(threads) | {"BENCH_ONLY": ""}
-        subprocess.run(command, env=variables, preexec_fn=pin, stderr=subprocess.DEVNULL)
-        rows = json.loads(out.read_text(encoding="utf-8"))["rows"] if out.exists() else []
+    found, _ = run_rows(section, words, python, bench, env={"BENCH_ONLY": ""}, stderr=subprocess.DEVNULL)
     return {
         (row["work"], name): (row["values"][name]["median"], row["unit"])
-        for row in rows
+        for row in found.get("rows", [])
         for name in (OURS, EAGER)
         if name in row["values"]
     }

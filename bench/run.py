@@ -78,30 +78,41 @@ def environment(threads: int) -> dict[str, str]:
     return os.environ | dict.fromkeys(names, str(threads)) | {"JAX_PLATFORMS": "cpu"}
 
 
-def measure(section: Section, words: list[str], quick: bool) -> dict[str, Any]:
-    """What measure.py wrote about the section, with its title."""
-    available = cpus()
-    threads = len(available) if section.all_threads else 1
+def threads_of(section: Section) -> int:
+    return len(cpus()) if section.all_threads else 1
+
+
+def run_rows(
+    section: Section, arguments: list[str], python: str = sys.executable, bench: Path = HERE, **options: Any
+) -> tuple[dict[str, Any], int]:
+    """What measure.py of a build wrote about the section, {} if nothing, and its exit status. ``options`` are those of
+    subprocess.run, ``env`` on top of what all need."""
 
     def pin() -> None:
         if not section.all_threads and hasattr(os, "sched_setaffinity"):
-            os.sched_setaffinity(0, {available[0]})
+            os.sched_setaffinity(0, {cpus()[0]})
 
+    env = environment(threads_of(section)) | options.pop("env", {})
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder, "section.json")
-        command = [sys.executable, str(HERE / "measure.py"), section.rows, str(out), *words]
-        done = subprocess.run(command + ["--quick"] * quick, env=environment(threads), preexec_fn=pin)
-        result: dict[str, Any] = {"rows": [], "versions": [], "notices": []}
-        if out.exists():
-            result |= json.loads(out.read_text(encoding="utf-8"))
-    if done.returncode:
-        result["notices"].append(f"{section.title}: incomplete, measure.py ended with {done.returncode}")
+        command = [python, str(bench / "measure.py"), section.rows, str(out), *arguments]
+        done = subprocess.run(command, env=env, preexec_fn=pin, **options)
+        found = json.loads(out.read_text(encoding="utf-8")) if out.exists() else {}
+    return found, done.returncode
+
+
+def measure(section: Section, words: list[str], quick: bool) -> dict[str, Any]:
+    """What measure.py wrote about the section, with its title."""
+    found, status = run_rows(section, words + ["--quick"] * quick)
+    result: dict[str, Any] = {"rows": [], "versions": [], "notices": []} | found
+    if status:
+        result["notices"].append(f"{section.title}: incomplete, measure.py ended with {status}")
     return result | {
-        "failed": bool(done.returncode),
+        "failed": bool(status),
         "key": section.key,
         "title": section.title,
         "style": section.style,
-        "threads": threads,
+        "threads": threads_of(section),
     }
 
 

@@ -8,7 +8,7 @@ derivatives and batches of it are made, and be lowered to a program, which is ho
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -33,7 +33,6 @@ __all__ = [
     "derived",
     "floating",
     "part",
-    "remembered",
     "run",
     "run_moved",
     "trace",
@@ -171,18 +170,14 @@ class Body:
 
 
 _programs: OrderedDict[Hashable, _core.Program] = OrderedDict()
+_derived: defaultdict[str, OrderedDict[Hashable, Any]] = defaultdict(OrderedDict)
 _MOST_REMEMBERED = 256
 
 
-def derived(
-    body: Body,
-    store: OrderedDict[Hashable, T],
-    asked: Hashable,
-    make: Callable[[], T],
-    bodies: Callable[[T], list[Body]],
-) -> T:
-    """What ``make`` makes of a body, for what is asked: the body knows it, and of equal bodies only one needs to."""
-    place = id(store), asked
+def derived(body: Body, what: str, asked: Hashable, make: Callable[[], T], bodies: Callable[[T], list[Body]]) -> T:
+    """What ``make`` makes of a body, for what is asked: the body knows it, and of equal bodies only one needs to.
+    ``bodies``: those that it consists of."""
+    place = what, asked
     found: T | None = body.derivatives.get(place)
     if found is None:
         if body.is_own:
@@ -190,7 +185,7 @@ def derived(
             for of_mine in bodies(found):
                 of_mine.own()
         else:
-            found = remembered(store, None if body.key is None else (body.key, asked), make)
+            found = remembered(_derived[what], None if body.key is None else (body.key, asked), make)
         body.derivatives[place] = found
     return found
 

@@ -6,8 +6,7 @@ a compiled function is where somebody differentiates it; it keeps what its gradi
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ... import _core
@@ -24,9 +23,6 @@ __all__ = ["called", "switched"]
 
 _switch = Primitive("switch")
 _call = Primitive("call")
-_tangents: OrderedDict[Hashable, Body] = OrderedDict()
-_batches: OrderedDict[Hashable, Body] = OrderedDict()
-_followed: OrderedDict[Hashable, list[bool]] = OrderedDict()
 
 
 def switched(index: Tensor, branches: Sequence[Body], operands: Sequence[Tensor]) -> list[Tensor]:
@@ -72,21 +68,38 @@ _switch.defvjp_all(_pull)
 
 def _push(tangents: Sequence[Tensor | None], ans: Any, inputs: Sequence[Tensor], natives: Any) -> Any:
     branches: list[Body] = [native.meaning for native in natives]
-    operands, moved = inputs[1:], tangents[1:]
-    moving = [f and t is not None for f, t in zip(floating(branches[0].types), moved, strict=True)]
-    n_out, results = len(branches[0].outputs), [k for k, f in enumerate(floating(branches[0].output_types)) if f]
-    n = len(operands) + sum(moving)
-    both = [pushed(branch, moving).arranged(range(n), range(n_out, n_out + len(results))) for branch in branches]
-    found: list[Tensor | None] = [None] * n_out
-    if results:
-        given = switched(
-            inputs[0],
-            both,
-            [*operands, *(t for t, moves in zip(moved, moving, strict=True) if moves and t is not None)],
-        )
-        for k, t in zip(results, given, strict=True):
-            found[k] = t
+    found = _pushed(branches, inputs[1:], tangents[1:], lambda both, given: switched(inputs[0], both, given))
     return _results(found)
+
+
+def _pushed(
+    branches: Sequence[Body],
+    operands: Sequence[Tensor],
+    tangents: Sequence[Tensor | None],
+    run: Callable[[list[Body], list[Tensor]], list[Tensor]],
+) -> list[Tensor | None]:
+    """The tangents of the results. ``run`` runs bodies that take tangents behind the operands, and give them alone."""
+    moving = _moves(branches[0], tangents)
+    n, n_out = len(operands) + sum(moving), len(branches[0].outputs)
+    results = [k for k, f in enumerate(floating(branches[0].output_types)) if f]
+    found: list[Tensor | None] = [None] * n_out
+    if not results:
+        return found
+
+    def alone(branch: Body) -> Body:
+        def make() -> Body:
+            return pushed(branch, moving).arranged(range(n), range(n_out, n_out + len(results)))
+
+        return derived(branch, "tangents", tuple(moving), make, lambda made: [made])
+
+    moved = [t for t, moves in zip(tangents, moving, strict=True) if moves and t is not None]
+    for k, t in zip(results, run([alone(branch) for branch in branches], [*operands, *moved]), strict=True):
+        found[k] = t
+    return found
+
+
+def _moves(body: Body, tangents: Sequence[Tensor | None]) -> list[bool]:
+    return [f and t is not None for f, t in zip(floating(body.types), tangents, strict=True)]
 
 
 _switch.defjvp_all(_push)
@@ -146,7 +159,7 @@ def _moving(body: Body, wanted: Sequence[bool]) -> list[bool]:
                 moving.update(call.results)
         return [y in moving and kind[1].kind == "f" for y, kind in zip(body.outputs, body.output_types, strict=True)]
 
-    return derived(body, _followed, tuple(wanted), follow, lambda _: [])
+    return derived(body, "followed", tuple(wanted), follow, lambda _: [])
 
 
 def _bind_call(body: Body, inputs: Sequence[Tensor]) -> list[Tensor]:
@@ -190,24 +203,9 @@ _call.defvjp_all(_pull_call)
 
 def _push_call(tangents: Sequence[Tensor | None], ans: Any, inputs: Sequence[Tensor], natives: Any) -> Any:
     body: Body = natives[0].meaning
-    moving = [f and t is not None for f, t in zip(floating(body.types), tangents, strict=True)]
-    n, n_out = len(inputs) + sum(moving), len(body.outputs)
-    results = [k for k, f in enumerate(floating(body.output_types)) if f]
-    found: list[Tensor | None] = [None] * n_out
-    if results:
-        tangents_alone = range(n_out, n_out + len(results))
-        alone = derived(
-            body,
-            _tangents,
-            tuple(moving),
-            lambda: pushed(body, moving).arranged(range(n), tangents_alone),
-            lambda made: [made],
-        )
-        moved = [t for t, moves in zip(tangents, moving, strict=True) if moves and t is not None]
-        depends = _moving(body, moving)
-        for k, t in zip(results, called(alone, [*inputs, *moved]), strict=True):
-            found[k] = t if depends[k] else None
-    return _results(found)
+    found = _pushed([body], inputs, tangents, lambda alone, given: called(alone[0], given))
+    depends = _moving(body, _moves(body, tangents))
+    return _results([t if moves else None for t, moves in zip(found, depends, strict=True)])
 
 
 _call.defjvp_all(_push_call)
@@ -218,7 +216,7 @@ def _batch_call(batched: Sequence[bool], inputs: Sequence[Tensor], natives: Any)
     size = next(x.shape[0] for x, marked in zip(inputs, batched, strict=True) if marked)
     together = derived(
         body,
-        _batches,
+        "batch",
         (size, tuple(batched)),
         lambda: in_batches(body, batched, size, range(len(body.outputs)))[0],
         lambda made: [made],

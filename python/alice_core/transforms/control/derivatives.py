@@ -7,8 +7,7 @@ back. What the way back reads of the way there is kept, step by step.
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from ...ops import creation
@@ -43,16 +42,12 @@ class Pair(NamedTuple):
     kept: int  # how many values are kept
 
 
-_pairs: OrderedDict[Hashable, Pair] = OrderedDict()
-_pushed: OrderedDict[Hashable, Body] = OrderedDict()
-
-
 def differentiated(body: Body, n_consts: int, n_carry: int, wanted: Sequence[bool], repeats: bool = True) -> Pair:
     """``wanted``: for which inputs that are not carried a cotangent is asked; those that are no floats have none.
     ``repeats``: whether it pays to do once, before all steps, what does not depend on them."""
     return derived(
         body,
-        _pairs,
+        "pair",
         (n_consts, n_carry, tuple(wanted), repeats),
         lambda: _Partition(body, n_consts, n_carry, wanted).pair(repeats),
         lambda pair: [pair.hoisted, pair.there, pair.back],
@@ -78,7 +73,7 @@ def pushed(body: Body, moving: Sequence[bool]) -> Body:
 
         return closed("loop", both, types + [types[i] for i in places])
 
-    return derived(body, _pushed, tuple(moving), make, lambda made: [made])
+    return derived(body, "pushed", tuple(moving), make, lambda made: [made])
 
 
 class Moved(NamedTuple):
