@@ -8,6 +8,6 @@ A module an eval. Each has
     derivative   what is measured, over the names of a ``Library``: the same body for us and for the peers
     reference    the same derivative another way, in NumPy
 
-and beside it, in C++, the derivative as one writes it by hand. ``suite.py`` makes rows of them. All is float64; where the
-suite has data files, arrays of their shapes are drawn here.
+and beside it, in C++, the derivative as one writes it by hand. ``suite.py`` makes rows of them. All is float64; where
+the suite has data files, arrays of their shapes are drawn here.
 """

@@ -1,11 +1,11 @@
 """ba: bundle adjustment, the sparse Jacobian of the errors with which cameras see points.
 
-A camera has a rotation vector r, a center c, a focal length f, a principal point u and two coefficients k of distortion. It
-sees the point x at p = f d (1 + k_1 |d|^2 + k_2 |d|^4) + u, where d = (v_1, v_2) / v_3 and v = R(r) (x - c). An
-observation with the weight w has the errors w (p - feature) and 1 - w^2.
+A camera has a rotation vector r, a center c, a focal length f, a principal point u and two coefficients k of
+distortion. It sees the point x at p = f d (1 + k_1 |d|^2 + k_2 |d|^4) + u, where d = (v_1, v_2) / v_3 and
+v = R(r) (x - c). An observation with the weight w has the errors w (p - feature) and 1 - w^2.
 
-What is computed are the items that are not 0: for each observation 2 x 15 of the first error, by camera, point and weight,
-and one of the second; their rows and columns follow from who sees what.
+What is computed are the items that are not 0: for each observation 2 x 15 of the first error, by camera, point and
+weight, and one of the second; their rows and columns follow from who sees what.
 
 Source: GradBench, evals/ba, after ADBench; from 49 cameras, 7,776 points and 31,843 observations on.
 """

@@ -1,8 +1,8 @@
 """gmm: the gradient of a Gaussian mixture's log posterior by its parameters.
 
-Component k has the weight softmax(alpha)_k, the mean mu_k and the inverse covariance Q_k' Q_k, with Q_k lower triangular:
-exp(q_k) on its diagonal and l_k below it, column by column. The prior of Q' Q is Wishart's, with m more degrees of
-freedom than it must have, and the precision gamma. Up to constants the log posterior is
+Component k has the weight softmax(alpha)_k, the mean mu_k and the inverse covariance Q_k' Q_k, with Q_k lower
+triangular: exp(q_k) on its diagonal and l_k below it, column by column. The prior of Q' Q is Wishart's, with m more
+degrees of freedom than it must have, and the precision gamma. Up to constants the log posterior is
 
     sum_i logsumexp_k (alpha_k + sum q_k - |Q_k (x_i - mu_k)|^2 / 2) - n logsumexp(alpha)
     + sum_k (m sum q_k - gamma^2 (|exp q_k|^2 + |l_k|^2) / 2)

@@ -39,7 +39,7 @@ def turned() -> Any:
 
 
 def inputs(points: int, vertices: int, complicated: int) -> tuple[Any, ...]:
-    """theta; places (points, 2); measured points; poses, inverse poses; vertices (4, v); weights; whose are the points."""
+    """theta; places (points, 2); measured points; poses, inverse poses; vertices (4, v); weights; points' vertices."""
     rng = np.random.default_rng(0)
     poses = np.zeros((BONES, 4, 4))
     poses[:, :3, :3] = np.linalg.qr(rng.normal(size=(BONES, 3, 3)))[0]
@@ -121,8 +121,8 @@ def derivative(lib: Library, points: int, vertices: int, complicated: int) -> An
         by_theta = lib.jacfwd(lambda theta: errors(theta, u, *rest))(theta)
         if not complicated:
             return by_theta
-        first, second = xp.zeros_like(u) + xp.asarray(np.array([1.0, 0.0])), xp.zeros_like(u) + xp.asarray(np.array([0.0, 1.0]))
-        by_u = [lib.jvp(lambda u: errors(theta, u, *rest), [u], [v])[1][:, :, None] for v in (first, second)]
+        both = [xp.zeros_like(u) + xp.asarray(v) for v in np.eye(2)]
+        by_u = [lib.jvp(lambda u: errors(theta, u, *rest), [u], [v])[1][:, :, None] for v in both]
         return xp.concat([*by_u, by_theta], axis=2)
 
     return jacobian

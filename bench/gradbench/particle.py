@@ -1,10 +1,10 @@
 """particle: the control w that lets a charged particle pass through the origin, by nested derivatives.
 
 Two charges stand at (10, 10 - w) and (10, 0). A particle of mass and charge 1 starts from (0, 8) with the velocity
-(3/4, 0); the force on it is minus the gradient, by a derivative inside, of the potential, the sum of 1/distance. Euler's
-method in steps of 1/10 goes on while the next place is above the x axis; from the last place a straight line leads to the
-axis. The square of where it arrives is minimised over w, from 0, by gradient descent (solver.py): a derivative outside,
-through a loop that ends by value. The answer is known, w = 0.2071918746486.
+(3/4, 0); the force on it is minus the gradient, by a derivative inside, of the potential, the sum of 1/distance.
+Euler's method in steps of 1/10 goes on while the next place is above the x axis; from the last place a straight line
+leads to the axis. The square of where it arrives is minimised over w, from 0, by gradient descent (solver.py): a
+derivative outside, through a loop that ends by value. The answer is known, w = 0.2071918746486.
 
 Source: GradBench, evals/particle; its variants ff and rr: outer and inner derivative forward, or reverse.
 """

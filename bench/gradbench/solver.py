@@ -1,7 +1,8 @@
 """Gradient descent that finds its step size, as particle and saddle have it.
 
-From x, as long as the gradient's norm is above 1e-5: after ten steps in a row the step size eta, at first 1e-5, doubles. If
-x - eta gradient is within 1e-5 of x, it is done; if the function is smaller there, that is the next x; else eta halves.
+From x, as long as the gradient's norm is above 1e-5: after ten steps in a row the step size eta, at first 1e-5,
+doubles. If x - eta gradient is within 1e-5 of x, it is done; if the function is smaller there, that is the next x; else
+eta halves.
 
 Source: GradBench, evals/particle and evals/saddle; Pearlmutter and Siskind, Using Programming Language Theory to Make
 Automatic Differentiation Sound and Efficient, 2008.
