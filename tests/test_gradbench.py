@@ -83,14 +83,14 @@ def test_the_mixture_s_objective_is_the_log_of_its_densities() -> None:
 
 
 @pytest.mark.skipif(shutil.which("c++") is None, reason="there is no C++ compiler")
-def test_the_derivatives_by_hand_are_those_of_the_reference() -> None:
+def test_the_derivatives_by_hand_are_those_of_the_reference(tmp_path: Path) -> None:
     by_hand = module("by_hand")
-    flags = ("-O0", "-std=c++20", "-fPIC", "-shared")
+    native = by_hand.load(tmp_path / "libbyhand.so", ("-O0", "-std=c++20", "-fPIC", "-shared"))
     for name in EVALS:
         eval_ = module(name)
         for size in eval_.TINY:
             expected = eval_.reference(*size)
-            hand = by_hand.contender(name, eval_.inputs(*size), size, expected, flags)
+            hand = by_hand.contender(name, eval_.inputs(*size), size, expected, native)
             check(hand.run(), expected)
             hand.repeat(2)
             check(hand.run(), expected)  # a call leaves nothing behind

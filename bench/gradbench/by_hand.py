@@ -17,33 +17,36 @@ import numpy as np
 from harness import Contender
 
 HERE = Path(__file__).parent
+LIBRARY = HERE / "libbyhand.so"
 FLAGS = ("-O3", "-march=native", "-std=c++20", "-fPIC", "-shared")
 
 
-def compile_(folder: Path, flags: Sequence[str] = FLAGS) -> Path:
-    """Compile the sources into a library in the folder."""
+def compile_(library: Path, flags: Sequence[str] = FLAGS) -> None:
+    """Compile the sources, unless the library is there and newer than they are."""
     compiler = os.environ.get("CXX") or shutil.which("c++")
     if compiler is None:
         raise RuntimeError("there is no C++ compiler")
-    made = folder / "libbyhand.so"
-    sources = [str(p) for p in sorted(HERE.glob("*.cpp"))]
-    done = subprocess.run([compiler, *flags, *sources, "-o", str(made)], capture_output=True, text=True)
-    if done.returncode:
-        raise RuntimeError(f"{' '.join(done.args)}\n{done.stderr}")
-    return made
+    newest = max(p.stat().st_mtime for p in (*HERE.glob("*.cpp"), *HERE.glob("*.h"), Path(__file__)))
+    if library.exists() and library.stat().st_mtime > newest:
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        made = Path(folder, library.name)
+        sources = [str(p) for p in sorted(HERE.glob("*.cpp"))]
+        done = subprocess.run([compiler, *flags, *sources, "-o", str(made)], capture_output=True, text=True)
+        if done.returncode:
+            raise RuntimeError(f"{' '.join(done.args)}\n{done.stderr}")
+        shutil.move(made, library)  # at once: another process may be about to load it
 
 
 @cache
-def library(flags: Sequence[str] = FLAGS) -> Any:
-    with tempfile.TemporaryDirectory() as folder:
-        return ctypes.CDLL(str(compile_(Path(folder), flags)))
+def load(library: Path = LIBRARY, flags: Sequence[str] = FLAGS) -> Any:
+    compile_(library, flags)
+    return ctypes.CDLL(str(library))
 
 
-def contender(
-    name: str, arrays: Sequence[Any], sizes: Sequence[int], like: Any, flags: Sequence[str] = FLAGS
-) -> Contender:
+def contender(name: str, arrays: Sequence[Any], sizes: Sequence[int], like: Any, native: Any = None) -> Contender:
     """The derivative ``name`` of the arrays; its results have the shapes of ``like``."""
-    call = getattr(library(flags), f"{name}_by_hand")
+    call = getattr(native or load(), f"{name}_by_hand")
     call.argtypes, call.restype = [ctypes.c_void_p] * 3 + [ctypes.c_int64], None
     given = [np.ascontiguousarray(a) for a in arrays]
     results = [np.zeros(np.shape(r)) for r in (like if isinstance(like, (tuple, list)) else [like])]
