@@ -12,14 +12,14 @@ import functools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from ... import _core, tree
 from ...checks import check_function
-from ...errors import DTypeError, ShapeError
+from ...errors import DTypeError, GradientError, ShapeError
 from ...extras import require
 from ...ops import creation, indexing, joining, views
 from ...tensors import Tensor, asarray
@@ -31,9 +31,6 @@ from .colouring import of_columns, of_symmetric
 from .following import follow, has_rules_of_its_own, known_integers
 from .rules import Items
 from .sets import Sets
-
-if TYPE_CHECKING:
-    from scipy.sparse import csr_array
 
 __all__ = ["SparseMatrix", "Sparsity", "differentiated", "sparsity"]
 
@@ -154,7 +151,7 @@ class SparseMatrix:
         filled = zeros.at[..., self.rows * n + self.cols].set(self.values) if self.nnz else zeros
         return views.reshape(filled, (*batch, *self.pattern.of, *self.pattern.by))
 
-    def toscipy(self) -> csr_array:
+    def toscipy(self) -> Any:
         """A ``scipy.sparse.csr_array``, rows and columns being items in C order.
 
         Raises
@@ -179,8 +176,7 @@ class SparseMatrix:
                 f"convert one after the other: SparseMatrix(J.values[i], J.pattern, J.directions)"
             )
         starts = np.searchsorted(self.rows, np.arange(self.shape[0] + 1))
-        found: csr_array = sparse.csr_array((np.array(self.values), self.cols, starts), shape=self.shape)
-        return found
+        return sparse.csr_array((np.array(self.values), self.cols, starts), shape=self.shape)
 
     def __repr__(self) -> str:
         kind = getattr(getattr(self.values, "dtype", None), "name", None)
@@ -250,7 +246,7 @@ class _Plan:
 
     def __init__(self, pattern: Sparsity, by_columns: bool, colours: npt.NDArray[np.int64]) -> None:
         self.pattern, self.by_columns = pattern, by_columns
-        self.count = int(colours.max(initial=-1)) + 1
+        self.count = int(colours.max()) + 1 if pattern.nnz else 0
         self.colours = colours if self.count < len(colours) else np.arange(self.count)
         m, n = pattern.shape
         rows, cols, size = (pattern.rows, pattern.cols, m) if by_columns else (pattern.cols, pattern.rows, n)
@@ -350,7 +346,7 @@ def _traced(
         aux: list[Any] = []
         if has_aux:
             if not isinstance(y, tuple) or len(y) != 2:
-                raise ShapeError(f"{name}: with has_aux=True the function must return a pair (value, aux)")
+                raise GradientError(f"{name}: with has_aux=True the function must return a pair (value, aux)")
             aux, beside = tree.flatten(y[1])
             y = y[0]
         found, _ = tree.flatten(y)
@@ -375,7 +371,8 @@ def differentiated(
 ) -> Callable[..., Any]:
     """The transform ``name`` of f with sparse results; ``kind`` as in :func:`_plan`."""
     if kind == "symmetric":
-        f = grad(f, argnums, has_aux) if isinstance(argnums, int) else f
+        gradient: Any = grad  # its overloads want flags that are written down
+        f = gradient(f, argnums, has_aux)
 
     @functools.wraps(f, updated=())
     def jacobian(*args: Any, **kwargs: Any) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -48,10 +48,14 @@ def _results(call: Call, operands: list[Items]) -> list[Items]:
             known = moved(call.primitive.name, known, shapes[0], call.attributes)
             return [Items(Sets.none(shapes[0]), known)]
         return [Items(Sets.none(shape), None) for shape in shapes]
-    if call.primitive.name in _CONTROL:
-        found = _CONTROL[call.primitive.name](call, operands, *call.attributes)
+    control = _CONTROL.get(call.primitive.name) if call.primitive.again is None else None
+    if control is not None:
+        found = control(operands, *call.attributes)
     else:
-        operands = [x if moves else Items(Sets.none(x.sets.shape), x.known) for x, moves in zip(operands, _moving(call))]
+        operands = [
+            x if moves else Items(Sets.none(x.sets.shape), x.known)
+            for x, moves in zip(operands, _moving(call), strict=True)
+        ]
         found = [dependence(call.primitive, operands, shape, call.attributes) for shape in shapes]
     floats = [dtype.kind == "f" for _, dtype in call.types]
     return [Items(x if f else Sets.none(x.shape), None) for x, f in zip(found, floats, strict=True)]
@@ -126,7 +130,7 @@ def _loop(
     """The last carry and the stacked results of a loop over so many rows. ``order``: of the steps, if it is known which
     are taken, one after the other; else any may be the first, the last, or left out."""
     fixed = [_row(x) for x in consts]
-    rows = [x.at(x.which.reshape(length, -1)) for x in items]
+    rows = [x.at(x.which.reshape(length, math.prod(x.shape[1:]))) for x in items]
     now = stacked([_row(x) for x in carry], 1) if carry else Sets.none((1, 0))
     if order is None or (length > _EXACT_STEPS and any(not x.is_empty for x in items)):
         any_row = [x.over((0,)) for x in rows]
@@ -151,9 +155,7 @@ def _loop(
     return [*step.parted(now), *(composed(y, whole) for y in step.results)]
 
 
-def _scan(
-    call: Call, operands: list[Items], bodies: Any, counts: Any, length: int, reverse: bool, counted: bool
-) -> list[Sets]:
+def _scan(operands: list[Items], bodies: Any, counts: Any, length: int, reverse: bool, counted: bool) -> list[Sets]:
     (n_consts, n_carry), inputs = counts, operands[counted:]
     step = _Step(bodies[0].meaning, inputs, n_consts, n_carry)
     sets = [x.sets for x in inputs]
@@ -162,7 +164,7 @@ def _scan(
     return _loop(step, sets[:n_consts], sets[n_consts:first_item], sets[first_item:], length, order)
 
 
-def _while(call: Call, operands: list[Items], bodies: Any, counts: Any, max_steps: int | None) -> list[Sets]:
+def _while(operands: list[Items], bodies: Any, counts: Any, max_steps: int | None) -> list[Sets]:
     (n_asked, n_consts), body = counts, bodies[1].meaning
     inputs = operands[n_asked:]
     n_carry = len(inputs) - n_consts
@@ -172,13 +174,13 @@ def _while(call: Call, operands: list[Items], bodies: Any, counts: Any, max_step
     return [*found, Sets.none(())]
 
 
-def _switch(call: Call, operands: list[Items], natives: Any) -> list[Sets]:
+def _switch(operands: list[Items], natives: Any) -> list[Sets]:
     branches = [follow(native.meaning, operands[1:]) for native in natives]
     return [united(*(x.sets for x in results)) for results in zip(*branches, strict=True)]
 
 
-def _call(call: Call, operands: list[Items], natives: Any) -> list[Sets]:
+def _call(operands: list[Items], natives: Any) -> list[Sets]:
     return [x.sets for x in follow(natives[0].meaning, operands)]
 
 
-_CONTROL = {"scan": _scan, "while_loop": _while, "switch": _switch, "call": _call}
+_CONTROL: dict[str, Callable[..., list[Sets]]] = {"scan": _scan, "while_loop": _while, "switch": _switch, "call": _call}

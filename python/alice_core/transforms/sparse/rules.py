@@ -115,8 +115,10 @@ def _scattered(
     x: Sets, v: Sets, indices: Sequence[Items], axes: Sequence[int], out_axis: int, replace: bool = False
 ) -> Sets:
     """x with v where gather reads; where it is not known which places these are, at all of them along the axes."""
-    known = _is_known(indices)
-    shape = x.shape if known else tuple(1 if a in [b % len(x.shape) for b in axes] else n for a, n in enumerate(x.shape))
+    known, shape = _is_known(indices), x.shape
+    if not known:
+        united_axes = {a % len(shape) for a in axes}
+        shape = tuple(1 if a in united_axes else n for a, n in enumerate(shape))
     numbers = np.arange(math.prod(shape)).reshape(shape)
     places = _gathered(numbers, _known(indices), axes, out_axis)
     if known:
@@ -238,7 +240,8 @@ def _pointwise(inputs: Sequence[Items], shape: Shape, *_: Any) -> Sets:
     return united(Sets.none(shape), *(x.sets for x in inputs))
 
 
-_SOLVERS = "cholesky cholesky_vjp inv det slogdet cofactor expm solve solve_triangular qr lu eigh eigvalsh svd svdvals pinv"
+_DECOMPOSITIONS = "cholesky cholesky_vjp lu qr eig eigvals eigh eigvalsh svd svdvals"
+_SOLVERS = "inv det slogdet cofactor expm pinv solve solve_triangular lstsq"
 
 #: ``(inputs, shape of the result, *attributes)``, for each of the results.
 _RULES: dict[str, Callable[..., Sets]] = {
@@ -254,7 +257,7 @@ _RULES: dict[str, Callable[..., Sets]] = {
     "sum_to": _sum_to,
     **dict.fromkeys(("matmul", "vecmat"), _matmul),
     **dict.fromkeys(("cumsum", "cumprod", "cummax", "cummin", "logcumsumexp", "affine_scan"), _running),
-    **dict.fromkeys(_SOLVERS.split(), _matrices),
+    **dict.fromkeys((*_DECOMPOSITIONS.split(), *_SOLVERS.split()), _matrices),
 }
 
 _FAMILIES: dict[Any, Callable[..., Sets]] = {
@@ -268,6 +271,8 @@ _FAMILIES: dict[Any, Callable[..., Sets]] = {
 
 def dependence(p: Primitive, inputs: Sequence[Items], shape: Shape, attributes: Sequence[Any]) -> Sets:
     """What the items of a result of that shape depend on."""
+    if p.again is not None:  # a rule of one's own, whatever it is called
+        return _everything(inputs, shape)
     if p.name in _MOVES:
         x = inputs[0].sets
         return x.at(_MOVES[p.name](x.which, shape, *attributes))
