@@ -29,13 +29,13 @@ def scanned_in_parts(
     if every >= length:
         return scanned(body, inputs, n_consts, n_carry, length, reverse)
     n, first_item = -(-length // every), n_consts + n_carry
-    # The last part has what is left; what fills it up is never read.
-    counts = asarray(np.minimum(every, length - every * np.arange(n)), dtype=int64)
+    # The last part has what is left; what fills it up is never read. Parts of one length do not ask for it.
+    counts, equal = asarray(np.minimum(every, length - every * np.arange(n)), dtype=int64), length == n * every
     items = [_parted(x, n, every) for x in inputs[first_item:]]
     given = [*inputs[:first_item], counts, *items]
-    part = _part(body, n_consts, n_carry, every, reverse)
+    part = _part(body, n_consts, n_carry, every, reverse, equal)
     if any(x.is_tracked for x in inputs):
-        pair = _pair(body, part, n_consts, n_carry, every, reverse, [x.is_tracked for x in inputs])
+        pair = _pair(body, part, n_consts, n_carry, every, reverse, equal, [x.is_tracked for x in inputs])
         part = pair.there
     found = bound(part, given, n_consts, n_carry, n, reverse, None)[: len(body.outputs)]
     rows = (views.reshape(y, (n * every, *y.shape[2:]))[:length] for y in found[n_carry:])
@@ -55,21 +55,28 @@ def _types(body: Body, first_item: int, every: int) -> list[Type]:
     return [*body.types[:first_item], ((), int64), *items]
 
 
-def _part(body: Body, n_consts: int, n_carry: int, every: int, reverse: bool) -> Body:
+def _part(body: Body, n_consts: int, n_carry: int, every: int, reverse: bool, equal: bool) -> Body:
     first_item = n_consts + n_carry
 
     def run(xs: list[Tensor]) -> list[Tensor]:
         own = [*xs[:first_item], *xs[first_item + 1 :]]
-        return scanned(body, own, n_consts, n_carry, every, reverse, xs[first_item])
+        return scanned(body, own, n_consts, n_carry, every, reverse, None if equal and own else xs[first_item])
 
     def make() -> Body:
         return closed("scan", run, _types(body, first_item, every))
 
-    return derived(body, "part", (n_consts, n_carry, every, reverse), make, lambda made: [made])
+    return derived(body, "part", (n_consts, n_carry, every, reverse, equal), make, lambda made: [made])
 
 
 def _pair(
-    body: Body, part: Body, n_consts: int, n_carry: int, every: int, reverse: bool, wanted: Sequence[bool]
+    body: Body,
+    part: Body,
+    n_consts: int,
+    n_carry: int,
+    every: int,
+    reverse: bool,
+    equal: bool,
+    wanted: Sequence[bool],
 ) -> Pair:
     """How a part runs when reverse mode may follow: it keeps the carry that it began with."""
     first_item, n_out = n_consts + n_carry, len(body.outputs)
@@ -79,11 +86,12 @@ def _pair(
 
     def back(xs: list[Tensor]) -> list[Tensor]:
         given = iter(xs)
-        consts, moving, cotangents, carry, (steps,), items = (
-            [next(given) for _ in range(count)]
-            for count in (n_consts, n_moving, len(stacked), n_carry, 1, n_in - first_item - 1)
+        consts, moving, cotangents, carry, (count,), items = (
+            [next(given) for _ in range(n)]
+            for n in (n_consts, n_moving, len(stacked), n_carry, 1, n_in - first_item - 1)
         )
         again = once_more(inner, [*consts, *carry, *items], n_consts)
+        steps = None if equal else count
         n_all = n_consts + len(inner.hoisted.outputs)
         kept = bound(inner.there, again, n_all, n_carry, every, reverse, steps)[n_out:]
         read = [*(again[i] for i in inner.constants), *moving, *cotangents, *kept, *(items[i] for i in inner.items)]
