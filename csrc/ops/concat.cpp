@@ -60,9 +60,9 @@ void register_concat(Registry& registry) {
   registry.add(Kernel{.name = "concat",
                       .n_in = -1,
                       .attributes = {AttrSpec{"axis", AttrKind::Integer}},
+                      .inputs = Inputs::Promote,
                       .infer = concat_infer,
                       .run = {concat_run},
-                      .inputs = Inputs::Promote,
                       .cost = streaming_cost,
                       .moves = true,
                       .any_dtype = true});
