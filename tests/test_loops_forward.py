@@ -70,4 +70,6 @@ def test_nested_with_reverse_mode_both_ways(f: Any) -> None:
     over = ac.grad(lambda x: ac.sum(ac.jvp(f, [x], [v])[1]))
     np.testing.assert_allclose(np.asarray(over(x)), expected, rtol=1e-7)
     inside = ac.grad(lambda a: ac.sum(ac.jvp(lambda x: f(x) * a, [x], [v])[1]))
-    np.testing.assert_allclose(np.asarray(inside(ac.tensor(np.ones(2)))), np.asarray(ac.jvp(f, [x], [v])[1]), rtol=1e-12)
+    np.testing.assert_allclose(
+        np.asarray(inside(ac.tensor(np.ones(2)))), np.asarray(ac.jvp(f, [x], [v])[1]), rtol=1e-12
+    )

@@ -1,7 +1,7 @@
 """kmeans: the direction of Newton's method for k-means clustering, the gradient over the diagonal of the Hessian.
 
-The cost is sum_i min_j |c_j - p_i|^2 over points p and centroids c. The slope of a minimum is that of the least, so that
-which centroid is nearest has none. The Hessian has nothing off its diagonal, so that one product with it, H 1, is the
+The cost is sum_i min_j |c_j - p_i|^2 over points p and centroids c. The slope of a minimum is that of the least: which
+centroid is nearest has none. The Hessian has nothing off its diagonal, so that one product with it, H 1, is the
 diagonal: forward mode over reverse mode.
 
 Source: GradBench, evals/kmeans; Bottou and Bengio, Convergence Properties of the K-Means Algorithms, NIPS 1994. k from
