@@ -178,6 +178,19 @@ def test_numbers_do_not_matter() -> None:
     assert long.nnz == 1500 * 1500  # a loop of many steps counts each as any
 
 
+def test_what_is_full_is_refused_before_memory_ends() -> None:
+    """Many items that depend on everything cost nothing on the way, but are no sparse matrix."""
+    full = lambda x: ac.sin(x - ac.mean(x))  # noqa: E731
+    assert ac.sparsity(lambda x: ac.sum(full(x)), ac.abstract((200_000,))).nnz == 200_000
+    for transform in (lambda f: lambda x: ac.sparsity(f, x), lambda f: ac.jacfwd(f, sparse=True)):
+        with pytest.raises(
+            ac.GradientError, match=r"a pattern must be sparse; expected at most 33554432 entries .* got"
+        ):
+            transform(full)(ac.zeros(200_000))
+    with pytest.raises(ac.GradientError, match="leave out sparse=True"):
+        ac.sparsity(ac.cumsum, ac.abstract((10_000,)))
+
+
 # -- random programs ---------------------------------------------------------------------------------------------------
 
 

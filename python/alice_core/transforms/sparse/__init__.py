@@ -206,6 +206,8 @@ def sparsity(f: Callable[..., Any], *args: Any, argnums: int = 0) -> Sparsity:
         If the argument or the result is not one floating array.
     TraceError
         If f asks for a value.
+    GradientError
+        If there are more than 2^25 entries: then it is no sparse matrix.
 
     Notes
     -----
