@@ -123,7 +123,7 @@ void Operand::gather(const std::byte* data, std::int64_t begin, std::int64_t n, 
   }
   const std::int64_t length = walk_.row(), step = walk_.row_step();
   std::int64_t within = begin % length;
-  if (length < kShort && walk_.rank() > 1) return gather_short(walk_, item_, data, begin, n, to);
+  if (length < kShort && n >= 4 * length && walk_.rank() > 1) return gather_short(walk_, item_, data, begin, n, to);
   for (Walk<1>::Cursor row(walk_, walk_.rank() - 1, begin / length); n > 0; row.next()) {
     const std::int64_t run = std::min(n, length - within);
     copy_row(item_, data + (row.offset() + within * step) * item_, step * item_, run, to);

@@ -13,6 +13,7 @@ void register_kernels() {
     register_normalise(r);
     register_shape(r);
     register_concat(r);
+    register_slices(r);
     register_indexing(r);
     register_scatter(r);
     register_sorting(r);
