@@ -2,6 +2,8 @@
 //
 // The elements of a Tensor on their way out, as numbers, NumPy arrays or buffers: they may leave only where no
 // derivative is lost and nothing becomes a constant of a program unseen.
+#include <algorithm>
+
 #include "convert.h"
 #include "elsewhere.h"
 #include "forward.h"
@@ -48,6 +50,14 @@ py::object to_numpy(TensorObject* t, PyObject* writable) {
   const int is_writable = PyObject_IsTrue(writable);
   if (is_writable < 0) throw py::error_already_set();
   return numpy_from_tensor(t, is_writable, "numpy");
+}
+
+// One zero in memory, shown everywhere.
+py::object get_one_zero(TensorObject* t) {
+  const Array& a = t->array;
+  const bool one = !a.is_abstract() && a.numel() > 0 && std::ranges::all_of(a.strides(), [](auto s) { return s == 0; });
+  return py::bool_(
+      one && dispatch_any(a.dtype(), [&](auto tag) { return static_cast<double>(*a.data<decltype(tag)>()) == 0.0; }));
 }
 
 py::object get_item(TensorObject* t) { return item(t, "item"); }
@@ -99,6 +109,7 @@ void check_readable(const TensorObject* t, const char* op) {
 void add_reading(TypeMaker<TensorObject>& type) {
   type.slot<Py_bf_getbuffer, get_buffer>()
       .getter<is_readable>("_readable", "Whether the elements may be read here: not while they are only being traced.")
+      .getter<get_one_zero>("_one_zero", "Whether all elements are one zero in memory.")
       .method<to_numpy>("_numpy", "A NumPy view; the argument says whether it may be written to.")
       .method<item_for>("_item", "The same, asked for by an op, which errors name.")
       .method<get_item>("item", "The only element as a Python bool, int or float.");

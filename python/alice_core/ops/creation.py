@@ -197,10 +197,7 @@ def zeros_like(x: TensorLike, /, dtype: DTypeLike | None = None, *, device: str 
 
 def is_zero(x: Tensor) -> bool:
     """Whether it is the zero that reverse mode writes for what did not arrive."""
-    if x.is_abstract or x.is_tracked:
-        return False
-    array = x.numpy()
-    return not any(array.strides) and bool(array.size) and array.flat[0] == 0
+    return not x.is_tracked and x._one_zero
 
 
 def ones_like(x: TensorLike, /, dtype: DTypeLike | None = None, *, device: str | None = None) -> Tensor:
