@@ -1,6 +1,7 @@
 // expm: the exponential of a matrix, by scaling and squaring.
 //
 // Source: Higham, "The scaling and squaring method for the matrix exponential revisited", 2005.
+// Small: products of matrices take the time.
 #include <cmath>
 
 #include "matrices.h"

@@ -23,6 +23,7 @@ Register value_of(Op op, Register a, Register b) {
 std::int32_t Steps::fresh() {
   start_.push_back({0.0});
   constant_.push_back(0);
+  maker_.push_back(-1);
   return static_cast<std::int32_t>(start_.size()) - 1;
 }
 
@@ -43,6 +44,55 @@ std::int32_t Steps::zero() {
 
 const Register* Steps::known(std::int32_t r) const { return constant_[at(r)] ? &start_[at(r)] : nullptr; }
 
+// The step that made a register, if it is of this kind.
+const Steps::Step* Steps::maker(std::int32_t r, Arithmetic kind) const {
+  const std::int32_t by = maker_[at(r)];
+  return by >= 0 && kind_of(steps_[at(by)].op) == kind ? &steps_[at(by)] : nullptr;
+}
+
+// What a register is the negative of, or -1.
+std::int32_t Steps::negated(std::int32_t r) const {
+  const Step* by = maker(r, Arithmetic::Negative);
+  return by ? reads(*by)[0] : -1;
+}
+
+// A register with the negative of this one that costs no step more, or -1: of -x, x; of a product or quotient with an
+// operand that is negated, or (if wanted) a known number, that with the other sign.
+std::int32_t Steps::opposite(std::int32_t r, bool of_numbers) {
+  if (const std::int32_t x = negated(r); x >= 0) return x;
+  for (const Arithmetic kind : {Arithmetic::Multiply, Arithmetic::Divide}) {
+    const Step* by = maker(r, kind);
+    if (!by) continue;
+    const Op op = by->op, minus = op_of(Arithmetic::Negative, is_double(op));
+    const std::int32_t a = reads(*by)[0], b = reads(*by)[1];
+    for (const std::int32_t x : {a, b}) {
+      const std::int32_t turned = of_numbers && known(x) ? operate(minus, x, x) : negated(x);
+      if (turned >= 0) return x == a ? operate(op, turned, b) : operate(op, a, turned);
+    }
+  }
+  return -1;
+}
+
+// The same with fewer signs turned, or -1: a + -b is a - b, and so on. Every bit stays but the sign of a NaN, which is
+// left open of sums and products. Strong products are no such: of 0 they make +0, whatever its sign.
+std::int32_t Steps::with_fewer_signs(Op op, std::int32_t a, std::int32_t b) {
+  const auto of = [&](Arithmetic kind) { return op_of(kind, is_double(op)); };
+  const Arithmetic kind = kind_of(op);
+  if (kind == Arithmetic::Negative) return opposite(a, true);
+  if (kind == Arithmetic::Add || kind == Arithmetic::Subtract) {
+    const Op other = of(kind == Arithmetic::Add ? Arithmetic::Subtract : Arithmetic::Add);
+    if (const std::int32_t x = opposite(b, false); x >= 0) return operate(other, a, x);
+    if (kind == Arithmetic::Add)
+      if (const std::int32_t x = opposite(a, false); x >= 0) return operate(other, b, x);
+  }
+  if (kind == Arithmetic::Multiply || kind == Arithmetic::Divide) {
+    const auto turned = [&](std::int32_t x) { return known(x) ? operate(of(Arithmetic::Negative), x, x) : negated(x); };
+    if (negated(a) >= 0 && turned(b) >= 0) return operate(op, negated(a), turned(b));
+    if (negated(b) >= 0 && turned(a) >= 0) return operate(op, turned(a), negated(b));
+  }
+  return -1;
+}
+
 // Only what keeps every bit is left out: what is known now, what was computed before, and operands that change nothing.
 // x + 0 stays, as -0 + 0 is 0; so does 0 * x, which may be NaN.
 std::int32_t Steps::operate(Op op, std::int32_t a, std::int32_t b) {
@@ -51,6 +101,7 @@ std::int32_t Steps::operate(Op op, std::int32_t a, std::int32_t b) {
     const Register value = value_of(op, *x, *y);
     return constant(value.bytes, is_double(op) ? 8 : 4);
   }
+  if (const std::int32_t simpler = with_fewer_signs(op, a, b); simpler >= 0) return simpler;
   const auto is = [&](const Register* r, double number) {
     const double value = !r ? 0 : is_double(op) ? r->d : static_cast<double>(r->f);
     return r && value == number && std::signbit(value) == std::signbit(number);
@@ -84,6 +135,7 @@ std::int32_t Steps::operate(Op op, std::int32_t a, std::int32_t b) {
   if (is_new) {
     place->second = fresh();
     const std::int32_t reads[] = {a, b}, writes[] = {place->second};
+    maker_[at(place->second)] = static_cast<std::int32_t>(steps_.size());
     add(op, 0, reads, writes);
   }
   return place->second;

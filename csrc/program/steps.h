@@ -68,9 +68,14 @@ class Steps {
 
  private:
   const Register* known(std::int32_t r) const;
+  const Step* maker(std::int32_t r, Arithmetic kind) const;
+  std::int32_t negated(std::int32_t r) const;
+  std::int32_t opposite(std::int32_t r, bool of_numbers);
+  std::int32_t with_fewer_signs(Op op, std::int32_t a, std::int32_t b);
 
   std::vector<Register> start_;
   std::vector<std::uint8_t> constant_;  // by register: bytes of a constant
+  std::vector<std::int32_t> maker_;     // by register: the step that writes to it, or -1
   std::vector<Step> steps_;
   std::vector<std::int32_t> lists_;
   std::map<std::string, std::int32_t> constants_;
