@@ -58,10 +58,11 @@ void LaneTape::run_block(std::byte* r, std::int64_t begin, std::byte* const* inp
       const std::byte* from = m.base < 0 ? reinterpret_cast<const std::byte*>(m.offset) : inputs[m.base] + m.offset;
       from += begin * m.stride;
       std::byte* to = at(m.reg);
-      for (std::int64_t lane = 0; lane < lanes_; ++lane, to += sizeof item) {
-        if (lane < n) std::memcpy(&item, from + lane * m.stride, sizeof item);
+      for (std::int64_t lane = 0; lane < n; ++lane, to += sizeof item) {
+        std::memcpy(&item, from + lane * m.stride, sizeof item);
         std::memcpy(to, &item, sizeof item);
       }
+      for (std::int64_t lane = n; lane < lanes_; ++lane, to += sizeof item) std::memcpy(to, &item, sizeof item);
     });
   for (const Group& group : groups_) {
     if (group.run) {

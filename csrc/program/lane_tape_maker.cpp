@@ -410,7 +410,8 @@ class LaneTapeMaker {
 
   void write() {
     LaneTape& t = *tape_;
-    t.slot_ = (t.lanes_ * item_ + kStepBytes - 1) / kStepBytes * kStepBytes;
+    // An odd number of lines: registers at powers of two apart would want the same places of the cache.
+    t.slot_ = ((t.lanes_ * item_ + kStepBytes - 1) / kStepBytes | 1) * kStepBytes;
     t.bytes_ = t.slot_ * n_slots_;
     const auto place = [&](std::int32_t r) {
       return static_cast<std::int32_t>(slots_[static_cast<std::size_t>(r)] * t.slot_ / 8);
