@@ -37,7 +37,7 @@ class LaneTapeMaker {
     if (n_ < 2 || n_ > kMostExamples || !fits()) return nullptr;
     for (std::size_t i = 0; i < graph_.nodes().size(); ++i) {
       const Node& node = graph_.nodes()[i];
-      if (!(node.kernel->moves ? add_moves(node) : add_elementwise(node, kernels_.loops[i]))) return nullptr;
+      if (!add(node, kernels_.loops[i])) return nullptr;
       if (steps_.all().size() > kMostSteps) return nullptr;
     }
     for (std::size_t k = 0; k < graph_.results().size(); ++k)
@@ -87,18 +87,18 @@ class LaneTapeMaker {
     for (int v : graph_.results()) count(v);
     for (std::size_t i = 0; i < graph_.nodes().size(); ++i) {
       const Node& node = graph_.nodes()[i];
-      if (node.update || (!node.kernel->moves && !kernels_.loops[i].loop)) return false;
+      const bool moves = node.kernel->moves || Registry::instance().placed_sum(*node.kernel);
+      if (node.update || (!moves && !kernels_.loops[i].loop)) return false;
       for (const std::vector<int>* values : {&node.in, &node.out})
         for (int v : *values) {
           const std::int64_t n = count(v);
           if (n > kLargest * n_) return false;
-          if (node.kernel->moves) moved += n;
+          if (moves) moved += n;
         }
     }
-    return moved <= kMostMoved && constants <= kMostConstants;
+    // Where nothing moves, fused loops are as good.
+    return moved > 0 && moved <= kMostMoved && constants <= kMostConstants;
   }
-
-  // ---- registers ----------------------------------------------------------------------------------------------------
 
   static Dims without(const Dims& shape, int axis) {
     Dims rest;
@@ -217,12 +217,16 @@ class LaneTapeMaker {
     roots_[static_cast<std::size_t>(v)] = {axis, std::move(registers), axis < 0 ? 1 : size_of(shape, axis + 1)};
   }
 
-  // ---- nodes --------------------------------------------------------------------------------------------------------
+  bool add(const Node& node, const Elementwise& work) {
+    if (node.kernel->moves) return add_moves(node);
+    if (const PlacedSum* sum = Registry::instance().placed_sum(*node.kernel)) return add_placed(node, *sum);
+    return add_elementwise(node, work);
+  }
 
-  // Lane l of register r stands as r n + l + 1; what all lanes share, as -r - 1.
-  bool add_moves(const Node& node) {
+  // Where the elements of some values end. Lane l of register r stands as r n + l + 1; what all lanes share, as -r - 1.
+  bool ends(const Kernel& kernel, std::span<const int> values, const Node& node, std::vector<Array>& out) {
     std::vector<Array> in;
-    for (int v : node.in) {
+    for (int v : values) {
       Elements own;
       if (!elements(v, own)) return false;
       const Dims& shape = graph_.value(v).array.shape();
@@ -236,40 +240,62 @@ class LaneTapeMaker {
       }
       in.push_back(std::move(numbers));
     }
-    const std::vector<Array> out = moved(node, std::move(in));
-    for (std::size_t k = 0; k < out.size(); ++k)
-      if (!sort_lanes(node.out[k], out[k])) return false;
+    out = moved(kernel, node, std::move(in));
     return true;
   }
 
-  std::int32_t register_of(std::int64_t number) {
-    return number == 0 ? steps_.zero() : static_cast<std::int32_t>(number < 0 ? -number - 1 : (number - 1) / n_);
+  bool add_moves(const Node& node) {
+    std::vector<Array> out;
+    if (!ends(*node.kernel, node.in, node, out)) return false;
+    for (std::size_t k = 0; k < out.size(); ++k) {
+      Elements made;
+      if (!sort_lanes(out[k], made)) return false;
+      for (std::int32_t& r : made.registers) r = r < 0 ? steps_.zero() : r;
+      give(node.out[k], made.axis, std::move(made.registers));
+    }
+    return true;
+  }
+
+  // Additions where the second operand lies; elsewhere the first one stays (PlacedSum).
+  bool add_placed(const Node& node, const PlacedSum& sum) {
+    const Array& result = graph_.value(node.out[0]).array;
+    const Op add = op_of(Arithmetic::Add, result.dtype() == DType::Float64);
+    wide_ = wide_ || !is_double(add);
+    std::vector<Array> out;
+    Elements rest, part;
+    Registers made;
+    if (!elements(node.in[0], rest) || !ends(*sum.place, std::span(node.in).subspan(1), node, out) ||
+        !sort_lanes(out[0], part) || !spread(node.in[0], std::move(rest), result.shape(), part.axis, made))
+      return false;
+    for (std::size_t i = 0; i < made.size(); ++i)
+      if (part.registers[i] >= 0) made[i] = steps_.operate(add, made[i], part.registers[i]);
+    give(node.out[0], part.axis, std::move(made));
+    return true;
+  }
+
+  std::int32_t register_of(std::int64_t number) const {  // -1: a zero
+    return static_cast<std::int32_t>(number <= 0 ? -number - 1 : (number - 1) / n_);
   }
 
   // Finds the axis along which lane follows lane in every element.
-  bool sort_lanes(int v, const Array& numbers) {
+  bool sort_lanes(const Array& numbers, Elements& made) const {
     const auto* of = numbers.data<std::int64_t>();
     const std::int64_t total = numbers.numel();
-    Registers made;
     if (std::all_of(of, of + total, [](std::int64_t number) { return number <= 0; })) {
-      for (std::int64_t i = 0; i < total; ++i) made.push_back(register_of(of[i]));
-      give(v, -1, std::move(made));
+      for (std::int64_t i = 0; i < total; ++i) made.registers.push_back(register_of(of[i]));
       return true;
     }
-    for (int axis = 0; axis < numbers.rank(); ++axis) {
-      if (numbers.dim(axis) != n_) continue;
-      const std::int64_t inner = size_of(numbers.shape(), axis + 1);
+    for (made.axis = 0; made.axis < numbers.rank(); ++made.axis) {
+      if (numbers.dim(made.axis) != n_) continue;
+      const std::int64_t inner = size_of(numbers.shape(), made.axis + 1);
       bool sorted = true;
       for (std::int64_t i = 0; i < total && sorted; ++i) {
         const std::int64_t lane = i / inner % n_, first = of[i - lane * inner];
         sorted = of[i] == (first > 0 ? first + lane : first) && (lane > 0 || first <= 0 || (first - 1) % n_ == 0);
-        if (lane == 0) made.push_back(register_of(first));
+        if (lane == 0) made.registers.push_back(register_of(first));
       }
-      if (sorted) {
-        give(v, axis, std::move(made));
-        return true;
-      }
-      made.clear();
+      if (sorted) return true;
+      made.registers.clear();
     }
     return false;
   }

@@ -89,6 +89,6 @@ std::optional<Op> arithmetic_of(const Graph& graph, const Node& node, const Elem
 std::vector<std::int64_t> positions(const Dims& shape, const Dims& strides);
 
 // What moves elements of any dtype moves numbers that stand for them, too: where those end, the elements end.
-std::vector<Array> moved(const Node& node, std::vector<Array> numbers);
+std::vector<Array> moved(const Kernel& kernel, const Node& node, std::vector<Array> numbers);
 
 }  // namespace alice::program

@@ -207,7 +207,7 @@ def run_watched(
     return result, Pullback(structure, outputs, structures, targets), aux
 
 
-def outside(graph: Pullback) -> Any:
+def outer_results(graph: Pullback) -> Any:
     """Handles on the results that do not keep the finished context's graph alive, unless an enclosing one needs it."""
     return graph.structure.unflatten(y if y.is_tracked else y._leaf(0) for y in graph.outputs)
 
@@ -249,7 +249,7 @@ def vjp(f: Callable[..., R], *xs: Any) -> tuple[R, Pullback]:
     """
     check_function("vjp", f)
     _, pullback, _ = run_watched("vjp", f, xs, range(len(xs)))
-    return outside(pullback), pullback
+    return outer_results(pullback), pullback
 
 
 # The gradient with respect to the first argument, which is passed by position, has its structure: that of a number is a
@@ -337,7 +337,7 @@ def _value_and_grad(
         if y.dtype.kind != "f":
             raise DTypeError(f"{name}: the function must return a floating value; got {y.dtype.name}")
         gradients = pullback(creation.ones_like(y), last=True)
-        value = outside(pullback)
+        value = outer_results(pullback)
         return (value, aux) if has_aux else value, gradients if isinstance(argnums, Sequence) else gradients[0]
 
     return differentiated

@@ -366,7 +366,7 @@ _FAMILIES: dict[Any, Callable[..., Sets]] = {
 
 def dependence(p: Primitive, inputs: Sequence[Items], shape: Shape, attributes: Sequence[Any]) -> Sets:
     """What the items of a result of that shape depend on."""
-    if p.again is not None:  # a rule of one's own, whatever it is called
+    if p.rerun_rule is not None:  # a rule of one's own, whatever it is called
         return _everything(inputs, shape)
     if p.name in _MOVES:
         x = inputs[0].sets
