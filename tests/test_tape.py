@@ -116,7 +116,7 @@ def test_what_is_known_is_computed_once_and_what_nobody_needs_never() -> None:
 def test_signs_that_are_turned_again_are_not_turned() -> None:
     def f(x: ac.Tensor) -> ac.Tensor:
         a, b, c = x[0], x[1], x[2]
-        return ac.stack([a + -b, -(-a), a - -b * c, -(a * 0.5), -b / -c, ac.where(a > 0, -a + b, b)])
+        return ac.stack([a + (-b), ac.negative(-a), a - (-b) * c, -(a * 0.5), -b / -c, ac.where(a > 0, -a + b, b)])
 
     compiled = ac.compile(f)
     tape = compiled.program(ac.ones(3)).tape

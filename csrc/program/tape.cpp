@@ -9,9 +9,8 @@ namespace {
 // Nanoseconds, measured: of an instruction, a call of a kernel, and a loop among others.
 constexpr double kInstructionCost = 25, kCallCost = 60, kChainedCost = 12;
 
-// Estimates are no better than this: what works has to seem clearly better to be replaced. Fused loops over long rows
-// take less than kernels say, who are asked about one call alone.
-constexpr double kClearly = 0.9, kFused = 0.6;
+// Estimates are no better than this: what works has to seem clearly better to be replaced.
+constexpr double kClearly = 0.9;
 
 // What the instructions of a plan take beside their arithmetic.
 double overhead_of(const Plan& plan) {
@@ -29,7 +28,7 @@ std::unique_ptr<const Tape> Tape::of(const Plan& plan, const CpuKernels& kernels
   if (plan.graph().nodes().empty()) return nullptr;
   const double overhead = overhead_of(plan);
   std::unique_ptr<const Tape> best = make_scalar_tape(plan, kernels, kClearly * overhead);
-  const double bound = best ? best->cost() : kClearly * (overhead + kFused * plan.cost());
+  const double bound = best ? best->cost() : kClearly * (overhead + plan.cost());
   if (std::unique_ptr<const Tape> lanes = make_lane_tape(plan, kernels, bound)) best = std::move(lanes);
   return best;
 }
