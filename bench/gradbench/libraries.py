@@ -161,6 +161,9 @@ class _Autograd:
     def __getattr__(self, name: str) -> Any:
         return getattr(self.numpy, name)
 
+    def flip(self, x: Any, axis: int) -> Any:
+        return x[(slice(None),) * axis + (slice(None, None, -1),)]
+
 
 def of_autograd(autograd: Any) -> Library:
     numpy = _Autograd(autograd.numpy)
