@@ -40,6 +40,7 @@ void destroy(EquationObject* eq) noexcept {
   Py_DECREF(as_object(eq->primitive));
   std::destroy(eq->inputs.begin(), eq->inputs.end());
   std::destroy(eq->outputs.begin(), eq->outputs.end());
+  std::destroy_at(&eq->contexts);
   PyTypeObject* type = Py_TYPE(eq);
   PyObject_GC_Del(eq);
   Py_DECREF(type);
@@ -101,8 +102,7 @@ py::tuple saved_inputs(EquationObject* eq, const EquationObject* data) {
     else
       check_version(eq, d.array, d.version, "input", i);
     if (itself) return borrowed(s.source);
-    py::object t = owned(make_tensor(d.array, producer, s.index, s.levels));
-    as_tensor(t.ptr())->born = eq->born;
+    py::object t = owned(make_tensor(d.array, producer, s.index, s.contexts));
     as_tensor(t.ptr())->trace = data->trace;
     if (data->extension || thread_state().interpreters) extend_saved_input(as_tensor(t.ptr()), eq, data, i);
     return t;
@@ -114,8 +114,7 @@ py::tuple saved_outputs(EquationObject* eq, const EquationObject* data) {
   return tuple_of(eq->outputs.size(), [&](std::size_t i) {
     const Output& r = data->outputs[i];
     check_version(eq, r.array, r.version, "result", i);
-    py::object t = owned(make_tensor(r.array, eq, static_cast<int>(i), eq->levels));
-    as_tensor(t.ptr())->born = eq->born;
+    py::object t = owned(make_tensor(r.array, eq, static_cast<int>(i), eq->contexts));
     as_tensor(t.ptr())->trace = data->trace;
     if (data->extension || thread_state().interpreters) extend_saved_output(as_tensor(t.ptr()), eq, data, i);
     return t;
@@ -136,7 +135,7 @@ std::uint64_t counter = 0;  // under the interpreter lock
 std::uint64_t equations_made() { return counter; }
 
 EquationObject* make_equation(PrimitiveObject* primitive, std::size_t inputs, PyObject* attributes,
-                              std::uint32_t levels, std::span<const Array> outputs) {
+                              const Contexts& contexts, std::span<const Array> outputs) {
   static_assert(sizeof(EquationObject) % alignof(Saved) == 0 && sizeof(Saved) % alignof(Output) == 0);
   const std::size_t behind = inputs * sizeof(Saved) + outputs.size() * sizeof(Output);
   auto* eq = PyObject_GC_NewVar(EquationObject, equation_type, static_cast<Py_ssize_t>(behind));
@@ -147,8 +146,7 @@ EquationObject* make_equation(PrimitiveObject* primitive, std::size_t inputs, Py
   eq->attributes = Py_XNewRef(attributes);
   eq->sequence = counter++;
   eq->mark = 0;
-  eq->levels = levels;
-  eq->born = contexts_begun();
+  new (&eq->contexts) Contexts(contexts);
   eq->released = false;
   eq->trace = 0;
   eq->extension = nullptr;

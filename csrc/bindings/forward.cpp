@@ -138,7 +138,7 @@ class OuterContexts {
  private:
   ThreadState& state_;
   ForwardContexts forward_;
-  std::uint32_t active_;
+  Contexts active_;
 };
 
 }  // namespace
@@ -184,9 +184,9 @@ void ForwardMode::see(const BoundCall& call) {
     const Tangents pushed = push(p, a, results);
     for (std::size_t i = 0; i < results; ++i)
       if (pushed[i]) set_tangent(result_at(call.result, i), context.id, pushed[i].ptr());
-    if (eq && (eq->levels & ~context.active)) {
+    if (eq && eq->contexts - context.active) {
       saved = true;
-      if (eq->levels & context.active) context.equations.push_back(borrowed(as_object(eq)));
+      if (eq->contexts & context.active) context.equations.push_back(borrowed(as_object(eq)));
     }
   }
   if (!saved) return;
@@ -206,13 +206,13 @@ ForwardContexts exchange_forward(ThreadState& state, ForwardContexts contexts) {
 namespace {
 
 std::uint64_t push_forward() {
-  static std::uint64_t counter = 0;  // under the interpreter lock
   ThreadState& state = thread_state();
+  const std::uint64_t id = new_context();
   ForwardContexts contexts = forward_contexts(state);
-  contexts.push_back(std::make_shared<ForwardContext>(ForwardContext{++counter, state.active, {}}));
-  open_forward(*contexts.back());
+  contexts.push_back(std::make_shared<ForwardContext>(ForwardContext{id, state.active, {}}));
+  note_begin(id);
   exchange_forward(state, std::move(contexts));
-  return counter;
+  return id;
 }
 
 void pop_forward() {
@@ -222,7 +222,7 @@ void pop_forward() {
   const std::shared_ptr<ForwardContext> context = std::move(contexts.back());
   contexts.pop_back();
   exchange_forward(state, std::move(contexts));
-  close_forward(*context);
+  note_end(context->id);
   part_equations(*context);
 }
 

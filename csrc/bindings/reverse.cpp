@@ -177,7 +177,7 @@ py::list reverse(py::sequence outputs_given, py::sequence cotangents_given, py::
     py::object g = take_cotangents(adjoints, eq, wanted);
     if (!g) continue;
     pull_back(adjoints, paths, *step, std::move(g), repeats);
-    if (release && (to_leaves || !(begun_by(eq->born, eq->levels, state) & state.active))) release_saved(eq);
+    if (release && (to_leaves || !(eq->contexts & state.active))) release_saved(eq);
   }
 
   py::list result;

@@ -3,6 +3,7 @@
 // Hot: every call runs through here.
 #include "tensor.h"
 
+#include "context_numbers.h"
 #include "elsewhere.h"
 #include "equation.h"
 #include "tensor_parts.h"
@@ -50,6 +51,7 @@ void dealloc(TensorObject* t) noexcept {
   clear(t);
   leave_memory(t);
   std::destroy_at(&t->array);
+  std::destroy_at(&t->contexts);
   PyTypeObject* type = Py_TYPE(t);
   type->tp_free(t);
   Py_DECREF(type);
@@ -57,49 +59,40 @@ void dealloc(TensorObject* t) noexcept {
 }
 
 // The same array in other contexts.
-py::object derived(TensorObject* t, EquationObject* producer, std::uint32_t levels) {
-  py::object made = owned(make_tensor(t->array, producer, producer ? t->index : 0, levels));
+py::object derived(TensorObject* t, EquationObject* producer, const Contexts& contexts) {
+  py::object made = owned(make_tensor(t->array, producer, producer ? t->index : 0, contexts));
   TensorObject* out = as_tensor(made.ptr());
   if (t->view) out->version = t->version;
-  out->thread = t->thread;
   out->trace = t->trace;
-  out->born = t->born;
   if (t->extension || thread_state().interpreters) extend_derived(out, t);
   return made;
 }
 
 // ---- differentiation ------------------------------------------------------------------------------------------------
 
-std::uint32_t levels_from(PyObject* arg) {
-  const unsigned long levels = PyLong_AsUnsignedLong(arg);
-  if (PyErr_Occurred()) throw py::error_already_set();
-  return static_cast<std::uint32_t>(levels);
-}
-
-py::object watched(TensorObject* t, EquationObject* producer, std::uint32_t levels) {
+py::object watched(TensorObject* t, EquationObject* producer, const Contexts& contexts) {
   check_ours(t, "grad");
-  py::object made = derived(t, producer, levels);
-  as_tensor(made.ptr())->thread = thread_state().number;
-  as_tensor(made.ptr())->born = contexts_begun();
-  return made;
+  return derived(t, producer, contexts);
 }
 
 // A leaf that shares the array: what a differentiation context watches.
-py::object leaf(TensorObject* t, PyObject* arg) { return watched(t, nullptr, levels_from(arg)); }
+py::object leaf(TensorObject* t, PyObject* context) { return watched(t, nullptr, context_or_none(context)); }
 
 // The same value, followed by one more differentiation context.
-py::object watch(TensorObject* t, PyObject* arg) { return watched(t, t->producer, contexts_of(t) | levels_from(arg)); }
+py::object watch(TensorObject* t, PyObject* context) {
+  return watched(t, t->producer, t->contexts | context_or_none(context));
+}
 
 // The same elements as a constant: nothing follows it, and it has no tangent.
 py::object constant(TensorObject* t) {
-  py::object out = derived(t, nullptr, 0);
+  py::object out = derived(t, nullptr, {});
   if (TensorExtension* extension = as_tensor(out.ptr())->extension) forget_tangents(extension);
   return out;
 }
 
 }  // namespace
 
-PyObject* make_tensor(Array array, EquationObject* producer, int index, std::uint32_t levels) {
+PyObject* make_tensor(Array array, EquationObject* producer, int index, const Contexts& contexts) {
   PyObject* o = tensor_type->tp_alloc(tensor_type, 0);
   if (!o) throw py::error_already_set();
   TensorObject* t = as_tensor(o);
@@ -108,11 +101,8 @@ PyObject* make_tensor(Array array, EquationObject* producer, int index, std::uin
   t->producer = producer;
   Py_XINCREF(as_object(producer));
   t->index = index;
-  t->levels = levels;
-  t->born = contexts_begun();
-  const ThreadState& state = thread_state();
-  t->thread = state.number;
-  if (state.interpreters) [[unlikely]]
+  new (&t->contexts) Contexts(contexts);
+  if (const ThreadState& state = thread_state(); state.interpreters) [[unlikely]]
     state.interpreters.made(t);
   return o;
 }
@@ -123,7 +113,7 @@ void set_array(TensorObject* t, Array array) {
   join_memory(t);
 }
 
-PyObject* same_value(TensorObject* t) { return derived(t, t->producer, t->levels).release().ptr(); }
+PyObject* same_value(TensorObject* t) { return derived(t, t->producer, t->contexts).release().ptr(); }
 
 void refuse_stale(const TensorObject* t, const char* op) {
   fail(
@@ -140,7 +130,7 @@ void add_tensor_type(py::module_& m) {
       .slot<Py_tp_traverse, traverse>()
       .slot<Py_tp_clear, clear>()
       .weakrefs_at(offsetof(TensorObject, weakrefs))
-      .method<leaf>("_leaf", "A leaf of the given levels on the same memory.")
+      .method<leaf>("_leaf", "A leaf of that context, or of none, on the same memory.")
       .method<constant>("_constant", "The same elements as a constant of all differentiation.")
       .method<watch>("_watch", "The same value, followed by one more differentiation context.");
   add_attributes(type);

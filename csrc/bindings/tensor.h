@@ -17,10 +17,8 @@ struct TensorObject {
   Array array;
   EquationObject* producer;  // null: a leaf, or a value nobody records
   std::int32_t index;        // which of the producer's results
-  std::uint32_t levels;      // the differentiation contexts that this value depends on, one bit each
-  std::uint64_t born;        // contexts_begun() when it was made
+  Contexts contexts;         // the differentiations that this value matters to
   bool requires_grad;        // a leaf whose .grad backward() fills
-  std::uint8_t thread;       // number of the thread that made it
   std::uint8_t trace;        // of the session that it was made in: so many are one in the other; 0 for none
   bool view;                 // another Tensor showed the memory before this one
   std::uint32_t version;     // of the memory then
@@ -39,13 +37,9 @@ inline TensorObject* checked_tensor(py::handle h, const char* who) {
 }
 inline PyObject* as_object(const TensorObject* t) { return reinterpret_cast<PyObject*>(const_cast<TensorObject*>(t)); }
 
-// The contexts that this value depends on, of those that are open.
-inline std::uint32_t contexts_of(const TensorObject* t, const ThreadState& state = thread_state()) {
-  return begun_by(t->born, t->levels, state);
-}
-// And of those, the ones that follow what is computed now.
-inline std::uint32_t followers_of(const TensorObject* t, const ThreadState& state = thread_state()) {
-  return contexts_of(t, state) & state.active;
+// The contexts that follow what is computed from this value now.
+inline Contexts followers_of(const TensorObject* t, const ThreadState& state = thread_state()) {
+  return t->contexts & state.active;
 }
 
 // The version of the memory as this thread sees it: a traced function has not changed anything yet, but goes on as if
@@ -61,7 +55,7 @@ inline void check_current(const TensorObject* t, const char* op) {
 }
 
 // Both return new references.
-PyObject* make_tensor(Array array, EquationObject* producer = nullptr, int index = 0, std::uint32_t levels = 0);
+PyObject* make_tensor(Array array, EquationObject* producer = nullptr, int index = 0, const Contexts& contexts = {});
 PyObject* same_value(TensorObject* t);  // another handle on the same value
 
 void set_array(TensorObject* t, Array array);

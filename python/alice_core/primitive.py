@@ -86,7 +86,7 @@ class Primitive(_core.PrimitiveBase):
     batch_rule: Rule | None
     basis_rule: Rule | None
     #: Of a joint (``transforms/custom.py``), which has no kernel: what runs it again, as a batch rule does.
-    again: Rule | None = None
+    rerun_rule: Rule | None = None
 
     def __new__(cls, name: str, *, saves: Sequence[int | str] | None = None, differentiable: bool = True) -> Self:
         self = super().__new__(cls, name)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..ops._elementwise import aligned
-from ..ops._reducing import everywhere
+from ..ops._reducing import broadcast_batch
 from ..ops.arithmetic import multiply, negative, strong_mul, subtract
 from ..ops.broadcasting import sum_to
 from ..ops.creation import zeros_like
@@ -64,7 +64,7 @@ def _solve_batched(batched: Sequence[bool], inputs: Sequence[Tensor], transposed
     own = (batched[0], *batched[2:])
     a, b, *lu = inputs
     if any(own):
-        a, *lu = everywhere(own, [a, *lu])
+        a, *lu = broadcast_batch(own, [a, *lu])
     a, b = aligned((any(own), batched[1]), (a, b))  # which may put axes between the batch and those of one example
     factors, permutation = reshape(lu[0], a.shape), reshape(lu[1], a.shape[:-1])
     x: Tensor = _lu_solve(a, b, factors, permutation, transposed)

@@ -13,7 +13,7 @@ from . import views as _views
 if TYPE_CHECKING:
     from ..tensors import Tensor
 
-__all__ = ["aligned", "elementwise", "strong"]
+__all__ = ["aligned", "elementwise", "zero_preserving"]
 
 
 def elementwise(*primitives: Primitive) -> None:
@@ -35,7 +35,7 @@ def _batched(p: Primitive, batched: Sequence[bool], inputs: Sequence[Tensor], *a
     return p(*aligned(batched, inputs), *attributes)
 
 
-def strong(*primitives: Primitive) -> None:
+def zero_preserving(*primitives: Primitive) -> None:
     """As ``elementwise``, for primitives that are 0 wherever the first input is: they have a basis rule too."""
     elementwise(*primitives)
     for p in primitives:

@@ -17,7 +17,16 @@ from ._arguments import _axes
 if TYPE_CHECKING:
     from ..tensors import Axis, Tensor, TensorLike
 
-__all__ = ["along_axis", "along_last", "as_one", "count", "everywhere", "in_rows", "over_axes", "spread"]
+__all__ = [
+    "along_axis",
+    "along_last",
+    "as_one",
+    "broadcast_batch",
+    "broadcast_reduced",
+    "count",
+    "in_rows",
+    "over_axes",
+]
 
 
 def _reduced(axis: Axis, ndim: int) -> tuple[int, ...]:
@@ -27,7 +36,7 @@ def _reduced(axis: Axis, ndim: int) -> tuple[int, ...]:
     return tuple(sorted(a % ndim for a in (axis if isinstance(axis, (tuple, list)) else (axis,))))
 
 
-def spread(y: Tensor, shape: tuple[int, ...], axis: Axis, keepdims: bool) -> Tensor:
+def broadcast_reduced(y: Tensor, shape: tuple[int, ...], axis: Axis, keepdims: bool) -> Tensor:
     """What a reduction made of ``shape``, broadcast back to it."""
     if axis is not None and not keepdims:
         reduced = _reduced(axis, len(shape))
@@ -75,7 +84,7 @@ def over_axes(*primitives: Primitive) -> None:
 
 
 def _over_axes(p: Primitive, batched: Sequence[bool], inputs: Sequence[Tensor], axis: Axis, *options: Any) -> Tensor:
-    xs = everywhere(batched, inputs)
+    xs = broadcast_batch(batched, inputs)
     result: Tensor = p(*xs, tuple(a + 1 for a in _reduced(axis, xs[-1].ndim - 1)), *options)
     return result
 
@@ -87,7 +96,7 @@ def along_axis(*primitives: Primitive) -> None:
 
 
 def _along_axis(p: Primitive, batched: Sequence[bool], inputs: Sequence[Tensor], axis: int, *options: Any) -> Tensor:
-    xs = everywhere(batched, inputs)
+    xs = broadcast_batch(batched, inputs)
     result: Tensor = p(*xs, axis % (xs[0].ndim - 1) + 1, *options)
     return result
 
@@ -99,11 +108,11 @@ def along_last(*primitives: Primitive) -> None:
 
 
 def _along_last(p: Primitive, batched: Sequence[bool], inputs: Sequence[Tensor]) -> Tensor:
-    result: Tensor = p(*everywhere(batched, inputs))
+    result: Tensor = p(*broadcast_batch(batched, inputs))
     return result
 
 
-def everywhere(batched: Sequence[bool], inputs: Sequence[Tensor]) -> list[Tensor]:
+def broadcast_batch(batched: Sequence[bool], inputs: Sequence[Tensor]) -> list[Tensor]:
     """The inputs, each with the batch as axis 0: those without one are repeated, on the same memory."""
     size = next(x.shape[0] for b, x in zip(batched, inputs, strict=True) if b)
     return [x if b else _broadcasting.broadcast_to(x, (size, *x.shape)) for b, x in zip(batched, inputs, strict=True)]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..primitive import Primitive
 from . import arithmetic as _ar
-from ._elementwise import aligned, strong
+from ._elementwise import aligned, zero_preserving
 from .broadcasting import sum_to
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def slope_kernel(name: str, second: Callable[[Tensor, Tensor], Tensor], *, round
         lambda c, ans, g, x: sum_to(primitive(c, x), g.shape),
         lambda c, ans, g, x: sum_to(second(_ar.strong_mul(c, g), x), x.shape),
     )
-    strong(primitive)
+    zero_preserving(primitive)
     if rounded:
         primitive.defbatch(partial(_batched, primitive))
     return primitive

@@ -15,7 +15,7 @@ from . import comparison as _comparison
 from . import exponential as _exponential
 from . import powers as _powers
 from . import selection as _selection
-from ._elementwise import elementwise, strong
+from ._elementwise import elementwise, zero_preserving
 from ._slopes import slope_kernel
 from .broadcasting import sum_to
 from .logistic import sigmoid_vjp, tanh_half
@@ -43,7 +43,7 @@ def _switch(name: str) -> Primitive:
     forward.defvjp(lambda g, ans, x: backward(g, ans))
     backward.defvjp(lambda c, ans, g, x: sum_to(backward(c, x), g.shape), None)
     elementwise(forward)
-    strong(backward)
+    zero_preserving(backward)
     return forward
 
 
@@ -294,7 +294,7 @@ _gelu_tanh = Primitive("gelu_tanh", saves=(0,))
 _gelu_tanh.defvjp(lambda g, ans, x: gelu_tanh_vjp(g, x))
 gelu_tanh_vjp: Primitive = slope_kernel("gelu_tanh_vjp", lambda h, x: _gelu_tanh_second(h, x), rounded=True)
 
-strong(_leaky_relu_vjp, _prelu_vjp, _prelu_slope_vjp, _elu_vjp)
+zero_preserving(_leaky_relu_vjp, _prelu_vjp, _prelu_slope_vjp, _elu_vjp)
 elementwise(_leaky_relu, _prelu, _elu, _selu, _gelu, _gelu_tanh)
 
 

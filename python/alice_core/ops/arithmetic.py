@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..primitive import Primitive
-from ._elementwise import elementwise, strong
+from ._elementwise import elementwise, zero_preserving
 from .broadcasting import sum_to
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ _negative = Primitive("negative", saves=())
 _negative.defvjp(lambda g, ans, x: negative(g))
 
 elementwise(_add, _subtract, _multiply, _divide, _floor_divide, _remainder, _negative)
-strong(_strong_mul, _strong_div)
+zero_preserving(_strong_mul, _strong_div)
 
 
 def strong_mul(g: TensorLike, d: TensorLike, /) -> Tensor:

@@ -25,7 +25,7 @@ from . import extremes as _extremes
 from . import linalg as _linalg
 from . import selection as _selection
 from . import softmax as _softmax
-from ._reducing import everywhere
+from ._reducing import broadcast_batch
 from .views import matrix_transpose
 
 if TYPE_CHECKING:
@@ -175,7 +175,7 @@ def _push_vjp(tangents: Sequence[Any], ans: Any, inputs: Sequence[Tensor], causa
 
 
 def _batched(p: Primitive, batched: Sequence[bool], inputs: Sequence[Tensor], causal: bool, scale: float) -> Any:
-    return p(*everywhere(batched, inputs), causal, scale)
+    return p(*broadcast_batch(batched, inputs), causal, scale)
 
 
 _attention.defvjp_all(_pull)

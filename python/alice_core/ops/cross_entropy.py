@@ -27,7 +27,7 @@ from . import reduction as _reduction
 from . import selection as _selection
 from . import softmax as _softmax
 from . import views as _views
-from ._reducing import everywhere
+from ._reducing import broadcast_batch
 
 if TYPE_CHECKING:
     from ..tensors import TensorLike
@@ -154,7 +154,7 @@ _cross_entropy_vjp.defjvp(
 
 
 def _batched(p: Primitive, batched: Sequence[bool], inputs: Sequence[Tensor], *options: Any) -> Any:
-    return p(*everywhere(batched, inputs), *options[:3], options[3] + 1)
+    return p(*broadcast_batch(batched, inputs), *options[:3], options[3] + 1)
 
 
 _cross_entropy.defbatch(partial(_batched, _cross_entropy))

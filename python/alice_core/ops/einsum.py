@@ -260,7 +260,7 @@ def _contraction(
     labels = (*batch, *left, *right)
     if not summed:
         labels = result or labels
-        return _Step(i, j, _spread(a, labels, sizes), _spread(b, labels, sizes), False, None), labels
+        return _Step(i, j, _with_axes(a, labels, sizes), _with_axes(b, labels, sizes), False, None), labels
     m = [[*left]] if left or batch else []
     n = [[*right]] if right or batch else []
     one_each = [[x] for x in batch]
@@ -288,7 +288,7 @@ def _joined(labels: _Labels, groups: Sequence[Sequence[str]], sizes: _Sizes) -> 
     return _Layout(order, tuple(_extent(group, sizes) for group in groups))
 
 
-def _spread(labels: _Labels, wanted: _Labels, sizes: _Sizes) -> _Layout:
+def _with_axes(labels: _Labels, wanted: _Labels, sizes: _Sizes) -> _Layout:
     """An operand with an axis for each of the wanted labels, of size 1 for those that it lacks."""
     order = _moved(labels, [x for x in wanted if x in labels])
     if len(labels) == len(wanted):

@@ -15,7 +15,7 @@ from . import reduction as _reduction
 from . import selection as _selection
 from ._arguments import _check_no_array
 from ._choosing import chosen, started
-from ._reducing import over_axes, spread
+from ._reducing import broadcast_reduced, over_axes
 
 if TYPE_CHECKING:
     from ..tensors import Axis, Tensor, TensorLike
@@ -25,7 +25,7 @@ __all__ = ["all", "any", "argmax", "argmin", "max", "min"]
 
 def _extreme_jvp(t: Tensor, ans: Tensor, x: Tensor, axis: Axis, keepdims: bool) -> Tensor:
     """The mean of t over the items that are the extreme."""
-    best = _comparison.equal(x, spread(ans, x.shape, axis, keepdims))
+    best = _comparison.equal(x, broadcast_reduced(ans, x.shape, axis, keepdims))
     total = _reduction.sum(_selection.where(best, t, 0.0), axis, keepdims=keepdims)
     return _arithmetic.strong_div(total, _reduction.sum(best, axis, keepdims=keepdims))
 

@@ -340,12 +340,12 @@ def tile(x: TensorLike, /, repetitions: int | Sequence[int]) -> Tensor:
     sizes = (1,) * (rank - x.ndim) + x.shape
     # Each repeated axis gets an axis of copies in front: (n,) → (1, n) → (r, n) → (r n,).
     apart: list[int] = []
-    spread: list[int] = []
+    repeated: list[int] = []
     for r, n in zip(counts, sizes, strict=True):
         apart += [n] if r == 1 else [1, n]
-        spread += [n] if r == 1 else [r, n]
+        repeated += [n] if r == 1 else [r, n]
     result = tuple(r * n for r, n in zip(counts, sizes, strict=True))
-    return _reshape(_broadcast_to(_reshape(x, tuple(apart)), tuple(spread)), result)
+    return _reshape(_broadcast_to(_reshape(x, tuple(apart)), tuple(repeated)), result)
 
 
 def repeat(x: TensorLike, /, repeats: int | Sequence[int] | TensorLike, axis: int | None = None) -> Tensor:
@@ -390,8 +390,8 @@ def repeat(x: TensorLike, /, repeats: int | Sequence[int] | TensorLike, axis: in
     if counts.size == 1:
         r = int(counts.reshape(()))
         apart = _expand_dims(x, (axis + 1,))
-        spread = _broadcast_to(apart, (*x.shape[: axis + 1], r, *x.shape[axis + 1 :]))
-        return _reshape(spread, (*x.shape[:axis], size * r, *x.shape[axis + 1 :]))
+        repeated = _broadcast_to(apart, (*x.shape[: axis + 1], r, *x.shape[axis + 1 :]))
+        return _reshape(repeated, (*x.shape[:axis], size * r, *x.shape[axis + 1 :]))
     return _indexing.take(x, np.repeat(np.arange(size), counts), axis)
 
 

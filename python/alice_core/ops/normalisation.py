@@ -28,7 +28,7 @@ from . import reduction as _reduction
 from . import selection as _selection
 from . import views as _views
 from ._arguments import _axes, _axis
-from ._reducing import everywhere
+from ._reducing import broadcast_batch
 
 if TYPE_CHECKING:
     from ..tensors import Tensor, TensorLike
@@ -151,7 +151,7 @@ def _push_vjp(
 
 
 def _batched(p: Primitive, batched: Sequence[bool], inputs: Sequence[Tensor], eps: float, batch_axes: int) -> Any:
-    return p(*everywhere(batched, inputs), eps, batch_axes + 1)
+    return p(*broadcast_batch(batched, inputs), eps, batch_axes + 1)
 
 
 _layer_norm.defvjp_all(partial(_pull, _layer_norm, _layer_norm_vjp))
@@ -375,7 +375,7 @@ def batch_norm(
     if not number >= 0:
         raise ValueError(f"batch_norm: eps must not be negative; got {eps}")
     channels = (y.shape[place],)
-    spread = channels + (1,) * (y.ndim - 1 - place)
+    column = channels + (1,) * (y.ndim - 1 - place)
     others = tuple(a for a in range(y.ndim) if a != place)
 
     def numbers(name: str, value: TensorLike) -> Tensor:
@@ -385,7 +385,7 @@ def batch_norm(
                 f"batch_norm: {name} must have shape {channels}, one number for each channel along axis {axis} of x "
                 f"{y.shape}; got {given.shape}"
             )
-        return _views.reshape(given, spread)
+        return _views.reshape(given, column)
 
     centre = _reduction.mean(y, others, keepdims=True) if mean is None else numbers("mean", mean)
     centred = _arithmetic.subtract(y, centre)

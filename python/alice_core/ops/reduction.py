@@ -27,7 +27,7 @@ from . import views as _views
 from ._arguments import _axes
 from ._choosing import chosen, mask_of, started
 from ._moving import linear
-from ._reducing import along_axis, along_last, count, in_rows, over_axes, spread
+from ._reducing import along_axis, along_last, broadcast_reduced, count, in_rows, over_axes
 
 if TYPE_CHECKING:
     from ..tensors import Axis, DTypeLike, Tensor, TensorLike
@@ -48,11 +48,13 @@ __all__ = [
 # -- sums ----------------------------------------------------------------------------------------------------------
 
 _sum = Primitive("sum", saves=())
-_sum.defvjp(lambda g, ans, x, axis, keepdims: spread(g, x.shape, axis, keepdims))
+_sum.defvjp(lambda g, ans, x, axis, keepdims: broadcast_reduced(g, x.shape, axis, keepdims))
 
 _mean = Primitive("mean", saves=())
 _mean.defvjp(
-    lambda g, ans, x, axis, keepdims: spread(_arithmetic.divide(g, count(x.shape, axis)), x.shape, axis, keepdims)
+    lambda g, ans, x, axis, keepdims: broadcast_reduced(
+        _arithmetic.divide(g, count(x.shape, axis)), x.shape, axis, keepdims
+    )
 )
 linear(_sum, _mean)
 over_axes(_sum, _mean)
@@ -214,7 +216,7 @@ def _along_axes(op: str, w: Tensor, shape: tuple[int, ...], axis: Axis) -> tuple
     return tuple(n if i in axes else 1 for i, n in enumerate(shape))
 
 
-# -- spread: the gradient is a number times a direction, which has the shape of x ------------------------------------
+# -- variance and norms: the gradient is a number times a direction, which has the shape of x ------------------------
 
 
 def _directed(p: Primitive, direction: Callable[..., Tensor], factor: Callable[..., float] | None = None) -> None:
@@ -226,7 +228,7 @@ def _directed(p: Primitive, direction: Callable[..., Tensor], factor: Callable[.
     def vjp(g: Tensor, ans: Tensor, x: Tensor, axis: Axis, keepdims: bool, *options: float) -> Tensor:
         g = scaled(g, x, axis, options)
         way = direction(ans, x, axis, keepdims)
-        return _arithmetic.strong_mul(spread(g, x.shape, axis, keepdims), way)
+        return _arithmetic.strong_mul(broadcast_reduced(g, x.shape, axis, keepdims), way)
 
     def jvp(t: Tensor, ans: Tensor, x: Tensor, axis: Axis, keepdims: bool, *options: float) -> Tensor:
         t = scaled(t, x, axis, options)
@@ -251,7 +253,7 @@ def _distance(ans: Tensor, x: Tensor, axis: Axis, keepdims: bool) -> Tensor:
 
 def _unit(distance: Tensor, length: Tensor, axis: Axis, keepdims: bool) -> Tensor:
     # Of constants 0/0, which strong_div settles as 0.
-    return _arithmetic.strong_div(distance, spread(length, distance.shape, axis, keepdims))
+    return _arithmetic.strong_div(distance, broadcast_reduced(length, distance.shape, axis, keepdims))
 
 
 _var = Primitive("var", saves=(0,))

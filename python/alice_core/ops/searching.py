@@ -23,7 +23,7 @@ from . import reduction as _reduction
 from . import selection as _selection
 from . import views as _views
 from ._arguments import _beside
-from ._reducing import everywhere
+from ._reducing import broadcast_batch
 from .indexing import _integers, _take, values_for_length
 from .scatter import _scatter_add
 from .sorting import _sort
@@ -53,7 +53,7 @@ _searchsorted.defbatch(lambda batched, inputs, right: _searchsorted(*_in_batch(b
 def _in_batch(batched: Sequence[bool], inputs: Sequence[Tensor]) -> Sequence[Tensor]:
     a, v = inputs
     # Of all examples' v in one a there is no batch.
-    return (a, v) if not batched[0] and a.ndim == 1 else everywhere(batched, inputs)
+    return (a, v) if not batched[0] and a.ndim == 1 else broadcast_batch(batched, inputs)
 
 
 def searchsorted(a: TensorLike, v: TensorLike, /, side: str = "left", sorter: TensorLike | None = None) -> Tensor:

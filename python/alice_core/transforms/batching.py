@@ -18,7 +18,7 @@ from ..checks import check_function, checked_int
 from ..errors import GradientError, ShapeError, TraceError, locate
 from ..ops import broadcasting, creation, diagonals, views
 from ..tensors import Tensor, asarray
-from .rerunning import call_again
+from .rerunning import rerun
 from .reverse import no_grad
 
 __all__ = ["along_basis", "vmap"]
@@ -105,12 +105,12 @@ def vmap(f: Callable[P, R], in_axes: Any = 0, out_axes: Any = 0) -> Callable[P, 
         if len(axes) != len(args):
             raise ShapeError(f"vmap: in_axes must have one entry per argument; expected {len(args)}, got {len(axes)}")
         leaves, structure = tree.flatten((args, kwargs))
-        spread = _spread("in_axes", (tuple(axes), 0), structure)
-        values = [_argument(x, axis) for x, axis in zip(leaves, spread, strict=True)]
+        axis_of = _broadcast_prefix("in_axes", (tuple(axes), 0), structure)
+        values = [_argument(x, axis) for x, axis in zip(leaves, axis_of, strict=True)]
         size = _batch_size([v for v in values if isinstance(v, _Value)])
         trace = _trace(f, structure, values)
         outputs = _run(trace)
-        axes_out = _spread("out_axes", out_axes, trace.structure)
+        axes_out = _broadcast_prefix("out_axes", out_axes, trace.structure)
         return trace.structure.unflatten(_result(y, axis, size) for y, axis in zip(outputs, axes_out, strict=True))
 
     return batched
@@ -137,7 +137,7 @@ def batched_call(
 # -- arguments and results ---------------------------------------------------------------------------------------------
 
 
-def _spread(name: str, axes: Any, structure: tree.TreeDef) -> list[int | None]:
+def _broadcast_prefix(name: str, axes: Any, structure: tree.TreeDef) -> list[int | None]:
     """One axis for every leaf; an axis for a list, tuple or dict goes for all of it."""
     found = structure.match(axes, f"vmap: {name} must have the structure of what it belongs to", True)
     return [None if axis is None else checked_int("vmap", name, axis) for axis in found]
@@ -257,10 +257,10 @@ def _apply(eq: _core.Equation, operands: list[_Value]) -> list[_Value]:
             )
         _core.update(p.name, inputs, attributes, eq.changed)
         return []
-    if p.again is not None:
-        result = p.again(batched, inputs)
+    if p.rerun_rule is not None:
+        result = p.rerun_rule(batched, inputs)
     elif not any(batched):
-        result = call_again(p, inputs, attributes)
+        result = rerun(p, inputs, attributes)
     elif p.batch_rule is None:
         raise TraceError(f"{p.name}: no batch rule is defined, so ac.vmap cannot run it; see Primitive.defbatch")
     else:

@@ -30,7 +30,7 @@ R = TypeVar("R")
 Linear = Callable[[Sequence[Tensor], Sequence[Tensor]], list[Tensor]]
 
 #: The contexts that transpose a rule.
-_linear: ContextVar[int] = ContextVar("linear", default=0)
+_linear: ContextVar[frozenset[int]] = ContextVar("linear", default=frozenset())
 
 
 class _Rules(NamedTuple):
@@ -46,7 +46,7 @@ def _transposed(linear: Linear, like: Sequence[Tensor], given: Sequence[Tensor],
     enclosing = _core.get_active()
 
     def traced(*operands: Tensor) -> list[Tensor]:
-        before = _linear.set(_linear.get() | (_core.get_active() & ~enclosing))
+        before = _linear.set(_linear.get() | (_core.get_active() - enclosing))
         try:
             return linear(operands, residuals)
         finally:
@@ -58,7 +58,7 @@ def _transposed(linear: Linear, like: Sequence[Tensor], given: Sequence[Tensor],
 
 def _is_linear(arguments: Sequence[Tensor]) -> bool:
     """Is a rule being transposed, and these are what it is linear in? Then their functions are nothing but linear."""
-    return any(x._levels & _linear.get() for x in arguments)
+    return any(x._contexts & _linear.get() for x in arguments)
 
 
 # -- joints ------------------------------------------------------------------------------------------------------------
@@ -97,11 +97,11 @@ def _join(
 
     joint.vjp_joint = pull
     joint.jvp_joint = push
-    joint.again = functools.partial(_join_again, rules, n, fixed)
+    joint.rerun_rule = functools.partial(_rerun_joint, rules, n, fixed)
     return _core.join(joint, values, residuals, arguments)
 
 
-def _join_again(
+def _rerun_joint(
     rules: _Rules, n: int, fixed: int, batched: Sequence[bool], inputs: Sequence[Tensor]
 ) -> tuple[Tensor, ...]:
     """The joint of a trace, run for a batch."""
@@ -109,7 +109,7 @@ def _join_again(
     if rules.values is not None:
         if _core.is_followed(arguments):  # for the contexts further out there are the rules, too
             with _core.WithoutInnermostContext(arguments):
-                values = _join_again(rules, n, fixed, batched, inputs)
+                values = _rerun_joint(rules, n, fixed, batched, inputs)
         else:
             values = rules.values(batched[n:fixed], residuals)
         residuals = [*values, *residuals[n:]]
@@ -452,12 +452,12 @@ def custom_primitive(
             found = jvp(moved, ans, *given[n:])
             return _checked(called, "tangent", (found,) if single else found, wanted, [True] * n)
 
-        def again(batched: Sequence[bool], given: Sequence[Tensor]) -> list[Tensor]:
+        def batch_values(batched: Sequence[bool], given: Sequence[Tensor]) -> list[Tensor]:
             assert batch is not None
             found: Any = batch(tuple(batched[n:]), given[n:]) if any(batched[n:]) else value(*given[n:])
             return [found] if single else list(found)
 
-        rules = _Rules(called, vjp and pull, jvp and push, again if placeholders else None)
+        rules = _Rules(called, vjp and pull, jvp and push, batch_values if placeholders else None)
         joined = _join(rules, values, [*values, *inputs], arguments)
         return joined[0] if single else joined
 

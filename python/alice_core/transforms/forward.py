@@ -14,7 +14,7 @@ from ..checks import check_function
 from ..errors import GradientError, ShapeError
 from ..ops import creation
 from ..tensors import Tensor, asarray
-from .reverse import checked_point, outside, run_watched
+from .reverse import checked_point, outer_results, run_watched
 
 __all__ = ["jvp", "linearize"]
 
@@ -147,4 +147,4 @@ def linearize(f: Callable[..., R], *xs: Any) -> tuple[R, Callable[..., R]]:
         filled = (creation.zeros_like(y) if t is None else t for t, y in zip(tangents, graph.outputs, strict=True))
         return graph.structure.unflatten(filled)
 
-    return outside(graph), f_jvp
+    return outer_results(graph), f_jvp

@@ -8,7 +8,7 @@ from typing import Any
 from ..primitive import Primitive
 from ..tensors import Tensor
 
-__all__ = ["call_again", "calls_by"]
+__all__ = ["calls_by", "rerun"]
 
 _rules: dict[Primitive, Callable[[Sequence[Tensor], Sequence[Any]], Any]] = {}
 
@@ -18,9 +18,9 @@ def calls_by(primitive: Primitive, rule: Callable[[Sequence[Tensor], Sequence[An
     _rules[primitive] = rule
 
 
-def call_again(primitive: Primitive, operands: Sequence[Tensor], attributes: Sequence[Any]) -> Any:
+def rerun(primitive: Primitive, operands: Sequence[Tensor], attributes: Sequence[Any]) -> Any:
     """What the primitive, or the joint, makes of these operands."""
-    if primitive.again is not None:
-        return primitive.again((False,) * len(operands), operands)
+    if primitive.rerun_rule is not None:
+        return primitive.rerun_rule((False,) * len(operands), operands)
     rule = _rules.get(primitive)
     return rule(operands, attributes) if rule else primitive(*operands, *attributes)

@@ -17,7 +17,7 @@ from ... import _core
 from ...errors import TraceError, locate
 from ...primitive import Primitive, primitives
 from ...tensors import Tensor, asarray
-from ..rerunning import call_again
+from ..rerunning import rerun
 from ..reverse import no_grad
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ class Body:
 
     def _key(self) -> Hashable:
         """Bodies of one key do the same; None of one whose calls have rules of their own."""
-        if any(call.primitive.again is not None for call in self.calls):
+        if any(call.primitive.rerun_rule is not None for call in self.calls):
             return None
         calls = tuple(
             (
@@ -232,7 +232,7 @@ def run(body: Body, inputs: Sequence[Tensor]) -> list[Tensor]:
     for call in body.calls:
         operands = [values[x] if isinstance(x, int) else x for x in call.operands]
         with no_grad() if call.muted else nullcontext():
-            given = call_again(call.primitive, operands, call.attributes)
+            given = rerun(call.primitive, operands, call.attributes)
         values.update(zip(call.results, given if isinstance(given, tuple) else (given,), strict=True))
     return [values[x] if isinstance(x, int) else x for x in body.outputs]
 

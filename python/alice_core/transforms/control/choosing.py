@@ -167,11 +167,11 @@ def _bind_call(body: Body, inputs: Sequence[Tensor]) -> list[Tensor]:
     return list(given) if isinstance(given, tuple) else [given]
 
 
-def _call_again(operands: Sequence[Tensor], attributes: Sequence[Any]) -> Any:
+def _rerun_call(operands: Sequence[Tensor], attributes: Sequence[Any]) -> Any:
     return _results(called(attributes[0][0].meaning, operands))
 
 
-calls_by(_call, _call_again)
+calls_by(_call, _rerun_call)
 
 
 def _pull_call(g: Any, ans: Any, inputs: Sequence[Tensor], natives: Any) -> list[Tensor | None]:

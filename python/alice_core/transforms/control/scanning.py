@@ -16,7 +16,7 @@ from ..rerunning import calls_by
 from .bodies import Body, Type, closed, run
 from .derivatives import Pair, differentiated, is_zero, with_tangents
 
-__all__ = ["chosen", "grown", "in_batches", "once_more", "pulled", "scanned", "spread"]
+__all__ = ["batch_first", "chosen", "grown", "in_batches", "once_more", "pulled", "scanned"]
 
 _scan = Primitive("scan")
 
@@ -66,13 +66,13 @@ class _Call:
         self.length, self.reverse = length, reverse
         self.skipped: list[Tensor | None] = [None] * counted  # derivatives by the number of steps
 
-    def again(self, body: Body, inputs: Sequence[Tensor], n_consts: int, n_carry: int) -> list[Tensor]:
+    def with_body(self, body: Body, inputs: Sequence[Tensor], n_consts: int, n_carry: int) -> list[Tensor]:
         return scanned(body, inputs, n_consts, n_carry, self.length, self.reverse, self.steps)
 
 
 def _rerun(operands: Sequence[Tensor], attributes: Sequence[Any]) -> Any:
     call = _Call(operands, *attributes)
-    given = call.again(call.body, call.inputs, call.n_consts, call.n_carry)
+    given = call.with_body(call.body, call.inputs, call.n_consts, call.n_carry)
     return tuple(given) if len(given) != 1 else given[0]
 
 
@@ -163,7 +163,7 @@ _scan.defvjp_all(_pull)
 def _push(tangents: Sequence[Tensor | None], ans: Any, inputs: Sequence[Tensor], *attributes: Any) -> Any:
     call = _Call(inputs, *attributes)
     moved = with_tangents(call.body, call.n_consts, call.n_carry, call.inputs, tangents[len(call.skipped) :])
-    given = call.again(moved.body, moved.inputs, moved.n_consts, call.n_carry + len(moved.carried))
+    given = call.with_body(moved.body, moved.inputs, moved.n_consts, call.n_carry + len(moved.carried))
     found = moved.placed(given[call.n_carry :], len(call.body.outputs))
     return tuple(found) if len(found) != 1 else found[0]
 
@@ -188,14 +188,14 @@ def _batched(batched: Sequence[bool], inputs: Sequence[Tensor], *attributes: Any
         given = [steps, *given, creation.arange(call.length, dtype=int64)]
         n_consts, steps = n_consts + 1, extremes.max(steps)
     found = scanned(body, given, n_consts, n_carry, call.length, call.reverse, steps)
-    found = spread(found, marks[call.n_consts : call.first_item], size)
+    found = batch_first(found, marks[call.n_consts : call.first_item], size)
     return tuple(found) if len(found) != 1 else found[0]
 
 
 _scan.defbatch(_batched)
 
 
-def spread(results: Sequence[Tensor], marks: Sequence[bool], size: int) -> list[Tensor]:
+def batch_first(results: Sequence[Tensor], marks: Sequence[bool], size: int) -> list[Tensor]:
     """Results of a loop with the batch as axis 0 of each; ``marks``: which of the carry have it already."""
     return [
         y
@@ -207,9 +207,9 @@ def spread(results: Sequence[Tensor], marks: Sequence[bool], size: int) -> list[
     ]
 
 
-def in_batches(body: Body, marks: Sequence[bool], size: int, spread: Sequence[int] = ()) -> tuple[Body, list[bool]]:
+def in_batches(body: Body, marks: Sequence[bool], size: int, also: Sequence[int] = ()) -> tuple[Body, list[bool]]:
     """The body for a batch along axis 0 of the marked inputs, and which of its results are batches: those that depend
-    on one, and those that ``spread`` lists."""
+    on one, and those that ``also`` lists."""
     types: list[Type] = [
         ((size, *shape), dtype) if marked else (shape, dtype)
         for (shape, dtype), marked in zip(body.types, marks, strict=True)
@@ -221,7 +221,7 @@ def in_batches(body: Body, marks: Sequence[bool], size: int, spread: Sequence[in
             made = batched_call(lambda xs: run(body, xs), inputs, marks)
         else:
             made = [(y, False) for y in run(body, inputs)]
-        depends[:] = [has or k in spread for k, (_, has) in enumerate(made)]
+        depends[:] = [has or k in also for k, (_, has) in enumerate(made)]
         return [
             broadcasting.broadcast_to(y, (size, *y.shape)) if depends[k] and not has else y
             for k, (y, has) in enumerate(made)
@@ -239,8 +239,8 @@ def grown(
     if everything:
         marks[n_consts : n_consts + n_carry] = [True] * n_carry
     while True:
-        spread = [k for k in range(len(body.outputs)) if k >= n_carry or marks[n_consts + k]]
-        made, depends = in_batches(body, marks, size, spread)
+        also = [k for k in range(len(body.outputs)) if k >= n_carry or marks[n_consts + k]]
+        made, depends = in_batches(body, marks, size, also)
         if depends[:n_carry] == marks[n_consts : n_consts + n_carry]:
             return made, marks
         marks[n_consts : n_consts + n_carry] = depends[:n_carry]

@@ -16,7 +16,7 @@ from ...tensors import Tensor, int64
 from ..rerunning import calls_by
 from .bodies import Body, closed, run
 from .derivatives import differentiated, with_tangents
-from .scanning import chosen, grown, in_batches, once_more, pulled, spread
+from .scanning import batch_first, chosen, grown, in_batches, once_more, pulled
 
 __all__ = ["looped"]
 
@@ -123,7 +123,7 @@ def _batched(batched: Sequence[bool], inputs: Sequence[Tensor], *attributes: Any
     else:
         *results, steps = looped(condition, body, full, n_asked, n_consts, call.max_steps)
         steps = broadcasting.broadcast_to(steps, (size,))
-    return (*spread(results, marks[n_consts:], size), steps)
+    return (*batch_first(results, marks[n_consts:], size), steps)
 
 
 def _of_any(each: Body, n_asked: int, size: int) -> Body:
