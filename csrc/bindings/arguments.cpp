@@ -7,6 +7,7 @@
 #include "extension.h"
 #include "forward.h"
 #include "locked.h"
+#include "views.h"
 
 namespace alice {
 namespace {

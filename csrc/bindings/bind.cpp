@@ -7,6 +7,7 @@
 #include "locked.h"
 #include "modes.h"
 #include "operands.h"
+#include "views.h"
 
 namespace alice {
 namespace {
@@ -31,19 +32,11 @@ void save(Saved& s, const PrimitiveObject* p, std::size_t i, TensorObject* t, Ar
   s.array = reads_input(p, i) ? std::move(array) : array.shape_only();
 }
 
-void check_count(const Kernel& kernel, Py_ssize_t nargs, Py_ssize_t n_in) {
-  if (nargs == n_in + kernel.n_attrs() && (kernel.n_in >= 0 || n_in >= 1)) return;
-  if (kernel.n_in < 0) fail(ErrorKind::Value, kernel.name, ": expected at least one array; got none");
-  fail(ErrorKind::Value, kernel.name, ": expected ", kernel.n_in, " inputs and ", kernel.n_attrs(), " attributes; got ",
-       nargs, " arguments");
-}
-
 }  // namespace
 
 py::object bind(PrimitiveObject* p, PyObject* const* args, Py_ssize_t nargs) {
   const Kernel& kernel = *p->kernel;
-  const Py_ssize_t n_in = kernel.n_in < 0 ? nargs - kernel.n_attrs() : kernel.n_in;
-  check_count(kernel, nargs, n_in);
+  const Py_ssize_t n_in = count_inputs(kernel, nargs);
   if (py::object taken = overridden(p, args, n_in)) return taken;
 
   Operands a;

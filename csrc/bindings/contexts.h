@@ -3,7 +3,6 @@
 // backward() is a context too, number 0, which never ends.
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <utility>

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <span>
 #include <vector>
 
@@ -12,7 +11,6 @@
 namespace alice {
 
 struct PrimitiveObject;    // primitive.h
-struct Record;             // record.h
 struct EquationExtension;  // extension.h
 
 // One input of an equation, as its gradient rules will see it.
@@ -67,9 +65,7 @@ py::tuple saved_inputs(EquationObject* eq, const EquationObject* data);
 py::tuple saved_outputs(EquationObject* eq, const EquationObject* data);
 void release_saved(EquationObject* eq);
 
-// Of the extension of an equation (extension.cpp).
-int traverse_extension(const EquationExtension* extension, visitproc visit, void* arg);
-void drop_extension(EquationExtension* extension);
+// What interpreters remember of an equation (extension.cpp).
 void release_recomputed(EquationExtension* extension);
 // `made` is input or result number i of an equation again.
 void extend_saved_input(TensorObject* made, const EquationObject* eq, const EquationObject* data, std::size_t i);

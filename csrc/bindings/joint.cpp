@@ -5,9 +5,11 @@
 #include "holder.h"
 #include "modes.h"
 #include "origin.h"
+#include "primitive_type.h"
 #include "record.h"
 #include "scope.h"
 #include "session.h"
+#include "views.h"
 
 namespace alice {
 namespace {

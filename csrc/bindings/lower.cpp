@@ -7,6 +7,7 @@
 #include "body.h"
 #include "joint.h"
 #include "origin.h"
+#include "views.h"
 
 namespace alice {
 namespace {

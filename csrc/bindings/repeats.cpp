@@ -6,6 +6,7 @@
 #include "features.h"
 #include "origin.h"
 #include "session.h"
+#include "views.h"
 
 namespace alice {
 namespace {

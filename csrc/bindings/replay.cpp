@@ -7,6 +7,7 @@
 #include "locked.h"
 #include "spare.h"
 #include "treedef.h"
+#include "views.h"
 
 namespace alice {
 namespace {

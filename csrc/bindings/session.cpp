@@ -9,6 +9,7 @@
 #include "modes.h"
 #include "origin.h"
 #include "scope.h"
+#include "views.h"
 
 namespace alice {
 

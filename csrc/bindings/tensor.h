@@ -42,27 +42,14 @@ inline Contexts followers_of(const TensorObject* t, const ThreadState& state = t
   return t->contexts & state.active;
 }
 
-// The version of the memory as this thread sees it: a traced function has not changed anything yet, but goes on as if
-// it had. 0 without memory.
-std::uint32_t version_of(const Array& a);
-
-// Tensors are values, and only the one that a memory belongs to can be changed in place. Others that show it, its
-// views, then have lost their values.
-inline bool is_stale(const TensorObject* t) { return t->view && version_of(t->array) != t->version; }
-[[noreturn]] void refuse_stale(const TensorObject* t, const char* op);
-inline void check_current(const TensorObject* t, const char* op) {
-  if (is_stale(t)) refuse_stale(t, op);
-}
-
 // Both return new references.
 PyObject* make_tensor(Array array, EquationObject* producer = nullptr, int index = 0, const Contexts& contexts = {});
 PyObject* same_value(TensorObject* t);  // another handle on the same value
+// What a context watches: the same value in these contexts, as a result of `producer` or, without one, a leaf.
+py::object watched(TensorObject* t, EquationObject* producer, const Contexts& contexts);
+py::object constant(TensorObject* t);  // the same elements: nothing follows it, and it has no tangent
 
-void set_array(TensorObject* t, Array array);
-
-// Of the extension of a Tensor (extension.cpp).
-int traverse_extension(const TensorExtension* extension, visitproc visit, void* arg);
-void drop_extension(TensorExtension* extension);
+// What interpreters remember of a Tensor (extension.cpp).
 void forget_tangents(TensorExtension* extension);
 void extend_derived(TensorObject* made, TensorObject* t);  // `made` is `t` in other contexts
 

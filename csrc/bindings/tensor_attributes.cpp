@@ -6,6 +6,7 @@
 #include "modes.h"
 #include "origin.h"
 #include "tensor_parts.h"
+#include "views.h"
 
 namespace alice {
 namespace {

@@ -5,6 +5,7 @@
 #include "locked.h"
 #include "session.h"
 #include "tensor_parts.h"
+#include "views.h"
 #include "watcher.h"
 
 namespace alice {

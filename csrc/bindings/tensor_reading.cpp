@@ -11,6 +11,7 @@
 #include "recorder.h"
 #include "session.h"
 #include "tensor_parts.h"
+#include "views.h"
 
 namespace alice {
 namespace {

@@ -4,7 +4,7 @@
 #include <memory>
 
 #include "contexts.h"
-#include "interpreter.h"
+#include "interpreters.h"
 
 namespace alice {
 

@@ -6,9 +6,11 @@
 #include "elsewhere.h"
 #include "locked.h"
 #include "origin.h"
+#include "primitive_type.h"
 #include "reading.h"
 #include "record.h"
 #include "session.h"
+#include "views.h"
 #include "watcher.h"
 
 namespace alice {
