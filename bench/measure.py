@@ -45,7 +45,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true")
     options = parser.parse_args()
 
-    module, _, function = options.section.partition(".")
+    module, _, function = options.section.rpartition(".")
     found = importlib.import_module(module)
     rows = [
         row

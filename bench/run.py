@@ -58,6 +58,7 @@ SECTIONS = (
     Section("derivatives", "Derivatives", "derivatives.rows", style="plain"),
     Section("linalg", "Linear algebra", "linalg.rows"),
     Section("control", "Loops and scalars", "control.rows"),
+    Section("gradbench", "GradBench", "gradbench.suite.rows"),
     Section("cold", "Cold start, size, memory", "cold.rows", style="plain"),
     Section("scaling", "Two threads", "scaling.rows", style="plain", all_threads=True, quick=False),
     Section("steps_all", "Training steps, all threads", "steps.rows", all_threads=True, quick=False),

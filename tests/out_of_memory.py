@@ -225,6 +225,7 @@ def check(use: Callable[[], Any], memory: Native) -> int:
 
 def main(kind: str, *names: str) -> None:
     faulthandler.enable()
+    gc.freeze()  # what was imported is not looked through after each run
     _core.set_num_threads(2)
     memory = Native(kind == "native-rest")
     for use in USES:

@@ -250,6 +250,60 @@ def test_a_space_of_equal_eigenvalues_has_a_gradient_and_its_vectors_have_none()
     assert np.isnan(vectors(ac.tensor(a)).numpy()).any()
 
 
+def _of_vectors_and_values(x: ac.Tensor) -> ac.Tensor:
+    w, v = linalg.eigh(x)
+    return (v * ac.exp(w)) @ v.T
+
+
+def _of_vectors(x: ac.Tensor) -> ac.Tensor:
+    v = linalg.eigh(x).eigenvectors[:, :2]
+    return v @ v.T
+
+
+def _of_singular_vectors_and_values(x: ac.Tensor) -> ac.Tensor:
+    u, s, vh = linalg.svd(x)
+    return (u * s**3) @ vh
+
+
+def _polar(x: ac.Tensor) -> ac.Tensor:
+    u, _, vh = linalg.svd(x)
+    return u @ vh
+
+
+@pytest.mark.parametrize("values", [[1.0, 1.0, 2.0, 4.0], [1.0, 1.0, 2.0, 2.0], [1.0, 1.0, 1.0, 1.0]])
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize(
+    ("f", "right_in_reverse"),
+    [
+        (_of_vectors_and_values, False),
+        (_of_vectors, True),
+        (_of_singular_vectors_and_values, False),
+        (_polar, True),
+    ],
+)
+def test_derivatives_at_equal_values_are_right_or_nan(
+    f: Any, right_in_reverse: bool, turned: bool, values: list[float]
+) -> None:
+    """Of one entry after the other, too: those that ask for no eigenvalue's slope stand beside those that do."""
+    q = orthogonal(np.random.default_rng(5), 4) if turned else np.eye(4)
+    a = q @ np.diag(values) @ q.T
+    if f is _of_vectors and values[1] == values[2]:
+        pytest.skip("the space of the first two is not one of its own")
+    want, h = np.empty((4, 4, 4, 4)), 1e-5
+    for i, j in np.ndindex(4, 4):
+        e = np.zeros((4, 4))
+        e[i, j] += h / 2
+        e[j, i] += h / 2
+        want[..., i, j] = (f(ac.tensor(a + e)).numpy() - f(ac.tensor(a - e)).numpy()) / (2 * h)
+    for jacobian in (ac.jacrev(f), ac.jacfwd(f), ac.compile(ac.jacrev(f))):
+        got = jacobian(ac.tensor(a)).numpy()
+        got = (got + np.swapaxes(got, -1, -2)) / 2  # along symmetric directions
+        known = np.isfinite(got)
+        assert np.all(np.abs(got - want)[known] <= 1e-7)
+    if right_in_reverse:
+        assert np.isfinite(ac.jacrev(f)(ac.tensor(a)).numpy()).all()
+
+
 def test_singular_values_that_are_equal_or_zero_have_gradients() -> None:
     rng = np.random.default_rng(2)
     u, v = orthogonal(rng, 4), orthogonal(rng, 3)

@@ -37,12 +37,13 @@ def is_small(x: Tensor, scale: Tensor, n: int) -> Tensor:
     return less_equal(abs(x), multiply(scale, n * _unit(x)))
 
 
-def apart(x: Tensor, differences: Tensor, values: Tensor, scale: Tensor | None = None) -> Tensor:
+def apart(
+    x: Tensor, differences: Tensor, values: Tensor, asked: Tensor | None = None, scale: Tensor | None = None
+) -> Tensor:
     """x / differences, but 0 where these are roundings beside the largest of the values, which are equal there.
 
-    What x asks for where values are equal has no derivative: NaN, unless it is a rounding itself beside ``scale``, the
-    largest of what x came from. Without a scale (in forward mode) vectors of equal values are chosen so that they do
-    not turn within their space. The diagonal asks for nothing.
+    Where values are equal, what is ``asked`` of their vectors (x itself, if nothing else is said) has no derivative:
+    NaN, unless it is a rounding beside ``scale``, the largest of what it came from. The diagonal asks for nothing.
     """
     if x.size == 0:
         return x
@@ -52,7 +53,7 @@ def apart(x: Tensor, differences: Tensor, values: Tensor, scale: Tensor | None =
     quotient = divide(where(equal, 0.0, x), where(equal, 1.0, differences))
     if scale is None:
         return quotient
-    asked = logical_and(equal, greater(abs(x), multiply(scale, _SLACK * n * _unit(x))))
+    asks = logical_and(equal, greater(abs(x if asked is None else asked), multiply(scale, _SLACK * n * _unit(x))))
     if x.shape[-2] == n:
-        asked = logical_and(asked, asarray(~np.eye(n, dtype=bool)))
-    return where(asked, math.nan, quotient)
+        asks = logical_and(asks, asarray(~np.eye(n, dtype=bool)))
+    return where(asks, math.nan, quotient)

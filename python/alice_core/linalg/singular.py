@@ -11,7 +11,7 @@ from ..errors import GradientError, ShapeError
 from ..ops.arithmetic import add, multiply, subtract
 from ..ops.broadcasting import sum_to
 from ..ops.comparison import greater
-from ..ops.creation import zeros
+from ..ops.creation import is_zero, zeros
 from ..ops.diagonals import diagonal
 from ..ops.extremes import max
 from ..ops.linalg import matmul
@@ -66,14 +66,15 @@ def _svd_vjp(g: tuple[Tensor, ...], ans: tuple[Tensor, ...], a: Tensor, full: bo
     skew_u, skew_v = subtract(ku, matrix_transpose(ku)), subtract(kv, matrix_transpose(kv))
     difference, total = _pairs(s)
     scale = add(largest(gu, -2, -1), largest(gv, -2, -1))
-    even = apart(multiply(add(skew_u, skew_v), 0.5), difference, s, scale)
-    odd = apart(multiply(subtract(skew_u, skew_v), 0.5), total, s, scale)
+    skew = multiply(add(skew_u, skew_v), 0.5)
+    even = apart(skew, difference, s, skew if is_zero(gs) else add(ku, kv), scale)  # as in eigh
+    odd = apart(multiply(subtract(skew_u, skew_v), 0.5), total, s, scale=scale)
     left = add(matmul(u, add(even, odd)), _columns(u, gs))
     if a.shape[-2] > s.shape[-1]:
-        left = add(left, apart(subtract(gu, matmul(u, ku)), expand_dims(s, -2), s, scale))
+        left = add(left, apart(subtract(gu, matmul(u, ku)), expand_dims(s, -2), s, scale=scale))
     flow = matmul(left, vh)
     if a.shape[-1] > s.shape[-1]:
-        right = apart(subtract(gv, matmul(v, kv)), expand_dims(s, -2), s, scale)
+        right = apart(subtract(gv, matmul(v, kv)), expand_dims(s, -2), s, scale=scale)
         flow = add(flow, matmul(u, matrix_transpose(right)))
     return flow
 
@@ -88,7 +89,8 @@ def _svd_jvp(t: Tensor, ans: tuple[Tensor, ...], a: Tensor, full: bool) -> tuple
     inner = matmul(matrix_transpose(u), tv)
     turned = matrix_transpose(inner)
     difference, total = _pairs(s)
-    even = apart(multiply(add(inner, turned), 0.5), difference, s)
+    both = multiply(add(inner, turned), 0.5)
+    even = apart(both, difference, s, both, largest(inner, -2, -1))
     odd = apart(multiply(subtract(inner, turned), 0.5), total, s)
     du, dv = matmul(u, add(even, odd)), matmul(v, subtract(even, odd))
     if a.shape[-2] > s.shape[-1]:
@@ -208,9 +210,11 @@ def svd(x: TensorLike, /, *, full_matrices: bool = True) -> SVDResult:
         vectors has a sign of its own choice.
 
     Gradient
-        Equal singular values (apart by rounding, N units of roundoff of the largest) have only common spaces: what
-        depends on these alone, and what is symmetric in the values, has the right gradient; a cotangent that tells
-        vectors of one space apart gives NaN. The further vectors of ``full_matrices`` have none.
+        Equal singular values (apart by rounding, N units of roundoff of the largest) have only common spaces. What is
+        symmetric in the values has the right gradient, and so has what depends on vectors alone and by their spaces
+        alone, as the polar factor ``U Vh``; else it is NaN, as of ``U f(S) Vh``, which needs the slope of f. In forward
+        mode the tangents of vectors are NaN where x moves such that their space falls apart. The further vectors of
+        ``full_matrices`` have none.
 
     Accuracy
         Backward stable: singular values to N units of roundoff of the largest.

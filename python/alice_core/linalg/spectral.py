@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..ops.arithmetic import add, multiply, subtract
+from ..ops.creation import is_zero
 from ..ops.diagonals import diagonal
 from ..ops.linalg import matmul
 from ..ops.reduction import sum
@@ -45,7 +46,10 @@ def _size(x: Tensor) -> Tensor:
 def _eigh_vjp(g: tuple[Tensor, Tensor], ans: tuple[Tensor, Tensor], a: Tensor) -> Tensor:
     (gw, gv), (w, v) = g, ans
     turned = matmul(matrix_transpose(v), gv)
-    between = apart(subtract(turned, matrix_transpose(turned)), _differences(w), w, _size(turned))
+    skew = subtract(turned, matrix_transpose(turned))
+    # Of vectors alone, what does not turn them within their space depends on the space. With the values, it may be an
+    # f(w) whose difference quotient is missing.
+    between = apart(skew, _differences(w), w, skew if is_zero(gw) else turned, _size(turned))
     inside = matmul(v, multiply(between, 0.5))
     return symmetric(matmul(add(_columns(v, gw), inside), matrix_transpose(v)))
 
@@ -53,7 +57,7 @@ def _eigh_vjp(g: tuple[Tensor, Tensor], ans: tuple[Tensor, Tensor], a: Tensor) -
 def _eigh_jvp(t: Tensor, ans: tuple[Tensor, Tensor], a: Tensor) -> tuple[Tensor, Tensor]:
     w, v = ans
     turned = matmul(matmul(matrix_transpose(v), symmetric(t)), v)
-    return diagonal(turned), matmul(v, apart(turned, _differences(w), w))
+    return diagonal(turned), matmul(v, apart(turned, _differences(w), w, turned, _size(turned)))
 
 
 def _eigvalsh_vjp(g: Tensor, ans: Tensor, a: Tensor) -> Tensor:
@@ -80,7 +84,7 @@ def _eig_vjp(g: tuple[Tensor, Tensor], ans: tuple[Tensor, Tensor], a: Tensor) ->
     flow = matmul(turned, gv)
     # Vectors stay of length 1: what would change it takes no part.
     free = subtract(flow, _columns(matmul(turned, v), diagonal(flow)))
-    between = apart(free, _differences(w), w, _size(flow))
+    between = apart(free, _differences(w), w, free, _size(flow))
     inside = add(matmul(between, turned), multiply(expand_dims(gw, -1), turned))
     return matmul(matrix_transpose(_inv(v, True)), inside)
 
@@ -88,7 +92,7 @@ def _eig_vjp(g: tuple[Tensor, Tensor], ans: tuple[Tensor, Tensor], a: Tensor) ->
 def _eig_jvp(t: Tensor, ans: tuple[Tensor, Tensor], a: Tensor) -> tuple[Tensor, Tensor]:
     w, v = ans
     turned = matmul(_inv(v, True), matmul(t, v))
-    dv = matmul(v, apart(turned, _differences(w), w))
+    dv = matmul(v, apart(turned, _differences(w), w, turned, _size(turned)))
     return diagonal(turned), subtract(dv, _columns(v, sum(multiply(v, dv), axis=-2)))
 
 
@@ -139,10 +143,10 @@ def eigh(x: TensorLike, /) -> EighResult:
 
     Gradient
         Symmetric. Equal eigenvalues (apart by rounding, N units of roundoff of the largest) have no eigenvectors of
-        their own, only a common space. What depends on that space alone, and what is symmetric in the eigenvalues, has
-        the right gradient; a cotangent that tells vectors of one space apart gives NaN. Two directions that meet in
-        both ways, as of ``V f(w) Vᵀ``, need the difference quotients of f, which no eigenvector has: where eigenvalues
-        are equal, use :func:`expm`, :func:`cholesky` or :func:`matrix_power`.
+        their own, only a common space. What is symmetric in the eigenvalues has the right gradient, and so has what
+        depends on vectors alone and by their space alone. Else it is NaN: where vectors of one space are told apart,
+        and of ``V f(w) Vᵀ``, which needs the slope of f; use :func:`expm`, :func:`cholesky` or :func:`matrix_power`
+        there. In forward mode the tangents of vectors are NaN where x moves such that their space falls apart.
 
     Accuracy
         Backward stable: eigenvalues to N units of roundoff of the largest.

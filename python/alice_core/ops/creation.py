@@ -195,6 +195,14 @@ def zeros_like(x: TensorLike, /, dtype: DTypeLike | None = None, *, device: str 
     return _filled("zeros_like", np.zeros, x.shape, x.dtype if dtype is None else dtype, device)
 
 
+def is_zero(x: Tensor) -> bool:
+    """Whether it is the zero that reverse mode writes for what did not arrive."""
+    if x.is_abstract or x.is_tracked:
+        return False
+    array = x.numpy()
+    return not any(array.strides) and bool(array.size) and array.flat[0] == 0
+
+
 def ones_like(x: TensorLike, /, dtype: DTypeLike | None = None, *, device: str | None = None) -> Tensor:
     """Ones of the shape and, unless told otherwise, the dtype of ``x``, which may be abstract.
 

@@ -16,7 +16,7 @@ from ...tensors import Tensor
 from ..rerunning import calls_by
 from ..reverse import stop_gradient, vjp
 from .bodies import Body, closed, derived, floating, run, run_moved
-from .derivatives import Pair, differentiated, is_zero, pushed
+from .derivatives import Pair, differentiated, pushed
 from .scanning import chosen, in_batches
 
 __all__ = ["called", "switched"]
@@ -180,7 +180,7 @@ def _pull_call(g: Any, ans: Any, inputs: Sequence[Tensor], natives: Any) -> list
     pair, n_out = body.pair, len(body.outputs)
     if pair is not None:  # its results are those of a body, then what was kept
         n_own = n_out - pair.kept
-        if all(map(is_zero, cotangents[n_own:])):
+        if all(map(creation.is_zero, cotangents[n_own:])):
             return _back_through(pair, inputs, cotangents[:n_own], results[n_own:])
     # Somebody differentiates what was kept, or nobody knew that reverse mode would follow: it is done once more.
     pair = differentiated(body, 0, 0, [True] * len(inputs), repeats=False)

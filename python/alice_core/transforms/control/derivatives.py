@@ -17,7 +17,7 @@ from ..forward import jvp
 from ..reverse import vjp
 from .bodies import Body, Call, Ref, closed, derived, floating, part, run, run_moved
 
-__all__ = ["Moved", "Pair", "differentiated", "is_zero", "pushed", "with_tangents"]
+__all__ = ["Moved", "Pair", "differentiated", "pushed", "with_tangents"]
 
 #: What gives another view of memory, or spreads it, takes no time, and would only be kept twice.
 _VIEWS = frozenset({"reshape", "permute_dims", "expand_dims", "squeeze", "broadcast_to", "identity", "stop_gradient"})
@@ -120,14 +120,6 @@ def with_tangents(
         carried,
         stacked,
     )
-
-
-def is_zero(x: Tensor) -> bool:
-    """Whether it is the zero that reverse mode writes for what did not arrive."""
-    if x.is_abstract or x.is_tracked:
-        return False
-    array = x.numpy()
-    return not any(array.strides) and bool(array.size) and array.flat[0] == 0
 
 
 # -- the way there and the way back ------------------------------------------------------------------------------------

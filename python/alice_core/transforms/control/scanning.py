@@ -14,7 +14,7 @@ from ...tensors import Tensor, int64
 from ..batching import batched_call
 from ..rerunning import calls_by
 from .bodies import Body, Type, closed, run
-from .derivatives import Pair, differentiated, is_zero, with_tangents
+from .derivatives import Pair, differentiated, with_tangents
 
 __all__ = ["batch_first", "chosen", "grown", "in_batches", "once_more", "pulled", "scanned"]
 
@@ -108,7 +108,7 @@ def pulled(
     pair, n_out = body.pair, len(body.outputs)
     if pair is not None:  # its results are those of a body, then what was kept
         n_own = n_out - pair.kept
-        if all(map(is_zero, cotangents[n_own:])):
+        if all(map(creation.is_zero, cotangents[n_own:])):
             kept = results[n_own:]
             return _back(pair, inputs, n_consts, n_carry, cotangents[:n_own], kept, length, reverse, steps)
     # Somebody differentiates what was kept, or nobody knew that reverse mode would follow: it is done once more.
