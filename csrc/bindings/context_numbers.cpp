@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "modes.h"
+#include "slot.h"
 
 namespace alice {
 namespace {
@@ -25,7 +26,9 @@ void set_active(py::handle numbers) {
 }
 
 // Shall backward() follow what is computed now? Returns whether it did.
-bool follow_backward(bool follow) {
+bool follow_backward(PyObject*, PyObject* arg) {
+  const int follow = PyObject_IsTrue(arg);
+  if (follow < 0) throw py::error_already_set();
   ThreadState& state = state_in_context();
   const bool before = state.active.has_backward();
   const Contexts backward(kBackward);
@@ -58,7 +61,7 @@ void add_contexts(py::module_& m) {
   m.def("end_context", &end, py::arg("number"));
   m.def("get_active", &get_active);
   m.def("set_active", &set_active, py::arg("contexts"));
-  m.def("follow_backward", &follow_backward, py::arg("follow"));
+  m.attr("follow_backward") = function_of<follow_backward>("follow_backward", m);
 }
 
 }  // namespace alice
