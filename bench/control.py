@@ -12,7 +12,7 @@ import numpy as np
 import alice_core as ac
 from harness import check_results
 from peers import NOTICES, VERSIONS, jax, jnp
-from rows import OURS, Row, Target
+from rows import EAGER, OURS, Row, Target
 
 try:
     casadi: Any = importlib.import_module("casadi")
@@ -57,9 +57,11 @@ def _compiled_by_jax(f: Any, *arrays: Any) -> dict[str, Any]:
     return {"jax.jit": lambda: jax.block_until_ready(call(*given))}
 
 
-def _by_casadi(inputs: list[Any], outputs: list[Any], values: list[Any], wanted: list[Any]) -> dict[str, Any]:
+def _by_casadi(
+    inputs: list[Any], outputs: list[Any], values: list[Any], wanted: list[Any], dense: bool = True
+) -> dict[str, Any]:
     """The call alone: arguments and results lie where it looks for them. The results must be those wanted."""
-    f = casadi.Function("f", inputs, [casadi.densify(y) for y in outputs])
+    f = casadi.Function("f", inputs, [casadi.densify(y) for y in outputs] if dense else outputs)
     buffer, run = f.buffer()
     given = [np.array(v, np.float64).ravel(order="F") for v in values]
     results = [np.zeros(f.nnz_out(i)) for i in range(f.n_out())]
@@ -184,6 +186,31 @@ def roots() -> dict[str, Any]:
     return _checked(found)
 
 
+def residuals(points: int) -> dict[str, Any]:
+    """The Jacobian of a pendulum's implicit midpoint steps by all its states at once: a sparse matrix, its entries."""
+    z = np.random.default_rng(0).uniform(-1.0, 1.0, 2 * points)
+
+    def of(z: Any, sin: Any, concat: Any) -> Any:
+        angle, speed = z[:points], z[points:]
+        middle, pace = 0.5 * (angle[1:] + angle[:-1]), 0.5 * (speed[1:] + speed[:-1])
+        turned, bent = angle[1:] - angle[:-1] - STEP * pace, speed[1:] - speed[:-1] + STEP * GRAVITY * sin(middle)
+        return concat([turned, bent])
+
+    sparse = ac.jacfwd(partial(of, sin=ac.sin, concat=ac.concat), sparse=True)
+    call, x = ac.compile(sparse), ac.tensor(z)
+    found = {OURS: lambda: call(x).values, EAGER: lambda: sparse(x).values}
+    entries = call(x)
+    if jax is not None:  # which knows no sparse Jacobians
+        dense = jax.jacfwd(partial(of, sin=jnp.sin, concat=jnp.concatenate))
+        found |= _compiled_by_jax(lambda z: dense(z)[entries.rows, entries.cols], z)
+    if casadi is not None:
+        states = casadi.SX.sym("z", 2 * points)
+        matrix = casadi.jacobian(of(states, casadi.sin, lambda parts: casadi.vertcat(*parts)), states)
+        order = np.lexsort((entries.rows, entries.cols))  # column by column
+        found |= _by_casadi([states], [matrix], [z], [np.asarray(entries.values)[order]], dense=False)
+    return _checked(found)
+
+
 def rows(quick: bool) -> Iterator[Row]:
     against_vm = (Target(1.0, VM),) if casadi is not None else ()
     yield Row("Jacobian of a cart-pole step", partial(jacobian, 1), against_vm)
@@ -192,4 +219,5 @@ def rows(quick: bool) -> Iterator[Row]:
     if not quick:
         yield Row("gradient through 1000 steps", partial(rollout, 1000), against_vm, rounds=9)
         yield Row("LSTM of 100 steps, gradient", lstm, (Target(0.5, "jax.jit"),), rounds=9)
+    yield Row("sparse Jacobian of 200 implicit midpoint steps", partial(residuals, 201), against_vm)
     yield Row("100 cube roots by while_loop", roots, (Target(0.7, "jax.jit"),))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import importlib
 import importlib.util
 import os
 import re
@@ -9,6 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
@@ -20,6 +23,8 @@ def run(name: str) -> str:
     environment = {**os.environ, "MPLBACKEND": "Agg"}  # which shows nothing
     done = subprocess.run([sys.executable, str(EXAMPLES / name)], capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr
+    if "tqdm" in (EXAMPLES / name).read_text(encoding="utf-8"):
+        assert not done.stderr  # progress is for terminals
     return done.stdout
 
 
@@ -53,6 +58,33 @@ def test_kalman() -> None:
     error_push, error_blur = numbers(errors)
     assert abs(push / true_push - 1) < 3 * error_push
     assert abs(blur / true_blur - 1) < 4 * error_blur
+
+
+def test_cart_pole() -> None:
+    """Upright soon, and to stay, though the model's pole is too light."""
+    needs("matplotlib")
+    needs("tqdm")
+    swing, stay = run("cart_pole.py").splitlines()
+    seconds, force = numbers(swing)
+    assert 1.0 < seconds < 3.0
+    assert force < 30
+    off, far = numbers(stay)
+    assert off < 0.01
+    assert far < 1.5
+
+
+def test_zen() -> None:
+    """It has learned words, and writes them."""
+    needs("matplotlib")
+    needs("tqdm")
+    losses, *lines = run("zen.py").splitlines()
+    first, chance, last = numbers(losses)
+    assert abs(first / chance - 1) < 0.1
+    assert last < 0.5
+    text = codecs.decode(importlib.import_module("this").s, "rot13")
+    words = " ".join(lines).split()
+    assert len(words) > 20
+    assert np.mean([word in text.split() for word in words]) > 0.7
 
 
 def test_eight_schools() -> None:

@@ -1,3 +1,4 @@
+// Small: nothing here is done often.
 #include "fork.h"
 
 #include <pthread.h>

@@ -2,6 +2,8 @@
 // cholesky_vjp: from the cotangent of the factor that of the matrix, in twice the time of the factor.
 //
 // Source: Murray, "Differentiation of the Cholesky decomposition", 2016, the blocked algorithm.
+//
+// Small: LAPACK does the work.
 #include "matrices.h"
 #include "register.h"
 

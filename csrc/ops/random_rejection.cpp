@@ -1,5 +1,7 @@
 // Draws that may need several tries: integers of a range, orders, gamma and Poisson numbers. Each element has a stream
 // of its own, of as many blocks as its tries take, so that it depends on key, draw and its index alone.
+//
+// Small: logarithms and blocks of random bits take the time.
 #include <algorithm>
 #include <cmath>
 

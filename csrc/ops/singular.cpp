@@ -1,4 +1,6 @@
 // What comes from singular values: svd, svdvals, pinv, lstsq, and cofactor, the gradient of a determinant.
+//
+// Small: LAPACK does the work.
 #include <cmath>
 
 #include "matrices.h"

@@ -1,5 +1,7 @@
 // Eigenvalues and eigenvectors: eigh and eigvalsh of symmetric matrices (read as their symmetric part), eig and eigvals
 // of those whose eigenvalues are real. qr.
+//
+// Small: LAPACK does the work.
 #include <cmath>
 
 #include "matrices.h"

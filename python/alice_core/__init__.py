@@ -24,6 +24,9 @@ if _TYPE_CHECKING:
     from . import testing as testing
     from .tracing import Trace as Trace
     from .tracing import trace as trace
+    from .transforms.sparse import SparseMatrix as SparseMatrix
+    from .transforms.sparse import Sparsity as Sparsity
+    from .transforms.sparse import sparsity as sparsity
 
 # The engine.
 from . import checks as checks
@@ -152,6 +155,7 @@ _LATER = {
     **dict.fromkeys(("bayes", "calibration", "data", "linalg", "linear_model", "neural_network", "testing"), ""),
     "Trace": "tracing",
     "trace": "tracing",
+    **dict.fromkeys(("SparseMatrix", "Sparsity", "sparsity"), "transforms.sparse"),
 }
 
 

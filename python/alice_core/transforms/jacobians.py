@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Concatenate, Literal, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, TypeVar, overload
 
 from .. import _core, tree
-from ..checks import check_function, checked_int
+from ..checks import check_function, checked_flag, checked_int
 from ..errors import DTypeError, ShapeError
 from ..ops import creation, joining, views
 from ..tensors import Tensor, TensorLike
 from .batching import along_basis, vmap
 from .forward import jvp
 from .reverse import Pullback, checked_argnums, grad, run_watched, vjp
+
+if TYPE_CHECKING:
+    from .sparse import SparseMatrix
 
 __all__ = ["hessian", "hvp", "jacfwd", "jacobian", "jacrev", "vhp"]
 
@@ -32,13 +35,33 @@ def jacobian(
     has_aux: Literal[False] = False,
     *,
     chunk: int | None = None,
+    sparse: Literal[False] = False,
 ) -> Callable[Concatenate[N, P], Tensor]: ...
 @overload
 def jacobian(
-    f: Callable[P, Any], argnums: int | Sequence[int] = 0, has_aux: bool = False, *, chunk: int | None = None
+    f: Callable[P, Tensor],
+    argnums: int = 0,
+    has_aux: Literal[False] = False,
+    *,
+    chunk: int | None = None,
+    sparse: Literal[True],
+) -> Callable[P, SparseMatrix]: ...
+@overload
+def jacobian(
+    f: Callable[P, Any],
+    argnums: int | Sequence[int] = 0,
+    has_aux: bool = False,
+    *,
+    chunk: int | None = None,
+    sparse: bool = False,
 ) -> Callable[P, Any]: ...
 def jacobian(
-    f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False, *, chunk: int | None = None
+    f: Callable[..., Any],
+    argnums: int | Sequence[int] = 0,
+    has_aux: bool = False,
+    *,
+    chunk: int | None = None,
+    sparse: bool = False,
 ) -> Callable[..., Any]:
     """Return the Jacobian of ``f``: by :func:`jacfwd` if f has fewer inputs than results, else by :func:`jacrev`.
 
@@ -52,13 +75,17 @@ def jacobian(
         ``f`` returns ``(value, aux)``; the new function returns ``(jacobian, aux)``.
     chunk : int, optional
         So many rows (or columns) at a time: memory for so many gradients. Default: all at once.
+    sparse : bool
+        Find which entries can differ from 0 (:func:`sparsity`), and compute no others: columns that share no row come
+        from one tangent, rows that share no column from one cotangent. For functions of one array, of any shape, that
+        return one array.
 
     Returns
     -------
     callable
         Takes what ``f`` takes. The Jacobian has the structure of the result, whose every leaf ``y`` is replaced by the
         structure of the argument (a tuple of them for several argnums), whose every leaf ``x`` is replaced by dy/dx,
-        a Tensor of shape ``y.shape + x.shape``.
+        a Tensor of shape ``y.shape + x.shape``. With ``sparse=True`` it is a :class:`SparseMatrix`.
 
     Raises
     ------
@@ -66,6 +93,8 @@ def jacobian(
         If a differentiated argument or a result is not floating-point.
     ValueError
         If ``chunk`` is less than 1.
+    ShapeError
+        With ``sparse=True``, if argument or result is no single array.
 
     Source
     ------
@@ -78,7 +107,7 @@ def jacobian(
     Tensor([[3., 2.],
             [0., 6.]], dtype=float32)
     """
-    return _jacobian("jacobian", f, argnums, has_aux, chunk, None)
+    return _jacobian("jacobian", f, argnums, has_aux, chunk, None, sparse)
 
 
 @overload
@@ -88,13 +117,33 @@ def jacrev(
     has_aux: Literal[False] = False,
     *,
     chunk: int | None = None,
+    sparse: Literal[False] = False,
 ) -> Callable[Concatenate[N, P], Tensor]: ...
 @overload
 def jacrev(
-    f: Callable[P, Any], argnums: int | Sequence[int] = 0, has_aux: bool = False, *, chunk: int | None = None
+    f: Callable[P, Tensor],
+    argnums: int = 0,
+    has_aux: Literal[False] = False,
+    *,
+    chunk: int | None = None,
+    sparse: Literal[True],
+) -> Callable[P, SparseMatrix]: ...
+@overload
+def jacrev(
+    f: Callable[P, Any],
+    argnums: int | Sequence[int] = 0,
+    has_aux: bool = False,
+    *,
+    chunk: int | None = None,
+    sparse: bool = False,
 ) -> Callable[P, Any]: ...
 def jacrev(
-    f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False, *, chunk: int | None = None
+    f: Callable[..., Any],
+    argnums: int | Sequence[int] = 0,
+    has_aux: bool = False,
+    *,
+    chunk: int | None = None,
+    sparse: bool = False,
 ) -> Callable[..., Any]:
     """Return the Jacobian of ``f`` by reverse mode, a row for every number in the result.
 
@@ -108,7 +157,7 @@ def jacrev(
     Tensor([[1., 0.],
             [0., 1.]], dtype=float32)
     """
-    return _jacobian("jacrev", f, argnums, has_aux, chunk, False)
+    return _jacobian("jacrev", f, argnums, has_aux, chunk, False, sparse)
 
 
 @overload
@@ -118,13 +167,33 @@ def jacfwd(
     has_aux: Literal[False] = False,
     *,
     chunk: int | None = None,
+    sparse: Literal[False] = False,
 ) -> Callable[Concatenate[N, P], Tensor]: ...
 @overload
 def jacfwd(
-    f: Callable[P, Any], argnums: int | Sequence[int] = 0, has_aux: bool = False, *, chunk: int | None = None
+    f: Callable[P, Tensor],
+    argnums: int = 0,
+    has_aux: Literal[False] = False,
+    *,
+    chunk: int | None = None,
+    sparse: Literal[True],
+) -> Callable[P, SparseMatrix]: ...
+@overload
+def jacfwd(
+    f: Callable[P, Any],
+    argnums: int | Sequence[int] = 0,
+    has_aux: bool = False,
+    *,
+    chunk: int | None = None,
+    sparse: bool = False,
 ) -> Callable[P, Any]: ...
 def jacfwd(
-    f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False, *, chunk: int | None = None
+    f: Callable[..., Any],
+    argnums: int | Sequence[int] = 0,
+    has_aux: bool = False,
+    *,
+    chunk: int | None = None,
+    sparse: bool = False,
 ) -> Callable[..., Any]:
     """Return the Jacobian of ``f`` by forward mode, a column for every number in the arguments.
 
@@ -137,7 +206,7 @@ def jacfwd(
     >>> ac.jacfwd(lambda x: ac.stack([x, x**2, x**3]))(2.0)
     Tensor([ 1.,  4., 12.], dtype=float32)
     """
-    return _jacobian("jacfwd", f, argnums, has_aux, chunk, True)
+    return _jacobian("jacfwd", f, argnums, has_aux, chunk, True, sparse)
 
 
 def _jacobian(
@@ -147,10 +216,12 @@ def _jacobian(
     has_aux: bool,
     chunk: int | None,
     forward: bool | None,
+    sparse: bool = False,
 ) -> Callable[..., Any]:
-    check_function(name, f)
-    if chunk is not None and checked_int(name, "chunk", chunk) < 1:
-        raise ValueError(f"{name}: chunk must be at least 1; got {chunk}")
+    if checked_flag(name, "sparse", sparse):
+        kind = "fewest" if forward is None else "columns" if forward else "rows"
+        return _sparse(name, f, argnums, has_aux, chunk, kind)
+    _check(name, f, chunk)
 
     @functools.wraps(f, updated=())
     def differentiated(*args: Any, **kwargs: Any) -> Any:
@@ -169,6 +240,21 @@ def _jacobian(
         return (found, aux) if has_aux else found
 
     return differentiated
+
+
+def _check(name: str, f: Any, chunk: int | None) -> None:
+    check_function(name, f)
+    if chunk is not None and checked_int(name, "chunk", chunk) < 1:
+        raise ValueError(f"{name}: chunk must be at least 1; got {chunk}")
+
+
+def _sparse(
+    name: str, f: Callable[..., Any], argnums: int | Sequence[int], has_aux: bool, chunk: int | None, kind: str
+) -> Callable[..., Any]:
+    from .sparse import differentiated  # start-up
+
+    _check(name, f, chunk)
+    return differentiated(name, f, argnums, has_aux, chunk, kind)
 
 
 def _rows(graph: Pullback, chunk: int | None) -> list[list[Tensor]]:
@@ -220,13 +306,33 @@ def hessian(
     has_aux: Literal[False] = False,
     *,
     chunk: int | None = None,
+    sparse: Literal[False] = False,
 ) -> Callable[Concatenate[N, P], Tensor]: ...
 @overload
 def hessian(
-    f: Callable[P, Any], argnums: int | Sequence[int] = 0, has_aux: bool = False, *, chunk: int | None = None
+    f: Callable[P, Tensor],
+    argnums: int = 0,
+    has_aux: Literal[False] = False,
+    *,
+    chunk: int | None = None,
+    sparse: Literal[True],
+) -> Callable[P, SparseMatrix]: ...
+@overload
+def hessian(
+    f: Callable[P, Any],
+    argnums: int | Sequence[int] = 0,
+    has_aux: bool = False,
+    *,
+    chunk: int | None = None,
+    sparse: bool = False,
 ) -> Callable[P, Any]: ...
 def hessian(
-    f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False, *, chunk: int | None = None
+    f: Callable[..., Any],
+    argnums: int | Sequence[int] = 0,
+    has_aux: bool = False,
+    *,
+    chunk: int | None = None,
+    sparse: bool = False,
 ) -> Callable[..., Any]:
     """Return the matrix of second derivatives of ``f``: forward mode over its gradient.
 
@@ -237,7 +343,8 @@ def hessian(
     -------
     callable
         Takes what ``f`` takes. For a 0-d value and one Tensor ``x`` the result has shape ``x.shape + x.shape``;
-        otherwise it is the Jacobian of the Jacobian, structures nested accordingly.
+        otherwise it is the Jacobian of the Jacobian, structures nested accordingly. With ``sparse=True``, for a 0-d
+        value and one Tensor, a :class:`SparseMatrix`; one of two entries that are equal by symmetry may stand for both.
 
     Source
     ------
@@ -250,6 +357,8 @@ def hessian(
     Tensor([[0., 6.],
             [6., 4.]], dtype=float32)
     """
+    if checked_flag("hessian", "sparse", sparse):
+        return _sparse("hessian", f, argnums, has_aux, chunk, "symmetric")
     gradient = _jacobian("hessian", f, argnums, has_aux, chunk, False)
     return _jacobian("hessian", gradient, argnums, has_aux, chunk, True)
 
