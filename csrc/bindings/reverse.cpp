@@ -21,7 +21,7 @@ using Values = std::unordered_set<Value, ValueHash>;
 using Adjoints = std::unordered_map<Value, py::object, ValueHash>;
 
 // An equation on a path from the outputs to a target, and which of its inputs are on one: no rule runs in vain.
-struct Step {
+struct PathStep {
   EquationObject* eq;
   std::uint64_t leading;  // by input_bit
 
@@ -29,9 +29,9 @@ struct Step {
 };
 
 // First executed first.
-std::vector<Step> steps_between(const std::vector<EquationObject*>& equations, const Walk& walk,
-                                const Values& targets) {
-  std::vector<Step> steps;
+std::vector<PathStep> steps_between(const std::vector<EquationObject*>& equations, const Walk& walk,
+                                    const Values& targets) {
+  std::vector<PathStep> steps;
   for (EquationObject* eq : equations) {
     std::uint64_t leading = 0;
     for (std::size_t i = 0; i < eq->inputs.size(); ++i) {
@@ -104,7 +104,7 @@ void add_cotangent(Adjoints& adjoints, const EquationObject* eq, std::size_t i, 
 }
 
 // Runs the rules of one equation, for the inputs that lead to a target or are one.
-void pull_back(Adjoints& adjoints, const Step& step, py::object g, Repeats& repeats) {
+void pull_back(Adjoints& adjoints, const PathStep& step, py::object g, Repeats& repeats) {
   EquationObject* eq = step.eq;
   const RuleScope scope(eq, [&](std::size_t i) { return step.leads(i); });
   const auto [inputs, outputs] = repeats.saved(eq);
@@ -156,11 +156,11 @@ py::list reverse(py::sequence outputs_given, py::sequence cotangents_given, py::
   if (to_leaves) targets = leaves_of(ends, equations);
   Values wanted;
   for (TensorObject* t : targets) wanted.insert(value_of(t));
-  const std::vector<Step> steps = steps_between(equations, walk, wanted);
+  const std::vector<PathStep> steps = steps_between(equations, walk, wanted);
 
   const ThreadState& state = thread_state();
   Repeats repeats(Direction::Backward);
-  for (const Step& step : steps | std::views::reverse) {
+  for (const PathStep& step : steps | std::views::reverse) {
     EquationObject* eq = step.eq;
     py::object g = take_cotangents(adjoints, eq, wanted);
     if (!g) continue;
