@@ -112,6 +112,15 @@ EXACT: dict[str, tuple[Callable[[ac.Tensor], ac.Tensor], tuple[int, ...]]] = {
     "no numbers": (lambda x: x * ac.astype(ac.astype(x[0], ac.int64), F64), (3,)),
     "scalar": (lambda x: x * x, ()),
     "constant": (lambda x: ac.ones(3, F64) + 0.0 * ac.stop_gradient(ac.sum(x)), (2,)),
+    "stencil": (lambda x: ac.conv1d(x[None], np.array([[[1.0, -2.0, 1.0]]]), padding=1)[0], (6,)),
+    "groups": (lambda x: ac.conv2d(x, np.ones((4, 1, 2, 2)), stride=2, padding=1, groups=2), (1, 2, 3, 4)),
+    "kernels": (lambda w: ac.conv2d(np.ones((1, 2, 3, 3)), w), (3, 2, 2, 2)),
+    "dilated": (ac.grad(lambda x: ac.sum(ac.conv1d(x, np.ones((2, 2, 2)), dilation=2) ** 2)), (1, 2, 6)),
+    "transposed": (lambda x: ac.conv_transpose1d(x, np.ones((2, 2, 3)), stride=2, groups=2), (1, 2, 3)),
+    "pools": (lambda x: ac.avg_pool1d(x, 2, stride=1, padding=1), (2, 4)),
+    "pooled back": (ac.grad(lambda x: ac.sum(ac.avg_pool2d(x, 2) ** 2)), (4, 4)),
+    "unfold": (lambda x: ac.unfold(x, (2, 2), stride=1, padding=1), (2, 2, 3)),
+    "fold": (ac.grad(lambda x: ac.sum(ac.unfold(x, (2,), dilation=2) ** 2)), (2, 5)),
     "map": (lambda x: ac.map(lambda r: ac.cumsum(r) * r[0], x), (3, 2)),
     "scan": (lambda x: ac.scan(lambda c, a: (c * a, c + a), x[0], x[1:])[1], (4,)),
     "backwards": (lambda x: ac.scan(lambda c, a: (c * a, c + a), x[0], x[1:], reverse=True)[1], (4,)),
@@ -152,6 +161,13 @@ def test_where_no_one_reverses_a_loop_forward_mode_finds_the_values() -> None:
     assert set(zip(found.rows.tolist(), found.cols.tolist(), strict=True)) >= {(i, i) for i in range(3)}
 
 
+def test_the_largest_of_a_window_may_be_any() -> None:
+    x = points((1, 6))
+    assert ac.jacfwd(lambda x: ac.max_pool1d(x, 2), sparse=True)(x).directions == 2
+    found = check(lambda x: ac.max_pool1d(x, 3, stride=1), x)
+    assert found.nnz == 12
+
+
 def test_numbers_do_not_matter() -> None:
     """A product with 0, a chosen branch and a closed mask may be others next time."""
     x = points((3,))
@@ -160,6 +176,19 @@ def test_numbers_do_not_matter() -> None:
     assert ac.sparsity(lambda x: 0.0 * x, x).nnz == 3
     long = ac.sparsity(lambda x: ac.scan(lambda c, a: (c * a, c), 1.0, x)[1], ac.abstract((1500,)))
     assert long.nnz == 1500 * 1500  # a loop of many steps counts each as any
+
+
+def test_what_is_full_is_refused_before_memory_ends() -> None:
+    """Many items that depend on everything cost nothing on the way, but are no sparse matrix."""
+    full = lambda x: ac.sin(x - ac.mean(x))  # noqa: E731
+    assert ac.sparsity(lambda x: ac.sum(full(x)), ac.abstract((200_000,))).nnz == 200_000
+    for transform in (lambda f: lambda x: ac.sparsity(f, x), lambda f: ac.jacfwd(f, sparse=True)):
+        with pytest.raises(
+            ac.GradientError, match=r"a pattern must be sparse; expected at most 33554432 entries .* got"
+        ):
+            transform(full)(ac.zeros(200_000))
+    with pytest.raises(ac.GradientError, match="leave out sparse=True"):
+        ac.sparsity(ac.cumsum, ac.abstract((10_000,)))
 
 
 # -- random programs ---------------------------------------------------------------------------------------------------

@@ -35,6 +35,12 @@ const Kernel* Registry::both(const Kernel& first, const Kernel& second) const {
   return nullptr;
 }
 
+const PlacedSum* Registry::placed_sum(const Kernel& either) const {
+  for (const PlacedSum& s : placed_sums_)
+    if (s.place == &either || s.add == &either) return &s;
+  return nullptr;
+}
+
 namespace {
 
 [[gnu::noinline, noreturn]] void refuse_counts(const Call& call) {

@@ -236,6 +236,14 @@ struct KernelPair {
   const Kernel *first, *second, *both;
 };
 
+// A kernel that gives its operand at some place among zeros, and the one that adds it there to another array, which has
+// no -0 elsewhere: with the first's attributes, that array and the operand. `apart` says of two calls' attributes
+// whether no place is both's; false where it does not know.
+struct PlacedSum {
+  const Kernel *place, *add;
+  bool (*apart)(std::span<const Attr>, std::span<const Attr>);
+};
+
 class Registry {
  public:
   static Registry& instance();
@@ -249,10 +257,13 @@ class Registry {
   Loop both(Loop first, Loop second, int operand) const;  // null if there is no such loop
   void add(const KernelPair& pair) { kernel_pairs_.push_back(pair); }
   const Kernel* both(const Kernel& first, const Kernel& second) const;  // null if there is no such kernel
+  void add(const PlacedSum& sum) { placed_sums_.push_back(sum); }
+  const PlacedSum* placed_sum(const Kernel& either) const;  // null if the kernel is of none
 
  private:
   std::vector<LoopPair> loop_pairs_;
   std::vector<KernelPair> kernel_pairs_;
+  std::vector<PlacedSum> placed_sums_;
   std::vector<const Kernel*> kernels_;
   const Kernel *copy_ = nullptr, *scale_ = nullptr;
 };

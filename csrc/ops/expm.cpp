@@ -1,6 +1,8 @@
 // expm: the exponential of a matrix, by scaling and squaring.
 //
 // Source: Higham, "The scaling and squaring method for the matrix exponential revisited", 2005.
+//
+// Small: products of matrices and LAPACK take the time.
 #include <cmath>
 
 #include "matrices.h"

@@ -143,67 +143,6 @@ void squeeze_infer(Call& call) {  // attrs: the axes, or None for all of size 1
   call.out[0] = Array::view(x, shape, strides, 0);
 }
 
-// A box of an array of shape `shape` and strides `strides`: along each axis `sizes` items from `starts` on,
-// `steps` apart. Everything is checked, so that no offset leaves the memory.
-struct Slice {
-  Dims strides;
-  std::int64_t offset = 0;
-};
-
-Slice slice_strides(const char* op, const Dims& shape, const Dims& strides, const Dims& starts, const Dims& sizes,
-                    const Dims& steps) {
-  const int rank = shape.size();
-  if (starts.size() != rank || sizes.size() != rank || steps.size() != rank)
-    fail(ErrorKind::Shape, op, ": starts, sizes and steps must have one entry per axis of ", shape, "; got ", starts,
-         ", ", sizes, ", ", steps);
-  Slice slice{strides, 0};
-  for (int axis = 0; axis < rank; ++axis) {
-    const std::int64_t n = shape[axis], start = starts[axis], size = sizes[axis], step = steps[axis];
-    if (size == 0) continue;
-    // The last item is start + (size - 1) * step, a product that must not overflow.
-    bool fits = size > 0 && start >= 0 && start < n;
-    if (fits && size > 1) {
-      const std::int64_t room = step > 0 ? n - 1 - start : start;
-      fits = step != 0 && step >= -n && step <= n && size - 1 <= room / std::abs(step);
-    }
-    if (!fits)
-      fail(ErrorKind::Index, op, ": items ", start, ", ", start, " + ", step, ", … (", size, " of them) leave axis ",
-           axis, " with size ", n);
-    slice.offset += start * strides[axis];
-    if (size > 1) slice.strides[axis] *= step;
-  }
-  for (std::int64_t size : sizes)
-    if (size == 0) slice.offset = 0;
-  return slice;
-}
-
-// Strides for `shape`, which is the box's shape with axes of size 1 dropped or added anywhere.
-Dims respace(const char* op, const Dims& box, const Dims& box_strides, const Dims& shape) {
-  Dims strides = Dims::filled(shape.size(), 0);
-  int from = 0;
-  auto skip = [&] {
-    while (from < box.size() && box[from] == 1) ++from;
-  };
-  for (int axis = 0; axis < shape.size(); ++axis) {
-    if (shape[axis] == 1) continue;
-    skip();
-    if (from == box.size() || box[from] != shape[axis])
-      fail(ErrorKind::Shape, op, ": shape must be ", box, " up to axes of size 1; got ", shape);
-    strides[axis] = box_strides[from++];
-  }
-  skip();
-  if (from != box.size()) fail(ErrorKind::Shape, op, ": shape must be ", box, " up to axes of size 1; got ", shape);
-  return strides;
-}
-
-// attrs: starts, sizes, steps per axis of x; shape of the result: sizes, up to axes of size 1.
-void slice_infer(Call& call) {
-  const Array& x = call.in[0];
-  const Dims &sizes = call.attrs[1].dims(), &shape = call.attrs[3].dims();
-  const Slice slice = slice_strides("slice", x.shape(), x.strides(), call.attrs[0].dims(), sizes, call.attrs[2].dims());
-  call.out[0] = Array::view(x, shape, respace("slice", sizes, slice.strides, shape), slice.offset);
-}
-
 void flip_infer(Call& call) {
   const Array& x = call.in[0];
   const Dims flipped = axis_flags("flip", call.attrs[0], x.rank());
@@ -246,46 +185,6 @@ void diagonal_infer(Call& call) { call.out[0] = diagonal_view("diagonal", call.i
 void like_infer(Call& call) { call.out[0] = call.in[0].shape_only(); }
 
 void copy_run(const Call& call) { strided_copy(call.out[0], call.in[0]); }
-
-// The adjoint of slice: zeros of shape attrs[0], with g at the place that slice(starts, sizes, steps) shows.
-void slice_vjp_infer(Call& call) {
-  const Array& g = call.in[0];
-  const Dims &shape = call.attrs[0].dims(), &sizes = call.attrs[2].dims();
-  checked_numel(shape);
-  slice_strides("slice_vjp", shape, contiguous_strides(shape), call.attrs[1].dims(), sizes, call.attrs[3].dims());
-  respace("slice_vjp", sizes, sizes, g.shape());
-  call.out[0] = Array::abstract(shape, g.dtype());
-}
-
-void slice_vjp_run(const Call& call) {
-  const Array &g = call.in[0], &out = call.out[0];
-  const Dims& sizes = call.attrs[2].dims();
-  if (g.numel() != out.numel()) zero_fill(out);
-  const Slice slice =
-      slice_strides("slice_vjp", out.shape(), out.strides(), call.attrs[1].dims(), sizes, call.attrs[3].dims());
-  const Dims strides = respace("slice_vjp", sizes, slice.strides, g.shape());
-  strided_copy(Array::view(out, g.shape(), strides, slice.offset), g);
-}
-
-// x, with v at the place that slice(starts, sizes, steps) shows.
-void slice_set_infer(Call& call) {
-  const Array &x = call.in[0], &v = call.in[1];
-  const Dims& sizes = call.attrs[1].dims();
-  slice_strides("slice_set", x.shape(), x.strides(), call.attrs[0].dims(), sizes, call.attrs[2].dims());
-  respace("slice_set", sizes, sizes, v.shape());
-  if (x.dtype() != v.dtype())
-    fail(ErrorKind::DType, "slice_set: v must have the dtype of x; got x ", name(x.dtype()), ", v ", name(v.dtype()));
-  call.out[0] = Array::abstract(x.shape(), x.dtype());
-}
-
-void slice_set_run(const Call& call) {
-  const Array &x = call.in[0], &v = call.in[1], &out = call.out[0];
-  const Dims& sizes = call.attrs[1].dims();
-  if (v.numel() != out.numel() && !same_layout(out, x)) strided_copy(out, x);
-  const Slice slice =
-      slice_strides("slice_set", out.shape(), out.strides(), call.attrs[0].dims(), sizes, call.attrs[2].dims());
-  strided_copy(Array::view(out, v.shape(), respace("slice_set", sizes, slice.strides, v.shape()), slice.offset), v);
-}
 
 // The adjoint of diagonal: zeros of shape attrs[0], with g on the diagonal that attrs[1..3] name.
 void diagonal_vjp_infer(Call& call) {
@@ -449,7 +348,7 @@ void register_shape(Registry& registry) {
                   .any_dtype = true};
   };
   const AttrSpec offset = integer("offset"), axis1 = integer("axis1"), axis2 = integer("axis2"), k = integer("k");
-  const AttrSpec starts = ints("starts"), sizes = ints("sizes"), steps = ints("steps"), shape = ints("shape");
+  const AttrSpec shape = ints("shape");
   registry.add(view("identity", {}, identity_infer));
   registry.add(view("stop_gradient", {}, identity_infer));
   Kernel remat = view("remat", {}, identity_infer);
@@ -459,7 +358,6 @@ void register_shape(Registry& registry) {
   registry.add(view("broadcast_to", {shape}, broadcast_to_infer));
   registry.add(view("expand_dims", {{"axis", kAxes}}, expand_dims_infer));
   registry.add(view("squeeze", {{"axis", kOptionalAxes}}, squeeze_infer));
-  registry.add(view("slice", {starts, sizes, steps, shape}, slice_infer));
   registry.add(view("flip", {{"axis", kAxes}}, flip_infer));
   registry.add(view("diagonal", {offset, axis1, axis2}, diagonal_infer));
   registry.add(copy("reshape", {shape}, reshape_infer, reshape_run));
@@ -468,11 +366,6 @@ void register_shape(Registry& registry) {
   registry.add(plain);
   plain.name = "constant_copy";  // in one step: another thread may change the operand between two
   registry.add(plain);
-  registry.add(copy("slice_vjp", {shape, starts, sizes, steps}, slice_vjp_infer, slice_vjp_run));
-  Kernel slice_set = copy("slice_set", {starts, sizes, steps}, slice_set_infer, slice_set_run);
-  slice_set.n_in = 2;
-  slice_set.overwrites_first = true;
-  registry.add(slice_set);
   registry.add(copy("diagonal_vjp", {shape, offset, axis1, axis2}, diagonal_vjp_infer, diagonal_vjp_run));
   Kernel concat = copy("concat", {integer("axis")}, concat_infer, concat_run);
   concat.n_in = -1;

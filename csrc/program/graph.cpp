@@ -167,6 +167,7 @@ void Graph::simplify() {
   remove_dead();
   join_pairs();
   share_slopes();
+  add_at_places();
 }
 
 void Graph::remove_dead() {

@@ -46,7 +46,8 @@ class Graph {
   // A result of the program, in memory of its own.
   void add_result(int value);
   // Once all is added: drops the nodes that neither a result nor an update needs, and makes one node of two where there
-  // is a kernel that does the work of both (KernelPair). Slopes by which many values are scaled are computed once.
+  // is a kernel that does the work of both (KernelPair). Slopes by which many values are scaled are computed once, and
+  // adjoints of slices are added where they lie (PlacedSum).
   void simplify();
 
   const Value& value(int i) const { return values_[static_cast<std::size_t>(i)]; }
@@ -68,6 +69,7 @@ class Graph {
   void remove_dead();
   void join_pairs();
   void share_slopes();
+  void add_at_places();
   bool fold(const Call& call, std::vector<int>* out);
   bool join(Node& first, const Node& second) const;
   int unchanged(const Kernel& kernel, const std::vector<int>& in, const Call& call) const;

@@ -12,12 +12,10 @@ Plan::Plan(Graph graph, const std::vector<Ability>& can) : graph_(std::move(grap
   const std::vector<int> readers = graph_.count_readers();
   const std::vector<Unit> units = schedule(graph_, can, readers);
   instructions_.reserve(units.size());
-  for (const Unit& unit : units) {
-    instructions_.push_back(instruction_of(unit, can, readers));
-    estimate(instructions_.back());
-  }
+  for (const Unit& unit : units) instructions_.push_back(instruction_of(unit, can, readers));
   layout_ = lay_out(graph_, instructions_);
-  for (const Instruction& i : instructions_) {
+  for (Instruction& i : instructions_) {
+    estimate(i);
     for (int v : i.in)
       if (graph_.value(v).source == Source::Captured) access_.reads.push_back(graph_.value(v).array.storage().get());
     if (!i.update) continue;
@@ -71,6 +69,13 @@ bool Plan::may_read_changed(const Node& update) const {
   return !read_before(captured, targets).empty();
 }
 
+// Does its result lie in the operand that it changes a copy of?
+bool Plan::finds_copy(const Instruction& instruction) const {
+  if (instruction.kernel_node < 0 || instruction.chain) return false;
+  const Node& node = graph_.nodes()[static_cast<std::size_t>(instruction.kernel_node)];
+  return !node.update && node.kernel->overwrites_first && place(node.in[0]) == place(node.out[0]);
+}
+
 void Plan::estimate(Instruction& instruction) {
   for (int n : instruction.nodes) {
     const Node& node = graph_.nodes()[static_cast<std::size_t>(n)];
@@ -80,6 +85,10 @@ void Plan::estimate(Instruction& instruction) {
     if (node.kernel->cost) cost_ += node.kernel->cost(call);
   }
   const auto bytes = [&](int v) { return static_cast<double>(graph_.value(v).bytes()); };
+  if (finds_copy(instruction)) {  // reads and writes what it changes, no more
+    for (std::size_t k = 1; k < instruction.in.size(); ++k) instruction.bytes += 3 * bytes(instruction.in[k]);
+    return;
+  }
   for (int v : instruction.in) instruction.bytes += bytes(v);
   for (int v : instruction.out) instruction.bytes += bytes(v);
 }

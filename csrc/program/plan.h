@@ -19,6 +19,7 @@ struct Place {
   int base = 0;  // kFixed: `offset` is an address; kArena; then the inputs, then the results
   std::int64_t offset = 0;
   bool moves() const { return base > 0; }  // may be elsewhere in every run
+  bool operator==(const Place&) const = default;
 };
 inline constexpr int kFixed = -1, kArena = 0;
 
@@ -59,6 +60,7 @@ class Plan {
  private:
   Instruction instruction_of(const Unit& unit, const std::vector<Ability>& can, const std::vector<int>& readers) const;
   bool may_read_changed(const Node& update) const;
+  bool finds_copy(const Instruction& instruction) const;
   void estimate(Instruction& instruction);
   void note_writes();
 

@@ -160,7 +160,9 @@ class TapeMaker {
           if (graph_.value(v).array.numel() > kLargest) return false;
       if (node.kernel->moves) continue;
       const auto n = static_cast<double>(graph_.value(node.out[0]).array.numel());
-      if (!kernels_.loops[i].loop)
+      if (Registry::instance().placed_sum(*node.kernel))
+        cost += kStep * static_cast<double>(graph_.value(node.in[1]).array.numel());
+      else if (!kernels_.loops[i].loop)
         cost += kCall;
       else if (node.kernel->arithmetic != Arithmetic::None)
         cost += kStep * n;
@@ -173,6 +175,7 @@ class TapeMaker {
   bool add(std::size_t number) {
     const Node& node = graph_.nodes()[number];
     if (node.kernel->moves) return add_moves(node);
+    if (const PlacedSum* sum = Registry::instance().placed_sum(*node.kernel)) return add_placed(node, *sum);
     if (kernels_.loops[number].loop) return add_elementwise(node, kernels_.loops[number]);
     return add_call(node, kernels_.prepared[number].get());
   }
@@ -265,24 +268,42 @@ class TapeMaker {
 
   // ---- nodes --------------------------------------------------------------------------------------------------------
 
-  // What moves elements of any dtype moves their registers' numbers, too: where they end, the elements end.
-  bool add_moves(const Node& node) {
+  // What moves elements of any dtype moves their registers' numbers, too: where they end, the elements end. -1: a zero.
+  std::vector<Registers> moved(const Kernel& kernel, std::span<const int> values, const Node& node) {
     std::vector<Array> in;
-    for (int v : node.in) {
+    for (int v : values) {
       const Registers own = elements(v);
       Array numbers = Array::empty(graph_.value(v).array.shape(), DType::Int64);
       for (std::size_t i = 0; i < own.size(); ++i) numbers.data<std::int64_t>()[i] = own[i] + 1;
       in.push_back(std::move(numbers));
     }
     std::vector<Array> out(node.out.size());
-    Call call{*node.kernel, in, out, node.attrs};
+    Call call{kernel, in, out, node.attrs};
     evaluate(call);
-    for (std::size_t k = 0; k < out.size(); ++k) {
-      Registers& made = registers_[static_cast<std::size_t>(node.out[k])];
-      const auto* numbers = out[k].data<std::int64_t>();
-      for (std::int64_t i = 0; i < out[k].numel(); ++i)
-        made.push_back(numbers[i] ? static_cast<std::int32_t>(numbers[i] - 1) : zero());
+    std::vector<Registers> made;
+    for (const Array& a : out) {
+      const auto* numbers = a.data<std::int64_t>();
+      made.emplace_back();
+      for (std::int64_t i = 0; i < a.numel(); ++i) made.back().push_back(static_cast<std::int32_t>(numbers[i] - 1));
     }
+    return made;
+  }
+
+  bool add_moves(const Node& node) {
+    const std::vector<Registers> made = moved(*node.kernel, node.in, node);
+    for (std::size_t k = 0; k < made.size(); ++k)
+      for (std::int32_t reg : made[k])
+        registers_[static_cast<std::size_t>(node.out[k])].push_back(reg >= 0 ? reg : zero());
+    return true;
+  }
+
+  // Additions where the second operand lies; elsewhere the first one stays (PlacedSum).
+  bool add_placed(const Node& node, const PlacedSum& sum) {
+    const bool is_double = graph_.value(node.out[0]).array.dtype() == DType::Float64;
+    const Registers rest = elements(node.in[0]), part = moved(*sum.place, std::span(node.in).subspan(1), node)[0];
+    Registers& made = registers_[static_cast<std::size_t>(node.out[0])];
+    for (std::size_t i = 0; i < rest.size(); ++i)
+      made.push_back(part[i] < 0 ? rest[i] : emit(is_double ? Tape::Op::AddD : Tape::Op::AddF, rest[i], part[i]));
     return true;
   }
 

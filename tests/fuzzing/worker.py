@@ -154,6 +154,8 @@ def main(seed: int, start: int, stop: int, status: str, corpus_file: str, skip: 
         resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY, used + MEMORY))
     for text in {t for made in calls.INSTANCES.values() for t in made}:
         run(text)  # whatever is kept from its first use on
+    gc.collect()
+    gc.freeze()  # and looked through no more
     base = Baseline()
     index = start
 

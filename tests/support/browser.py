@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +10,9 @@ from typing import Any
 
 import pytest
 
+#: None where a sanitizer is loaded into every program: into the browser too, which does not stand that.
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
+BROWSER = None if "san.so" in os.environ.get("LD_PRELOAD", "") else BROWSER
 DRIVER = shutil.which("chromedriver")
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from ... import _core, tree
 from ...checks import check_function, checked_flag, checked_int, known_values
 from ...errors import DTypeError, ShapeError, TraceError
-from ...ops import creation, selection
+from ...ops import creation, joining, selection
 from ...tensors import Tensor, asarray, int64
 from .bodies import Body, Traced, Type, trace, type_of
 from .choosing import switched
@@ -24,6 +25,8 @@ def scan(
     xs: Any = None,
     length: int | None = None,
     reverse: bool = False,
+    *,
+    checkpoint: int | Literal["sqrt"] | None = None,
 ) -> tuple[Any, Any]:
     """A loop that carries a state along and stacks results: ``carry, y = f(carry, x)`` for every item x.
 
@@ -40,6 +43,10 @@ def scan(
         How many steps; that of ``xs``.
     reverse : bool
         From the last item to the first; y still lies where x did.
+    checkpoint : int or "sqrt", optional
+        Reverse mode keeps the carry every so many steps alone, and runs the steps between once more: memory for so
+        many steps and for all those carries, at the price of a second run. "sqrt": about √n of n steps, for which both
+        are least.
 
     Returns
     -------
@@ -50,6 +57,7 @@ def scan(
 
     Gradient
         Through f, in reverse mode by a loop backwards over what every step kept: its values that the gradient reads.
+        The same bits with ``checkpoint``.
 
     Accuracy
         The bits of the loop in Python, for any number of threads.
@@ -62,6 +70,8 @@ def scan(
         If a carry changes its dtype.
     TraceError
         If f asks for a value, or takes a step of an optimiser.
+    ValueError
+        If ``checkpoint`` is neither a positive int nor "sqrt".
 
     Notes
     -----
@@ -81,6 +91,7 @@ def scan(
     """
     check_function("scan", f)
     reverse = checked_flag("scan", "reverse", reverse)
+    every = _distance(checkpoint)
     carry = _Tree.of("scan", "init", init)
     items = _Tree.of("scan", "xs", xs)
     n = _length("scan", items, length)
@@ -92,7 +103,23 @@ def scan(
         return result[0], result[1]
 
     types = [(x.shape[1:], x.dtype) for x in items.leaves]
-    return _Stepping("scan", step, carry, types, items.form).run(items.leaves, n, reverse)
+    if every == 0:
+        every = math.isqrt(max(n - 1, 0)) + 1
+    return _Stepping("scan", step, carry, types, items.form).run(items.leaves, n, reverse, every)
+
+
+def _distance(checkpoint: Any) -> int | None:
+    """Of the checkpoints; 0 for the root of the number of steps."""
+    if checkpoint is None:
+        return None
+    if isinstance(checkpoint, str):
+        if checkpoint != "sqrt":
+            raise ValueError(f'scan: checkpoint must be a number of steps, "sqrt" or None; got {checkpoint!r}')
+        return 0
+    every = checked_int("scan", "checkpoint", checkpoint)
+    if every < 1:
+        raise ValueError(f"scan: checkpoint must be at least 1 step; got {every}")
+    return every
 
 
 class _Tree(NamedTuple):
@@ -181,10 +208,15 @@ class _Stepping:
 
         return trace(self.name, flat, [*(type_of(x) for x in carry.leaves), *self.items])
 
-    def run(self, items: Sequence[Tensor], length: int, reverse: bool) -> tuple[Any, Any]:
+    def run(self, items: Sequence[Tensor], length: int, reverse: bool, every: int | None = None) -> tuple[Any, Any]:
         body, inputs, n_consts, n_carry = arranged(self.traced, self.carry.leaves, items)
-        steps = None if inputs else asarray(length, dtype=int64)
-        found = scanned(body, inputs, n_consts, n_carry, length, reverse, steps)
+        if every is None or not inputs:
+            steps = None if inputs else asarray(length, dtype=int64)
+            found = scanned(body, inputs, n_consts, n_carry, length, reverse, steps)
+        else:
+            from .parts import scanned_in_parts  # start-up
+
+            found = scanned_in_parts(body, inputs, n_consts, n_carry, length, reverse, every)
         n = len(self.carry.leaves)
         write_back(self.traced, found[n:n_carry])
         return self.carry.form.unflatten(found[:n]), self.results_form.unflatten(found[n_carry:])
@@ -202,7 +234,8 @@ def arranged(traced: Traced, carry: Sequence[Tensor], items: Sequence[Tensor]) -
     ]
     n_out = len(traced.body.outputs) - n_changed
     outputs = [*range(n), *range(n_out, n_out + n_changed), *range(n, n_out)]
-    inputs = [*traced.read, *carry, *traced.changed, *items]
+    # What is changed in place is copied: the gradient reads what it was.
+    inputs = [*traced.read, *carry, *(joining.copy(x) for x in traced.changed), *items]
     return traced.body.arranged(places, outputs), inputs, n_read, n + n_changed
 
 

@@ -115,6 +115,10 @@ class Body:
         )
         return _Key((self.types, calls, tuple(map(_ref_key, self.outputs))))
 
+    def giving(self, inputs: Sequence[int]) -> Body:
+        """The same with some of its inputs behind its results."""
+        return part(self, self.calls, range(len(self.types)), [*self.outputs, *inputs])
+
     def among(self, types: Sequence[Type], places: Sequence[int]) -> Body:
         """The same with inputs of these types, of which its own ones stand at the places."""
         further = {_UNREAD + i: t for i, t in enumerate(types)}

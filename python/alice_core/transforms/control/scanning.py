@@ -16,7 +16,7 @@ from ..rerunning import calls_by
 from .bodies import Body, Type, closed, run
 from .derivatives import Pair, differentiated, with_tangents
 
-__all__ = ["batch_first", "chosen", "grown", "in_batches", "once_more", "pulled", "scanned"]
+__all__ = ["batch_first", "bound", "chosen", "grown", "in_batches", "once_more", "pulled", "scanned"]
 
 _scan = Primitive("scan")
 
@@ -34,13 +34,13 @@ def scanned(
     how many of the ``length`` steps are taken, an int64 Tensor."""
     rest = n_carry, length, reverse, steps
     if not any(x.is_tracked for x in inputs):
-        return _bind(body, inputs, n_consts, *rest)
+        return bound(body, inputs, n_consts, *rest)
     pair = differentiated(body, n_consts, n_carry, [x.is_tracked for x in inputs])
     given = once_more(pair, inputs, n_consts)
-    return _bind(pair.there, given, n_consts + len(given) - len(inputs), *rest)[: len(body.outputs)]
+    return bound(pair.there, given, n_consts + len(given) - len(inputs), *rest)[: len(body.outputs)]
 
 
-def _bind(
+def bound(
     body: Body,
     inputs: Sequence[Tensor],
     n_consts: int,
@@ -85,7 +85,7 @@ def _pull(g: Any, ans: Any, inputs: Sequence[Tensor], *attributes: Any) -> list[
     results = list(ans) if isinstance(ans, tuple) else [ans]
 
     def there(body: Body, given: Sequence[Tensor], n_consts: int) -> tuple[list[Tensor], Tensor | None]:
-        return _bind(body, given, n_consts, call.n_carry, call.length, call.reverse, call.steps), call.steps
+        return bound(body, given, n_consts, call.n_carry, call.length, call.reverse, call.steps), call.steps
 
     rest = call.length, call.reverse, call.steps
     found = pulled(call.body, call.inputs, call.n_consts, call.n_carry, cotangents, results, there, *rest)

@@ -206,6 +206,8 @@ def sparsity(f: Callable[..., Any], *args: Any, argnums: int = 0) -> Sparsity:
         If the argument or the result is not one floating array.
     TraceError
         If f asks for a value.
+    GradientError
+        If there are more than 2^25 entries: then it is no sparse matrix.
 
     Notes
     -----
@@ -214,7 +216,7 @@ def sparsity(f: Callable[..., Any], *args: Any, argnums: int = 0) -> Sparsity:
     makes every item of the result depend on all items of a column, zeros or not, and both branches of a choice count;
     write sparse constants with indices. Indices are followed where they are known: slices, NumPy arrays, and Tensors
     but for those of the closure of a function that is being compiled; where they are not, all that they may mean. For a
-    few primitives (convolutions, pooling, attention) each item depends on everything. ``cond`` and ``while_loop`` count
+    few primitives (attention, rules of one's own) each item depends on everything. ``cond`` and ``while_loop`` count
     all that any number of steps may do, as a ``scan`` of more than 1,000 steps does.
 
     For Hessians: ``ac.sparsity(ac.grad(f), x)``.

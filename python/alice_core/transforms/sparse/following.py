@@ -48,7 +48,7 @@ def _results(call: Call, operands: list[Items]) -> list[Items]:
             known = moved(call.primitive.name, known, shapes[0], call.attributes)
             return [Items(Sets.none(shapes[0]), known)]
         return [Items(Sets.none(shape), None) for shape in shapes]
-    control = _CONTROL.get(call.primitive.name) if call.primitive.again is None else None
+    control = _CONTROL.get(call.primitive.name) if call.primitive.rerun_rule is None else None
     if control is not None:
         found = control(operands, *call.attributes)
     else:
@@ -71,7 +71,7 @@ def _moving(call: Call) -> list[bool]:
 def has_rules_of_its_own(body: Body) -> bool:
     """Whether some derivative in it is a rule that a user gave."""
     return any(
-        call.primitive.again is not None or any(has_rules_of_its_own(inner) for inner in _inner(call))
+        call.primitive.rerun_rule is not None or any(has_rules_of_its_own(inner) for inner in _inner(call))
         for call in body.calls
     )
 

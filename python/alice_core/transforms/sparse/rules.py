@@ -230,6 +230,95 @@ def _matrices(inputs: Sequence[Items], shape: Shape, *_: Any) -> Sets:
     return _spread(total.at(total.which.reshape(batch + (1,) * (len(shape) - len(batch)))), shape)
 
 
+# -- windows -----------------------------------------------------------------------------------------------------------
+
+
+def _windows(x: Array, window: Shape, stride: Shape, padding: Shape, dilation: Shape) -> Array:
+    """The windows over the last axes, then the items in each; 0 where one hangs over."""
+    rank, ahead = len(window), x.ndim - len(window)
+    x = np.pad(x, [(0, 0)] * ahead + [(padding[2 * i], padding[2 * i + 1]) for i in range(rank)])
+    for i in range(rank):
+        axis = ahead + 2 * i
+        count = (x.shape[axis] - dilation[i] * (window[i] - 1) - 1) // stride[i] + 1
+        places = stride[i] * np.arange(count)[:, None] + dilation[i] * np.arange(window[i])
+        x = np.take(x, places, axis=axis)
+    found: Array = x.transpose([*range(ahead), *range(ahead, x.ndim, 2), *range(ahead + 1, x.ndim, 2)])
+    return found
+
+
+def _from_windows(y: Sets, shape: Shape, *how: Any) -> Sets:
+    """The transpose: what each item of all windows has goes to where it lies."""
+    places = _windows(np.arange(1, math.prod(shape) + 1).reshape(shape), *how)
+    found = placed(Sets.none((math.prod(shape) + 1,)), y.at(np.broadcast_to(y.which, places.shape)), places, False)
+    return found.at(found.which[1:].reshape(shape))
+
+
+def _opened(y: Sets, how: Sequence[Any]) -> Sets:
+    """What belongs to whole windows, for each of their items."""
+    return y.at(y.which.reshape(y.shape + (1,) * len(how[0])))
+
+
+def _pool(inputs: Sequence[Items], shape: Shape, *how: Any) -> Sets:
+    x = inputs[0].sets
+    windows = x.at(_windows(x.which, *how[:4]))
+    total = windows.over(range(len(shape), windows.which.ndim))
+    return total.at(total.which.reshape(shape))
+
+
+def _pool_back(inputs: Sequence[Items], shape: Shape, *how: Any) -> Sets:
+    return _from_windows(_opened(inputs[0].sets, how), shape, *how[:4])
+
+
+def _unfold(inputs: Sequence[Items], shape: Shape, *how: Any) -> Sets:
+    x, rank = inputs[0].sets, len(how[0])
+    windows = _windows(x.which, *how)
+    ahead = windows.ndim - 2 * rank
+    order = [*range(ahead), *range(ahead + rank, windows.ndim), *range(ahead, ahead + rank)]
+    return x.at(windows.transpose(order).reshape(shape))
+
+
+def _fold(inputs: Sequence[Items], shape: Shape, *how: Any) -> Sets:
+    y, rank = inputs[0].sets, len(how[0])
+    window, numbers = how[0], np.zeros(shape, np.int8)
+    counts = _windows(numbers, *how[:4]).shape[-2 * rank : -rank]
+    apart = y.which.reshape(*shape[:-rank], *window, *counts)
+    ahead = apart.ndim - 2 * rank
+    order = [*range(ahead), *range(ahead + rank, apart.ndim), *range(ahead, ahead + rank)]
+    return _from_windows(y.at(apart.transpose(order)), shape, *how[:4])
+
+
+def _grouped(x: Sets, axis: int, groups: int, over: Sequence[int]) -> Sets:
+    """An axis taken apart into groups, then the union over axes, which go."""
+    shape = (*x.shape[:axis], groups, x.shape[axis] // groups, *x.shape[axis + 1 :])
+    total = x.at(x.which.reshape(shape)).over(over)
+    return total.at(np.squeeze(total.which, tuple(over)))
+
+
+def _conv(inputs: Sequence[Items], shape: Shape, stride: Any, padding: Any, dilation: Any, groups: int) -> Sets:
+    x, w = (given.sets for given in inputs)
+    window = w.shape[2:]
+    images = _grouped(x, 1, groups, (2,))
+    windows = images.at(_windows(images.which, window, stride, padding, dilation))
+    total = windows.over(range(len(shape), windows.which.ndim))
+    rows = np.repeat(total.which.reshape(shape[0], groups, *shape[2:]), shape[1] // groups, axis=1)
+    kernels = w.over(range(1, w.which.ndim))
+    return united(total.at(rows), kernels.at(kernels.which.reshape(-1, *(1,) * len(window))))
+
+
+def _conv_back(
+    inputs: Sequence[Items], shape: Shape, stride: Any, padding: Any, dilation: Any, groups: int, _: Any
+) -> Sets:
+    g, w = (given.sets for given in inputs)
+    how = (w.shape[2:], stride, padding, dilation)
+    found = _from_windows(_opened(_grouped(g, 1, groups, (2,)), how), (shape[0], groups, *shape[2:]), *how)
+    kernels = _grouped(w, 0, groups, (1, *range(3, w.which.ndim + 1)))
+    channels = kernels.at(kernels.which.reshape(-1, *(1,) * len(how[0])))
+    return united(found.at(np.repeat(found.which, shape[1] // groups, axis=1)), channels)
+
+
+# -- the table ---------------------------------------------------------------------------------------------------------
+
+
 def _everything(inputs: Sequence[Items], shape: Shape, *_: Any) -> Sets:
     flat = [x.sets.at(x.sets.which.reshape(-1)).over((0,)) for x in inputs if not x.sets.is_empty]
     total = united(*flat)
@@ -257,6 +346,12 @@ _RULES: dict[str, Callable[..., Sets]] = {
     "sum_to": _sum_to,
     **dict.fromkeys(("matmul", "vecmat"), _matmul),
     **dict.fromkeys(("cumsum", "cumprod", "cummax", "cummin", "logcumsumexp", "affine_scan"), _running),
+    **dict.fromkeys(("max_pool", "max_pool_jvp", "avg_pool"), _pool),
+    **dict.fromkeys(("max_pool_vjp", "avg_pool_vjp"), _pool_back),
+    "unfold": _unfold,
+    "fold": _fold,
+    "conv": _conv,
+    "conv_transpose": _conv_back,
     **dict.fromkeys((*_DECOMPOSITIONS.split(), *_SOLVERS.split()), _matrices),
 }
 
@@ -271,7 +366,7 @@ _FAMILIES: dict[Any, Callable[..., Sets]] = {
 
 def dependence(p: Primitive, inputs: Sequence[Items], shape: Shape, attributes: Sequence[Any]) -> Sets:
     """What the items of a result of that shape depend on."""
-    if p.again is not None:  # a rule of one's own, whatever it is called
+    if p.rerun_rule is not None:  # a rule of one's own, whatever it is called
         return _everything(inputs, shape)
     if p.name in _MOVES:
         x = inputs[0].sets

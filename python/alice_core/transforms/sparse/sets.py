@@ -13,9 +13,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ...errors import GradientError
+
 __all__ = ["Sets", "composed", "placed", "running", "stacked", "united"]
 
 Ints = npt.NDArray[np.int64]
+
+_MOST = 1 << 25  # numbers in all sets together: a quarter of a gigabyte
 
 
 class Sets:
@@ -65,12 +69,22 @@ class Sets:
         """For each item its number, in C order, and what is in its set."""
         which = self.which.ravel()
         sizes = self.start[which + 1] - self.start[which]
-        return np.repeat(np.arange(which.size), sizes), self.items[_ranges(self.start[which], sizes)]
+        items = self.items[_ranges(self.start[which], sizes)]
+        return np.repeat(np.arange(which.size), sizes), items
+
+
+def _check(count: int) -> None:
+    if count > _MOST:
+        raise GradientError(
+            f"sparsity: a pattern must be sparse; expected at most {_MOST} entries at every step of the function, got "
+            f"{count}; leave out sparse=True, or ask for products with the Jacobian (ac.jvp, ac.vjp)"
+        )
 
 
 def _ranges(first: Ints, sizes: Ints) -> Ints:
     """first[k], first[k] + 1, …: sizes[k] numbers for each k."""
     ends = np.cumsum(sizes)
+    _check(ends[-1] if ends.size else 0)
     return np.arange(ends[-1] if ends.size else 0) + np.repeat(first - ends + sizes, sizes)
 
 
@@ -126,10 +140,14 @@ def united(*parts: Sets) -> Sets:
 def _united(a: Sets, b: Sets) -> Sets:
     a, b = _of_one_table([a, b])
     x, y = np.broadcast_arrays(a.which, b.which)
-    new = (x != y) & (x > 0) & (y > 0)
-    which = np.where(x > 0, x, y)
+    # Most full ones are all numbers up to their last, and hold what ends no later.
+    last = np.concatenate([[-1], a.items[a.start[2:] - 1]])
+    begins = np.diff(a.start) == last + 1
+    x_holds, y_holds = begins[x] & (last[y] <= last[x]), begins[y] & (last[x] <= last[y])
+    new = (x != y) & (x > 0) & (y > 0) & ~x_holds & ~y_holds
+    which = np.where((x > 0) & ~y_holds, x, y)
     if not new.any():
-        return a.at(which)
+        return _compact(a.at(which))
     n_sets = len(a.start) - 1
     pairs, place = np.unique(x[new] * n_sets + y[new], return_inverse=True)
     rows = np.arange(len(pairs))
@@ -153,6 +171,7 @@ def running(x: Sets, axis: int, backwards: bool) -> Sets:
     n = lines.shape[-1]
     if x.is_empty:
         return x
+    _check(x.which.size * (n + 1) // 2)
     to, from_ = np.tril_indices(n)
     if backwards:
         to, from_ = from_, to
@@ -185,6 +204,7 @@ def composed(outer: Sets, inner: Sets) -> Sets:
     For each row of ``inner`` an array of the shape of ``outer``.
     """
     n_rows, n_sets = len(inner.which), len(outer.start) - 1
+    _check(n_rows * len(outer.items))
     owner = np.repeat(np.arange(n_sets), np.diff(outer.start))
     rows = np.arange(n_rows)[:, None] * n_sets + owner
     table = _unions(rows.ravel(), inner.which[:, outer.items].ravel(), n_rows * n_sets, inner)
