@@ -207,3 +207,18 @@ def test_a_copy_is_taken_in_one_step() -> None:
         with recording() as equations:
             copy(x, y)
         assert len(equations) == 1
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int64, np.bool_])
+def test_concatenation_of_many_narrow_parts(axis: int, dtype: Any) -> None:
+    """A result of many cache lines is written a block of rows after the other; no row is left out or written twice."""
+    rng = np.random.default_rng(0)
+    widths = (1, 0, 3, 1, 2)
+    for rows in (1, 2, 700, 5001):
+        shapes = [tuple(n if a == axis else size for a, size in enumerate((rows, 3, 2))) for n in widths]
+        parts = [rng.integers(0, 100, shape).astype(dtype) for shape in shapes]
+        tensors = [ac.tensor(p) for p in parts]
+        np.testing.assert_array_equal(ac.concat(tensors, axis=axis), np.concatenate(parts, axis=axis))
+        turned = [ac.tensor(p.T.copy()).T for p in parts]
+        np.testing.assert_array_equal(ac.concat(turned, axis=axis), np.concatenate(parts, axis=axis))

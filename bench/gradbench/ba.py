@@ -36,30 +36,32 @@ def inputs(n: int, m: int, p: int) -> tuple[Any, ...]:
 def derivative(lib: Library, n: int, m: int, p: int) -> Any:
     xp = lib.xp
 
-    def rotated(r: Any, x: Any) -> Any:
-        square = xp.sum(r * r)
+    def error(*values: Any) -> Any:
+        a, b, c, cx, cy, cz, f, u, v, k, l, x, y, z, weight, horizontal, vertical = values  # noqa: E741
+        x, y, z = x - cx, y - cy, z - cz
+        square = a * a + b * b + c * c
         still = square == 0.0
-        angle = xp.sqrt(xp.where(still, xp.ones_like(square), square))  # no slope of a root at 0
-        cos, sin, axis = xp.cos(angle), xp.sin(angle), r / angle
-        turned = x * cos + cross(axis, x) * sin + axis * (xp.sum(axis * x) * (1.0 - cos))
-        return xp.where(still, x + cross(r, x), turned)
+        angle = xp.sqrt(xp.where(still, 1.0, square))  # no slope of a root at 0
+        cos = xp.where(still, 1.0, xp.cos(angle))
+        sin = xp.where(still, 1.0, xp.sin(angle) / angle)
+        along = (a * x + b * y + c * z) * xp.where(still, 0.0, (1.0 - cos) / (angle * angle))
+        p = x * cos + (b * z - c * y) * sin + a * along
+        q = y * cos + (c * x - a * z) * sin + b * along
+        r = z * cos + (a * y - b * x) * sin + c * along
+        p, q = p / r, q / r
+        square = p * p + q * q
+        size = f * (1.0 + k * square + l * square * square)
+        return weight * (size * p + u - horizontal), weight * (size * q + v - vertical)
 
-    def cross(a: Any, b: Any) -> Any:
-        return xp.stack([a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]])
+    def by(i: int) -> Any:
+        return lib.vmap(lib.inner_grad(lambda *values: error(*values)[i], argnums=tuple(range(15))))
 
-    def error(camera: Any, point: Any, weight: Any, feature: Any) -> Any:
-        v = rotated(camera[:3], point - camera[3:6])
-        d = v[:2] / v[2]
-        square = xp.sum(d * d)
-        seen = camera[6] * d * (1.0 + camera[9] * square + camera[10] * square * square) + camera[7:9]
-        return weight * (seen - feature)
-
-    each = lib.vmap(lib.jacrev(error, argnums=(0, 1, 2)))
     of_weight = lib.vmap(lib.inner_grad(lambda w: 1.0 - w * w))
 
     def jacobian(cameras: Any, points: Any, weights: Any, features: Any, camera: Any, point: Any) -> Any:
-        by_camera, by_point, by_weight = each(cameras[camera], points[point], weights, features)
-        return xp.concat([by_camera, by_point, by_weight[:, :, None]], axis=2), of_weight(weights)
+        seen = cameras[camera], points[point], weights[:, None], features
+        columns = [a[:, i] for a in seen for i in range(a.shape[1])]
+        return xp.stack([xp.stack(by(i)(*columns), axis=1) for i in range(2)], axis=1), of_weight(weights)
 
     return jacobian
 

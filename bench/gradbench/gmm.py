@@ -59,8 +59,9 @@ def objective(xp: Any, d: int, k: int, n: int) -> Any:
     def log_posterior(alpha: Any, mu: Any, q: Any, l: Any, x: Any) -> Any:  # noqa: E741
         diagonal, sums = xp.exp(q), xp.sum(q, axis=1)
         factors = xp.concat([xp.zeros_like(q[:, :1]), diagonal, l], axis=1)[:, index]
-        z = (x - mu[:, None]) @ xp.swapaxes(xp.reshape(factors, (k, d, d)), 1, 2)
-        terms = alpha + sums - 0.5 * xp.sum(z * z, axis=2).T
+        of_points = xp.reshape(x @ xp.reshape(factors, (k * d, d)).T, (n, k, d))  # one product for all components
+        z = of_points - xp.sum(xp.reshape(factors, (k, d, d)) * mu[:, None], axis=2)
+        terms = alpha + sums - 0.5 * xp.sum(z * z, axis=2)
         squares = xp.sum(diagonal * diagonal) + xp.sum(l * l)
         prior = M * xp.sum(sums) - 0.5 * GAMMA * GAMMA * squares
         return xp.sum(logsumexp(terms)) - n * logsumexp(alpha) + prior + constant(d, k, n)

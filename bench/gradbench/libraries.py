@@ -30,6 +30,7 @@ class Library:
     vmap: Function | None = None
     jacfwd: Function | None = None
     jacrev: Function | None = None
+    sigmoid: Function | None = None
     scan: Function | None = None
     while_loop: Function | None = None
 
@@ -47,6 +48,7 @@ def alice(name: str) -> Library:
         ac.vmap,
         ac.jacfwd,
         ac.jacrev,
+        ac.sigmoid,
         ac.scan,
         ac.while_loop,
     )
@@ -79,6 +81,7 @@ def of_jax(jax: Any, jnp: Any) -> Library:
         jax.vmap,
         jax.jacfwd,
         jax.jacrev,
+        jax.nn.sigmoid,
         jax.lax.scan,
         while_loop,
     )
@@ -93,6 +96,9 @@ class _Torch:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.torch, name)
+
+    def flip(self, x: Any, axis: int) -> Any:
+        return self.torch.flip(x, (axis,))
 
     def max(self, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
         return self.torch.amax(x, dim=() if axis is None else axis, keepdim=keepdims)
@@ -140,6 +146,7 @@ def of_torch(torch: Any) -> Library:
         torch.func.vmap,
         torch.func.jacfwd,
         torch.func.jacrev,
+        torch.sigmoid,
         partial(python_scan, torch.stack),
     )
 
@@ -153,6 +160,9 @@ class _Autograd:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.numpy, name)
+
+    def flip(self, x: Any, axis: int) -> Any:
+        return x[(slice(None),) * axis + (slice(None, None, -1),)]
 
 
 def of_autograd(autograd: Any) -> Library:

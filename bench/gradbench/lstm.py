@@ -35,16 +35,14 @@ def inputs(layers: int, rows: int, width: int) -> tuple[Any, ...]:
 def derivative(lib: Library, layers: int, rows: int, width: int) -> Any:
     xp = lib.xp
 
-    def sigmoid(x: Any) -> Any:
-        return 1.0 / (1.0 + xp.exp(-x))
-
     def loss(main: Any, extra: Any, state: Any, sequence: Any) -> Any:
+        rows_of = [[m[k * width : (k + 1) * width] for k in range(4)] for m in (main[i] for i in range(2 * layers))]
+
         def step(carry: Any, x: Any) -> Any:
             kept = []
-            for i, (hidden, cell) in enumerate(carry):
-                w, b = xp.reshape(main[2 * i], (4, width)), xp.reshape(main[2 * i + 1], (4, width))
-                forget, out = sigmoid(x * w[0] + b[0]), sigmoid(x * w[2] + b[2])
-                enter, change = sigmoid(hidden * w[1] + b[1]), xp.tanh(hidden * w[3] + b[3])
+            for (hidden, cell), w, b in zip(carry, rows_of[0::2], rows_of[1::2], strict=True):
+                forget, out = lib.sigmoid(x * w[0] + b[0]), lib.sigmoid(x * w[2] + b[2])
+                enter, change = lib.sigmoid(hidden * w[1] + b[1]), xp.tanh(hidden * w[3] + b[3])
                 cell = cell * forget + enter * change
                 x = out * xp.tanh(cell)
                 kept.append((x, cell))

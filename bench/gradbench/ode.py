@@ -28,8 +28,10 @@ def derivative(lib: Library, n: int, s: int) -> Any:
     xp, h = lib.xp, 2.0 / s
 
     def objective(x: Any) -> Any:
+        first, rest = x[:1], x[1:]
+
         def slope(y: Any) -> Any:
-            return xp.concat([x[:1], x[1:] * y[:-1]])
+            return xp.concat([first, rest * y[:-1]])
 
         def step(y: Any, _: Any) -> tuple[Any, None]:
             a = slope(y)

@@ -230,6 +230,16 @@ py::object without_tangent(py::handle tensor, std::uint64_t context) {
   return out;
 }
 
+// The innermost open context that one of the Tensors has a tangent in, or None.
+py::object followed_forward(py::sequence tensors_given) {
+  const py::tuple tensors(tensors_given);
+  const ForwardContexts& contexts = forward_contexts(thread_state());
+  for (auto context = contexts.rbegin(); context != contexts.rend(); ++context)
+    for (py::handle h : tensors)
+      if (has_tangent(checked_tensor(h, "forward"), **context)) return py::int_((*context)->id);
+  return py::none();
+}
+
 // ---- along a graph that is there already ----------------------------------------------------------------------------
 
 // The tangents of `outputs` from those of `inputs`, along the graph between them: a list with a Tensor or None each.
@@ -314,6 +324,7 @@ void add_forward(py::module_& m) {
         return t ? borrowed(t) : py::none();
       },
       py::arg("tensor"), py::arg("context"));
+  m.def("followed_forward", &followed_forward, py::arg("tensors"));
   m.def("push_along", &push_along, py::arg("outputs"), py::arg("inputs"), py::arg("tangents"));
 }
 

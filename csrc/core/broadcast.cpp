@@ -31,6 +31,45 @@ void copy_row(std::int64_t item, const std::byte* from, std::int64_t step, std::
   }
 }
 
+// Rows shorter than this cost less one item after the other than by a call each.
+constexpr std::int64_t kShort = 16;
+
+// Rows of n items, `step` bytes apart, one row after another; they begin `apart` bytes from each other.
+template <class T>
+void copy_rows(const std::byte* from, std::int64_t apart, std::int64_t step, std::int64_t rows, std::int64_t n,
+               std::byte* to) {
+  for (std::int64_t row = 0; row < rows; ++row, from += apart)
+    for (std::int64_t i = 0; i < n; ++i, to += sizeof(T)) std::memcpy(to, from + i * step, sizeof(T));
+}
+void copy_rows(std::int64_t item, const std::byte* from, std::int64_t apart, std::int64_t step, std::int64_t rows,
+               std::int64_t n, std::byte* to) {
+  if (item == 8) return copy_rows<std::uint64_t>(from, apart, step, rows, n, to);
+  if (item == 4) return copy_rows<std::uint32_t>(from, apart, step, rows, n, to);
+  for (std::int64_t row = 0; row < rows; ++row, from += apart, to += n * item) copy_row(item, from, step, n, to);
+}
+
+// Operand::gather of several axes whose rows are short: as many whole rows at once as lie one after another.
+void gather_short(const Walk<1>& walk, std::int64_t item, const std::byte* data, std::int64_t begin, std::int64_t n,
+                  std::byte* to) {
+  const int outer = walk.rank() - 2;
+  const std::int64_t length = walk.row(), step = walk.row_step() * item;
+  const std::int64_t height = walk.extent(outer), apart = walk.step(outer) * item;
+  std::int64_t within = begin % length, at = begin / length % height;
+  for (Walk<1>::Cursor rows(walk, outer, begin / length / height); n > 0; rows.next(), at = 0) {
+    const std::byte* row = data + rows.offset() * item + at * apart;
+    while (at < height && n > 0) {
+      std::int64_t run = std::min(n, length - within), count = 1;
+      if (run == length) count = std::min(n / length, height - at);
+      copy_rows(item, row + within * step, apart, step, count, run, to);
+      row += count * apart;
+      to += count * run * item;
+      n -= count * run;
+      at += count;
+      within = 0;
+    }
+  }
+}
+
 }  // namespace
 
 void splat(std::int64_t item, const std::byte* from, std::int64_t n, std::byte* to) { copy_row(item, from, 0, n, to); }
@@ -84,6 +123,7 @@ void Operand::gather(const std::byte* data, std::int64_t begin, std::int64_t n, 
   }
   const std::int64_t length = walk_.row(), step = walk_.row_step();
   std::int64_t within = begin % length;
+  if (length < kShort && n >= 4 * length && walk_.rank() > 1) return gather_short(walk_, item_, data, begin, n, to);
   for (Walk<1>::Cursor row(walk_, walk_.rank() - 1, begin / length); n > 0; row.next()) {
     const std::int64_t run = std::min(n, length - within);
     copy_row(item_, data + (row.offset() + within * step) * item_, step * item_, run, to);

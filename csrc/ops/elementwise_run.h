@@ -5,6 +5,10 @@
 #include <type_traits>
 #include <utility>
 
+#ifdef __AVX512F__
+#include <immintrin.h>
+#endif
+
 #include "elementwise_loops.h"
 #include "math_bits.h"
 
@@ -89,6 +93,40 @@ bool all_in_range(F f, std::int64_t n, const T*... in) {
   return !outside;
 }
 
+// Copies n < 2 * Most elements, in powers of two: a call of memcpy would cost more than what is done with them.
+template <std::int64_t Most, class T>
+void copy_few(T* to, const T* from, std::int64_t n) {
+  if (n & Most) {
+    std::memcpy(to, from, static_cast<std::size_t>(Most) * sizeof(T));
+    to += Most, from += Most;
+  }
+  if constexpr (Most > 1) copy_few<Most / 2>(to, from, n);
+}
+
+// Less than a block, to a whole one with zeros behind; and back.
+#ifdef __AVX512F__
+// What is written in pieces is waited for when it is read as a whole: vectors are written, of which few items are read.
+template <class T>
+void load_few(T* to, const T* from, std::int64_t n) {
+  if constexpr (sizeof(T) == 8) {
+    const unsigned mask = (1u << n) - 1;
+    _mm512_storeu_si512(to, _mm512_maskz_loadu_epi64(static_cast<__mmask8>(mask), from));
+    _mm512_storeu_si512(to + 8, _mm512_maskz_loadu_epi64(static_cast<__mmask8>(mask >> 8), from + (n > 8 ? 8 : 0)));
+  } else if constexpr (sizeof(T) == 4) {
+    _mm512_storeu_si512(to, _mm512_maskz_loadu_epi32(static_cast<__mmask16>((1u << n) - 1), from));
+  } else {
+    std::memset(to, 0, kBlock * sizeof(T));
+    copy_few<kBlock>(to, from, n);
+  }
+}
+#else
+template <class T>
+void load_few(T* to, const T* from, std::int64_t n) {
+  std::memset(to, 0, kBlock * sizeof(T));
+  copy_few<kBlock>(to, from, n);
+}
+#endif
+
 // The last block of n elements; of fewer than a block, those and zeros.
 template <class T>
 struct LastBlock {
@@ -98,15 +136,14 @@ struct LastBlock {
     if (n > kBlock) {
       std::memcpy(values, from + n - kBlock, sizeof values);
     } else {
-      std::memset(values, 0, sizeof values);
-      std::memcpy(values, from, static_cast<std::size_t>(n) * sizeof(T));
+      load_few(values, from, n);
     }
   }
   [[gnu::noinline]] void store(T* to, std::int64_t n) const {
     if (n > kBlock)
       std::memcpy(to + n - kBlock, values, sizeof values);
     else
-      std::memcpy(to, values, static_cast<std::size_t>(n) * sizeof(T));
+      copy_few<kBlock>(to, values, n);
   }
 };
 

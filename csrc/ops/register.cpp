@@ -12,6 +12,7 @@ void register_kernels() {
     register_attention(r);
     register_normalise(r);
     register_shape(r);
+    register_concat(r);
     register_slices(r);
     register_indexing(r);
     register_scatter(r);

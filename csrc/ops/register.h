@@ -14,6 +14,7 @@ void register_softmax(Registry&);
 void register_attention(Registry&);
 void register_normalise(Registry&);
 void register_shape(Registry&);
+void register_concat(Registry&);
 void register_slices(Registry&);
 void register_indexing(Registry&);
 void register_scatter(Registry&);

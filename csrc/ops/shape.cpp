@@ -203,37 +203,6 @@ void diagonal_vjp_run(const Call& call) {
   strided_copy(diagonal_view("diagonal_vjp", call.out[0], call.attrs.subspan(1)), call.in[0]);
 }
 
-void concat_infer(Call& call) {
-  const Array& first = call.in[0];
-  const int axis = wrap_axis("concat", call.attrs[0].integer(), first.rank());
-  Dims shape = first.shape();
-  for (std::size_t i = 1; i < call.in.size(); ++i) {
-    const Dims& other = call.in[i].shape();
-    if (call.in[i].dtype() != first.dtype())
-      fail(ErrorKind::DType, "concat: inputs must have one dtype; got ", name(first.dtype()), " and, as input ", i,
-           ", ", name(call.in[i].dtype()), "; cast with astype");
-    bool fits = other.size() == shape.size();
-    for (int d = 0; fits && d < shape.size(); ++d) fits = d == axis || other[d] == shape[d];
-    if (!fits)
-      fail(ErrorKind::Shape, "concat: shapes must be equal except along axis ", axis, "; got ", first.shape(),
-           " and, as input ", i, ", ", other);
-    shape[axis] += other[axis];
-    checked_numel(shape);
-  }
-  call.out[0] = Array::abstract(shape, first.dtype());
-}
-
-void concat_run(const Call& call) {
-  const Array& out = call.out[0];
-  const int axis = wrap_axis("concat", call.attrs[0].integer(), out.rank());
-  std::int64_t at = 0;
-  for (const Array& part : call.in) {
-    if (part.numel() == 0) continue;
-    strided_copy(Array::view(out, part.shape(), out.strides(), at * out.strides()[axis]), part);
-    at += part.dim(axis);
-  }
-}
-
 // attrs: items before and after, per axis; the value they get.
 void pad_infer(Call& call) {
   const Array& x = call.in[0];
@@ -367,10 +336,6 @@ void register_shape(Registry& registry) {
   plain.name = "constant_copy";  // in one step: another thread may change the operand between two
   registry.add(plain);
   registry.add(copy("diagonal_vjp", {shape, offset, axis1, axis2}, diagonal_vjp_infer, diagonal_vjp_run));
-  Kernel concat = copy("concat", {integer("axis")}, concat_infer, concat_run);
-  concat.n_in = -1;
-  concat.inputs = Inputs::Promote;
-  registry.add(concat);
   const AttrSpec value{"value", AttrKind::Integer | AttrKind::Real | AttrKind::Flag};
   Kernel pad = copy("pad", {ints("before"), ints("after"), value}, pad_infer, pad_run);
   pad.moves = false;  // gives other numbers than zeros, too

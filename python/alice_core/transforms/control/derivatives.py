@@ -7,9 +7,10 @@ back. What the way back reads of the way there is kept, step by step.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
+from ... import _core
 from ...ops import creation
 from ...primitive import primitives
 from ...tensors import Tensor
@@ -17,7 +18,7 @@ from ..forward import jvp
 from ..reverse import vjp
 from .bodies import Body, Call, Ref, closed, derived, floating, part, run, run_moved
 
-__all__ = ["Moved", "Pair", "differentiated", "pushed", "with_tangents"]
+__all__ = ["Moved", "Pair", "differentiated", "in_one_loop", "pushed", "with_tangents"]
 
 #: What gives another view of memory, or spreads it, takes no time, and would only be kept twice.
 _VIEWS = frozenset({"reshape", "permute_dims", "expand_dims", "squeeze", "broadcast_to", "identity", "stop_gradient"})
@@ -84,6 +85,7 @@ class Moved(NamedTuple):
     n_consts: int
     carried: list[int]  # of the carry, those with tangents
     stacked: list[int]  # of all results, those that are stacked and have tangents
+    items: int  # how many of its results are stacked values
 
     def placed(self, tangents: Sequence[Tensor], n: int) -> list[Tensor | None]:
         """For each of n results its tangent, or None."""
@@ -94,10 +96,15 @@ class Moved(NamedTuple):
 
 
 def with_tangents(
-    body: Body, n_consts: int, n_carry: int, inputs: Sequence[Tensor], tangents: Sequence[Tensor | None]
+    body: Body,
+    n_consts: int,
+    n_carry: int,
+    inputs: Sequence[Tensor],
+    tangents: Sequence[Tensor | None],
+    values: bool = False,
 ) -> Moved:
-    """The loop of ``pushed``: gives the carry, its tangents, and tangents of what is stacked. The whole carry moves,
-    as a step may move what does not move at first."""
+    """The loop of ``pushed``: gives the carry, its tangents, where ``values`` are wanted what is stacked, and tangents
+    of what is stacked. The whole carry moves, as a step may move what does not move at first."""
     n, n_out, first_item = len(inputs), len(body.outputs), n_consts + n_carry
     moving = [
         f and (t is not None or n_consts <= i < first_item)
@@ -111,7 +118,8 @@ def with_tangents(
     results = [k for k, f in enumerate(floating(body.output_types)) if f]
     tangent_of = {k: n_out + j for j, k in enumerate(results)}
     carried, stacked = [k for k in results if k < n_carry], [k for k in results if k >= n_carry]
-    outputs = [*range(n_carry), *(tangent_of[k] for k in (*carried, *stacked))]
+    items = range(n_carry, n_out) if values else range(0)
+    outputs = [*range(n_carry), *(tangent_of[k] for k in carried), *items, *(tangent_of[k] for k in stacked)]
     everything = [*inputs, *given]
     return Moved(
         pushed(body, moving).arranged(order, outputs),
@@ -119,7 +127,29 @@ def with_tangents(
         n_consts + sum(moving[:n_consts]),
         carried,
         stacked,
+        len(items),
     )
+
+
+def in_one_loop(
+    body: Body, n_consts: int, n_carry: int, inputs: Sequence[Tensor], again: Callable[[Moved], list[Tensor]]
+) -> list[Tensor] | None:
+    """The results of a loop whose inputs carry tangents, with theirs, by one loop instead of one for the values and
+    one for the tangents beside them. None where forward mode does not follow, or where reverse mode does too: what it
+    walks back along are values that carry their tangents. ``again`` runs a loop with another body."""
+    context = None if any(x.is_tracked for x in inputs) else _core.followed_forward(inputs)
+    if context is None:
+        return None
+    plain = [_core.without_tangent(x, context) for x in inputs]
+    tangents = [_core.tangent(x, context) for x in inputs]
+    moved = with_tangents(body, n_consts, n_carry, plain, tangents, True)
+    found = again(moved)
+    behind = n_carry + len(moved.carried) + moved.items
+    results = [*found[:n_carry], *found[behind - moved.items : behind]]
+    pushed_on = [*found[n_carry : n_carry + len(moved.carried)], *found[behind : behind + len(moved.stacked)]]
+    for k, t in zip([*moved.carried, *moved.stacked], pushed_on, strict=True):
+        results[k] = _core.with_tangent(results[k], context, t)
+    return results
 
 
 # -- the way there and the way back ------------------------------------------------------------------------------------

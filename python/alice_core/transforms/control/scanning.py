@@ -14,7 +14,7 @@ from ...tensors import Tensor, int64
 from ..batching import batched_call
 from ..rerunning import calls_by
 from .bodies import Body, Type, closed, run
-from .derivatives import Pair, differentiated, with_tangents
+from .derivatives import Moved, Pair, differentiated, in_one_loop, with_tangents
 
 __all__ = ["batch_first", "bound", "chosen", "grown", "in_batches", "once_more", "pulled", "scanned"]
 
@@ -33,6 +33,13 @@ def scanned(
     """The last carry and the stacked results. ``inputs``: constants, the first carry, items along axis 0. ``steps``:
     how many of the ``length`` steps are taken, an int64 Tensor."""
     rest = n_carry, length, reverse, steps
+
+    def again(moved: Moved) -> list[Tensor]:
+        n_moved = n_carry + len(moved.carried)
+        return scanned(moved.body, moved.inputs, moved.n_consts, n_moved, length, reverse, steps)
+
+    if (found := in_one_loop(body, n_consts, n_carry, inputs, again)) is not None:
+        return found
     if not any(x.is_tracked for x in inputs):
         return bound(body, inputs, n_consts, *rest)
     pair = differentiated(body, n_consts, n_carry, [x.is_tracked for x in inputs])

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ... import _core
 from ...errors import GradientError
 from ...ops import broadcasting, creation, extremes, selection
 from ...primitive import Primitive
 from ...tensors import Tensor, int64
 from ..rerunning import calls_by
 from .bodies import Body, closed, run
-from .derivatives import differentiated, with_tangents
+from .derivatives import Moved, differentiated, in_one_loop, with_tangents
 from .scanning import batch_first, chosen, grown, in_batches, once_more, pulled
 
 __all__ = ["looped"]
@@ -28,7 +29,19 @@ def looped(
 ) -> list[Tensor]:
     """The last carry, what the steps stack, and the number of steps. ``inputs``: constants of the condition, of the
     body, the first carry."""
-    given = inputs[n_asked:]
+    asked, given = list(inputs[:n_asked]), inputs[n_asked:]
+    steps: list[Tensor] = []
+
+    def again(moved: Moved) -> list[Tensor]:
+        beside = _unmoved(condition, body, n_consts, moved)
+        while (context := _core.followed_forward(asked)) is not None:  # the condition has no say in a derivative
+            asked[:] = [_core.without_tangent(x, context) for x in asked]
+        *found, taken = looped(beside, moved.body, [*asked, *moved.inputs], n_asked, moved.n_consts, max_steps)
+        steps.append(taken)
+        return found
+
+    if (found := in_one_loop(body, n_consts, len(given) - n_consts, given, again)) is not None:
+        return [*found, *steps]
     if max_steps is None or not any(x.is_tracked for x in given):
         return _bind(condition, body, inputs, n_asked, n_consts, max_steps)
     pair = differentiated(body, n_consts, len(given) - n_consts, [x.is_tracked for x in given])
@@ -41,6 +54,11 @@ def _bind(
     condition: Body, body: Body, inputs: Sequence[Tensor], n_asked: int, n_consts: int, max_steps: int | None
 ) -> list[Tensor]:
     return list(_while(*inputs, (condition.native(), body.native()), (n_asked, n_consts), max_steps))
+
+
+def _unmoved(condition: Body, body: Body, n_consts: int, moved: Moved) -> Body:
+    """The condition reads the values alone, of a carry with tangents behind."""
+    return condition.beside([body.types[n_consts + k] for k in moved.carried])
 
 
 class _Call:
@@ -88,8 +106,7 @@ _while.defvjp_all(_pull)
 def _push(tangents: Sequence[Tensor | None], ans: Any, inputs: Sequence[Tensor], *attributes: Any) -> Any:
     call = _Call(inputs, *attributes)
     moved = with_tangents(call.body, call.n_consts, call.n_carry, call.inputs, tangents[call.n_asked :])
-    # The condition reads the values alone.
-    condition = call.condition.beside([call.body.types[call.n_consts + k] for k in moved.carried])
+    condition = _unmoved(call.condition, call.body, call.n_consts, moved)
     operands = [*call.asked, *moved.inputs]
     found = looped(condition, moved.body, operands, call.n_asked, moved.n_consts, call.max_steps)
     return (*moved.placed(found[call.n_carry : -1], len(call.body.outputs)), None)
