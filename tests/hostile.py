@@ -145,7 +145,7 @@ def pool(rng: random.Random) -> list[Any]:
         ),
         *(np.array(["a"]), np.dtype("float32"), np.dtype("O"), np.arange(3, dtype=">f8"), np.zeros(1).view(Array)),
         *(x, y, parts[0], x.detach(), ac.tensor(1), ac.tensor(True), ac.ones((2, 3)) > 0, ac.zeros((0,))),
-        *(ac.abstract((2, 3)), ac.abstract((2, 3))._leaf(1), ac.tensor([[1, 2, 3]])[:, ::-1], x._leaf(2**31)),
+        *(ac.abstract((2, 3)), ac.abstract((2, 3))._leaf(0), ac.tensor([[1, 2, 3]])[:, ::-1], x._leaf(None)),
         *(equation, equation.primitive, parts[0]._producer, base, _core.make_joint(ac.primitive.Primitive, "j")),
         *rng.sample(primitives, 5),
         *(segment, session, _core.WithoutInnermostContext([x])),

@@ -188,10 +188,9 @@ def numbers(result: Any) -> list[Any]:
 
 
 def state() -> tuple[Any, ...]:
-    level = _core.push_level()
-    _core.pop_level()
+    _core.end_context(_core.begin_context())
     recorder = _core.set_recorder(None)
-    return _core.get_active(), level, recorder, None, _core.is_isolated(), _core.repeating(), ac.zeros(2).is_abstract
+    return _core.get_active(), recorder, None, _core.is_isolated(), _core.repeating(), ac.zeros(2).is_abstract
 
 
 def live() -> int:

@@ -324,7 +324,7 @@ def test_a_thread_may_end_in_the_middle_of_everything() -> None:
         ac.sin(ac.ones(()))  # the session is alive
         _core.set_recorder([])
         _core.enter_mode(True, lambda *args: None)
-        _core.push_level()
+        _core.begin_context()
         _core.push_forward()
         _core.with_tangent(ac.ones(()), 1, ac.ones(()))
 
@@ -363,8 +363,10 @@ def test_the_thread_owns_what_it_was_given() -> None:
             _core.set_recorder(5)  # type: ignore[arg-type]
         with pytest.raises(TypeError, match="enter_mode: expected a function"):
             _core.enter_mode(False, 5)  # type: ignore[arg-type]
-        with pytest.raises(ValueError, match="pop_level: no differentiation context is open"):
-            _core.pop_level()
+        with pytest.raises(ValueError, match="end_context: expected the innermost differentiation context"):
+            _core.end_context(_core.BACKWARD)
+        with pytest.raises(ValueError, match="context: expected the number of a differentiation context"):
+            _core.set_active([2**40])
         with pytest.raises(ValueError, match="pop_forward: no forward context is open"):
             _core.pop_forward()
 

@@ -51,7 +51,7 @@ def apply_jvp(
 
 def forward(f: Callable[..., Any], xs: Sequence[ac.Tensor], vs: Sequence[ac.Tensor]) -> tuple[Any, list[ac.Tensor]]:
     """Value and tangents of f, the JVP rules applied to its equations one by one."""
-    leaves = [x._leaf(0) for x in xs]
+    leaves = [x._leaf(None) for x in xs]
     with recording() as equations:
         y = f(*leaves)
     tangents: dict[Any, ac.Tensor] = {x._key: v for x, v in zip(leaves, vs, strict=True)}

@@ -113,6 +113,20 @@ def test_what_is_known_is_computed_once_and_what_nobody_needs_never() -> None:
     assert tape.operations == 3  # 2 x, + 1, + 2 x
 
 
+def test_signs_that_are_turned_again_are_not_turned() -> None:
+    def f(x: ac.Tensor) -> ac.Tensor:
+        a, b, c = x[0], x[1], x[2]
+        return ac.stack([a + (-b), ac.negative(-a), a - (-b) * c, -(a * 0.5), -b / -c, ac.where(a > 0, -a + b, b)])
+
+    compiled = ac.compile(f)
+    tape = compiled.program(ac.ones(3)).tape
+    assert tape is not None
+    assert tape.operations == 6  # a - b, b c, a + b c, -0.5 a, b / c, b - a
+    for numbers in ([1.0, -2.0, 3.0], [0.0, 0.0, -0.0], [-0.0, 0.0, 1.0], [np.inf, np.inf, 0.0], [0.0, -0.0, 2.0]):
+        x = ac.tensor(numbers)
+        same(compiled(x), f(x))
+
+
 def test_captured_tensors_are_read_anew() -> None:
     w = ac.tensor([1.0, 2.0]).requires_grad_()
     f = ac.compile(lambda x: (w * x)[0] + w[1] * x[1] - w[0] / x[1] + w[1] * w[0])

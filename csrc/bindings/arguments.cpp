@@ -7,6 +7,7 @@
 #include "extension.h"
 #include "forward.h"
 #include "locked.h"
+#include "views.h"
 
 namespace alice {
 namespace {
@@ -54,7 +55,8 @@ void Arguments::read_static(PyObject* o, const Statics& statics) {
 
 void Arguments::read(PyObject* const* args, Py_ssize_t n, PyObject* names, const Statics& statics) {
   // What decides how a function runs besides its arguments: whether gradients are recorded, and what floats become.
-  word((thread_state().active & 1u) | static_cast<std::uint64_t>(default_dtype()) << 1, static_cast<std::uint64_t>(n));
+  word(std::uint64_t{thread_state().active.has_backward()} | static_cast<std::uint64_t>(default_dtype()) << 1,
+       static_cast<std::uint64_t>(n));
   for (position_ = 0; position_ < n; ++position_) {
     if (statics.names && position_ < 64 && (statics.positions >> position_ & 1))
       read_static(args[position_], statics);
@@ -91,9 +93,9 @@ void Arguments::read_tensor(TensorObject* t) {
   check_ours(t, "compile");
   if (t->requires_grad)
     if (const std::int64_t same = leaf_of(t); same >= 0) return word(kSame, static_cast<std::uint64_t>(same));
-  const std::uint32_t followed = followers_of(t);
+  const Contexts followed = followers_of(t);
   as_it_is_ = as_it_is_ || t->array.is_abstract() || (t->grad && as_tensor(t->grad)->array.is_abstract());
-  differentiated_ = differentiated_ || (followed & ~1u) || (t->producer && followed) ||
+  differentiated_ = differentiated_ || followed.has_others() || (t->producer && followed) ||
                     (tangents_of(t) && !forward_contexts(thread_state()).empty());
   word(kData);
   Leaf leaf{};

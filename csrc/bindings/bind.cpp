@@ -7,6 +7,7 @@
 #include "locked.h"
 #include "modes.h"
 #include "operands.h"
+#include "views.h"
 
 namespace alice {
 namespace {
@@ -23,27 +24,19 @@ void run(Call& call) {
 }
 
 void save(Saved& s, const PrimitiveObject* p, std::size_t i, TensorObject* t, Array array, const ThreadState& state) {
-  s.levels = contexts_of(t, state);
-  s.tracked = p->differentiable && (s.levels & state.active) != 0;
+  s.contexts = t->contexts;
+  s.tracked = p->differentiable && s.contexts & state.active;
   s.index = t->producer ? t->index : 0;
-  if (t->producer || s.levels) s.source = Py_NewRef(t->producer ? as_object(t->producer) : as_object(t));
+  if (t->producer || s.contexts) s.source = Py_NewRef(t->producer ? as_object(t->producer) : as_object(t));
   s.version = version_of(array);
   s.array = reads_input(p, i) ? std::move(array) : array.shape_only();
-}
-
-void check_count(const Kernel& kernel, Py_ssize_t nargs, Py_ssize_t n_in) {
-  if (nargs == n_in + kernel.n_attrs() && (kernel.n_in >= 0 || n_in >= 1)) return;
-  if (kernel.n_in < 0) fail(ErrorKind::Value, kernel.name, ": expected at least one array; got none");
-  fail(ErrorKind::Value, kernel.name, ": expected ", kernel.n_in, " inputs and ", kernel.n_attrs(), " attributes; got ",
-       nargs, " arguments");
 }
 
 }  // namespace
 
 py::object bind(PrimitiveObject* p, PyObject* const* args, Py_ssize_t nargs) {
   const Kernel& kernel = *p->kernel;
-  const Py_ssize_t n_in = kernel.n_in < 0 ? nargs - kernel.n_attrs() : kernel.n_in;
-  check_count(kernel, nargs, n_in);
+  const Py_ssize_t n_in = count_inputs(kernel, nargs);
   if (py::object taken = overridden(p, args, n_in)) return taken;
 
   Operands a;
@@ -52,17 +45,17 @@ py::object bind(PrimitiveObject* p, PyObject* const* args, Py_ssize_t nargs) {
 
   const ThreadState& state = state_in_context();
   const Interpreters& interpreters = state.interpreters;
-  std::uint32_t levels = 0;
+  Contexts contexts;
   std::vector<Array> in;
   in.reserve(static_cast<std::size_t>(n_in));
   for (TensorObject* t : a.tensors) {
-    levels |= followers_of(t, state);
+    contexts |= followers_of(t, state);
     check_ours(t, kernel.name, state);
     const TensorObject* read = interpreters.value(t);  // itself
     check_current(read, kernel.name);
     in.push_back(interpreters.are_abstract() ? read->array.hidden() : read->array);
   }
-  if (!p->differentiable) levels = 0;
+  if (!p->differentiable) contexts = {};
 
   std::vector<Array> out(kernel.n_results(attrs));
   Call call{kernel, in, out, attrs};
@@ -70,15 +63,15 @@ py::object bind(PrimitiveObject* p, PyObject* const* args, Py_ssize_t nargs) {
 
   EquationObject* eq = nullptr;
   py::object held, attributes;  // null without
-  if (!attrs.empty() && (levels || interpreters)) attributes = plain_attributes(attrs, args + n_in);
-  if (levels || interpreters.want_all()) {
-    eq = make_equation(p, in.size(), attributes.ptr(), levels, out);
+  if (!attrs.empty() && (contexts || interpreters)) attributes = plain_attributes(attrs, args + n_in);
+  if (contexts || interpreters.want_all()) {
+    eq = make_equation(p, in.size(), attributes.ptr(), contexts, out);
     held = owned(as_object(eq));
     for (std::size_t i = 0; i < in.size(); ++i)
       save(eq->inputs[i], p, i, a.tensors[i], interpreters ? in[i] : std::move(in[i]), state);
   }
   const auto result_of = [&](std::size_t i) {
-    return owned(make_tensor(std::move(out[i]), eq, static_cast<int>(i), levels));
+    return owned(make_tensor(std::move(out[i]), eq, static_cast<int>(i), contexts));
   };
   py::object result = out.size() == 1 ? result_of(0) : tuple_of(out.size(), result_of);
   if (interpreters) interpreters.see({p, a.tensors, in, attrs, attributes, eq, result});

@@ -56,8 +56,8 @@ const program::CpuExecutor& program_of(const ProgramObject* o) {
 py::object tape(ProgramObject* o) {
   const program::Tape* tape = program_of(o).tape();
   if (!tape) return py::none();
-  const auto [operations, loops, calls] = tape->size();
-  return py::make_tuple(operations, loops, calls);
+  const auto [operations, loops, calls, lanes] = tape->size();
+  return py::make_tuple(operations, loops, calls, lanes);
 }
 py::object describe_program(ProgramObject* o) { return describe(program_of(o)); }
 std::int64_t arena_bytes(ProgramObject* o) { return program_of(o).plan().arena_bytes(); }
@@ -276,7 +276,7 @@ void add_compiled(py::module_& m) {
                             .method<describe_program>("describe")
                             .getter<arena_bytes>("arena_bytes", nullptr)
                             .getter<cost>("cost", nullptr)
-                            .getter<tape>("tape", "Operations, loops and calls of its tape; None without one.")
+                            .getter<tape>("tape", "Operations, loops, calls and lanes of its tape; None without one.")
                             .getter<runs_as_it_is>("runs_as_it_is", "Whether there is none, see lower().")
                             .getter<followed>("followed", "The results that backward() would go on from.")
                             .add_to(m);

@@ -1,75 +1,16 @@
+// How a call is written down, and what its rules see of it. How CPython sees equations is in equation_type.cpp.
 // Hot: every call runs through here.
 #include "equation.h"
 
 #include <new>
 
-#include "equation_attributes.h"
 #include "primitive.h"
+#include "views.h"
 
 namespace alice {
-
-PyTypeObject* equation_type = nullptr;
-
 namespace {
 
-// ---- life -----------------------------------------------------------------------------------------------------------
-
-int traverse(EquationObject* eq, visitproc visit, void* arg) noexcept {
-  Py_VISIT(Py_TYPE(eq));
-  Py_VISIT(eq->primitive);
-  Py_VISIT(eq->attributes);
-  for (const Saved& s : eq->inputs) Py_VISIT(s.source);
-  return traverse_extension(eq->extension, visit, arg);
-}
-
-// What is left is an equation of constants whose saved values are gone. The primitive stays: everybody asks it for its
-// name, and it has a clear of its own.
-int clear(EquationObject* eq) noexcept {
-  eq->released = true;
-  for (Saved& s : eq->inputs) {
-    s.tracked = false;
-    Py_CLEAR(s.source);
-  }
-  Py_CLEAR(eq->attributes);
-  if (EquationExtension* gone = std::exchange(eq->extension, nullptr)) drop_extension(gone);
-  return 0;
-}
-
-void destroy(EquationObject* eq) noexcept {
-  clear(eq);
-  Py_DECREF(as_object(eq->primitive));
-  std::destroy(eq->inputs.begin(), eq->inputs.end());
-  std::destroy(eq->outputs.begin(), eq->outputs.end());
-  PyTypeObject* type = Py_TYPE(eq);
-  PyObject_GC_Del(eq);
-  Py_DECREF(type);
-}
-
-// A chain of a million equations must not free itself by recursion: an equation that dies while another one is being
-// freed waits in a list. The list goes through the equations themselves (their marks are of no use any more), so
-// freeing memory needs none.
-struct Dying {
-  EquationObject* first;
-  bool busy;
-};
-thread_local Dying dying{};
-
-void dealloc(EquationObject* eq) noexcept {
-  PyObject_GC_UnTrack(eq);
-  if (dying.busy) {
-    eq->mark = reinterpret_cast<std::uintptr_t>(std::exchange(dying.first, eq));
-    return;
-  }
-  dying.busy = true;
-  destroy(eq);
-  while (EquationObject* next = dying.first) {
-    dying.first = reinterpret_cast<EquationObject*>(static_cast<std::uintptr_t>(next->mark));
-    destroy(next);
-  }
-  dying.busy = false;
-}
-
-// ---- what rules see -----------------------------------------------------------------------------------------------
+std::uint64_t counter = 0;  // under the interpreter lock
 
 void check_version(const EquationObject* eq, const Array& a, std::uint32_t version, const char* role, std::size_t i) {
   if (a.storage() && version_of(a) != version)
@@ -88,55 +29,10 @@ void check_alive(const EquationObject* eq) {
 
 }  // namespace
 
-py::tuple saved_inputs(EquationObject* eq, const EquationObject* data) {
-  check_alive(eq);
-  return tuple_of(eq->inputs.size(), [&](std::size_t i) -> py::object {
-    const Saved &s = eq->inputs[i], &d = data->inputs[i];
-    EquationObject* producer = as_equation(s.source);
-    // A leaf whose data the rules may read is handed out itself; so is one that has none, or its value would be lost.
-    const bool itself =
-        s.source && !producer && (reads_input(eq->primitive, i) || as_tensor(s.source)->array.is_abstract());
-    if (itself && data != eq)
-      check_version(eq, as_tensor(s.source)->array, s.version, "input", i);
-    else
-      check_version(eq, d.array, d.version, "input", i);
-    if (itself) return borrowed(s.source);
-    py::object t = owned(make_tensor(d.array, producer, s.index, s.levels));
-    as_tensor(t.ptr())->born = eq->born;
-    as_tensor(t.ptr())->trace = data->trace;
-    if (data->extension || thread_state().interpreters) extend_saved_input(as_tensor(t.ptr()), eq, data, i);
-    return t;
-  });
-}
-
-py::tuple saved_outputs(EquationObject* eq, const EquationObject* data) {
-  check_alive(eq);
-  return tuple_of(eq->outputs.size(), [&](std::size_t i) {
-    const Output& r = data->outputs[i];
-    check_version(eq, r.array, r.version, "result", i);
-    py::object t = owned(make_tensor(r.array, eq, static_cast<int>(i), eq->levels));
-    as_tensor(t.ptr())->born = eq->born;
-    as_tensor(t.ptr())->trace = data->trace;
-    if (data->extension || thread_state().interpreters) extend_saved_output(as_tensor(t.ptr()), eq, data, i);
-    return t;
-  });
-}
-
-void release_saved(EquationObject* eq) {
-  eq->released = true;
-  for (Saved& s : eq->inputs) s.array = s.array.shape_only();
-  for (Output& r : eq->outputs) r.array = r.array.shape_only();
-  if (eq->extension) release_recomputed(eq->extension);
-}
-
-namespace {
-std::uint64_t counter = 0;  // under the interpreter lock
-}
-
 std::uint64_t equations_made() { return counter; }
 
 EquationObject* make_equation(PrimitiveObject* primitive, std::size_t inputs, PyObject* attributes,
-                              std::uint32_t levels, std::span<const Array> outputs) {
+                              const Contexts& contexts, std::span<const Array> outputs) {
   static_assert(sizeof(EquationObject) % alignof(Saved) == 0 && sizeof(Saved) % alignof(Output) == 0);
   const std::size_t behind = inputs * sizeof(Saved) + outputs.size() * sizeof(Output);
   auto* eq = PyObject_GC_NewVar(EquationObject, equation_type, static_cast<Py_ssize_t>(behind));
@@ -147,8 +43,7 @@ EquationObject* make_equation(PrimitiveObject* primitive, std::size_t inputs, Py
   eq->attributes = Py_XNewRef(attributes);
   eq->sequence = counter++;
   eq->mark = 0;
-  eq->levels = levels;
-  eq->born = contexts_begun();
+  new (&eq->contexts) Contexts(contexts);
   eq->released = false;
   eq->trace = 0;
   eq->extension = nullptr;
@@ -166,12 +61,41 @@ EquationObject* make_equation(PrimitiveObject* primitive, std::size_t inputs, Py
   return eq;
 }
 
-void add_equation_type(py::module_& m) {
-  TypeMaker<EquationObject> type("Equation", "One recorded call of a primitive.",
-                                 Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION, 1);
-  type.slot<Py_tp_dealloc, dealloc>().slot<Py_tp_traverse, traverse>().slot<Py_tp_clear, clear>();
-  add_attributes(type);
-  equation_type = type.add_to(m);
+py::tuple saved_inputs(EquationObject* eq, const EquationObject* data) {
+  check_alive(eq);
+  return tuple_of(eq->inputs.size(), [&](std::size_t i) -> py::object {
+    const Saved &s = eq->inputs[i], &d = data->inputs[i];
+    EquationObject* producer = as_equation(s.source);
+    // A leaf whose data the rules may read is handed out itself; so is one that has none, or its value would be lost.
+    const bool itself =
+        s.source && !producer && (reads_input(eq->primitive, i) || as_tensor(s.source)->array.is_abstract());
+    const bool elsewhere = itself && data != eq;
+    check_version(eq, elsewhere ? as_tensor(s.source)->array : d.array, (elsewhere ? s : d).version, "input", i);
+    if (itself) return borrowed(s.source);
+    py::object t = owned(make_tensor(d.array, producer, s.index, s.contexts));
+    as_tensor(t.ptr())->trace = data->trace;
+    if (data->extension || thread_state().interpreters) extend_saved_input(as_tensor(t.ptr()), eq, data, i);
+    return t;
+  });
+}
+
+py::tuple saved_outputs(EquationObject* eq, const EquationObject* data) {
+  check_alive(eq);
+  return tuple_of(eq->outputs.size(), [&](std::size_t i) {
+    const Output& r = data->outputs[i];
+    check_version(eq, r.array, r.version, "result", i);
+    py::object t = owned(make_tensor(r.array, eq, static_cast<int>(i), eq->contexts));
+    as_tensor(t.ptr())->trace = data->trace;
+    if (data->extension || thread_state().interpreters) extend_saved_output(as_tensor(t.ptr()), eq, data, i);
+    return t;
+  });
+}
+
+void release_saved(EquationObject* eq) {
+  eq->released = true;
+  for (Saved& s : eq->inputs) s.array = s.array.shape_only();
+  for (Output& r : eq->outputs) r.array = r.array.shape_only();
+  if (eq->extension) release_recomputed(eq->extension);
 }
 
 }  // namespace alice

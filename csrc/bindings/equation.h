@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <span>
 #include <vector>
 
@@ -12,17 +11,16 @@
 namespace alice {
 
 struct PrimitiveObject;    // primitive.h
-struct Record;             // record.h
 struct EquationExtension;  // extension.h
 
 // One input of an equation, as its gradient rules will see it.
 struct Saved {
   PyObject* source;       // owned: the producing Equation, the leaf Tensor, or null for a constant
   Array array;            // without memory if no rule reads it
+  Contexts contexts;      // that the value matters to
   std::uint32_t version;  // of the storage when it was saved
-  std::uint32_t levels;   // the contexts that the value depends on
   std::int32_t index;     // which of its source's results it is
-  bool tracked;           // a live differentiation context depends on it; then there is a source
+  bool tracked;           // one of its contexts followed the call; then there is a source
 };
 
 // One result of an equation.
@@ -36,8 +34,7 @@ struct EquationObject {
   PyObject* attributes;  // tuple, or null for none
   std::uint64_t sequence;
   std::uint64_t mark;            // of the last walk that came here, see graph_walk.h
-  std::uint64_t born;            // contexts_begun() when it ran
-  std::uint32_t levels;          // the contexts that follow it
+  Contexts contexts;             // that follow it
   bool released;                 // saved arrays were given back
   std::uint8_t trace;            // of the session that it was made in; 0 for none
   EquationExtension* extension;  // what interpreters remember of it; usually null
@@ -60,7 +57,7 @@ inline PyObject* as_object(const EquationObject* eq) {
 std::uint64_t equations_made();  // so far: the number that the next one gets
 // The equation of one call. Its inputs are for the caller to fill in. New reference.
 EquationObject* make_equation(PrimitiveObject* primitive, std::size_t inputs, PyObject* attributes,
-                              std::uint32_t levels, std::span<const Array> outputs);
+                              const Contexts& contexts, std::span<const Array> outputs);
 
 // What the gradient rules get to see. Both throw if the saved values are gone or were changed in place. `data` is the
 // equation that has the data: `eq` itself, or one that did the same again (Repeats::twin).
@@ -68,9 +65,7 @@ py::tuple saved_inputs(EquationObject* eq, const EquationObject* data);
 py::tuple saved_outputs(EquationObject* eq, const EquationObject* data);
 void release_saved(EquationObject* eq);
 
-// Of the extension of an equation (extension.cpp).
-int traverse_extension(const EquationExtension* extension, visitproc visit, void* arg);
-void drop_extension(EquationExtension* extension);
+// What interpreters remember of an equation (extension.cpp).
 void release_recomputed(EquationExtension* extension);
 // `made` is input or result number i of an equation again.
 void extend_saved_input(TensorObject* made, const EquationObject* eq, const EquationObject* data, std::size_t i);

@@ -41,7 +41,7 @@ py::object get_results(EquationObject* eq) {
 py::object get_operands(EquationObject* eq) {
   return tuple_of(eq->inputs.size(), [&](std::size_t i) {
     const Saved& s = eq->inputs[i];
-    return owned(value_handle(root_of(eq, i), root_index(eq, i), s.array, s.levels, eq->born, eq->trace));
+    return owned(value_handle(root_of(eq, i), root_index(eq, i), s.array, s.contexts, eq->trace));
   });
 }
 

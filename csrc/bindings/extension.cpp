@@ -38,14 +38,6 @@ EquationExtension::Input& extended_input(EquationObject* eq, std::size_t i) {
 
 // ---- what the structs ask for ---------------------------------------------------------------------------------------
 
-int traverse_extension(const TensorExtension* extension, visitproc visit, void* arg) {
-  return extension ? extension->traverse(visit, arg) : 0;
-}
-int traverse_extension(const EquationExtension* extension, visitproc visit, void* arg) {
-  return extension ? extension->traverse(visit, arg) : 0;
-}
-void drop_extension(TensorExtension* extension) { delete extension; }
-void drop_extension(EquationExtension* extension) { delete extension; }
 void forget_tangents(TensorExtension* extension) { extension->tangents = py::object(); }
 
 namespace {

@@ -19,6 +19,8 @@ inline TensorObject* result_at(py::handle result, std::size_t i) {
                                                : result.ptr());
 }
 
+struct Record;  // record.h
+
 struct TensorExtension {
   bool weak = false;       // stands for a Python number of a traced call: takes the dtype of the Tensors beside it
   std::uint8_t width = 0;  // of a weak integer: bytes of the narrowest dtype that holds it; 0 if not known

@@ -1,6 +1,5 @@
 #include "features.h"
 
-#include <bitset>
 #include <mutex>
 #include <utility>
 
@@ -13,7 +12,6 @@ namespace {
 struct Remains {
   std::mutex mutex;
   std::vector<PyObject*> objects;
-  std::bitset<256> numbers = 1;  // of the threads that there are
 
   static Remains& instance() {
     static Remains* made = new Remains;
@@ -23,16 +21,6 @@ struct Remains {
     if (!o) return;
     std::lock_guard lock(mutex);
     objects.push_back(o.release().ptr());
-  }
-  std::uint8_t take_number() {
-    std::lock_guard lock(mutex);
-    for (std::size_t n = 1; n < numbers.size(); ++n)
-      if (!numbers[n]) return numbers.set(n), static_cast<std::uint8_t>(n);
-    return 0;
-  }
-  void give_back(std::uint8_t number) {
-    std::lock_guard lock(mutex);
-    if (number) numbers.reset(number);
   }
   void let_go() {
     std::vector<PyObject*> gone;
@@ -48,8 +36,6 @@ struct Remains {
 }  // namespace
 
 void let_go_of_remains() { Remains::instance().let_go(); }
-std::uint8_t take_thread_number() { return Remains::instance().take_number(); }
-void give_back_thread_number(std::uint8_t number) { Remains::instance().give_back(number); }
 
 Features::~Features() {
   Remains::instance().leave(recorder.equations);

@@ -32,8 +32,4 @@ struct Features {
 // What threads held that ended in the middle of something; a thread that begins lets go of it, too.
 void let_go_of_remains();
 
-// A number that no other thread has; 0 where there are too many.
-std::uint8_t take_thread_number();
-void give_back_thread_number(std::uint8_t number);
-
 }  // namespace alice

@@ -11,6 +11,7 @@
 #include "operators.h"
 #include "record.h"
 #include "repeats.h"
+#include "rule_results.h"
 
 namespace alice {
 namespace {
@@ -82,19 +83,14 @@ void add(Tangents& sums, const PrimitiveObject* p, py::handle contribution) {
 void check(const PrimitiveObject* p, const Tangents& tangents, const py::object& ans) {
   for (std::size_t i = 0; i < tangents.size(); ++i) {
     if (!tangents[i]) continue;
-    const Array& got = as_tensor(tangents[i].ptr())->array;
     PyObject* result = tangents.size() == 1 ? ans.ptr() : PyTuple_GET_ITEM(ans.ptr(), static_cast<Py_ssize_t>(i));
-    const Array& y = as_tensor(result)->array;
-    if (!(got.shape() == y.shape()) || got.dtype() != y.dtype())
-      fail(ErrorKind::Gradient, p->kernel->name,
-           ": the JVP rule must return tangents of the results' shapes and dtypes; expected ", y.shape(), " ",
-           name(y.dtype()), " for result ", i, ", got ", got.shape(), " ", name(got.dtype()));
+    check_derivative(p, Direction::Forward, tangents[i], as_tensor(result)->array, i);
   }
 }
 
 Tangents push(PrimitiveObject* p, const Arguments& a, std::size_t results) {
   Tangents sums(results);
-  const Rules rules = Rules::jvp(p, a.inputs.size());
+  const Rules rules = rules_of(p, Direction::Forward, a.inputs.size());
   if (rules.each) {
     std::vector<PyObject*> args{nullptr, a.ans.ptr()};
     args.insert(args.end(), a.inputs.begin(), a.inputs.end());
@@ -138,7 +134,7 @@ class OuterContexts {
  private:
   ThreadState& state_;
   ForwardContexts forward_;
-  std::uint32_t active_;
+  Contexts active_;
 };
 
 }  // namespace
@@ -184,9 +180,9 @@ void ForwardMode::see(const BoundCall& call) {
     const Tangents pushed = push(p, a, results);
     for (std::size_t i = 0; i < results; ++i)
       if (pushed[i]) set_tangent(result_at(call.result, i), context.id, pushed[i].ptr());
-    if (eq && (eq->levels & ~context.active)) {
+    if (eq && eq->contexts - context.active) {
       saved = true;
-      if (eq->levels & context.active) context.equations.push_back(borrowed(as_object(eq)));
+      if (eq->contexts & context.active) context.equations.push_back(borrowed(as_object(eq)));
     }
   }
   if (!saved) return;
@@ -206,13 +202,13 @@ ForwardContexts exchange_forward(ThreadState& state, ForwardContexts contexts) {
 namespace {
 
 std::uint64_t push_forward() {
-  static std::uint64_t counter = 0;  // under the interpreter lock
   ThreadState& state = thread_state();
+  const std::uint64_t id = new_context();
   ForwardContexts contexts = forward_contexts(state);
-  contexts.push_back(std::make_shared<ForwardContext>(ForwardContext{++counter, state.active, {}}));
-  open_forward(*contexts.back());
+  contexts.push_back(std::make_shared<ForwardContext>(ForwardContext{id, state.active, {}}));
+  note_begin(id);
   exchange_forward(state, std::move(contexts));
-  return counter;
+  return id;
 }
 
 void pop_forward() {
@@ -222,7 +218,7 @@ void pop_forward() {
   const std::shared_ptr<ForwardContext> context = std::move(contexts.back());
   contexts.pop_back();
   exchange_forward(state, std::move(contexts));
-  close_forward(*context);
+  note_end(context->id);
   part_equations(*context);
 }
 
@@ -266,7 +262,7 @@ py::list push_along(py::sequence outputs_given, py::sequence inputs_given, py::s
       if (s.tracked) ++readers[{s.source, s.index}];
   for (TensorObject* t : ends) ++readers[value_of(t)];
 
-  Repeats repeats(Repeats::Direction::Forward);
+  Repeats repeats(Direction::Forward);
   for (EquationObject* eq : order) {
     std::vector<py::object> held;
     Arguments a{{}, std::vector<PyObject*>(eq->inputs.size()), nullptr, 0, {}};

@@ -12,8 +12,8 @@ namespace alice {
 // One call of jvp() that has not returned. Its tangents are values of the contexts outside of it: only those forward
 // contexts push through its rules, and only those reverse contexts follow them.
 struct ForwardContext {
-  std::uint64_t id;      // never used again
-  std::uint32_t active;  // ThreadState::active when it began
+  std::uint64_t id;
+  Contexts active;  // ThreadState::active when it began
   // Equations that outer contexts follow and that keep tangents of this context for the gradient rules of inner ones.
   // Such a tangent may depend on the equation itself, so they are parted when the context ends.
   std::vector<py::object> equations;

@@ -5,9 +5,11 @@
 #include "holder.h"
 #include "modes.h"
 #include "origin.h"
+#include "primitive_type.h"
 #include "record.h"
 #include "scope.h"
 #include "session.h"
+#include "views.h"
 
 namespace alice {
 namespace {
@@ -33,8 +35,8 @@ py::tuple join(py::object primitive, py::sequence values_given, py::sequence res
   for (const py::tuple& part : {values, residuals, arguments})
     for (py::handle h : part) inputs.push_back(checked_tensor(h, "joint"));
   const std::size_t n_values = values.size(), n_fixed = n_values + residuals.size();
-  std::uint32_t levels = 0;
-  for (std::size_t i = n_fixed; i < inputs.size(); ++i) levels |= followers_of(inputs[i], state);
+  Contexts contexts;
+  for (std::size_t i = n_fixed; i < inputs.size(); ++i) contexts |= followers_of(inputs[i], state);
 
   std::vector<Array> in, out;
   for (TensorObject* t : inputs) check_current(t, "joint");
@@ -42,8 +44,8 @@ py::tuple join(py::object primitive, py::sequence values_given, py::sequence res
     out.push_back(open_session(state) ? inputs[i]->array.hidden() : inputs[i]->array);
   EquationObject* eq = nullptr;
   py::object held;
-  if (levels || state.interpreters.want_all()) {
-    eq = make_equation(p, inputs.size(), nullptr, levels, out);
+  if (contexts || state.interpreters.want_all()) {
+    eq = make_equation(p, inputs.size(), nullptr, contexts, out);
     held = owned(as_object(eq));
     for (std::size_t i = 0; i < inputs.size(); ++i) {
       TensorObject* t = inputs[i];
@@ -51,16 +53,17 @@ py::tuple join(py::object primitive, py::sequence values_given, py::sequence res
       Saved& s = eq->inputs[i];
       s.array = is_residual ? t->array : t->array.shape_only();
       s.version = version_of(t->array);
-      s.levels = contexts_of(t, state);
-      s.tracked = i >= n_fixed && (s.levels & state.active);
+      s.contexts = t->contexts;
+      s.tracked = i >= n_fixed && s.contexts & state.active;
       s.index = t->producer ? t->index : 0;
       s.source = is_value && !recorder_of(state) ? nullptr : Py_NewRef(operand_source(t));
       in.push_back(t->array);
     }
     if (auto record = make_joint_record(in, out, n_fixed)) extended(eq).record = std::move(record);
   }
-  const py::tuple results = tuple_of(
-      n_values, [&](std::size_t i) { return owned(make_tensor(std::move(out[i]), eq, static_cast<int>(i), levels)); });
+  const py::tuple results = tuple_of(n_values, [&](std::size_t i) {
+    return owned(make_tensor(std::move(out[i]), eq, static_cast<int>(i), contexts));
+  });
   if (state.interpreters)
     state.interpreters.see(
         {p, inputs, in, {}, py::object(), eq, n_values == 1 ? py::object(results[0]) : py::object(results)});
@@ -91,23 +94,22 @@ class WithoutInnermostContext {
     ThreadState& state = thread_state();
     active_ = state.active;
     forward_ = forward_contexts(state);
-    std::uint32_t levels = 0;
+    Contexts followers;
     std::size_t depth = 0;  // of the innermost forward context that follows them, counted from 1
     for (py::handle h : arguments_) {
       const TensorObject* t = as_tensor(h.ptr());
-      levels |= followers_of(t, state);
+      followers |= followers_of(t, state);
       for (std::size_t d = depth; d < forward_.size(); ++d)
         if (has_tangent(t, *forward_[d])) depth = d + 1;
     }
-    session_ = !levels && depth == 0 ? open_session(state) : nullptr;
+    session_ = !followers && depth == 0 ? open_session(state) : nullptr;
     if (session_) ++session_->hidden;
-    const std::uint32_t innermost = levels ? 1u << (31 - __builtin_clz(levels)) : 0;
-    if (depth > 0 && (!innermost || (forward_[depth - 1]->active & innermost))) {
+    if (depth > 0 && (!followers || forward_[depth - 1]->id > followers.innermost())) {
       ForwardContexts others = forward_;
       others.erase(others.begin() + static_cast<std::ptrdiff_t>(depth) - 1);
       exchange_forward(state, std::move(others));
-    } else {
-      state.active &= ~innermost;
+    } else if (followers) {
+      state.active = state.active - Contexts(followers.innermost());
     }
   }
   void exit() {
@@ -121,7 +123,7 @@ class WithoutInnermostContext {
   py::tuple arguments_;
   Scope scope_;
   Session* session_ = nullptr;  // whose trace is followed by no context that is there already
-  std::uint32_t active_ = 0;
+  Contexts active_;
   ForwardContexts forward_;
 };
 

@@ -59,9 +59,9 @@ py::list kept_memory(py::list given) {
         values[{h.ptr(), static_cast<std::int32_t>(i)}] = {is_new ? placed(out[i]) : out[i], memory};
         const auto bytes = is_new ? out[i].numel() * static_cast<std::int64_t>(itemsize(out[i].dtype())) : 0;
         made.append(py::make_tuple(key(h.ptr(), i), memory, bytes));
-        if (eq->levels && eq->primitive->saves_output) saved.append(py::make_tuple(key(h.ptr(), i), memory));
+        if (eq->contexts && eq->primitive->saves_output) saved.append(py::make_tuple(key(h.ptr(), i), memory));
       }
-      for (std::size_t i = 0; eq->levels && i < eq->inputs.size(); ++i)
+      for (std::size_t i = 0; eq->contexts && i < eq->inputs.size(); ++i)
         if (reads_input(eq->primitive, i) && names[i].first)
           saved.append(py::make_tuple(key(names[i].first, static_cast<std::size_t>(names[i].second)), memory_of[i]));
     }

@@ -7,6 +7,7 @@
 #include "body.h"
 #include "joint.h"
 #include "origin.h"
+#include "views.h"
 
 namespace alice {
 namespace {
@@ -86,7 +87,7 @@ class Lowering {
     add_result(t);
     made_.contract.results.push_back(binding_of(t));
     made_.contract.results.back().memory = t->array.shape_only();
-    const bool followed = followers_of(t);
+    const bool followed{followers_of(t)};
     const bool goes_on = followed && !(t->producer && t->producer->released);
     if (goes_on) differentiated_ = differentiated_ || follows_argument(root_of(t));
     made_.followed.push_back(goes_on);
@@ -162,8 +163,8 @@ class Lowering {
       fail(ErrorKind::Trace, "compile: the function uses an abstract Tensor from outside, shape ", t->array.shape(),
            "; pass it as an argument");
     if (t->trace) return graph_.add_constant(t->array);
-    const std::uint32_t followed = followers_of(t);
-    differentiated_ = differentiated_ || (followed & ~1u) || (t->producer && followed) ||
+    const Contexts followed = followers_of(t);
+    differentiated_ = differentiated_ || followed.has_others() || (t->producer && followed) ||
                       (tangents_of(t) && !forward_contexts(thread_state()).empty());
     number_outside(t);
     return graph_.add_captured(t->array);

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "context_numbers.h"
 #include "session.h"
 
 namespace alice {
@@ -14,9 +15,9 @@ PyObject* variable() {
   return made;
 }
 
-std::uint32_t muted_by(const py::tuple& modes) {
-  std::uint32_t all = 0;
-  for (py::handle mode : modes) all |= py::cast<std::uint32_t>(mode[py::int_(0)]);
+Contexts muted_by(const py::tuple& modes) {
+  Contexts all;
+  for (py::handle mode : modes) all |= contexts_of(mode[py::int_(0)]);
   return all;
 }
 
@@ -29,9 +30,9 @@ py::tuple current() {
 // The thread does as these modes say. Only what has changed is changed: contexts that were opened or muted since by
 // others stay as they are.
 void apply(ThreadState& state, const py::tuple& modes) {
-  const std::uint32_t open = (2u << state.depth()) - 1;
-  const std::uint32_t before = state.features->modes ? muted_by(state.features->modes) : 0, after = muted_by(modes);
-  state.active = (state.active & ~(after & ~before)) | (before & ~after & open);
+  const Contexts before = state.features->modes ? muted_by(state.features->modes) : Contexts();
+  const Contexts after = muted_by(modes);
+  state.active = ((state.active - (after - before)) | (before - after)) & state.open;
   py::object checker;
   for (py::handle mode : modes)
     if (const py::object given = mode[py::int_(1)]; !given.is_none()) checker = given;
@@ -55,7 +56,7 @@ py::tuple enter_mode(bool mutes, py::object checker) {
     for (Session* s = open_session(state); s; s = s->outer) s->checked = true;
   const py::tuple modes = current();
   // What is muted already is muted by this mode too, whichever of them ends first.
-  const py::tuple mode = py::make_tuple(mutes ? state.active | muted_by(modes) : 0u, checker);
+  const py::tuple mode = py::make_tuple(numbers_of(mutes ? state.active | muted_by(modes) : Contexts()), checker);
   set(state, py::tuple(modes + py::make_tuple(mode)));
   return mode;
 }
@@ -83,7 +84,7 @@ void detail::look_at_modes(ThreadState& state, std::uint64_t context) {
 void ModesAside::begin(ThreadState& state) {
   modes_ = current();
   checker_ = state.features->checker.function;
-  active_ = std::exchange(state.active, 1u);
+  active_ = std::exchange(state.active, Contexts(kBackward));
   if (py::len(modes_) == 0) return;
   remember(py::tuple());
   state.features->modes = py::object();

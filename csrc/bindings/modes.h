@@ -29,7 +29,7 @@ class ModesAside {
 
  private:
   py::object modes_, checker_;
-  std::uint32_t active_ = 0;
+  Contexts active_;
 };
 
 void add_modes(py::module_& m);

@@ -13,8 +13,8 @@
 #include "body.h"
 #include "checkpoint.h"
 #include "compiled.h"
+#include "context_numbers.h"
 #include "default_dtype.h"
-#include "elsewhere.h"
 #include "forward.h"
 #include "gil.h"
 #include "joint.h"
@@ -75,20 +75,6 @@ py::dict build_config() {
   return d;
 }
 
-// One live differentiation context more; returns its bit.
-std::uint32_t push_level() {
-  ThreadState& s = state_in_context();
-  begin_context(s);
-  open_level();
-  return 1u << s.depth();
-}
-void pop_level() {
-  ThreadState& s = thread_state();
-  if (s.depth() == 0) fail(ErrorKind::Value, "pop_level: no differentiation context is open on this thread");
-  close_level();
-  end_context(s);
-}
-
 }  // namespace
 }  // namespace alice
 
@@ -99,6 +85,7 @@ PYBIND11_MODULE(_core, m) {
   program::register_loops(Registry::instance());
   Py_AtExit(hold_off_running);  // what still runs then must not outlive static objects
   add_errors(m);
+  add_contexts(m);
   add_equation_type(m);
   add_tensor_type(m);
   add_primitive_type(m);
@@ -160,10 +147,6 @@ PYBIND11_MODULE(_core, m) {
     return names;
   });
   m.def("kernel_signature", &kernel_signature, py::arg("name"));
-  m.def("push_level", &push_level);
-  m.def("pop_level", &pop_level);
-  m.def("get_active", [] { return state_in_context().active; });
-  m.def("set_active", [](std::uint32_t active) { thread_state().active = active; }, py::arg("active"));
   m.def("default_dtype", [] { return dtype_object(default_dtype()); });
   m.def(
       "exchange_default_dtype",

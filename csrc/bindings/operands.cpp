@@ -87,6 +87,14 @@ void cast_argument(Operands& a, std::size_t i, DType dtype, const char* op) {
 
 }  // namespace
 
+Py_ssize_t count_inputs(const Kernel& kernel, Py_ssize_t nargs) {
+  const Py_ssize_t n_in = kernel.n_in < 0 ? nargs - kernel.n_attrs() : kernel.n_in;
+  if (nargs == n_in + kernel.n_attrs() && (kernel.n_in >= 0 || n_in >= 1)) return n_in;
+  if (kernel.n_in < 0) fail(ErrorKind::Value, kernel.name, ": expected at least one array; got none");
+  fail(ErrorKind::Value, kernel.name, ": expected ", kernel.n_in, " inputs and ", kernel.n_attrs(), " attributes; got ",
+       nargs, " arguments");
+}
+
 py::object overridden(PrimitiveObject* p, PyObject* const* args, Py_ssize_t n_in) {
   static PyObject* hook = PyUnicode_InternFromString("__alice_bind__");
   for (Py_ssize_t i = 0; i < n_in; ++i) {

@@ -17,6 +17,9 @@ struct Operands {
   std::vector<TensorObject*> weak;  // the scalars that are numbers of a traced call, else null; empty if there is none
 };
 
+// Of a call with so many arguments: the operands, which come first. Throws if they are not as many as there should be.
+Py_ssize_t count_inputs(const Kernel& kernel, Py_ssize_t nargs);
+
 // An argument whose type defines __alice_bind__ takes the call over, with a result of its own: formulas do. Null if
 // there is none.
 py::object overridden(PrimitiveObject* p, PyObject* const* args, Py_ssize_t n_in);

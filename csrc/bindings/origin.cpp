@@ -18,17 +18,14 @@ void set_origin(TensorObject* t, PyObject* origin, const EquationObject* itself)
   extended(t).origin_trace = tracing_depth(state);
 }
 
-PyObject* value_handle(PyObject* root, int index, const Array& array, std::uint32_t levels, std::uint64_t born,
-                       std::uint8_t depth) {
+PyObject* value_handle(PyObject* root, int index, const Array& array, const Contexts& contexts, std::uint8_t depth) {
   while (root && !is_equation(root)) {
     PyObject* origin = origin_of(as_tensor(root));
     if (!origin || as_tensor(root)->extension->origin_trace < depth) return Py_NewRef(root);
     index = as_tensor(root)->index;
     root = origin;
   }
-  PyObject* made = make_tensor(array, as_equation(root), index, levels);
-  as_tensor(made)->born = born;
-  return made;
+  return make_tensor(array, as_equation(root), index, contexts);
 }
 
 PyObject* value_key(PyObject* source, int index) {

@@ -37,8 +37,7 @@ void set_origin(TensorObject* t, PyObject* origin, const EquationObject* itself)
 
 // A handle on the value of that root as it was before the session number `depth`, whose contexts follow it no more: a
 // leaf, or a Tensor made of the description. New reference.
-PyObject* value_handle(PyObject* root, int index, const Array& array, std::uint32_t levels, std::uint64_t born,
-                       std::uint8_t depth);
+PyObject* value_handle(PyObject* root, int index, const Array& array, const Contexts& contexts, std::uint8_t depth);
 
 // An object that names a value: the equation of a single result, the pair (equation, index) of several, the address
 // of a leaf. New reference.

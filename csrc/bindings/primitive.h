@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <string>
 
 #include "../core/kernel.h"
 #include "errors.h"
@@ -14,7 +13,7 @@ struct PrimitiveObject {
   vectorcallfunc vectorcall;
   const Kernel* kernel;
   PyObject* name;
-  std::uint64_t saved_inputs;  // bit i: the gradient rule reads the data of input i
+  std::uint64_t saved_inputs;  // whose data the gradient rules read, see input_bit
   bool saves_output;
   bool differentiable;
   // Python may replace them while they run: whoever calls one owns it.
@@ -28,24 +27,19 @@ inline PrimitiveObject* as_primitive(PyObject* o) { return reinterpret_cast<Prim
 inline PyObject* as_object(const PrimitiveObject* p) {
   return reinterpret_cast<PyObject*>(const_cast<PrimitiveObject*>(p));
 }
-bool is_primitive(py::handle o);
 
-// Does the gradient rule read the data of input i? From 63 on, inputs share a bit.
-inline bool reads_input(const PrimitiveObject* p, std::size_t i) { return (p->saved_inputs >> (i < 63 ? i : 63)) & 1; }
+// Of input i in a set of inputs. From 63 on, they share one.
+inline std::uint64_t input_bit(std::size_t i) { return std::uint64_t{1} << (i < 63 ? i : 63); }
+// Does the gradient rule read the data of input i?
+inline bool reads_input(const PrimitiveObject* p, std::size_t i) { return p->saved_inputs & input_bit(i); }
 
-// The rules of one primitive for its `inputs` inputs, in one direction: owned, one per input or one for all. Throws if
-// there are fewer rules than inputs, or more.
+// The rules of one primitive for so many inputs, in one direction: owned, one per input or one for all.
 struct Rules {
   py::object each;   // a tuple; null if there is one for all, or none
   py::object joint;  // or null
-
-  static Rules vjp(const PrimitiveObject* p, std::size_t inputs);
-  static Rules jvp(const PrimitiveObject* p, std::size_t inputs);
 };
-
-// Of that Python type, a subclass of PrimitiveBase; null: of PrimitiveBase. Its rules read nothing of its operands, and
-// it is not differentiable.
-py::object make_primitive(py::handle type, const Kernel& kernel, const std::string& name);
+enum class Direction { Backward, Forward };
+Rules rules_of(const PrimitiveObject* p, Direction direction, std::size_t inputs);  // throws if they are fewer, or more
 
 // Calls a primitive: converts and promotes the arguments, runs the kernel, records. Throws.
 py::object bind(PrimitiveObject* primitive, PyObject* const* args, Py_ssize_t nargs);

@@ -139,7 +139,7 @@ std::shared_ptr<Record> make_record(const BoundCall& bound) {
   if (open_session(state)) return nullptr;
   if (!recorder_of(state)) return located();
   const PrimitiveObject* p = bound.primitive;
-  const bool tracked = bound.equation->levels;
+  const bool tracked{bound.equation->contexts};
   std::vector<Array> results = result_arrays(bound.result);
   const Call call{*p->kernel, bound.read, results, bound.attrs};
   std::shared_ptr<Record> record = described(call, result_of(call));

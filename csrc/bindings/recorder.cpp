@@ -42,7 +42,7 @@ void Recorder::see(const BoundCall& call) {
 }
 
 void Recorder::append(EquationObject* eq) {
-  if (!(thread_state().active & 1u)) extended(eq).muted = true;
+  if (!thread_state().active.has_backward()) extended(eq).muted = true;
   if (PyList_Append(equations.ptr(), as_object(eq)) < 0) throw py::error_already_set();
 }
 

@@ -109,24 +109,25 @@ class NextRun : public Watcher {
 namespace {
 
 // The contexts of a first run, for as long as it is repeated.
-class Contexts {
+class RestoredContexts {
  public:
-  Contexts(std::uint32_t active, std::vector<std::uint64_t> begun_at, ForwardContexts forward, DType default_dtype)
+  RestoredContexts(Contexts active, Contexts open, ForwardContexts forward, DType default_dtype)
       : state_(thread_state()),
         active_(state_.active),
+        open_(state_.open),
         default_dtype_(exchange_default_dtype(default_dtype)),
         repeated_(forward) {
-    state_.active = active;
-    begun_at_ = std::exchange(state_.begun_at, std::move(begun_at));
+    state_.active = std::move(active);
+    state_.open = std::move(open);
     forward_ = exchange_forward(state_, std::move(forward));
   }
-  ~Contexts() {
+  ~RestoredContexts() {
     try {
       exchange_default_dtype(default_dtype_);
     } catch (py::error_already_set&) {  // no memory: a destructor can tell nobody
     }
     state_.active = active_;
-    state_.begun_at = std::move(begun_at_);
+    state_.open = open_;
     exchange_forward(state_, std::move(forward_));
     const ForwardContexts& open = forward_contexts(state_);
     for (const auto& context : repeated_)  // those that have ended do not end again
@@ -135,10 +136,9 @@ class Contexts {
 
  private:
   ThreadState& state_;
-  const std::uint32_t active_;
+  const Contexts active_, open_;
   const DType default_dtype_;
   const ForwardContexts repeated_;
-  std::vector<std::uint64_t> begun_at_;
   ForwardContexts forward_;
 };
 
@@ -147,7 +147,7 @@ class Contexts {
 Repeat Segment::repeat() const {
   if (!function_) fail(ErrorKind::Gradient, "checkpoint: the function is gone, the garbage collector has freed it");
   Repeat repeat;
-  const Contexts contexts(active_, begun_at_, forward_, default_dtype_);
+  const RestoredContexts contexts(active_, open_, forward_, default_dtype_);
   const NextRun watcher(*this, repeat);
   function_(*args_, **kwargs_);
   if (repeat.equations.size() != steps_.size())

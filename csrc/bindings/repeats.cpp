@@ -6,6 +6,7 @@
 #include "features.h"
 #include "origin.h"
 #include "session.h"
+#include "views.h"
 
 namespace alice {
 namespace {
@@ -34,8 +35,8 @@ PyObject* maker_of(PyObject* source) {
        ", op ", place_of(eq) + 1, ", has other ", what, " now than in the first run");
 }
 
-// Throws if the second equation is not what the first was, for those who follow levels in `active`.
-void check_same(const EquationObject* eq, const EquationObject* twin, const Repeat& repeat, std::uint32_t active) {
+// Throws if the second equation is not what the first was, for the contexts in `active`.
+void check_same(const EquationObject* eq, const EquationObject* twin, const Repeat& repeat, const Contexts& active) {
   if (eq->inputs.size() != twin->inputs.size()) differs(eq, "operands");
   if (eq->attributes && twin->attributes) {
     const int same = PyObject_RichCompareBool(eq->attributes, twin->attributes, Py_EQ);
@@ -45,8 +46,8 @@ void check_same(const EquationObject* eq, const EquationObject* twin, const Repe
   for (std::size_t i = 0; i < eq->inputs.size(); ++i) {
     const Saved &a = eq->inputs[i], &b = twin->inputs[i];
     if (!(a.array.shape() == b.array.shape()) || a.array.dtype() != b.array.dtype()) differs(eq, "operands");
-    const bool followed = a.tracked && (a.levels & active);
-    if (followed != (b.tracked && (b.levels & active))) differs(eq, "operands");
+    const bool followed = a.tracked && a.contexts & active;
+    if (followed != (b.tracked && b.contexts & active)) differs(eq, "operands");
     if (!followed) continue;
     const EquationObject* source = as_equation(maker_of(a.source));
     if (source && source->released) continue;  // nobody asks for its adjoint any more
@@ -105,7 +106,7 @@ py::object Repeats::twin(EquationObject* eq) {
 // The same equation with the results of checkpointed calls that it did not keep.
 py::object Repeats::completed(const EquationObject* eq, const std::vector<PyObject*>& outer) {
   const std::vector<Array> undescribed(eq->outputs.size());
-  EquationObject* made = make_equation(eq->primitive, eq->inputs.size(), eq->attributes, eq->levels, undescribed);
+  EquationObject* made = make_equation(eq->primitive, eq->inputs.size(), eq->attributes, eq->contexts, undescribed);
   py::object held = owned(as_object(made));
   if (eq->extension) made->extension = new EquationExtension(*eq->extension);
   made->trace = tracing_depth(thread_state());

@@ -11,7 +11,6 @@ namespace alice {
 
 class Repeats {
  public:
-  enum class Direction { Forward, Backward };
   explicit Repeats(Direction direction) : direction_(direction) {}
 
   // What the rules of `eq` read of it: its inputs and its results. The walk has passed it then.

@@ -7,6 +7,7 @@
 #include "locked.h"
 #include "spare.h"
 #include "treedef.h"
+#include "views.h"
 
 namespace alice {
 namespace {
@@ -57,7 +58,7 @@ bool may_overwrite(const TensorObject* leaf, const program::Binding& b) {
   if (!leaf->grad || b.reads >= 0 || Py_REFCNT(leaf->grad) != 1) return false;
   const TensorObject* g = as_tensor(leaf->grad);
   const Array& a = g->array;
-  return !g->producer && !g->levels && !g->weakrefs && !g->grad && !g->view && a.storage() &&
+  return !g->producer && !g->contexts && !g->weakrefs && !g->grad && !g->view && a.storage() &&
          a.storage()->references.load(std::memory_order_relaxed) == 1 && !a.storage()->release &&
          a.storage()->writable && a.is_contiguous() && a.dtype() == b.result_dtype;
 }
@@ -156,7 +157,7 @@ PyObject* replay(const Traced& traced, Arguments& arguments, bool profile) {
   for (const program::Binding& b : made.contract.results) {
     const std::size_t i = outputs.size();
     const TensorObject* mark = traced.marks.is_none() ? nullptr : mark_of(traced.marks, i);
-    outputs.push_back(owned(mark ? make_tensor(Array::allocate(b.memory), mark->producer, mark->index, mark->levels)
+    outputs.push_back(owned(mark ? make_tensor(Array::allocate(b.memory), mark->producer, mark->index, mark->contexts)
                                  : make_tensor(Array::allocate(b.memory))));
     operands->results[outputs.size() - 1] = as_tensor(outputs.back().ptr())->array.bytes();
   }

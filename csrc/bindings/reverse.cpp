@@ -3,6 +3,7 @@
 // Hot: every call runs through here.
 #include "reverse.h"
 
+#include <ranges>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -10,6 +11,7 @@
 #include "operators.h"
 #include "record.h"
 #include "repeats.h"
+#include "rule_results.h"
 #include "watcher.h"
 
 namespace alice {
@@ -18,36 +20,30 @@ namespace {
 using Values = std::unordered_set<Value, ValueHash>;
 using Adjoints = std::unordered_map<Value, py::object, ValueHash>;
 
-// The equations on paths from the outputs to a target, first executed first, and which of their inputs are on such a
-// path: no rule runs in vain.
-struct Paths {
-  struct Step {
-    EquationObject* eq;
-    std::size_t first_input;  // in `leads`
-  };
-  std::vector<Step> steps;
-  std::vector<bool> leads;
+// An equation on a path from the outputs to a target, and which of its inputs are on one: no rule runs in vain.
+struct PathStep {
+  EquationObject* eq;
+  std::uint64_t leading;  // by input_bit
+
+  bool leads(std::size_t i) const { return leading & input_bit(i) && eq->inputs[i].tracked; }
 };
 
-Paths paths_between(const std::vector<EquationObject*>& equations, const Walk& walk, const Values& targets) {
-  Paths paths;
+// First executed first.
+std::vector<PathStep> steps_between(const std::vector<EquationObject*>& equations, const Walk& walk,
+                                    const Values& targets) {
+  std::vector<PathStep> steps;
   for (EquationObject* eq : equations) {
-    const std::size_t first = paths.leads.size();
-    bool any = false;
-    for (const Saved& s : eq->inputs) {
+    std::uint64_t leading = 0;
+    for (std::size_t i = 0; i < eq->inputs.size(); ++i) {
+      const Saved& s = eq->inputs[i];
       const EquationObject* source = as_equation(s.source);
-      const bool leads = s.tracked && ((source && walk.keeps(source)) || targets.count(value_of(s)));
-      paths.leads.push_back(leads);
-      any = any || leads;
+      if (s.tracked && ((source && walk.keeps(source)) || targets.count(value_of(s)))) leading |= input_bit(i);
     }
-    if (any) {
-      walk.keep(eq);
-      paths.steps.push_back({eq, first});
-    } else {
-      paths.leads.resize(first);
-    }
+    if (!leading) continue;
+    walk.keep(eq);
+    steps.push_back({eq, leading});
   }
-  return paths;
+  return steps;
 }
 
 // The leaves that require a gradient, of these ends and of what the equations read; each once.
@@ -103,34 +99,26 @@ py::object take_cotangents(Adjoints& adjoints, EquationObject* eq, const Values&
 
 void add_cotangent(Adjoints& adjoints, const EquationObject* eq, std::size_t i, py::object cotangent) {
   if (cotangent.is_none()) return;
-  const char* op = eq->primitive->kernel->name;
-  if (!is_tensor(cotangent.ptr()))
-    fail(ErrorKind::Gradient, op, ": the VJP rule must return Tensors; got ", Py_TYPE(cotangent.ptr())->tp_name,
-         " for input ", i);
-  const Array &got = as_tensor(cotangent.ptr())->array, &x = eq->inputs[i].array;
-  if (!(got.shape() == x.shape()) || got.dtype() != x.dtype())
-    fail(ErrorKind::Gradient, op, ": the VJP rule must return cotangents of the inputs' shapes and dtypes; expected ",
-         x.shape(), " ", name(x.dtype()), " for input ", i, ", got ", got.shape(), " ", name(got.dtype()));
+  check_derivative(eq->primitive, Direction::Backward, cotangent, eq->inputs[i].array, i);
   accumulate(adjoints, value_of(eq->inputs[i]), std::move(cotangent));
 }
 
 // Runs the rules of one equation, for the inputs that lead to a target or are one.
-void pull_back(Adjoints& adjoints, const Paths& paths, const Paths::Step& step, py::object g, Repeats& repeats) {
+void pull_back(Adjoints& adjoints, const PathStep& step, py::object g, Repeats& repeats) {
   EquationObject* eq = step.eq;
-  const auto leads = [&](std::size_t i) -> bool { return paths.leads[step.first_input + i]; };
-  const RuleScope scope(eq, leads);
+  const RuleScope scope(eq, [&](std::size_t i) { return step.leads(i); });
   const auto [inputs, outputs] = repeats.saved(eq);
   const py::object ans = outputs.size() == 1 ? py::object(outputs[0]) : py::object(outputs);
   const PrimitiveObject* p = eq->primitive;
   const std::size_t n = eq->inputs.size();
-  const Rules rules = Rules::vjp(p, n);
+  const Rules rules = rules_of(p, Direction::Backward, n);
   std::vector<PyObject*> args{g.ptr(), ans.ptr()};
   if (rules.each) {
     for (py::handle x : inputs) args.push_back(x.ptr());
     append_attributes(args, eq);
     for (std::size_t i = 0; i < n; ++i) {
       const py::handle rule = PyTuple_GET_ITEM(rules.each.ptr(), static_cast<Py_ssize_t>(i));
-      if (!rule.is_none() && leads(i)) add_cotangent(adjoints, eq, i, call(rule, args));
+      if (!rule.is_none() && step.leads(i)) add_cotangent(adjoints, eq, i, call(rule, args));
     }
     return;
   }
@@ -143,7 +131,7 @@ void pull_back(Adjoints& adjoints, const Paths& paths, const Paths::Step& step, 
     fail(ErrorKind::Gradient, p->kernel->name, ": the VJP rule must return one cotangent per input; expected ", n,
          ", got ", cotangents.size());
   for (std::size_t i = 0; i < n; ++i)
-    if (leads(i)) add_cotangent(adjoints, eq, i, py::object(cotangents[i]));
+    if (step.leads(i)) add_cotangent(adjoints, eq, i, py::object(cotangents[i]));
 }
 
 }  // namespace
@@ -168,16 +156,16 @@ py::list reverse(py::sequence outputs_given, py::sequence cotangents_given, py::
   if (to_leaves) targets = leaves_of(ends, equations);
   Values wanted;
   for (TensorObject* t : targets) wanted.insert(value_of(t));
-  const Paths paths = paths_between(equations, walk, wanted);
+  const std::vector<PathStep> steps = steps_between(equations, walk, wanted);
 
   const ThreadState& state = thread_state();
-  Repeats repeats(Repeats::Direction::Backward);
-  for (auto step = paths.steps.rbegin(); step != paths.steps.rend(); ++step) {
-    EquationObject* eq = step->eq;
+  Repeats repeats(Direction::Backward);
+  for (const PathStep& step : steps | std::views::reverse) {
+    EquationObject* eq = step.eq;
     py::object g = take_cotangents(adjoints, eq, wanted);
     if (!g) continue;
-    pull_back(adjoints, paths, *step, std::move(g), repeats);
-    if (release && (to_leaves || !(begun_by(eq->born, eq->levels, state) & state.active))) release_saved(eq);
+    pull_back(adjoints, step, std::move(g), repeats);
+    if (release && (to_leaves || !(eq->contexts & state.active))) release_saved(eq);
   }
 
   py::list result;

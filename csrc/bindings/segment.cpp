@@ -122,7 +122,7 @@ Segment::Segment(py::object function, py::tuple args, py::dict kwargs)
       args_(std::move(args)),
       kwargs_(std::move(kwargs)),
       active_(thread_state().active),
-      begun_at_(thread_state().begun_at),
+      open_(thread_state().open),
       forward_(forward_contexts(thread_state())),
       default_dtype_(default_dtype()),
       began_(Storage::now()) {}

@@ -50,8 +50,8 @@ class Segment {
   // Runs the function again (repeat.cpp).
   Repeat repeat() const;
 
-  std::uint32_t active() const { return active_; }  // the contexts of all runs
-  int traverse(visitproc visit, void* arg) const;   // for the garbage collector
+  const Contexts& active() const { return active_; }  // the contexts of all runs
+  int traverse(visitproc visit, void* arg) const;     // for the garbage collector
   void clear();
 
  private:
@@ -63,8 +63,7 @@ class Segment {
   py::dict kwargs_;
 
   // The contexts of the first run, which are those of all others.
-  std::uint32_t active_;
-  std::vector<std::uint64_t> begun_at_;
+  Contexts active_, open_;
   ForwardContexts forward_;
   DType default_dtype_;
 

@@ -1,7 +1,6 @@
 #include "session.h"
 
 #include <algorithm>
-#include <bit>
 
 #include "extension.h"
 #include "features.h"
@@ -10,6 +9,7 @@
 #include "modes.h"
 #include "origin.h"
 #include "scope.h"
+#include "views.h"
 
 namespace alice {
 
@@ -85,7 +85,7 @@ class SessionScope {
     if (!session_.isolated) return;
     session_.reads_outside = !session_.outer || session_.outer->reads_outside;
     session_.outer_active = state.active;
-    session_.followers = std::popcount(state.active) + static_cast<int>(state.features->forward.contexts.size()) +
+    session_.followers = static_cast<int>(state.active.numbers().size() + state.features->forward.contexts.size()) +
                          (session_.outer ? session_.outer->followers : 0);
     modes_.begin(state);
     session_.outer_forward = exchange_forward(state, {});

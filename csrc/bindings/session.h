@@ -57,7 +57,7 @@ class Session final : public Interpreter {
   bool reads_outside = false;  // the trace is used once, now: values from outside may become constants of it
   // Isolated: how many contexts may follow the trace when it runs, and how many of them rules of one's own have hidden.
   int followers = 0, hidden = 0;
-  std::uint32_t outer_active = 0;  // of them, the thread's own, while the session is entered
+  Contexts outer_active;  // of them, the thread's own, while the session is entered
   ForwardContexts outer_forward;
 
   Gradient& gradient_of(TensorObject* leaf);

@@ -17,10 +17,8 @@ struct TensorObject {
   Array array;
   EquationObject* producer;  // null: a leaf, or a value nobody records
   std::int32_t index;        // which of the producer's results
-  std::uint32_t levels;      // the differentiation contexts that this value depends on, one bit each
-  std::uint64_t born;        // contexts_begun() when it was made
+  Contexts contexts;         // the differentiations that this value matters to
   bool requires_grad;        // a leaf whose .grad backward() fills
-  std::uint8_t thread;       // number of the thread that made it
   std::uint8_t trace;        // of the session that it was made in: so many are one in the other; 0 for none
   bool view;                 // another Tensor showed the memory before this one
   std::uint32_t version;     // of the memory then
@@ -39,36 +37,19 @@ inline TensorObject* checked_tensor(py::handle h, const char* who) {
 }
 inline PyObject* as_object(const TensorObject* t) { return reinterpret_cast<PyObject*>(const_cast<TensorObject*>(t)); }
 
-// The contexts that this value depends on, of those that are open.
-inline std::uint32_t contexts_of(const TensorObject* t, const ThreadState& state = thread_state()) {
-  return begun_by(t->born, t->levels, state);
-}
-// And of those, the ones that follow what is computed now.
-inline std::uint32_t followers_of(const TensorObject* t, const ThreadState& state = thread_state()) {
-  return contexts_of(t, state) & state.active;
-}
-
-// The version of the memory as this thread sees it: a traced function has not changed anything yet, but goes on as if
-// it had. 0 without memory.
-std::uint32_t version_of(const Array& a);
-
-// Tensors are values, and only the one that a memory belongs to can be changed in place. Others that show it, its
-// views, then have lost their values.
-inline bool is_stale(const TensorObject* t) { return t->view && version_of(t->array) != t->version; }
-[[noreturn]] void refuse_stale(const TensorObject* t, const char* op);
-inline void check_current(const TensorObject* t, const char* op) {
-  if (is_stale(t)) refuse_stale(t, op);
+// The contexts that follow what is computed from this value now.
+inline Contexts followers_of(const TensorObject* t, const ThreadState& state = thread_state()) {
+  return t->contexts & state.active;
 }
 
 // Both return new references.
-PyObject* make_tensor(Array array, EquationObject* producer = nullptr, int index = 0, std::uint32_t levels = 0);
+PyObject* make_tensor(Array array, EquationObject* producer = nullptr, int index = 0, const Contexts& contexts = {});
 PyObject* same_value(TensorObject* t);  // another handle on the same value
+// What a context watches: the same value in these contexts, as a result of `producer` or, without one, a leaf.
+py::object watched(TensorObject* t, EquationObject* producer, const Contexts& contexts);
+py::object constant(TensorObject* t);  // the same elements: nothing follows it, and it has no tangent
 
-void set_array(TensorObject* t, Array array);
-
-// Of the extension of a Tensor (extension.cpp).
-int traverse_extension(const TensorExtension* extension, visitproc visit, void* arg);
-void drop_extension(TensorExtension* extension);
+// What interpreters remember of a Tensor (extension.cpp).
 void forget_tangents(TensorExtension* extension);
 void extend_derived(TensorObject* made, TensorObject* t);  // `made` is `t` in other contexts
 

@@ -1,10 +1,12 @@
 // What a Tensor says of itself.
 // Hot: every call runs through here.
+#include "context_numbers.h"
 #include "convert.h"
 #include "equation.h"
 #include "modes.h"
 #include "origin.h"
 #include "tensor_parts.h"
+#include "views.h"
 
 namespace alice {
 namespace {
@@ -33,12 +35,12 @@ bool shares_memory(TensorObject* t, PyObject* other) {
 }
 
 bool get_requires_grad(TensorObject* t) { return t->requires_grad; }
-std::uint32_t get_levels(TensorObject* t) { return contexts_of(t); }
-bool get_is_tracked(TensorObject* t) { return followers_of(t, state_in_context()); }
+py::object get_contexts(TensorObject* t) { return numbers_of(t->contexts); }
+bool get_is_tracked(TensorObject* t) { return bool(followers_of(t, state_in_context())); }
 py::object get_producer(TensorObject* t) { return t->producer ? borrowed(as_object(t->producer)) : py::none(); }
 py::object get_key(TensorObject* t) { return owned(value_key(root_of(t), t->index)); }
 py::object get_root(TensorObject* t) {
-  return owned(value_handle(operand_source(t), t->producer ? t->index : 0, t->array, t->levels, t->born,
+  return owned(value_handle(operand_source(t), t->producer ? t->index : 0, t->array, t->contexts,
                             tracing_depth(thread_state())));
 }
 
@@ -56,7 +58,7 @@ void add_attributes(TypeMaker<TensorObject>& type) {
       .getter<get_is_contiguous>("is_contiguous", "True if the elements lie in C order without gaps.")
       .getter<get_requires_grad>("requires_grad", "True for a leaf whose .grad backward() fills.")
       .getter<get_is_tracked>("is_tracked", "True if an op on this Tensor would be recorded for differentiation.")
-      .getter<get_levels>("_levels", "Bit set of the differentiation contexts this value depends on.")
+      .getter<get_contexts>("_contexts", "Numbers of the differentiation contexts that this value matters to.")
       .getter<get_producer>("_producer", "The Equation that made this value, or None.")
       .getter<get_key>("_key", "Names this value in a trace.")
       .getter<get_root>("_root", "A handle on the same value that the contexts outside of a trace follow.")

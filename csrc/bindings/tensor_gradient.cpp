@@ -5,6 +5,7 @@
 #include "locked.h"
 #include "session.h"
 #include "tensor_parts.h"
+#include "views.h"
 #include "watcher.h"
 
 namespace alice {
@@ -63,7 +64,8 @@ void set_requires_grad(TensorObject* t, PyObject* arg) {
   if (on < 0) throw py::error_already_set();
   if (on) own_memory(t);
   t->requires_grad = on;
-  t->levels = on ? t->levels | 1u : t->levels & ~1u;
+  const Contexts backward(kBackward);
+  t->contexts = on ? t->contexts | backward : t->contexts - backward;
 }
 
 }  // namespace

@@ -13,6 +13,7 @@
 #include "recorder.h"
 #include "session.h"
 #include "tensor_parts.h"
+#include "views.h"
 
 namespace alice {
 namespace {
@@ -24,10 +25,10 @@ bool is_readable(const TensorObject* t) {
 // Does a transform differentiate the value, or will when the trace that is being made has run?
 bool is_transformed(const TensorObject* t) {
   const ThreadState& state = thread_state();
-  if ((followers_of(t, state) & ~1u) || has_tangent(t, forward_contexts(state))) return true;
+  if (followers_of(t, state).has_others() || has_tangent(t, forward_contexts(state))) return true;
   for (const Session* s = open_session(state); s; s = s->outer)
     if (s->isolated && s->hidden < s->followers &&
-        ((contexts_of(t, state) & s->outer_active & ~1u) || has_tangent(t, s->outer_forward)))
+        ((t->contexts & s->outer_active).has_others() || has_tangent(t, s->outer_forward)))
       return true;
   return false;
 }

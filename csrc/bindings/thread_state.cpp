@@ -1,31 +1,34 @@
 #include "thread_state.h"
 
+#include "elsewhere.h"
 #include "features.h"
 
 namespace alice {
 
-ThreadState::ThreadState() : number(take_thread_number()), features(std::make_unique<Features>()) {
-  let_go_of_remains();
+ThreadState::ThreadState() : features(std::make_unique<Features>()) { let_go_of_remains(); }
+
+// A thread that ends in the middle of something ends without the interpreter's lock: what others share is left there.
+ThreadState::~ThreadState() {
+  for (Contexts* contexts : {&open, &active})
+    if (contexts->has_others()) new Contexts(std::move(*contexts));
 }
 
-ThreadState::~ThreadState() { give_back_thread_number(number); }
-
-namespace {
-std::uint64_t begun = 0;  // under the interpreter lock
+std::uint64_t begin_context(ThreadState& state) {
+  const Contexts begun(new_context());
+  state.open |= begun;
+  state.active = (state.active | begun) & state.open;  // the same word, where nothing is muted
+  note_begin(begun.innermost());
+  return begun.innermost();
 }
 
-std::uint64_t contexts_begun() { return begun; }
-
-void begin_context(ThreadState& state) {
-  if (state.depth() == kDeepestContext)
-    fail(ErrorKind::Gradient, "grad: at most ", kDeepestContext, " nested gradients are supported");
-  state.begun_at.push_back(++begun);
-  state.active |= 1u << state.depth();
-}
-
-void end_context(ThreadState& state) {
-  state.active &= ~(1u << state.depth());
-  state.begun_at.pop_back();
+void end_context(ThreadState& state, std::uint64_t number) {
+  if (number == kBackward || number != state.open.innermost())
+    fail(ErrorKind::Value, "end_context: expected the innermost differentiation context of this thread; got number ",
+         number);
+  note_end(number);
+  const Contexts ended(number);
+  state.open = state.open - ended;
+  state.active = (state.active - ended) & state.open;
 }
 
 thread_local constinit ThreadState* detail::this_thread = nullptr;

@@ -6,9 +6,11 @@
 #include "elsewhere.h"
 #include "locked.h"
 #include "origin.h"
+#include "primitive_type.h"
 #include "reading.h"
 #include "record.h"
 #include "session.h"
+#include "views.h"
 #include "watcher.h"
 
 namespace alice {
@@ -61,7 +63,7 @@ void record(const Kernel& kernel, const std::vector<TensorObject*>& inputs, cons
             const std::vector<TensorObject*>& targets, std::shared_ptr<Record> note) {
   std::vector<Array> results;
   for (TensorObject* t : targets) results.push_back(t->array.shape_only());
-  EquationObject* eq = make_equation(update_primitive(&kernel), inputs.size(), attributes.ptr(), 0, results);
+  EquationObject* eq = make_equation(update_primitive(&kernel), inputs.size(), attributes.ptr(), {}, results);
   const py::object held = owned(as_object(eq));
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     TensorObject* t = inputs[i];

@@ -8,7 +8,7 @@ py::object abstract_variable(const program::Binding& b) {
   py::object made = owned(make_tensor(Array::abstract(b.shape, b.dtype)));
   TensorObject* t = as_tensor(made.ptr());
   t->requires_grad = b.requires_grad;
-  t->levels = b.requires_grad ? 1u : 0u;
+  if (b.requires_grad) t->contexts = Contexts(kBackward);
   if (b.gradient == program::Binding::Gradient::Present)
     t->grad = make_tensor(Array::abstract(b.shape, b.gradient_dtype));
   return made;

@@ -21,7 +21,7 @@ class Watcher : public Interpreter {
   }
 
   void see(const BoundCall& call) override {
-    if (!call.equation || !call.equation->levels) return;
+    if (!call.equation || !call.equation->contexts) return;
     for (Watcher* w = this; w; w = w->outer_) w->note(call.equation, call.result);
   }
   bool repeats_any() const { return repeats() || (outer_ && outer_->repeats_any()); }

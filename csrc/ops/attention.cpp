@@ -3,6 +3,7 @@
 // maximum of its scores and the sum of exponentials below it: a saved value, no result.
 //
 // Sources: Milakov, Gimelshein, "Online normalizer calculation for softmax", 2018; Dao et al., "FlashAttention", 2022.
+// Small: products of matrices and loops elsewhere do the work.
 #include <algorithm>
 #include <limits>
 

@@ -3,6 +3,7 @@
 // two.
 //
 // x is (N, C, …), w (O, C / groups, …), g (N, O, …), with one to three spatial axes.
+// Small: loops elsewhere do the work.
 #include <algorithm>
 #include <memory>
 #include <vector>

@@ -13,6 +13,7 @@
 #include "elementwise_loops.h"
 #include "plain_loops.h"
 #include "register.h"
+#include "step_loops.h"
 
 namespace alice {
 namespace {
@@ -281,6 +282,7 @@ void register_elementwise(Registry& registry) {
                 .impl = &cast_table(),
                 .elementwise = cast_loop,
                 .any_dtype = true});
+  set_arithmetic_loops(step_table());
   set_conversion(DType::Float16, cast_table().float16);
   set_conversion(DType::BFloat16, cast_table().bfloat16);
 }

@@ -1,3 +1,4 @@
+// Small: the work is done elsewhere.
 #include "matrices.h"
 
 namespace alice {

@@ -75,11 +75,14 @@ class Tape(NamedTuple):
         Other elementwise ops, up to 16 elements each.
     calls : int
         Calls of other kernels.
+    lanes : int
+        Examples of a batch that every operation and loop works on side by side; 1 where there is no batch.
     """
 
     operations: int
     loops: int
     calls: int
+    lanes: int
 
 
 class Program:
@@ -113,9 +116,10 @@ class Program:
             f"arena {self.arena_bytes} bytes"
         ]
         if self.tape is not None:
+            beside = f", for {self.tape.lanes} examples side by side," if self.tape.lanes > 1 else ""
             lines.append(
                 f"runs as a tape of {self.tape.operations} scalar operations, {self.tape.loops} loops and "
-                f"{self.tape.calls} calls in place of"
+                f"{self.tape.calls} calls{beside} in place of"
             )
         for number, i in enumerate(self.instructions):
             note = f"  # {i.flops:.3g} FLOPs, {i.bytes:.3g} bytes"

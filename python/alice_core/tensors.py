@@ -151,14 +151,13 @@ class Tensor(_Base):
             seed = asarray(gradient, dtype=self.dtype)
             check_cotangent("backward", self, seed)
         # The dual program itself belongs to the enclosing contexts only, never to backward's own.
-        before = _core.get_active()
-        _core.set_active(before & ~1)
+        followed = _core.follow_backward(False)
         try:
             for leaf, g in _core.reverse([self], [seed], None, not retain_graph):
                 if g is not None:  # None: every path has a derivative of zero
                     leaf.grad = g._constant() if leaf.grad is None else leaf.grad + g
         finally:
-            _core.set_active(before)
+            _core.follow_backward(followed)
 
     def detach(self) -> Tensor:
         """The same values as a constant, see :func:`alice_core.stop_gradient`."""

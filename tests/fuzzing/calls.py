@@ -91,9 +91,10 @@ IMPORT = {"setup", "use_vectorcall"}
 
 #: Change the thread's state: called in a thread that ends.
 STATEFUL = {
-    "push_level",
-    "pop_level",
+    "begin_context",
+    "end_context",
     "set_active",
+    "follow_backward",
     "set_recorder",
     "set_reads",
     "enter_mode",
@@ -200,7 +201,8 @@ def right_arguments(draw: Draw, name: str) -> str | None:
         "without_tangent": lambda: f"{draw.tensor()}, {level}",
         "tangent": lambda: f"{draw.tensor()}, {level}",
         "set_num_threads": lambda: str(draw.pick((1, 2, 3, 4, 0, -1, -(2**31), 2**31, 2**62))),
-        "set_active": lambda: level,
+        "set_active": lambda: draw.pick(("()", "{0}", "(0, 0)", f"[{level}]", "{0, core.begin_context()}", level)),
+        "end_context": lambda: draw.pick((level, "core.begin_context()")),
         "set_recorder": lambda: draw.pick(("[]", "None", "()", "3", "hostile(list, append=boom)")),
         "enter_mode": lambda: draw.pick(("True, boom", "False, None", "True, 3", "False, lambda *a: None")),
         "exit_mode": lambda: draw.pick(("core.enter_mode(True, None)", "(1, None)", "()", "None", "(1, 2, 3)")),

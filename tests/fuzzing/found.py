@@ -30,7 +30,7 @@ FOUND = {
     "a joint that is no primitive": "core.make_joint(int, 'j')",
     "a join of no primitive": "core.join(T((3,)), [T((3,))], [], [T((3,), leaf=True)])",
     "lowering of no Tensors": "core.lower(core.Session(), [5], [5])",
-    "more pops than pushes": "alone(lambda: [quietly(core.pop_forward), quietly(lambda: core.pop_level()), quietly(core.push_level)])",
+    "more pops than pushes": "alone(lambda: [quietly(core.pop_forward), quietly(lambda: core.end_context(0)), quietly(core.begin_context)])",
     "a recorder that is no list": "alone(lambda: (core.set_recorder(3), quietly(lambda: ac.exp(T((2,))))))",
     "a power of logarithms of a huge order": "eager(lambda *xs: P('pow_log')(*xs, 2**63 - 1), T(()), T((2, 3)))",
     "pickles of private objects": """

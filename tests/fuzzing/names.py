@@ -121,7 +121,7 @@ def twice(f: Callable[..., Any], *xs: Any) -> Any:
 
 
 def backward(f: Callable[..., Any], *xs: Any) -> Any:
-    leaves = [x._leaf(0).requires_grad_() if i in _floats(xs) else x for i, x in enumerate(xs)]
+    leaves = [x._leaf(None).requires_grad_() if i in _floats(xs) else x for i, x in enumerate(xs)]
     _total(f(*leaves)).backward()
     return [x.grad for x in leaves if isinstance(x, ac.Tensor)]
 

@@ -94,10 +94,12 @@ def _forward() -> str | None:
 
 def _active() -> str | None:
     active = _core.get_active()
-    if active == 1:
+    if active == {_core.BACKWARD}:
         return None
-    _core.set_active(1)
-    return f"differentiation contexts: {active:#b}"
+    for context in sorted(active - {_core.BACKWARD}, reverse=True):
+        _core.end_context(context)
+    _core.set_active({_core.BACKWARD})
+    return f"{len(active)} differentiation contexts"
 
 
 def _default_dtype() -> str | None:

@@ -27,7 +27,7 @@ def reverse(primal: Trace, cotangent: Any, beside: Trace | None = None) -> Trace
     ends, seeds = _seeds(primal, cotangent)
     variables, wanted = variables_of(primal)
     active = _core.get_active()
-    _core.set_active(0)  # nobody differentiates the dual program
+    _core.set_active(())  # nobody differentiates the dual program
     try:
         with recording() as equations:
             found = _core.reverse(ends, seeds, list(variables.values()), False)
@@ -46,7 +46,7 @@ def _seeds(primal: Trace, cotangent: Any) -> tuple[list[Tensor], list[Tensor]]:
         raise ShapeError(f"reverse: expected {len(results)} cotangents, one for each result; got {len(given)}")
     ends, seeds = [], []
     for y, c in zip(results, given, strict=True):
-        if y.dtype.kind != "f" or not y._levels or (c is None and cotangent is not None):
+        if y.dtype.kind != "f" or not y._contexts or (c is None and cotangent is not None):
             continue
         if c is None:
             if y.ndim != 0:
@@ -55,7 +55,7 @@ def _seeds(primal: Trace, cotangent: Any) -> tuple[list[Tensor], list[Tensor]]:
                     f"t.reverse(ac.ones({y.shape})), or ac.abstract({y.shape}) for the program alone"
                 )
             c = abstract((), y.dtype) if y.is_abstract else tensor(1.0, dtype=y.dtype)
-        seed = asarray(c, dtype=y.dtype)._leaf(0)
+        seed = asarray(c, dtype=y.dtype)._leaf(None)
         if seed.shape != y.shape:
             raise ShapeError(
                 f"reverse: the cotangent must have the shape of the result; expected {y.shape}, got {seed.shape}"
@@ -72,7 +72,7 @@ def _seeds(primal: Trace, cotangent: Any) -> tuple[list[Tensor], list[Tensor]]:
 
 def variables_of(primal: Trace) -> tuple[dict[Hashable, Tensor], list[Hashable]]:
     """All values that have a derivative, as the recorded graph knows them, and the keys of those that are asked for."""
-    variables: dict[Hashable, Tensor] = {x._key: x for x in primal._watched if x._levels}
+    variables: dict[Hashable, Tensor] = {x._key: x for x in primal._watched if x._contexts}
     wanted = list(variables)
     for eq in primal.equations:
         for source in eq.sources:
@@ -80,7 +80,7 @@ def variables_of(primal: Trace) -> tuple[dict[Hashable, Tensor], list[Hashable]]
                 variables[source._key] = source
                 wanted.append(source._key)
         if not eq.changed and not eq.record.passes_on:
-            variables.update((y._key, y) for y in eq.outputs if y._levels and y.dtype.kind == "f")
+            variables.update((y._key, y) for y in eq.outputs if y._contexts and y.dtype.kind == "f")
     for y in primal._results:
         if y._producer is None and y.requires_grad and y._key not in variables:
             variables[y._key] = y

@@ -77,11 +77,11 @@ def trace(f: Callable[P, Any]) -> Callable[P, Trace]:
         given = [x for part in leaves for x in part if _is_input(x)] + list(named.values())
         arguments = [asarray(x) for x in given]
         names = named_leaves(f, xs)
-        level = _core.push_level()
+        context = _core.begin_context()
         reads: list[Tensor] = []
         outer = _core.set_reads(reads)
         try:
-            watched = [x._leaf(level if x.dtype.kind == "f" else 0) for x in arguments]
+            watched = [x._leaf(context if x.dtype.kind == "f" else None) for x in arguments]
             inside = iter(watched)
             moved = [
                 form.unflatten([next(inside) if _is_input(x) else x for x in part])
@@ -97,11 +97,11 @@ def trace(f: Callable[P, Any]) -> Callable[P, Trace]:
                 for y in results:
                     if not isinstance(y, Tensor):
                         raise TraceError(f"trace: the function must return Tensors; got {type(y).__name__}")
-                # The level is over after the call: what the reader gets depends on it no more, but keeps its name.
-                inputs, outputs = [x._leaf(0) for x in watched], [y._leaf(0) for y in results]
+                # The context is over after the call: what the reader gets depends on it no more, but keeps its name.
+                inputs, outputs = [x._leaf(None) for x in watched], [y._leaf(None) for y in results]
         finally:
             _core.set_reads(outer)
-            _core.pop_level()
+            _core.end_context(context)
         if any(eq.record is None for eq in equations):
             raise TraceError("trace: the function that calls this is being compiled; trace outside of ac.compile")
         called = {x._key: names[key] for leaf, x in zip(given, watched, strict=True) if (key := key_of(leaf)) in names}

@@ -32,7 +32,7 @@ def forward(primal: Trace, tangent: Any) -> Trace:
         )
     inputs, seeds = _seeds([variables[key] for key in wanted], tangent)
     active = _core.get_active()
-    _core.set_active(0)  # nobody differentiates the tangent program
+    _core.set_active(())  # nobody differentiates the tangent program
     try:
         with recording() as equations:
             found = _core.push_along([*variables.values(), *primal._results], inputs, seeds)
@@ -68,7 +68,7 @@ def _seeds(inputs: list[Tensor], tangent: Any) -> tuple[list[Tensor], list[Tenso
                 f"forward: the tangent must have the shape of the input; expected {x.shape}, got {seed.shape}"
             )
         moving.append(x)
-        seeds.append(seed._leaf(0))
+        seeds.append(seed._leaf(None))
     return moving, seeds
 
 

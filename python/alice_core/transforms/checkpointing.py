@@ -202,7 +202,7 @@ class _Sequence:
         self._on_event = on_event
 
     def __call__(self, x: Any) -> Any:
-        differentiated = _core.get_active() != 0
+        differentiated = bool(_core.get_active())
         for start, end in pairwise([0, *self._ends_for(x)]):
             if differentiated and end - start > 1:
                 segment = _core.Segment(functools.partial(self._run, start, end - 1), (x,), {})
@@ -273,7 +273,7 @@ def _activations(layers: Sequence[Callable[[Any], Any]], x: Any) -> tuple[npt.ND
     ends, outputs = [0], [set(_keys(x))]
     session = _core.Session(isolated=True)
     with session:
-        _core.set_active(1)  # until the session ends
+        _core.set_active({_core.BACKWARD})  # until the session ends
         x = tree.map(_followed, x)
         for layer in layers:
             x = layer(x)
@@ -317,7 +317,7 @@ def _followed(leaf: Any) -> Any:
     if not _is_array(leaf):
         return leaf
     t = _core.abstract(list(leaf.shape), leaf.dtype)
-    return t._leaf(1) if t.dtype.kind == "f" else t
+    return t._leaf(_core.BACKWARD) if t.dtype.kind == "f" else t
 
 
 def _fewest_evaluations(stored: npt.NDArray[Any], kept: npt.NDArray[Any], budget: int) -> list[int] | None:

@@ -30,7 +30,7 @@ R = TypeVar("R")
 Linear = Callable[[Sequence[Tensor], Sequence[Tensor]], list[Tensor]]
 
 #: The contexts that transpose a rule.
-_linear: ContextVar[int] = ContextVar("linear", default=0)
+_linear: ContextVar[frozenset[int]] = ContextVar("linear", default=frozenset())
 
 
 class _Rules(NamedTuple):
@@ -46,7 +46,7 @@ def _transposed(linear: Linear, like: Sequence[Tensor], given: Sequence[Tensor],
     enclosing = _core.get_active()
 
     def traced(*operands: Tensor) -> list[Tensor]:
-        before = _linear.set(_linear.get() | (_core.get_active() & ~enclosing))
+        before = _linear.set(_linear.get() | (_core.get_active() - enclosing))
         try:
             return linear(operands, residuals)
         finally:
@@ -58,7 +58,7 @@ def _transposed(linear: Linear, like: Sequence[Tensor], given: Sequence[Tensor],
 
 def _is_linear(arguments: Sequence[Tensor]) -> bool:
     """Is a rule being transposed, and these are what it is linear in? Then their functions are nothing but linear."""
-    return any(x._levels & _linear.get() for x in arguments)
+    return any(x._contexts & _linear.get() for x in arguments)
 
 
 # -- joints ------------------------------------------------------------------------------------------------------------

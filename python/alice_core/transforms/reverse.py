@@ -1,8 +1,8 @@
 """Gradients by reverse mode.
 
-A call of ``vjp`` opens a *differentiation context*, one bit in the levels of every value that depends on its
-arguments. The dual program runs after the context has closed, so it is recorded only if an enclosing context (or
-``backward``) depends on it: nesting gives higher derivatives, and a single gradient pays for nothing else.
+A call of ``vjp`` begins a *differentiation context*, whose number every value has that depends on its arguments. The
+dual program runs after the context has ended, so it is recorded only if an enclosing context (or ``backward``) depends
+on it: nesting gives higher derivatives, and a single gradient pays for nothing else.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def grad_enabled() -> bool:
     >>> ac.grad_enabled()
     True
     """
-    return bool(_core.get_active() & 1)
+    return _core.BACKWARD in _core.get_active()
 
 
 def stop_gradient(x: TensorLike) -> Tensor:
@@ -109,10 +109,10 @@ def checked_point(name: str, x: Any, position: str, otherwise: str) -> tuple[Ten
 _LEAVE_OUT = "leave it out of argnums"
 
 
-def _watch(name: str, x: Any, position: str, level: int) -> Tensor:
+def _watch(name: str, x: Any, position: str, context: int) -> Tensor:
     """A leaf of this context with the values of x, linked to x where an enclosing context follows it."""
     t, linked = checked_point(name, x, position, _LEAVE_OUT)
-    return t._watch(level) if linked else t._leaf(level)
+    return t._watch(context) if linked else t._leaf(context)
 
 
 class Pullback:
@@ -176,7 +176,7 @@ def run_watched(
     has_aux: bool = False,
 ) -> tuple[Any, Pullback, Any]:
     """Run f in a context of its own that watches the given arguments: result, pull-back, and what came beside."""
-    level = _core.push_level()
+    context = _core.begin_context()
     try:
         watched = list(args)
         structures: list[tree.TreeDef] = []
@@ -185,13 +185,13 @@ def run_watched(
             given, structure = tree.flatten(args[n])
             if args[n] is None:  # nothing to differentiate
                 checked_point(name, None, f"argument {n}", _LEAVE_OUT)
-            leaves = [_watch(name, leaf, f"argument {n}", level) for leaf in given]
+            leaves = [_watch(name, leaf, f"argument {n}", context) for leaf in given]
             targets += leaves
             structures.append(structure)
             watched[n] = structure.unflatten(leaves)
         result = f(*watched, **(kwargs or {}))
     finally:
-        _core.pop_level()
+        _core.end_context(context)
     aux = None
     if has_aux:
         if not isinstance(result, tuple) or len(result) != 2:
@@ -209,7 +209,7 @@ def run_watched(
 
 def outer_results(graph: Pullback) -> Any:
     """Handles on the results that do not keep the finished context's graph alive, unless an enclosing one needs it."""
-    return graph.structure.unflatten(y if y.is_tracked else y._leaf(0) for y in graph.outputs)
+    return graph.structure.unflatten(y if y.is_tracked else y._leaf(None) for y in graph.outputs)
 
 
 def vjp(f: Callable[..., R], *xs: Any) -> tuple[R, Pullback]:

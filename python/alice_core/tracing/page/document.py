@@ -70,7 +70,7 @@ def _derived(trace: Trace, is_live: bool) -> tuple[list[Trace], str]:
         with suppress(GradientError):  # what reverse mode has to say is shown
             found.append(trace.forward(tangents(trace)))
     abstracts = [abstract(y.shape, y.dtype) for y in trace._results]
-    plain = all(y.ndim == 0 for y in trace._results if y.dtype.kind == "f" and y._levels)
+    plain = all(y.ndim == 0 for y in trace._results if y.dtype.kind == "f" and y._contexts)
     seeds = cotangents(trace) if is_live else None if plain else abstracts
     try:
         given = seeds[0] if seeds and len(seeds) == 1 else seeds

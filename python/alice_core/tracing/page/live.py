@@ -35,7 +35,7 @@ def cotangents(trace: Trace) -> list[Tensor | None]:
     seeds: list[Tensor | None] = []
     left = True
     for y in trace._results:
-        follows = y.dtype.kind == "f" and bool(y._levels)
+        follows = y.dtype.kind == "f" and bool(y._contexts)
         seed = np.zeros(y.shape)
         if follows and left and y.size:
             seed.flat[0], left = 1, False

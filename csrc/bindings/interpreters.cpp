@@ -1,5 +1,5 @@
 // Hot: every call runs through here.
-#include "interpreter.h"
+#include "interpreters.h"
 
 #include <utility>
 

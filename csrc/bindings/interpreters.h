@@ -1,0 +1,36 @@
+// The interpreters of a thread.
+#pragma once
+
+#include <array>
+
+#include "interpreter.h"
+
+namespace alice {
+
+// Those of one thread, at most one of a kind: what is open already waits until the inner one has ended. They see a call
+// in this order.
+class Interpreters {
+ public:
+  enum Kind { kSession, kChecker, kRecorder, kForward, kCheckpoint, kKinds };
+
+  explicit operator bool() const { return count_ != 0; }
+  bool other_than(Kind kind) const { return count_ > (all_[kind] ? 1 : 0); }
+  Interpreter* operator[](Kind kind) const { return all_[kind]; }
+  Interpreter* exchange(Kind kind, Interpreter* other);  // returns the one before; null: none
+
+  // What all of them say; with none, what the base class does.
+  void see(const BoundCall& call) const;
+  void made(TensorObject* t) const;
+  bool want_all() const { return want_all_; }
+  bool are_abstract() const { return are_abstract_; }
+  TensorObject* value(TensorObject* t) const { return count_ ? value_of(t) : t; }
+
+ private:
+  TensorObject* value_of(TensorObject* t) const;
+
+  std::array<Interpreter*, kKinds> all_{};
+  int count_ = 0;
+  bool want_all_ = false, are_abstract_ = false;
+};
+
+}  // namespace alice

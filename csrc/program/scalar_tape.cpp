@@ -1,0 +1,91 @@
+// Hot: every call runs through here.
+#include "scalar_tape.h"
+
+#include <cstring>
+
+namespace alice::program {
+namespace {
+
+// Most items are of 8 bytes or 4, for which it is one move.
+void copy_item(std::byte* to, const std::byte* from, std::size_t item) {
+  item == 8 ? std::memcpy(to, from, 8) : item == 4 ? std::memcpy(to, from, 4) : std::memcpy(to, from, item);
+}
+
+}  // namespace
+
+Tape::Memory ScalarTape::make_memory() const {
+  Memory memory{Array::empty({static_cast<std::int64_t>(start_.size())}, DType::Float64), {}};
+  std::memcpy(memory.registers.bytes(), start_.data(), start_.size() * sizeof(Register));
+  for (const KernelCall& call : calls_)
+    for (const Operand& operand : call.operands) {
+      const Array bytes = Array::empty({std::max<std::int64_t>(operand.bytes, 1)}, DType::UInt8);
+      memory.arrays.push_back(Array::wrap(bytes.storage(), bytes.bytes() - operand.begin, operand.layout.dtype(),
+                                          operand.layout.shape(), operand.layout.strides()));
+    }
+  return memory;
+}
+
+Tape::Size ScalarTape::size() const {
+  Size size{0, 0, 0, 1};
+  for (const Group& g : groups_)
+    (g.run ? size.operations : g.op == kLoop ? size.loops : size.calls) += static_cast<std::size_t>(g.last - g.first);
+  return size;
+}
+
+void ScalarTape::run(Memory& memory, std::byte* const* inputs, std::byte* const* results) const {
+  auto* const r = reinterpret_cast<Register*>(memory.registers.bytes());
+  for (const Move& m : loads_) {
+    const std::byte* from = m.base < 0 ? reinterpret_cast<const std::byte*>(m.offset) : inputs[m.base] + m.offset;
+    copy_item(r[m.reg].bytes, from, m.item);
+  }
+  for (const Group& group : groups_) {
+    const ArithmeticStep *first = steps_.data() + group.first, *last = steps_.data() + group.last;
+    if (group.run) {
+      group.run(first, last, r->bytes, 1);
+      continue;
+    }
+    for (; first != last; ++first)
+      group.op == kLoop ? run_lanes(loops_[static_cast<std::size_t>(first->a)], r)
+                        : run_call(calls_[static_cast<std::size_t>(first->a)], memory, r);
+  }
+  for (const Move& m : stores_) {
+    copy_item(results[m.base] + m.offset, r[m.reg].bytes, m.item);
+  }
+}
+
+// A loop takes whole blocks: lanes that nobody asked for hold zeros, as the last block of a long array does.
+void ScalarTape::run_lanes(const Lanes& lanes, Register* r) const {
+  alignas(64) std::byte operands[4][kLanes * 8];
+  alignas(64) std::byte out[kLanes * 8];
+  const void* in[4];
+  const std::int32_t* reg = lists_.data() + lanes.first;
+  if (lanes.n == 1) {
+    for (std::size_t k = 0; k < lanes.n_in; ++k) in[k] = r[reg[k]].bytes;
+    return lanes.work.run(1, r[reg[lanes.n_in]].bytes, in);
+  }
+  for (std::size_t k = 0; k < lanes.n_in; ++k) {
+    const std::size_t item = lanes.in_item[k];
+    std::memset(operands[k], 0, kLanes * item);
+    for (std::size_t i = 0; i < lanes.n; ++i) copy_item(operands[k] + i * item, r[*reg++].bytes, item);
+    in[k] = operands[k];
+  }
+  lanes.work.run(kLanes, out, in);
+  for (std::size_t i = 0; i < lanes.n; ++i) copy_item(r[*reg++].bytes, out + i * lanes.out_item, lanes.out_item);
+}
+
+void ScalarTape::run_call(const KernelCall& call, Memory& memory, Register* r) const {
+  Array* const arrays = memory.arrays.data() + call.first;
+  const std::size_t n = call.operands.size();
+  for (std::size_t k = 0; k < call.n_in; ++k) {
+    const std::size_t item = itemsize(arrays[k].dtype());
+    for (const Element& e : call.operands[k].elements) copy_item(arrays[k].bytes() + e.offset, r[e.reg].bytes, item);
+  }
+  const Call made{*call.kernel, {arrays, call.n_in}, {arrays + call.n_in, n - call.n_in}, *call.attrs};
+  call.prepared ? call.prepared->run(made) : run_kernel(made);
+  for (std::size_t k = call.n_in; k < n; ++k) {
+    const std::size_t item = itemsize(arrays[k].dtype());
+    for (const Element& e : call.operands[k].elements) copy_item(r[e.reg].bytes, arrays[k].bytes() + e.offset, item);
+  }
+}
+
+}  // namespace alice::program

@@ -1,0 +1,233 @@
+#include "steps.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <utility>
+
+namespace alice::program {
+namespace {
+
+constexpr std::size_t at(std::int32_t r) { return static_cast<std::size_t>(r); }
+
+// Of operands that are known: what the step would give.
+Register value_of(Op op, Register a, Register b) {
+  Register registers[3] = {{0.0}, a, b};
+  const ArithmeticStep step{0, 1, 2};
+  loops_of(op).alone(&step, &step + 1, registers[0].bytes, 1);
+  return registers[0];
+}
+
+}  // namespace
+
+std::int32_t Steps::fresh() {
+  start_.push_back({0.0});
+  constant_.push_back(0);
+  maker_.push_back(-1);
+  return static_cast<std::int32_t>(start_.size()) - 1;
+}
+
+std::int32_t Steps::constant(const std::byte* bits, std::size_t item) {
+  const auto [place, is_new] = constants_.try_emplace(std::string(reinterpret_cast<const char*>(bits), item), 0);
+  if (is_new) {
+    place->second = fresh();
+    constant_.back() = static_cast<std::uint8_t>(item);
+    std::memcpy(start_.back().bytes, bits, item);
+  }
+  return place->second;
+}
+
+std::int32_t Steps::zero() {
+  const std::byte bits[8] = {};
+  return constant(bits, sizeof bits);
+}
+
+const Register* Steps::known(std::int32_t r) const { return constant_[at(r)] ? &start_[at(r)] : nullptr; }
+
+// The step that made a register, if it is of this kind.
+const Steps::Step* Steps::maker(std::int32_t r, Arithmetic kind) const {
+  const std::int32_t by = maker_[at(r)];
+  return by >= 0 && kind_of(steps_[at(by)].op) == kind ? &steps_[at(by)] : nullptr;
+}
+
+// What a register is the negative of, or -1.
+std::int32_t Steps::negated(std::int32_t r) const {
+  const Step* by = maker(r, Arithmetic::Negative);
+  return by ? reads(*by)[0] : -1;
+}
+
+// A register with the negative of this one that costs no step more, or -1: of -x, x; of a product or quotient with an
+// operand that is negated, or (if wanted) a known number, that with the other sign.
+std::int32_t Steps::opposite(std::int32_t r, bool of_numbers) {
+  if (const std::int32_t x = negated(r); x >= 0) return x;
+  for (const Arithmetic kind : {Arithmetic::Multiply, Arithmetic::Divide}) {
+    const Step* by = maker(r, kind);
+    if (!by) continue;
+    const Op op = by->op, minus = op_of(Arithmetic::Negative, is_double(op));
+    const std::int32_t a = reads(*by)[0], b = reads(*by)[1];
+    for (const std::int32_t x : {a, b}) {
+      const std::int32_t turned = of_numbers && known(x) ? operate(minus, x, x) : negated(x);
+      if (turned >= 0) return x == a ? operate(op, turned, b) : operate(op, a, turned);
+    }
+  }
+  return -1;
+}
+
+// The same with fewer signs turned, or -1: a + -b is a - b, and so on. Every bit stays but the sign of a NaN, which is
+// left open of sums and products. Strong products are no such: of 0 they make +0, whatever its sign.
+std::int32_t Steps::with_fewer_signs(Op op, std::int32_t a, std::int32_t b) {
+  const auto of = [&](Arithmetic kind) { return op_of(kind, is_double(op)); };
+  const Arithmetic kind = kind_of(op);
+  if (kind == Arithmetic::Negative) return opposite(a, true);
+  if (kind == Arithmetic::Add || kind == Arithmetic::Subtract) {
+    const Op other = of(kind == Arithmetic::Add ? Arithmetic::Subtract : Arithmetic::Add);
+    if (const std::int32_t x = opposite(b, false); x >= 0) return operate(other, a, x);
+    if (kind == Arithmetic::Add)
+      if (const std::int32_t x = opposite(a, false); x >= 0) return operate(other, b, x);
+  }
+  if (kind == Arithmetic::Multiply || kind == Arithmetic::Divide) {
+    const auto turned = [&](std::int32_t x) { return known(x) ? operate(of(Arithmetic::Negative), x, x) : negated(x); };
+    if (negated(a) >= 0 && turned(b) >= 0) return operate(op, negated(a), turned(b));
+    if (negated(b) >= 0 && turned(a) >= 0) return operate(op, turned(a), negated(b));
+  }
+  return -1;
+}
+
+// Only what keeps every bit is left out: what is known now, what was computed before, and operands that change nothing.
+// x + 0 stays, as -0 + 0 is 0; so does 0 * x, which may be NaN.
+std::int32_t Steps::operate(Op op, std::int32_t a, std::int32_t b) {
+  const Register *x = known(a), *y = known(b);
+  if (x && y) {
+    const Register value = value_of(op, *x, *y);
+    return constant(value.bytes, is_double(op) ? 8 : 4);
+  }
+  if (const std::int32_t simpler = with_fewer_signs(op, a, b); simpler >= 0) return simpler;
+  const auto is = [&](const Register* r, double number) {
+    const double value = !r ? 0 : is_double(op) ? r->d : static_cast<double>(r->f);
+    return r && value == number && std::signbit(value) == std::signbit(number);
+  };
+  switch (kind_of(op)) {
+    case Arithmetic::Multiply:
+      if (is(x, 1)) return b;
+      if (is(y, 1)) return a;
+      if (a > b) std::swap(a, b);
+      break;
+    case Arithmetic::Add:
+      if (is(x, -0.0)) return b;
+      if (is(y, -0.0)) return a;
+      if (a > b) std::swap(a, b);
+      break;
+    case Arithmetic::Subtract:
+      if (is(y, 0.0)) return a;
+      break;
+    case Arithmetic::Divide:
+      if (is(y, 1)) return a;
+      break;
+    case Arithmetic::StrongMultiply:
+      if (is(x, 1)) return b;
+      [[fallthrough]];
+    case Arithmetic::StrongDivide:
+      if (is(x, 0.0) || is(x, -0.0)) return zero();
+      break;
+    default: b = a;
+  }
+  const auto [place, is_new] = made_.try_emplace({op, a, b}, 0);
+  if (is_new) {
+    place->second = fresh();
+    const std::int32_t reads[] = {a, b}, writes[] = {place->second};
+    maker_[at(place->second)] = static_cast<std::int32_t>(steps_.size());
+    add(op, 0, reads, writes);
+  }
+  return place->second;
+}
+
+void Steps::add(Op op, std::int32_t number, std::span<const std::int32_t> reads, std::span<const std::int32_t> writes) {
+  steps_.push_back(
+      {op, number, lists_.size(), static_cast<std::uint32_t>(reads.size()), static_cast<std::uint32_t>(writes.size())});
+  lists_.insert(lists_.end(), reads.begin(), reads.end());
+  lists_.insert(lists_.end(), writes.begin(), writes.end());
+}
+
+void Steps::remove_dead(std::vector<bool>& needed) {
+  needed.resize(start_.size(), false);
+  std::vector<Step> kept;
+  for (auto s = steps_.rbegin(); s != steps_.rend(); ++s) {
+    const auto written = writes(*s);
+    if (s->op != kCall && std::none_of(written.begin(), written.end(), [&](std::int32_t r) { return needed[at(r)]; }))
+      continue;
+    for (std::int32_t r : reads(*s)) needed[at(r)] = true;
+    kept.push_back(*s);
+  }
+  steps_.assign(kept.rbegin(), kept.rend());
+}
+
+// Whatever is ready, of the kind of which most is.
+std::vector<Steps::Group> Steps::grouped(std::size_t window) const {
+  constexpr std::size_t kKinds = static_cast<std::size_t>(kCall) + 1;
+  std::vector<std::int32_t> maker(start_.size(), -1), waits(steps_.size(), 0);
+  std::vector<std::vector<std::int32_t>> readers(steps_.size());
+  for (std::size_t i = 0; i < steps_.size(); ++i) {
+    for (std::int32_t r : reads(steps_[i]))
+      if (const std::int32_t by = maker[at(r)]; by >= 0) {
+        readers[at(by)].push_back(static_cast<std::int32_t>(i));
+        ++waits[i];
+      }
+    for (std::int32_t r : writes(steps_[i])) maker[at(r)] = static_cast<std::int32_t>(i);
+  }
+  std::vector<std::int32_t> ready[kKinds];
+  std::vector<bool> done(steps_.size(), false), waiting(steps_.size(), false);
+  std::size_t first = 0, seen = 0;  // the first step that is not done; those before `seen` may be
+  const auto offer = [&](std::size_t i) {
+    ready[static_cast<std::size_t>(steps_[i].op)].push_back(static_cast<std::int32_t>(i));
+  };
+  std::vector<Group> groups;
+  for (;;) {
+    while (first < steps_.size() && done[first]) ++first;
+    for (; seen < steps_.size() && seen < first + window; ++seen) {
+      waiting[seen] = true;
+      if (waits[seen] == 0) offer(seen);
+    }
+    const auto most = std::max_element(std::begin(ready), std::end(ready),
+                                       [](const auto& a, const auto& b) { return a.size() < b.size(); });
+    if (most->empty()) return groups;
+    Group& made = groups.emplace_back();
+    made.steps = std::exchange(*most, {});
+    made.op = steps_[at(made.steps[0])].op;
+    for (std::int32_t i : made.steps) {
+      done[at(i)] = true;
+      for (std::int32_t reader : readers[at(i)])
+        if (--waits[at(reader)] == 0 && waiting[at(reader)]) offer(at(reader));
+    }
+  }
+}
+
+std::optional<Op> arithmetic_of(const Graph& graph, const Node& node, const Elementwise& work) {
+  const DType dtype = graph.value(node.out[0]).array.dtype();
+  for (int v : node.in)
+    if (graph.value(v).array.dtype() != dtype) return {};
+  const Arithmetic kind = node.kernel->arithmetic;
+  if (kind == Arithmetic::None || work.converts() || (dtype != DType::Float64 && dtype != DType::Float32)) return {};
+  // A square is a product, which there may be already.
+  return op_of(kind == Arithmetic::Square ? Arithmetic::Multiply : kind, dtype == DType::Float64);
+}
+
+std::vector<std::int64_t> positions(const Dims& shape, const Dims& strides) {
+  std::vector<std::int64_t> all{0};
+  for (int axis = 0; axis < shape.size(); ++axis) {
+    std::vector<std::int64_t> next;
+    next.reserve(all.size() * static_cast<std::size_t>(shape[axis]));
+    for (std::int64_t p : all)
+      for (std::int64_t i = 0; i < shape[axis]; ++i) next.push_back(p + i * strides[axis]);
+    all = std::move(next);
+  }
+  return all;
+}
+
+std::vector<Array> moved(const Kernel& kernel, const Node& node, std::vector<Array> numbers) {
+  std::vector<Array> out(node.out.size());
+  Call call{kernel, numbers, out, node.attrs};
+  evaluate(call);
+  return out;
+}
+
+}  // namespace alice::program
