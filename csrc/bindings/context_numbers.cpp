@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "modes.h"
-#include "slot.h"
 
 namespace alice {
 namespace {
@@ -26,9 +25,7 @@ void set_active(py::handle numbers) {
 }
 
 // Shall backward() follow what is computed now? Returns whether it did.
-bool follow_backward(PyObject*, PyObject* arg) {
-  const int follow = PyObject_IsTrue(arg);
-  if (follow < 0) throw py::error_already_set();
+bool follow_backward(bool follow) {
   ThreadState& state = state_in_context();
   const bool before = state.active.has_backward();
   const Contexts backward(kBackward);
@@ -56,12 +53,11 @@ Contexts contexts_of(py::handle numbers) {
 Contexts context_or_none(py::handle number) { return number.is_none() ? Contexts() : Contexts(checked_number(number)); }
 
 void add_contexts(py::module_& m) {
-  m.attr("BACKWARD") = kBackward;
   m.def("begin_context", &begin);
   m.def("end_context", &end, py::arg("number"));
   m.def("get_active", &get_active);
   m.def("set_active", &set_active, py::arg("contexts"));
-  m.attr("follow_backward") = function_of<follow_backward>("follow_backward", m);
+  m.def("follow_backward", &follow_backward, py::arg("follow"));
 }
 
 }  // namespace alice

@@ -19,6 +19,7 @@ struct Features {
   py::object reads;                  // list of every Tensor whose elements leave, as a trace wants to know; or null
   std::vector<py::object> entered;   // the sessions, which the thread refers to; the outermost first
   const RuleScope* rules = nullptr;  // of the equation whose gradient rules run
+  std::vector<Contexts> outer;       // what was open when each context that is open began
   bool accumulating = false;         // contributions to an adjoint are added up
   std::uint64_t scope = 0;           // number of the innermost Scope that is entered
   py::object modes;                  // see modes.h: those of the Python context that was looked at last, or null

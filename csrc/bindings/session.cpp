@@ -75,6 +75,7 @@ class SessionScope {
   void enter(py::object self) {
     ThreadState& state = thread_state();
     if (tracing_depth(state) == UINT8_MAX) fail(ErrorKind::Trace, "Session: too many sessions within each other");
+    const std::size_t followers = state.active.numbers().size();  // before anything changes: it may throw
     scope_.enter("Session");
     state.features->entered.push_back(std::move(self));
     session_.depth = static_cast<std::uint8_t>(tracing_depth(state) + 1);
@@ -85,7 +86,7 @@ class SessionScope {
     if (!session_.isolated) return;
     session_.reads_outside = !session_.outer || session_.outer->reads_outside;
     session_.outer_active = state.active;
-    session_.followers = static_cast<int>(state.active.numbers().size() + state.features->forward.contexts.size()) +
+    session_.followers = static_cast<int>(followers + state.features->forward.contexts.size()) +
                          (session_.outer ? session_.outer->followers : 0);
     modes_.begin(state);
     session_.outer_forward = exchange_forward(state, {});

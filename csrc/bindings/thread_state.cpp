@@ -15,6 +15,7 @@ ThreadState::~ThreadState() {
 
 std::uint64_t begin_context(ThreadState& state) {
   const Contexts begun(new_context());
+  state.features->outer.push_back(state.open);
   state.open |= begun;
   state.active = (state.active | begun) & state.open;  // the same word, where nothing is muted
   note_begin(begun.innermost());
@@ -26,9 +27,9 @@ void end_context(ThreadState& state, std::uint64_t number) {
     fail(ErrorKind::Value, "end_context: expected the innermost differentiation context of this thread; got number ",
          number);
   note_end(number);
-  const Contexts ended(number);
-  state.open = state.open - ended;
-  state.active = (state.active - ended) & state.open;
+  state.open = std::move(state.features->outer.back());  // which takes no memory: a context always ends
+  state.features->outer.pop_back();
+  state.active = state.active & state.open;
 }
 
 thread_local constinit ThreadState* detail::this_thread = nullptr;

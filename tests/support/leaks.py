@@ -94,11 +94,11 @@ def _forward() -> str | None:
 
 def _active() -> str | None:
     active = _core.get_active()
-    if active == {_core.BACKWARD}:
+    if active == {0}:
         return None
-    for context in sorted(active - {_core.BACKWARD}, reverse=True):
+    for context in sorted(active - {0}, reverse=True):
         _core.end_context(context)
-    _core.set_active({_core.BACKWARD})
+    _core.set_active({0})
     return f"{len(active)} differentiation contexts"
 
 

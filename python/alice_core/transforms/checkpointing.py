@@ -24,6 +24,7 @@ from ..checks import check_function
 from ..ops._moving import batched_by, linear
 from ..primitive import Primitive
 from ..tensors import Tensor
+from .reverse import BACKWARD
 
 __all__ = ["checkpoint", "checkpoint_sequential"]
 
@@ -273,7 +274,7 @@ def _activations(layers: Sequence[Callable[[Any], Any]], x: Any) -> tuple[npt.ND
     ends, outputs = [0], [set(_keys(x))]
     session = _core.Session(isolated=True)
     with session:
-        _core.set_active({_core.BACKWARD})  # until the session ends
+        _core.set_active({BACKWARD})  # until the session ends
         x = tree.map(_followed, x)
         for layer in layers:
             x = layer(x)
@@ -317,7 +318,7 @@ def _followed(leaf: Any) -> Any:
     if not _is_array(leaf):
         return leaf
     t = _core.abstract(list(leaf.shape), leaf.dtype)
-    return t._leaf(_core.BACKWARD) if t.dtype.kind == "f" else t
+    return t._leaf(BACKWARD) if t.dtype.kind == "f" else t
 
 
 def _fewest_evaluations(stored: npt.NDArray[Any], kept: npt.NDArray[Any], budget: int) -> list[int] | None:

@@ -38,6 +38,9 @@ X = TypeVar("X")
 A = TypeVar("A")
 N = TypeVar("N", bound=TensorLike)
 
+#: The number of the context of ``backward()``.
+BACKWARD = 0
+
 
 def no_grad() -> Mode:
     """Run ops without recording them; parameters are constants inside.
@@ -66,7 +69,7 @@ def grad_enabled() -> bool:
     >>> ac.grad_enabled()
     True
     """
-    return _core.BACKWARD in _core.get_active()
+    return BACKWARD in _core.get_active()
 
 
 def stop_gradient(x: TensorLike) -> Tensor:
