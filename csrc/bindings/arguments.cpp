@@ -90,13 +90,14 @@ std::int64_t Arguments::leaf_of(TensorObject* t) {
 
 void Arguments::read_tensor(TensorObject* t) {
   check_current(t, "compile");
-  check_ours(t, "compile");
+  const ThreadState& state = thread_state();
+  check_ours(t, "compile", state);
   if (t->requires_grad)
     if (const std::int64_t same = leaf_of(t); same >= 0) return word(kSame, static_cast<std::uint64_t>(same));
-  const Contexts followed = followers_of(t);
+  const Contexts followed = followers_of(t, state);
   as_it_is_ = as_it_is_ || t->array.is_abstract() || (t->grad && as_tensor(t->grad)->array.is_abstract());
   differentiated_ = differentiated_ || followed.has_others() || (t->producer && followed) ||
-                    (tangents_of(t) && !forward_contexts(thread_state()).empty());
+                    (tangents_of(t) && !forward_contexts(state).empty());
   word(kData);
   Leaf leaf{};
   leaf.tensor = t;
