@@ -122,6 +122,7 @@ void Operand::gather(const std::byte* data, std::int64_t begin, std::int64_t n, 
     return;
   }
   const std::int64_t length = walk_.row(), step = walk_.row_step();
+  if (begin == 0 && n <= length) return copy_row(item_, data, step * item_, n, to);  // as a bias is, most of the time
   std::int64_t within = begin % length;
   if (length < kShort && n >= 4 * length && walk_.rank() > 1) return gather_short(walk_, item_, data, begin, n, to);
   for (Walk<1>::Cursor row(walk_, walk_.rank() - 1, begin / length); n > 0; row.next()) {
