@@ -63,6 +63,7 @@ void tile(const Tile<T>& t) {
   const T* b = t.b;
   if (t.k >= kPrefetchDepth) {  // C is needed only at the end: let it come meanwhile
     const T* c = t.c;
+    asm("" : "+r"(c));  // or the compiler keeps all rows' addresses until they are written to
 #pragma GCC unroll 16
     for (int r = 0; r < Rows; ++r, c += t.c_row)
 #pragma GCC unroll 2
