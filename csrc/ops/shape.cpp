@@ -1,7 +1,6 @@
 // Kernels that move items or only look at them differently. The first half are views: infer() answers with
 // an array on the same memory, and nothing runs. The second half copy, all through strided_copy.
 #include <cmath>
-#include <cstdlib>
 #include <cstring>
 #include <limits>
 

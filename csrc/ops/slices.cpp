@@ -1,4 +1,6 @@
 // Slices: an array's box as a view, its adjoint, and arrays that are written or added to a box.
+#include <cstdlib>
+
 #include "../core/chunks.h"
 #include "../core/in_place.h"
 #include "../core/walk.h"
@@ -63,40 +65,41 @@ Dims respace(const char* op, const Dims& box, const Dims& box_strides, const Dim
   return strides;
 }
 
-// attrs: starts, sizes, steps per axis of x; shape of the result: sizes, up to axes of size 1.
+// The box of x that starts, sizes and steps name, one per axis, seen with a shape: sizes, up to axes of size 1.
+Slice box_of(const char* op, const Array& x, std::span<const Attr> box, const Dims& shape) {
+  const Dims& sizes = box[1].dims();
+  const Slice slice = slice_strides(op, x.shape(), x.strides(), box[0].dims(), sizes, box[2].dims());
+  return {respace(op, sizes, slice.strides, shape), slice.offset};
+}
+Array view_of_box(const char* op, const Array& x, std::span<const Attr> box, const Dims& shape) {
+  const Slice slice = box_of(op, x, box, shape);
+  return Array::view(x, shape, slice.strides, slice.offset);
+}
+
+// attrs: starts, sizes, steps; shape of the result.
 void slice_infer(Call& call) {
-  const Array& x = call.in[0];
-  const Dims &sizes = call.attrs[1].dims(), &shape = call.attrs[3].dims();
-  const Slice slice = slice_strides("slice", x.shape(), x.strides(), call.attrs[0].dims(), sizes, call.attrs[2].dims());
-  call.out[0] = Array::view(x, shape, respace("slice", sizes, slice.strides, shape), slice.offset);
+  call.out[0] = view_of_box("slice", call.in[0], call.attrs.first(3), call.attrs[3].dims());
 }
 
 // The adjoint of slice: zeros of shape attrs[0], with g at the place that slice(starts, sizes, steps) shows.
 void slice_vjp_infer(Call& call) {
   const Array& g = call.in[0];
-  const Dims &shape = call.attrs[0].dims(), &sizes = call.attrs[2].dims();
+  const Dims& shape = call.attrs[0].dims();
   checked_numel(shape);
-  slice_strides("slice_vjp", shape, contiguous_strides(shape), call.attrs[1].dims(), sizes, call.attrs[3].dims());
-  respace("slice_vjp", sizes, sizes, g.shape());
   call.out[0] = Array::abstract(shape, g.dtype());
+  box_of("slice_vjp", call.out[0], call.attrs.subspan(1), g.shape());
 }
 
 void slice_vjp_run(const Call& call) {
   const Array &g = call.in[0], &out = call.out[0];
-  const Dims& sizes = call.attrs[2].dims();
   if (g.numel() != out.numel()) zero_fill(out);
-  const Slice slice =
-      slice_strides("slice_vjp", out.shape(), out.strides(), call.attrs[1].dims(), sizes, call.attrs[3].dims());
-  const Dims strides = respace("slice_vjp", sizes, slice.strides, g.shape());
-  strided_copy(Array::view(out, g.shape(), strides, slice.offset), g);
+  strided_copy(view_of_box("slice_vjp", out, call.attrs.subspan(1), g.shape()), g);
 }
 
 // x, with v at the place that slice(starts, sizes, steps) shows.
 void slice_set_infer(Call& call) {
   const Array &x = call.in[0], &v = call.in[1];
-  const Dims& sizes = call.attrs[1].dims();
-  slice_strides("slice_set", x.shape(), x.strides(), call.attrs[0].dims(), sizes, call.attrs[2].dims());
-  respace("slice_set", sizes, sizes, v.shape());
+  box_of("slice_set", x, call.attrs, v.shape());
   if (x.dtype() != v.dtype())
     fail(ErrorKind::DType, "slice_set: v must have the dtype of x; got x ", name(x.dtype()), ", v ", name(v.dtype()));
   call.out[0] = Array::abstract(x.shape(), x.dtype());
@@ -104,11 +107,8 @@ void slice_set_infer(Call& call) {
 
 void slice_set_run(const Call& call) {
   const Array &x = call.in[0], &v = call.in[1], &out = call.out[0];
-  const Dims& sizes = call.attrs[1].dims();
   if (v.numel() != out.numel() && !same_layout(out, x)) strided_copy(out, x);
-  const Slice slice =
-      slice_strides("slice_set", out.shape(), out.strides(), call.attrs[0].dims(), sizes, call.attrs[2].dims());
-  strided_copy(Array::view(out, v.shape(), respace("slice_set", sizes, slice.strides, v.shape()), slice.offset), v);
+  strided_copy(view_of_box("slice_set", out, call.attrs, v.shape()), v);
 }
 
 // x + slice_vjp(g), for an x that has no -0 where that has its zeros: nothing is done there. The attributes are those
@@ -116,13 +116,10 @@ void slice_set_run(const Call& call) {
 class PreparedSliceAdd final : public Prepared {
  public:
   explicit PreparedSliceAdd(const Call& call) {
-    const Array &g = call.in[1], &out = call.out[0];
-    const Dims& sizes = call.attrs[2].dims();
-    const Slice slice =
-        slice_strides("slice_add", out.shape(), out.strides(), call.attrs[1].dims(), sizes, call.attrs[3].dims());
-    const Dims strides = respace("slice_add", sizes, slice.strides, g.shape());
-    offset_ = slice.offset;
-    for (int axis = 0; axis < g.rank(); ++axis) walk_.add(g.dim(axis), {strides[axis], g.strides()[axis]});
+    const Array& g = call.in[1];
+    const Slice box = box_of("slice_add", call.out[0], call.attrs.subspan(1), g.shape());
+    offset_ = box.offset;
+    for (int axis = 0; axis < g.rank(); ++axis) walk_.add(g.dim(axis), {box.strides[axis], g.strides()[axis]});
   }
 
   void run(const Call& call) const override {

@@ -9,17 +9,19 @@
 namespace alice::program {
 namespace {
 
-struct Parts {
-  std::vector<const std::vector<Attr>*> places;  // of some of them
-  bool anywhere_zero = false;                    // two of them lie apart
+struct Sum {
+  const PlacedSum* kind;
+  std::vector<const std::vector<Attr>*> places;  // of some of its parts
+  bool zero_anywhere = false;                    // two of them lie apart
+  int placer = -1;                               // of a single part that nobody else reads: the node that places it
 };
 
 constexpr std::size_t kCompared = 4;  // parts that a further one is compared with
 
-Parts sum_of(const Parts& a, const Parts& b, const PlacedSum& sum) {
-  Parts made{a.places, a.anywhere_zero || b.anywhere_zero};
+Sum sum_of(const Sum& a, const Sum& b) {
+  Sum made{a.kind, a.places, a.zero_anywhere || b.zero_anywhere};
   for (const auto* p : a.places)
-    for (const auto* q : b.places) made.anywhere_zero = made.anywhere_zero || sum.apart(*p, *q);
+    for (const auto* q : b.places) made.zero_anywhere = made.zero_anywhere || a.kind->apart(*p, *q);
   for (const auto* q : b.places)
     if (made.places.size() < kCompared) made.places.push_back(q);
   return made;
@@ -28,11 +30,8 @@ Parts sum_of(const Parts& a, const Parts& b, const PlacedSum& sum) {
 }  // namespace
 
 void Graph::add_at_places() {
-  const Registry& registry = Registry::instance();
   const std::vector<int> readers = count_readers();
-  std::unordered_map<int, Parts> sums;           // by value
-  std::unordered_map<int, std::size_t> placing;  // by value: the node that places it, and for nobody but a sum
-  std::unordered_map<int, const PlacedSum*> kinds;
+  std::unordered_map<int, Sum> sums;  // by value
   std::vector<bool> gone(nodes_.size(), false);
   for (std::size_t n = 0; n < nodes_.size(); ++n) {
     Node& node = nodes_[n];
@@ -40,33 +39,26 @@ void Graph::add_at_places() {
     const int out = node.out[0];
     const DType dtype = value(out).array.dtype();
     if (!is_floating(dtype) || for_storage(dtype)) continue;
-    const PlacedSum* kind = registry.placed_sum(*node.kernel);
+    const PlacedSum* kind = Registry::instance().placed_sum(*node.kernel);
     if (kind && node.kernel == kind->place) {
-      sums[out] = {{&node.attrs}, false};
-      kinds[out] = kind;
-      if (readers[static_cast<std::size_t>(out)] == 1) placing[out] = n;
+      const bool is_read_once = readers[static_cast<std::size_t>(out)] == 1;
+      sums[out] = {kind, {&node.attrs}, false, is_read_once ? static_cast<int>(n) : -1};
       continue;
     }
     if (node.kernel->arithmetic != Arithmetic::Add) continue;
-    const int a = node.in[0], b = node.in[1];
-    const auto left = sums.find(a), right = sums.find(b);
-    if (left == sums.end() || right == sums.end() || kinds[a] != kinds[b] ||
-        !(value(a).array.shape() == value(b).array.shape()))
+    const auto left = sums.find(node.in[0]), right = sums.find(node.in[1]);
+    if (left == sums.end() || right == sums.end() || left->second.kind != right->second.kind ||
+        !(value(node.in[0]).array.shape() == value(node.in[1]).array.shape()))
       continue;
-    const Parts before_left = left->second, before_right = right->second;
-    kind = kinds[a];
-    sums[out] = sum_of(before_left, before_right, *kind);
-    kinds[out] = kind;
-    for (const auto& [part, rest, known] : {std::tuple{b, a, &before_left}, std::tuple{a, b, &before_right}}) {
-      const auto placed = placing.find(part);
-      if (placed == placing.end() || !known->anywhere_zero) continue;
-      gone[placed->second] = true;
-      const Node& placer = nodes_[placed->second];
-      node.kernel = kind->add;
-      node.in = {rest, placer.in[0]};
-      node.attrs = placer.attrs;
-      break;
-    }
+    const Sum a = left->second, b = right->second;
+    sums[out] = sum_of(a, b);
+    const bool adds_right = b.placer >= 0 && a.zero_anywhere;
+    if (!adds_right && !(a.placer >= 0 && b.zero_anywhere)) continue;
+    const auto placer = static_cast<std::size_t>(adds_right ? b.placer : a.placer);
+    gone[placer] = true;
+    node.kernel = a.kind->add;
+    node.in = {node.in[adds_right ? 0 : 1], nodes_[placer].in[0]};
+    node.attrs = nodes_[placer].attrs;
   }
   std::vector<Node> kept;
   for (std::size_t n = 0; n < nodes_.size(); ++n)
