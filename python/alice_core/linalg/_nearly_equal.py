@@ -38,12 +38,13 @@ def is_small(x: Tensor, scale: Tensor, n: int) -> Tensor:
 
 
 def apart(
-    x: Tensor, differences: Tensor, values: Tensor, asked: Tensor | None = None, scale: Tensor | None = None
+    x: Tensor, differences: Tensor, values: Tensor, scale: Tensor | None = None, asked: Tensor | None = None
 ) -> Tensor:
     """x / differences, but 0 where these are roundings beside the largest of the values, which are equal there.
 
     Where values are equal, what is ``asked`` of their vectors (x itself, if nothing else is said) has no derivative:
-    NaN, unless it is a rounding beside ``scale``, the largest of what it came from. The diagonal asks for nothing.
+    NaN, unless it is a rounding beside ``scale``, the largest of what it came from. The diagonal asks for nothing, nor
+    does anything without a scale.
     """
     if x.size == 0:
         return x
@@ -53,7 +54,8 @@ def apart(
     quotient = divide(where(equal, 0.0, x), where(equal, 1.0, differences))
     if scale is None:
         return quotient
-    asks = logical_and(equal, greater(abs(x if asked is None else asked), multiply(scale, _SLACK * n * _unit(x))))
+    asked = x if asked is None else asked
+    asks = logical_and(equal, greater(abs(asked), multiply(scale, _SLACK * n * _unit(x))))
     if x.shape[-2] == n:
         asks = logical_and(asks, asarray(~np.eye(n, dtype=bool)))
     return where(asks, math.nan, quotient)

@@ -67,14 +67,14 @@ def _svd_vjp(g: tuple[Tensor, ...], ans: tuple[Tensor, ...], a: Tensor, full: bo
     difference, total = _pairs(s)
     scale = add(largest(gu, -2, -1), largest(gv, -2, -1))
     skew = multiply(add(skew_u, skew_v), 0.5)
-    even = apart(skew, difference, s, skew if is_zero(gs) else add(ku, kv), scale)  # as in eigh
-    odd = apart(multiply(subtract(skew_u, skew_v), 0.5), total, s, scale=scale)
+    even = apart(skew, difference, s, scale, skew if is_zero(gs) else add(ku, kv))  # as in eigh
+    odd = apart(multiply(subtract(skew_u, skew_v), 0.5), total, s, scale)
     left = add(matmul(u, add(even, odd)), _columns(u, gs))
     if a.shape[-2] > s.shape[-1]:
-        left = add(left, apart(subtract(gu, matmul(u, ku)), expand_dims(s, -2), s, scale=scale))
+        left = add(left, apart(subtract(gu, matmul(u, ku)), expand_dims(s, -2), s, scale))
     flow = matmul(left, vh)
     if a.shape[-1] > s.shape[-1]:
-        right = apart(subtract(gv, matmul(v, kv)), expand_dims(s, -2), s, scale=scale)
+        right = apart(subtract(gv, matmul(v, kv)), expand_dims(s, -2), s, scale)
         flow = add(flow, matmul(u, matrix_transpose(right)))
     return flow
 
@@ -89,8 +89,7 @@ def _svd_jvp(t: Tensor, ans: tuple[Tensor, ...], a: Tensor, full: bool) -> tuple
     inner = matmul(matrix_transpose(u), tv)
     turned = matrix_transpose(inner)
     difference, total = _pairs(s)
-    both = multiply(add(inner, turned), 0.5)
-    even = apart(both, difference, s, both, largest(inner, -2, -1))
+    even = apart(multiply(add(inner, turned), 0.5), difference, s, largest(inner, -2, -1))
     odd = apart(multiply(subtract(inner, turned), 0.5), total, s)
     du, dv = matmul(u, add(even, odd)), matmul(v, subtract(even, odd))
     if a.shape[-2] > s.shape[-1]:

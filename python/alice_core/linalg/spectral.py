@@ -49,7 +49,7 @@ def _eigh_vjp(g: tuple[Tensor, Tensor], ans: tuple[Tensor, Tensor], a: Tensor) -
     skew = subtract(turned, matrix_transpose(turned))
     # Of vectors alone, what does not turn them within their space depends on the space. With the values, it may be an
     # f(w) whose difference quotient is missing.
-    between = apart(skew, _differences(w), w, skew if is_zero(gw) else turned, _size(turned))
+    between = apart(skew, _differences(w), w, _size(turned), skew if is_zero(gw) else turned)
     inside = matmul(v, multiply(between, 0.5))
     return symmetric(matmul(add(_columns(v, gw), inside), matrix_transpose(v)))
 
@@ -57,7 +57,7 @@ def _eigh_vjp(g: tuple[Tensor, Tensor], ans: tuple[Tensor, Tensor], a: Tensor) -
 def _eigh_jvp(t: Tensor, ans: tuple[Tensor, Tensor], a: Tensor) -> tuple[Tensor, Tensor]:
     w, v = ans
     turned = matmul(matmul(matrix_transpose(v), symmetric(t)), v)
-    return diagonal(turned), matmul(v, apart(turned, _differences(w), w, turned, _size(turned)))
+    return diagonal(turned), matmul(v, apart(turned, _differences(w), w, _size(turned)))
 
 
 def _eigvalsh_vjp(g: Tensor, ans: Tensor, a: Tensor) -> Tensor:
@@ -84,7 +84,7 @@ def _eig_vjp(g: tuple[Tensor, Tensor], ans: tuple[Tensor, Tensor], a: Tensor) ->
     flow = matmul(turned, gv)
     # Vectors stay of length 1: what would change it takes no part.
     free = subtract(flow, _columns(matmul(turned, v), diagonal(flow)))
-    between = apart(free, _differences(w), w, free, _size(flow))
+    between = apart(free, _differences(w), w, _size(flow))
     inside = add(matmul(between, turned), multiply(expand_dims(gw, -1), turned))
     return matmul(matrix_transpose(_inv(v, True)), inside)
 
@@ -92,7 +92,7 @@ def _eig_vjp(g: tuple[Tensor, Tensor], ans: tuple[Tensor, Tensor], a: Tensor) ->
 def _eig_jvp(t: Tensor, ans: tuple[Tensor, Tensor], a: Tensor) -> tuple[Tensor, Tensor]:
     w, v = ans
     turned = matmul(_inv(v, True), matmul(t, v))
-    dv = matmul(v, apart(turned, _differences(w), w, turned, _size(turned)))
+    dv = matmul(v, apart(turned, _differences(w), w, _size(turned)))
     return diagonal(turned), subtract(dv, _columns(v, sum(multiply(v, dv), axis=-2)))
 
 

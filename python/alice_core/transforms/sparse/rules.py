@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -130,12 +131,10 @@ def _gather_back(inputs: Sequence[Items], shape: Shape, _: Any, axes: Sequence[i
     return _scattered(Sets.none(shape), inputs[0].sets, inputs[1:], axes, out_axis)
 
 
-def _scatter(inputs: Sequence[Items], shape: Shape, axes: Sequence[int], out_axis: int) -> Sets:
-    return _scattered(inputs[0].sets, inputs[1].sets, inputs[2:], axes, out_axis)
-
-
-def _scatter_set(inputs: Sequence[Items], shape: Shape, axes: Sequence[int], out_axis: int) -> Sets:
-    return _scattered(inputs[0].sets, inputs[1].sets, inputs[2:], axes, out_axis, True)
+def _scatter(
+    inputs: Sequence[Items], shape: Shape, axes: Sequence[int], out_axis: int, *, replace: bool = False
+) -> Sets:
+    return _scattered(inputs[0].sets, inputs[1].sets, inputs[2:], axes, out_axis, replace)
 
 
 def _take(inputs: Sequence[Items], shape: Shape, axis: int) -> Sets:
@@ -152,7 +151,7 @@ def _along(index: Array, shape: Shape, axis: int) -> Array:
 def _take_along_axis(inputs: Sequence[Items], shape: Shape, axis: int) -> Sets:
     (x, _), index = inputs
     if index.known is None:
-        return x.at(np.broadcast_to(x.over((axis,)).which, shape)) if x.is_empty else _spread(x.over((axis,)), shape)
+        return _spread(x.over((axis,)), shape)
     return x.at(x.which.ravel()[_along(index.known, x.shape, axis)])
 
 
@@ -246,6 +245,13 @@ def _windows(x: Array, window: Shape, stride: Shape, padding: Shape, dilation: S
     return found
 
 
+def _exchanged(x: Array, rank: int) -> Array:
+    """The last axes before as many in front of them: windows and the items in each."""
+    ahead = x.ndim - 2 * rank
+    found: Array = x.transpose([*range(ahead), *range(ahead + rank, x.ndim), *range(ahead, ahead + rank)])
+    return found
+
+
 def _from_windows(y: Sets, shape: Shape, *how: Any) -> Sets:
     """The transpose: what each item of all windows has goes to where it lies."""
     places = _windows(np.arange(1, math.prod(shape) + 1).reshape(shape), *how)
@@ -271,10 +277,7 @@ def _pool_back(inputs: Sequence[Items], shape: Shape, *how: Any) -> Sets:
 
 def _unfold(inputs: Sequence[Items], shape: Shape, *how: Any) -> Sets:
     x, rank = inputs[0].sets, len(how[0])
-    windows = _windows(x.which, *how)
-    ahead = windows.ndim - 2 * rank
-    order = [*range(ahead), *range(ahead + rank, windows.ndim), *range(ahead, ahead + rank)]
-    return x.at(windows.transpose(order).reshape(shape))
+    return x.at(_exchanged(_windows(x.which, *how), rank).reshape(shape))
 
 
 def _fold(inputs: Sequence[Items], shape: Shape, *how: Any) -> Sets:
@@ -282,9 +285,7 @@ def _fold(inputs: Sequence[Items], shape: Shape, *how: Any) -> Sets:
     window, numbers = how[0], np.zeros(shape, np.int8)
     counts = _windows(numbers, *how[:4]).shape[-2 * rank : -rank]
     apart = y.which.reshape(*shape[:-rank], *window, *counts)
-    ahead = apart.ndim - 2 * rank
-    order = [*range(ahead), *range(ahead + rank, apart.ndim), *range(ahead, ahead + rank)]
-    return _from_windows(y.at(apart.transpose(order)), shape, *how[:4])
+    return _from_windows(y.at(_exchanged(apart, rank)), shape, *how[:4])
 
 
 def _grouped(x: Sets, axis: int, groups: int, over: Sequence[int]) -> Sets:
@@ -340,7 +341,7 @@ _RULES: dict[str, Callable[..., Sets]] = {
     "take_along_axis": _take_along_axis,
     "take_along_axis_vjp": _take_along_axis_back,
     **dict.fromkeys(("scatter_add", "scatter_multiply", "scatter_min", "scatter_max"), _scatter),
-    "scatter_set": _scatter_set,
+    "scatter_set": partial(_scatter, replace=True),
     "slice_set": _slice_set,
     "concat": _concat,
     "sum_to": _sum_to,
