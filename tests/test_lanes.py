@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import alice_core as ac
-from test_tape import BINARY, SPECIAL, UNARY, same
+from tiny_programs import SPECIAL, function_of, operations, same
 
 #: What moves elements of an example, by views and by kernels, and what changes dtypes on the way.
 SHAPED: list[Callable[..., Any]] = [
@@ -57,41 +57,15 @@ def lanes(compiled: Any, *args: Any) -> int:
 
 @st.composite
 def programs(draw: Any) -> Any:
-    back = st.integers(1, 4)
-    op = st.one_of(
-        st.tuples(st.just("binary"), st.integers(0, len(BINARY) - 1), back, back),
-        st.tuples(st.just("unary"), st.integers(0, len(UNARY) - 1), back, back),
-        st.tuples(st.just("shaped"), st.integers(0, len(SHAPED) - 1), back, back),
-        st.tuples(st.just("number"), st.integers(0, len(SPECIAL) - 1), back, back),
-    )
     points = st.sampled_from([0, 1, 2, 3, 7, 8, 9, 15, 16, 17, 24, 31, 32, 33, 40, 100, 257, 300])
-    return draw(st.lists(op, min_size=3, max_size=14)), draw(points), draw(st.integers(0, 1000)), draw(st.booleans())
-
-
-def function_of(ops: Any, dtype: Any) -> Callable[..., Any]:
-    def f(x: ac.Tensor, y: ac.Tensor) -> ac.Tensor:
-        values = [x, y, x * y, x + 0.0]
-        for kind, number, i, j in ops:
-            p, q = values[-i], values[-j]
-            if kind == "binary":
-                made = BINARY[number](p, q)
-            elif kind == "unary":
-                made = UNARY[number](p)
-            elif kind == "shaped":
-                made = SHAPED[number](p)
-            else:
-                made = p * SPECIAL[number] + q
-            values.append(made.astype(dtype) if made.dtype != dtype else made)
-        return values[-1] + values[-2] * x
-
-    return f
+    return draw(operations(len(SHAPED))), draw(points), draw(st.integers(0, 1000)), draw(st.booleans())
 
 
 @settings(max_examples=300, deadline=None)
 @given(programs())
 def test_bits_are_those_of_the_function(program: Any) -> None:
     ops, points, seed, double = program
-    f = function_of(ops, ac.float64 if double else ac.float32)
+    f = function_of(ops, SHAPED, ac.float64 if double else ac.float32)
     x, y = rows(points, seed, np.float64 if double else np.float32)
     many = ac.vmap(f)
     same(ac.compile(many)(x, y), many(x, y))

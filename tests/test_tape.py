@@ -12,13 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import alice_core as ac
+from tiny_programs import SPECIAL, function_of, operations, same
 
-SPECIAL = [0.0, -0.0, 1.0, -1.0, np.inf, -np.inf, np.nan, 0.3, -2.5, 1e-300, 3e38, 1e-40, 7.0]
-
-BINARY: list[Callable[..., Any]] = [ac.add, ac.subtract, ac.multiply, ac.divide, ac.maximum, ac.atan2, ac.less]
-UNARY: list[Callable[..., Any]] = [
-    ac.negative, ac.square, ac.sqrt, ac.sin, ac.cos, ac.exp, ac.log, ac.tanh, ac.sigmoid, ac.relu, ac.abs,
-]  # fmt: skip
 SHAPED: list[Callable[..., Any]] = [
     lambda x: ac.concat([x, x[1:]])[: x.shape[0]],
     lambda x: ac.flip(x),
@@ -34,26 +29,10 @@ SHAPED: list[Callable[..., Any]] = [
 ]
 
 
-def same(a: Any, b: Any) -> None:
-    x, y = np.asarray(a), np.asarray(b)
-    assert x.dtype == y.dtype
-    np.testing.assert_array_equal(x, y)
-    if x.dtype.kind == "f":
-        np.testing.assert_array_equal(np.signbit(x) & ~np.isnan(x), np.signbit(y) & ~np.isnan(y))
-
-
 @st.composite
 def programs(draw: Any) -> Any:
-    """Indices of ops, and operands by how long ago they were made."""
-    back = st.integers(1, 4)
-    op = st.one_of(
-        st.tuples(st.just("binary"), st.integers(0, len(BINARY) - 1), back, back),
-        st.tuples(st.just("unary"), st.integers(0, len(UNARY) - 1), back, back),
-        st.tuples(st.just("shaped"), st.integers(0, len(SHAPED) - 1), back, back),
-        st.tuples(st.just("number"), st.integers(0, len(SPECIAL) - 1), back, back),
-    )
     numbers = st.lists(st.sampled_from(SPECIAL), min_size=3, max_size=3)
-    return draw(st.lists(op, min_size=3, max_size=14)), draw(numbers), draw(numbers), draw(st.booleans())
+    return draw(operations(len(SHAPED))), draw(numbers), draw(numbers), draw(st.booleans())
 
 
 @settings(max_examples=400, deadline=None)
@@ -61,22 +40,7 @@ def programs(draw: Any) -> Any:
 def test_bits_are_those_of_the_function(program: Any) -> None:
     ops, a, b, double = program
     dtype = ac.float64 if double else ac.float32
-
-    def f(x: ac.Tensor, y: ac.Tensor) -> ac.Tensor:
-        values = [x, y, x * y, x + 0.0]
-        for kind, number, i, j in ops:
-            p, q = values[-i], values[-j]
-            if kind == "binary":
-                made = BINARY[number](p, q)
-            elif kind == "unary":
-                made = UNARY[number](p)
-            elif kind == "shaped":
-                made = SHAPED[number](p)
-            else:
-                made = p * SPECIAL[number] + q
-            values.append(made.astype(dtype) if made.dtype != dtype else made)
-        return values[-1] + values[-2] * x
-
+    f = function_of(ops, SHAPED, dtype)
     with np.errstate(all="ignore"):
         x, y = ac.tensor(np.array(a).astype(dtype)), ac.tensor(np.array(b).astype(dtype))
     same(ac.compile(f)(x, y), f(x, y))

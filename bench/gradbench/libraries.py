@@ -87,24 +87,26 @@ def of_jax(jax: Any, jnp: Any) -> Library:
     )
 
 
-class _Torch:
-    """torch's namespace where it differs from the standard's."""
+class _Namespace:
+    """A library's namespace; those derived from it say where it differs from the standard's."""
 
-    def __init__(self, torch: Any) -> None:
-        self.torch = torch
-        self.concat = torch.cat
+    def __init__(self, of: Any, concat: Function) -> None:
+        self.of = of
+        self.concat = concat
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self.torch, name)
+        return getattr(self.of, name)
 
+
+class _Torch(_Namespace):
     def flip(self, x: Any, axis: int) -> Any:
-        return self.torch.flip(x, (axis,))
+        return self.of.flip(x, (axis,))
 
     def max(self, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-        return self.torch.amax(x, dim=() if axis is None else axis, keepdim=keepdims)
+        return self.of.amax(x, dim=() if axis is None else axis, keepdim=keepdims)
 
     def min(self, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-        return self.torch.amin(x, dim=() if axis is None else axis, keepdim=keepdims)
+        return self.of.amin(x, dim=() if axis is None else axis, keepdim=keepdims)
 
 
 def python_scan(stack: Function, step: Function, carry: Any, xs: Any = None, length: int | None = None) -> Any:
@@ -136,7 +138,7 @@ def of_torch(torch: Any) -> Library:
 
     return Library(
         "PyTorch",
-        _Torch(torch),
+        _Torch(torch, torch.cat),
         torch.tensor,
         lambda f: f,
         grad,
@@ -151,22 +153,13 @@ def of_torch(torch: Any) -> Library:
     )
 
 
-class _Autograd:
-    """autograd's namespace where it differs from the standard's."""
-
-    def __init__(self, numpy: Any) -> None:
-        self.numpy = numpy
-        self.concat = numpy.concatenate
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.numpy, name)
-
+class _Autograd(_Namespace):
     def flip(self, x: Any, axis: int) -> Any:
         return x[(slice(None),) * axis + (slice(None, None, -1),)]
 
 
 def of_autograd(autograd: Any) -> Library:
-    numpy = _Autograd(autograd.numpy)
+    numpy = _Autograd(autograd.numpy, autograd.numpy.concatenate)
 
     def grad(f: Function, argnums: Any = 0) -> Function:
         return autograd.grad(f, argnums)  # type: ignore[no-any-return]

@@ -1,0 +1,55 @@
+"""Random programs of tiny values: what a tape of scalars and one of lanes are tried on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+
+import alice_core as ac
+
+SPECIAL = [0.0, -0.0, 1.0, -1.0, np.inf, -np.inf, np.nan, 0.3, -2.5, 1e-300, 3e38, 1e-40, 7.0]
+
+BINARY: list[Callable[..., Any]] = [ac.add, ac.subtract, ac.multiply, ac.divide, ac.maximum, ac.atan2, ac.less]
+UNARY: list[Callable[..., Any]] = [
+    ac.negative, ac.square, ac.sqrt, ac.sin, ac.cos, ac.exp, ac.log, ac.tanh, ac.sigmoid, ac.relu, ac.abs,
+]  # fmt: skip
+
+
+def same(a: Any, b: Any) -> None:
+    x, y = np.asarray(a), np.asarray(b)
+    assert x.dtype == y.dtype
+    np.testing.assert_array_equal(x, y)
+    if x.dtype.kind == "f":
+        np.testing.assert_array_equal(np.signbit(x) & ~np.isnan(x), np.signbit(y) & ~np.isnan(y))
+
+
+def operations(n_shaped: int) -> st.SearchStrategy[list[tuple[str, int, int, int]]]:
+    """Kinds of ops, which one of its kind, and operands by how long ago they were made."""
+    back = st.integers(1, 4)
+    sizes = {"binary": len(BINARY), "unary": len(UNARY), "shaped": n_shaped, "number": len(SPECIAL)}
+    op = st.one_of(*(st.tuples(st.just(kind), st.integers(0, n - 1), back, back) for kind, n in sizes.items()))
+    return st.lists(op, min_size=3, max_size=14)
+
+
+def function_of(ops: Any, shaped: Sequence[Callable[..., Any]], dtype: Any) -> Callable[..., Any]:
+    """The function of x and y that the ops make; ``shaped``: what moves elements."""
+
+    def f(x: ac.Tensor, y: ac.Tensor) -> ac.Tensor:
+        values = [x, y, x * y, x + 0.0]
+        for kind, number, i, j in ops:
+            p, q = values[-i], values[-j]
+            if kind == "binary":
+                made = BINARY[number](p, q)
+            elif kind == "unary":
+                made = UNARY[number](p)
+            elif kind == "shaped":
+                made = shaped[number](p)
+            else:
+                made = p * SPECIAL[number] + q
+            values.append(made.astype(dtype) if made.dtype != dtype else made)
+        return values[-1] + values[-2] * x
+
+    return f
