@@ -22,7 +22,6 @@ LEFT_OUT = {
     "complex64": "all numbers are real",
     "complex128": "all numbers are real",
     "fft": "an extension, of complex numbers",
-    **dict.fromkeys(("int8", "int16", "uint16", "uint32", "uint64"), "nothing computes in them"),
 }
 #: Of another part of the package, under way.
 ELSEWHERE = {

@@ -16,8 +16,8 @@ def test_dtypes_follow_the_arguments() -> None:
     for dtype in (ac.float64, ac.int32, ac.uint8, ac.bool):
         assert ac.zeros((2, 3), dtype).dtype == ac.eye(2, dtype=dtype).dtype == ac.arange(2, dtype=dtype).dtype == dtype
         assert ac.full_like(ac.zeros(2), 1, dtype).dtype == dtype
-    with pytest.raises(ac.DTypeError, match=r"zeros: dtype must be one of bool, .*; got int16"):
-        ac.zeros(2, "int16")
+    with pytest.raises(ac.DTypeError, match=r"zeros: dtype must be one of bool, .*; got complex64"):
+        ac.zeros(2, "complex64")
 
 
 def test_results_are_contiguous_and_their_own() -> None:

@@ -121,6 +121,11 @@ void Arguments::read_array(const Array& array) {
 bool Arguments::read_number(PyObject* o) {
   const Scalar s = parse_scalar(o, "compile");
   if (s.kind == Scalar::Kind::None) return false;
+  if (s.beyond != Scalar::Beyond::No) {  // what becomes of it depends on what stands beside it: no number of a program
+    word(kObject);
+    constant(o);
+    return true;
+  }
   Leaf leaf{};
   leaf.held = -1;
   if (s.kind == Scalar::Kind::Bool) {

@@ -159,8 +159,14 @@ Scalar parse_scalar(PyObject* o, const char* op) {
     int overflow = 0;
     s.kind = Scalar::Kind::Int;
     s.integer = PyLong_AsLongLongAndOverflow(o, &overflow);
-    if (overflow) {  // too large for int64: only a floating dtype can hold it
+    if (overflow) {
       s.kind = Scalar::Kind::Real;
+      s.beyond = overflow < 0 ? Scalar::Beyond::Below : Scalar::Beyond::Above;
+      if (const auto bits = PyLong_AsUnsignedLongLong(o); !PyErr_Occurred()) {
+        s.beyond = Scalar::Beyond::Unsigned;
+        s.integer = static_cast<std::int64_t>(bits);
+      }
+      PyErr_Clear();
       s.real = PyLong_AsDouble(o);
       if (PyErr_Occurred()) {
         PyErr_Clear();
@@ -181,34 +187,28 @@ Scalar parse_scalar(PyObject* o, const char* op) {
 
 Array scalar_array(const Scalar& value, DType dtype, const char* op) {
   Array a = Array::empty(Dims{}, dtype);
-  dispatch_any(dtype, [&](auto tag) {
-    using T = decltype(tag);
-    if constexpr (std::is_same_v<T, bool>) {
-      *a.data<T>() = value.real != 0 || std::isnan(value.real);
-    } else if constexpr (std::is_integral_v<T>) {
-      if (value.kind == Scalar::Kind::Real || value.integer < std::numeric_limits<T>::min() ||
-          value.integer > std::numeric_limits<T>::max())
-        fail(ErrorKind::DType, op, ": the Python number ", value.real, " does not fit ", name(dtype),
-             "; convert the tensor with x.astype(ac.float32) first");
-      *a.data<T>() = static_cast<T>(value.integer);
-    } else {
-      *a.data<T>() = static_cast<T>(value.kind == Scalar::Kind::Int ? static_cast<double>(value.integer) : value.real);
-    }
-  });
+  if (is_floating(dtype)) {
+    write_real(value.real, dtype, a.bytes());
+  } else if (dtype == DType::Bool) {
+    write_integer(value.real != 0 || std::isnan(value.real), dtype, a.bytes());
+  } else {
+    const bool fits = value.kind == Scalar::Kind::Real
+                          ? value.beyond == Scalar::Beyond::Unsigned && dtype == DType::UInt64
+                          : holds(dtype, value.integer);
+    if (!fits)
+      fail(ErrorKind::DType, op, ": the Python number ", value.real, " does not fit ", name(dtype),
+           "; convert the tensor with x.astype(ac.float32) first");
+    write_integer(value.integer, dtype, a.bytes());
+  }
   return a;
 }
 
 py::object number_from(const Array& a) {
-  return dispatch_any(a.dtype(), [&](auto tag) -> py::object {
-    using T = decltype(tag);
-    const T v = *a.data<T>();
-    if constexpr (std::is_same_v<T, bool>)
-      return py::bool_(v);
-    else if constexpr (std::is_integral_v<T>)
-      return py::int_(static_cast<long long>(v));
-    else
-      return py::float_(static_cast<double>(v));
-  });
+  const DType t = a.dtype();
+  if (is_floating(t)) return py::float_(real_at(a.bytes(), t));
+  const std::int64_t number = integer_at(a.bytes(), t);
+  if (t == DType::Bool) return py::bool_(number != 0);
+  return t == DType::UInt64 ? py::int_(static_cast<std::uint64_t>(number)) : py::int_(number);
 }
 
 }  // namespace alice

@@ -23,7 +23,7 @@ struct Record;  // record.h
 
 struct TensorExtension {
   bool weak = false;       // stands for a Python number of a traced call: takes the dtype of the Tensors beside it
-  std::uint8_t width = 0;  // of a weak integer: bytes of the narrowest dtype that holds it; 0 if not known
+  std::uint8_t width = 0;  // of a weak integer, as width_of() says; 0 if not known
   std::uint8_t origin_trace = 0;  // in so many nested sessions it got the origin
   py::object origin;              // of a leaf made while recording, or of a value computed again: the Equation or leaf
                                   // that a program takes the value from; or null

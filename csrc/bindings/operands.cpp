@@ -1,6 +1,9 @@
 // Hot: every call runs through here.
 #include "operands.h"
 
+#include <cmath>
+#include <limits>
+
 #include "default_dtype.h"
 #include "extension.h"
 #include "gil.h"
@@ -14,6 +17,12 @@ namespace {
        Py_TYPE(o)->tp_name, "; convert it with ac.tensor(…)");
 }
 
+[[noreturn]] void refuse_signs(const char* op, DType with_sign) {
+  fail(ErrorKind::DType, op, ": expected dtypes that have a common one; got uint64 and ", name(with_sign),
+       ", and no integer dtype holds the numbers of both; cast one of them with x.astype, to ac.int64, ac.uint64 or a "
+       "floating dtype");
+}
+
 DType scalar_dtype(const Scalar& s) {
   switch (s.kind) {
     case Scalar::Kind::Bool: return DType::Bool;
@@ -24,20 +33,30 @@ DType scalar_dtype(const Scalar& s) {
 
 // The dtype that a weak scalar asks for beside tensors of dtype `common`: its kind counts, its width does not.
 DType with_scalar(DType common, const Scalar& s) {
+  if (s.beyond == Scalar::Beyond::Unsigned && common == DType::UInt64) return common;
   if (s.kind == Scalar::Kind::Real && !is_floating(common)) return default_dtype();
   if (s.kind == Scalar::Kind::Int && common == DType::Bool) return DType::Int64;
   return common;
 }
 
-bool fits(const Operands& a, std::size_t i, DType dtype) {
+// A dtype in which an integer compares by its value with numbers of another one, that of none but bools and integers.
+// Doubles are rounded, but keep their sign; what no integer reaches becomes infinite.
+DType to_compare(Operands& a, std::size_t i, DType common) {
+  Scalar& s = a.scalars[i];
   const bool traced = !a.weak.empty() && a.weak[i];
-  if (a.scalars[i].kind != Scalar::Kind::Int) return true;
-  if (traced) return weak_width(a.weak[i]) <= itemsize(dtype);
-  return width_of(a.scalars[i].integer) <= itemsize(dtype);
+  if (s.beyond == Scalar::Beyond::Unsigned && common == DType::UInt64) return common;
+  if (s.beyond != Scalar::Beyond::No) {
+    s.real = std::copysign(std::numeric_limits<double>::infinity(), s.real);
+    return DType::Float64;
+  }
+  if (s.kind != Scalar::Kind::Int) return with_scalar(common, s);
+  if (common == DType::Bool) return DType::Int64;
+  if (holds_width(common, traced ? weak_width(a.weak[i]) : width_of(s.integer))) return common;
+  return common == DType::UInt64 ? DType::Float64 : DType::Int64;
 }
 
-// Brings the arguments from `first` on to one dtype and returns it.
-DType promote_arguments(const Operands& a, std::size_t first, Inputs mode) {
+// The dtype to which the arguments from `first` on are brought.
+DType promote_arguments(Operands& a, std::size_t first, Inputs mode, const char* op) {
   bool any = false;
   DType common = DType::Bool;
   for (std::size_t i = first; i < a.tensors.size(); ++i)
@@ -45,11 +64,14 @@ DType promote_arguments(const Operands& a, std::size_t first, Inputs mode) {
       common = any ? promote(common, a.tensors[i]->array.dtype()) : a.tensors[i]->array.dtype();
       any = true;
     }
-  for (std::size_t i = first; i < a.tensors.size(); ++i)
-    if (!a.tensors[i]) common = any ? with_scalar(common, a.scalars[i]) : promote(common, scalar_dtype(a.scalars[i]));
-  if (mode == Inputs::Compare && any && !is_floating(common))
+  if (common == DType::UInt64)
     for (std::size_t i = first; i < a.tensors.size(); ++i)
-      if (!a.tensors[i] && !fits(a, i, common)) common = DType::Int64;
+      if (a.tensors[i] && is_signed(a.tensors[i]->array.dtype())) refuse_signs(op, a.tensors[i]->array.dtype());
+  for (std::size_t i = first; i < a.tensors.size(); ++i)
+    if (!a.tensors[i])
+      common = !any                                              ? promote(common, scalar_dtype(a.scalars[i]))
+               : mode == Inputs::Compare && !is_floating(common) ? to_compare(a, i, common)
+                                                                 : with_scalar(common, a.scalars[i]);
   if (mode == Inputs::Numeric && common == DType::Bool) return DType::Int32;
   if (mode == Inputs::Floating && !is_floating(common)) return default_dtype();
   return common;
@@ -66,7 +88,7 @@ Scalar weak_scalar(const TensorObject* t) {
 
 void cast_argument(Operands& a, std::size_t i, DType dtype, const char* op) {
   if (!a.tensors[i] && !a.weak.empty() && a.weak[i]) {
-    if (!is_floating(dtype) && weak_width(a.weak[i]) > itemsize(dtype))
+    if (is_integer(dtype) && !holds_width(dtype, weak_width(a.weak[i])))
       fail(ErrorKind::DType, op, ": the Python number does not fit ", name(dtype),
            "; convert the tensor with x.astype(ac.float32) first");
     a.converted.push_back(owned(tensor_of_number(a.weak[i])));
@@ -150,7 +172,7 @@ void convert(Operands& a, const Kernel& kernel, PyObject* const* args, std::size
       return;
     case Inputs::Where: {
       cast_argument(a, 0, DType::Bool, kernel.name);
-      const DType dtype = promote_arguments(a, 1, Inputs::Promote);
+      const DType dtype = promote_arguments(a, 1, Inputs::Promote, kernel.name);
       for (std::size_t i = 1; i < n; ++i) cast_argument(a, i, dtype, kernel.name);
       return;
     }
@@ -158,7 +180,7 @@ void convert(Operands& a, const Kernel& kernel, PyObject* const* args, std::size
       if (plain && (is_floating(first) || kernel.inputs == Inputs::Promote || kernel.inputs == Inputs::Compare ||
                     (kernel.inputs == Inputs::Numeric && first != DType::Bool)))
         return;
-      const DType dtype = promote_arguments(a, 0, kernel.inputs);
+      const DType dtype = promote_arguments(a, 0, kernel.inputs, kernel.name);
       for (std::size_t i = 0; i < n; ++i) cast_argument(a, i, dtype, kernel.name);
     }
   }

@@ -57,8 +57,7 @@ py::object to_numpy(TensorObject* t, PyObject* writable) {
 py::object get_one_zero(TensorObject* t) {
   const Array& a = t->array;
   const bool one = !a.is_abstract() && a.numel() > 0 && std::ranges::all_of(a.strides(), [](auto s) { return s == 0; });
-  return py::bool_(
-      one && dispatch_any(a.dtype(), [&](auto tag) { return static_cast<double>(*a.data<decltype(tag)>()) == 0.0; }));
+  return py::bool_(one && real_at(a.bytes(), a.dtype()) == 0.0);
 }
 
 py::object get_item(TensorObject* t) { return item(t, "item"); }

@@ -1,7 +1,7 @@
 // Element types: one row of a table for each, from which sizes, names, kinds and promotion follow.
 //
 // Some dtypes are for storage alone: nobody computes in them. Their elements become those of the dtype in which they
-// are computed with, and results are rounded once when they are stored (conversion.h).
+// are computed with, and results are rounded once when they are stored, or wrap around (conversion.h).
 #pragma once
 
 #include <cstddef>
@@ -9,45 +9,77 @@
 
 namespace alice {
 
-enum class DType : std::uint8_t { Bool, UInt8, Int32, Int64, Float32, Float64, Float16, BFloat16 };
-inline constexpr int kDTypeCount = 8;
+// Those that are computed in come first.
+enum class DType : std::uint8_t {
+  Bool,
+  UInt8,
+  Int32,
+  Int64,
+  Float32,
+  Float64,
+  Float16,
+  BFloat16,
+  Int8,
+  Int16,
+  UInt16,
+  UInt32,
+  UInt64
+};
+inline constexpr int kDTypeCount = 13, kComputedCount = 6;
 
-enum class DTypeKind : std::uint8_t { Bool, Integer, Floating };
+enum class DTypeKind : std::uint8_t { Bool, Unsigned, Signed, Floating };
 
 struct DTypeInfo {
   const char* name;
   std::uint8_t size;  // bytes of an element
   DTypeKind kind;
-  // The higher one wins a promotion; two different dtypes of one rank give `meet`.
-  std::uint8_t rank;
-  DType arithmetic;  // in which it is computed with; itself, if it is not for storage alone
+  std::uint8_t rank;  // the higher one wins a promotion
+  DType arithmetic;   // in which it is computed with; itself, if it is not for storage alone
+  // What different dtypes of one rank promote to; of an unsigned one, what it promotes to with a signed one that does
+  // not hold its numbers.
   DType meet;
 };
 
 inline constexpr DTypeInfo kDTypes[kDTypeCount] = {
     {"bool", 1, DTypeKind::Bool, 0, DType::Bool, DType::Bool},
-    {"uint8", 1, DTypeKind::Integer, 1, DType::UInt8, DType::UInt8},
-    {"int32", 4, DTypeKind::Integer, 2, DType::Int32, DType::Int32},
-    {"int64", 8, DTypeKind::Integer, 3, DType::Int64, DType::Int64},
-    {"float32", 4, DTypeKind::Floating, 5, DType::Float32, DType::Float32},
-    {"float64", 8, DTypeKind::Floating, 6, DType::Float64, DType::Float64},
-    {"float16", 2, DTypeKind::Floating, 4, DType::Float32, DType::Float32},
-    {"bfloat16", 2, DTypeKind::Floating, 4, DType::Float32, DType::Float32},
+    {"uint8", 1, DTypeKind::Unsigned, 1, DType::UInt8, DType::Int16},
+    {"int32", 4, DTypeKind::Signed, 6, DType::Int32, DType::Int32},
+    {"int64", 8, DTypeKind::Signed, 8, DType::Int64, DType::Int64},
+    {"float32", 4, DTypeKind::Floating, 10, DType::Float32, DType::Float32},
+    {"float64", 8, DTypeKind::Floating, 11, DType::Float64, DType::Float64},
+    {"float16", 2, DTypeKind::Floating, 9, DType::Float32, DType::Float32},
+    {"bfloat16", 2, DTypeKind::Floating, 9, DType::Float32, DType::Float32},
+    {"int8", 1, DTypeKind::Signed, 2, DType::Int32, DType::Int8},
+    {"int16", 2, DTypeKind::Signed, 4, DType::Int32, DType::Int16},
+    {"uint16", 2, DTypeKind::Unsigned, 3, DType::Int32, DType::Int32},
+    {"uint32", 4, DTypeKind::Unsigned, 5, DType::Int64, DType::Int64},
+    {"uint64", 8, DTypeKind::Unsigned, 7, DType::Int64, DType::UInt64},
 };
 
 constexpr const DTypeInfo& info(DType t) { return kDTypes[static_cast<int>(t)]; }
 constexpr std::size_t itemsize(DType t) { return info(t).size; }
 constexpr const char* name(DType t) { return info(t).name; }
 constexpr bool is_floating(DType t) { return info(t).kind == DTypeKind::Floating; }
-constexpr bool is_integer(DType t) { return info(t).kind == DTypeKind::Integer; }
+constexpr bool is_unsigned(DType t) { return info(t).kind == DTypeKind::Unsigned; }
+constexpr bool is_signed(DType t) { return info(t).kind == DTypeKind::Signed; }
+constexpr bool is_integer(DType t) { return is_signed(t) || is_unsigned(t); }
 constexpr DType arithmetic(DType t) { return info(t).arithmetic; }
 constexpr bool for_storage(DType t) { return arithmetic(t) != t; }
+constexpr int value_bits(DType t) {  // of an integer, without its sign
+  return t == DType::Bool ? 1 : static_cast<int>(itemsize(t)) * 8 - (is_signed(t) ? 1 : 0);
+}
+constexpr DType widest(DType t) { return is_unsigned(t) ? DType::UInt64 : DType::Int64; }  // of sums of integers
 
-// Within a kind as the Array API standard says; across kinds bool < integer < floating, and the
-// floating dtype decides alone: int64 with float32 gives float32, never a silent float64.
+// Within a kind as the Array API standard says; across kinds bool < integer < floating, and the floating dtype decides
+// alone: int64 with float32 gives float32, never a silent float64. For uint64 and signed integers there is no dtype,
+// and this gives uint64.
 constexpr DType promote(DType a, DType b) {
   if (a == b) return a;
-  return info(a).rank == info(b).rank ? info(a).meet : info(a).rank > info(b).rank ? a : b;
+  if (info(a).rank == info(b).rank) return info(a).meet;
+  const auto lacks = [](DType with_sign, DType without) {  // numbers of the other
+    return is_signed(with_sign) && is_unsigned(without) && itemsize(with_sign) <= itemsize(without);
+  };
+  return lacks(a, b) ? info(b).meet : lacks(b, a) ? info(a).meet : info(a).rank > info(b).rank ? a : b;
 }
 
 // Elements of dtypes that are for storage alone.
@@ -84,6 +116,11 @@ decltype(auto) dispatch_any(DType t, F&& f) {
   switch (t) {
     case DType::Float16: return f(Float16{});
     case DType::BFloat16: return f(BFloat16{});
+    case DType::Int8: return f(std::int8_t{});
+    case DType::Int16: return f(std::int16_t{});
+    case DType::UInt16: return f(std::uint16_t{});
+    case DType::UInt32: return f(std::uint32_t{});
+    case DType::UInt64: return f(std::uint64_t{});
     default: return dispatch(t, f);
   }
 }

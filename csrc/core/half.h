@@ -53,11 +53,13 @@ inline float to_odd(double x) {
   return std::bit_cast<float>(bits);
 }
 inline float to_odd(std::int32_t x) { return to_odd(static_cast<double>(x)); }
-inline float to_odd(std::int64_t x) {
-  const std::uint64_t size = x < 0 ? 0 - static_cast<std::uint64_t>(x) : static_cast<std::uint64_t>(x);
+inline float to_odd(std::uint64_t size) {
   const bool large = size >> 53 != 0;  // float64 would cut it off
   const std::uint64_t cut = (size & ~std::uint64_t{0x7ff}) | ((size & 0x7ff) != 0 ? 0x800u : 0u);
-  const float odd = to_odd(static_cast<double>(large ? cut : size));
+  return to_odd(static_cast<double>(large ? cut : size));
+}
+inline float to_odd(std::int64_t x) {
+  const float odd = to_odd(x < 0 ? 0 - static_cast<std::uint64_t>(x) : static_cast<std::uint64_t>(x));
   return x < 0 ? -odd : odd;
 }
 

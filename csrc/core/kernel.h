@@ -119,10 +119,9 @@ struct Elementwise {
   Loop loop = nullptr;  // null: this call is something else
   double params[2] = {};
   double cost = 0;  // nanoseconds per element
-  // What is kept in a dtype for storage alone passes through float32 on its way into the loop and out of it.
+  // What is kept in a dtype for storage alone passes through that of its arithmetic on its way into the loop and out.
   std::uint8_t n_in = 0, out_item = 0, items[4] = {};  // bytes of the elements
-  const Conversion* widened[4] = {};                   // null for operands that are as the loop wants them
-  const Conversion* narrowed = nullptr;
+  Convert widened[4] = {}, narrowed = nullptr;         // null for what is as the loop wants it
 
   void convert(const Call& call);  // as the operands and the result of this call need it
   bool converts() const { return n_in != 0; }
@@ -216,10 +215,13 @@ struct Kernel {
   // Changes a copy of its first operand. It finds that in its result already where a program lets this lie in the
   // operand's memory, because nobody needs the operand any more and no other operand lies in it.
   bool overwrites_first = false;
-  // Takes dtypes for storage alone, too. Of other kernels the operands are widened, and their float32 results take up
-  // the dtype of the operand that `like` says, -1 for none: null for the first that was widened.
+  // Takes dtypes for storage alone, too. Of other kernels the operands are widened, and results of the dtype that one
+  // was widened to take up its dtype: the operand that `like` says, -1 for none; null for the first such one.
   bool any_dtype = false;
   int (*like)(const Call&, int result) = nullptr;
+  bool infers_any_dtype = false;  // run() alone is for dtypes that are computed in
+  bool orders = false;            // depends on which of two numbers is larger: uint64 comes as int64 in the same order
+  int indices = -1;               // operands from this number on are indices, and come as they are
   bool renames = false;  // hands its operand on, but what follows shall not be found equal to what followed before
 
   int n_attrs() const { return static_cast<int>(attributes.size()); }

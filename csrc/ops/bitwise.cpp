@@ -62,22 +62,27 @@ constexpr ElementwiseRow row(const char* name) {
           ElementwiseResult::Same,
           0.3f,
           {plain_loop<F, N, bool>, plain_loop<F, N, std::uint8_t>, plain_loop<F, N, std::int32_t>,
-           plain_loop<F, N, std::int64_t>}};
+           plain_loop<F, N, std::int64_t>},
+          {.signless = true}};
 }
 template <class F>
-constexpr ElementwiseRow shift(const char* name) {
+constexpr ElementwiseRow shift(const char* name, bool signless) {
   return {name,
           2,
           Inputs::Numeric,
           ElementwiseResult::Same,
           0.5f,
-          {nullptr, plain_loop<F, 2, std::uint8_t>, plain_loop<F, 2, std::int32_t>, plain_loop<F, 2, std::int64_t>}};
+          {nullptr, plain_loop<F, 2, std::uint8_t>, plain_loop<F, 2, std::int32_t>, plain_loop<F, 2, std::int64_t>},
+          {.signless = signless}};
 }
 
 constexpr ElementwiseRow kRows[] = {
-    row<BitAnd, 2>("bitwise_and"),          row<BitOr, 2>("bitwise_or"),
-    row<BitXor, 2>("bitwise_xor"),          row<BitInvert, 1>("bitwise_invert"),
-    shift<LeftShift>("bitwise_left_shift"), shift<RightShift>("bitwise_right_shift"),
+    row<BitAnd, 2>("bitwise_and"),
+    row<BitOr, 2>("bitwise_or"),
+    row<BitXor, 2>("bitwise_xor"),
+    row<BitInvert, 1>("bitwise_invert"),
+    shift<LeftShift>("bitwise_left_shift", true),
+    shift<RightShift>("bitwise_right_shift", false),
 };
 
 }  // namespace

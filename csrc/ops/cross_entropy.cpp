@@ -30,7 +30,7 @@ constexpr std::int64_t kRows = 64;     // rows whose scratch lies on the stack
 enum Reduce : std::int64_t { None, Sum, Mean };
 
 struct Loops {
-  const SoftmaxLoops* by_dtype[kDTypeCount];
+  const SoftmaxLoops* by_dtype[kComputedCount];
 };
 
 // Attributes: reduction, ignored index or None, smoothing, batch axes.

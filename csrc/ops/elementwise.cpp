@@ -139,13 +139,28 @@ void run_loop(const Call& call, const Elementwise& work, const ElementwiseRow* r
     job.holds |= static_cast<unsigned>(holds_still(job.in[job.n_in])) << job.n_in;
     ++job.n_in;
   }
-  if (row && !work.converts())
+  if (row && !for_storage(out.dtype()) && !work.converts())
     for (const HeldLoop& held : row->traits.held)
       if (held.operands && held.operands == job.holds) job.held = held.loops[static_cast<int>(out.dtype())];
   parallel_chunks(n, chunk, [&](std::int64_t begin, std::int64_t end) { run_range(job, begin, end); });
 }
 
 const ElementwiseRow& row_of(const Call& call) { return *static_cast<const ElementwiseRow*>(call.kernel.impl); }
+
+// What takes the elements of a dtype as they are; null if they have to be converted, or the kernel does not take them.
+Loop direct_loop(const ElementwiseRow& row, DType t) {
+  if (!for_storage(t)) return row.loops[static_cast<int>(t)];
+  const DType alike = t == DType::Int8     ? DType::UInt8
+                      : t == DType::UInt32 ? DType::Int32
+                      : t == DType::UInt64 ? DType::Int64
+                                           : t;
+  if (row.traits.signless && alike != t) return row.loops[static_cast<int>(alike)];
+  return t == DType::UInt64 ? unsigned_loop(row.name) : nullptr;
+}
+
+bool takes(const ElementwiseRow& row, DType t) {
+  return direct_loop(row, t) || (t != DType::UInt64 && row.loops[static_cast<int>(arithmetic(t))]);
+}
 
 void elementwise_infer(Call& call) {
   const ElementwiseRow& row = row_of(call);
@@ -156,7 +171,7 @@ void elementwise_infer(Call& call) {
       fail(ErrorKind::DType, row.name, ": operand ", k, " must be ", name(want), "; got ", name(call.in[k].dtype()),
            "; cast it with astype");
   }
-  if (!row.loops[static_cast<int>(arithmetic(dtype))])
+  if (!takes(row, dtype))
     fail(ErrorKind::DType, row.name, ": expected ",
          row.inputs == Inputs::Floating ? "a floating dtype"
          : is_floating(dtype)           ? "integers"
@@ -173,11 +188,12 @@ unsigned single_operands(const Call& call) {
 
 Elementwise loop_of(const ElementwiseRow& row, const Call& call) {
   const DType dtype = call.in.back().dtype();
-  Elementwise e{row.loops[static_cast<int>(arithmetic(dtype))], {}, static_cast<double>(row.cost)};
+  const Loop direct = direct_loop(row, dtype);
+  Elementwise e{direct ? direct : row.loops[static_cast<int>(arithmetic(dtype))], {}, static_cast<double>(row.cost)};
   for (std::size_t i = 0; i < call.attrs.size(); ++i) e.params[i] = call.attrs[i].real();
-  if (for_storage(dtype)) e.convert(call);
+  if (!direct) e.convert(call);
   // Where every use of a loop is one of its own. Others may become part of a LoopPair, which knows them as they are.
-  if (!e.converts() && (row.traits.at.count || row.n_in > 2))
+  if (!for_storage(dtype) && (row.traits.at.count || row.n_in > 2))
     for (const HeldLoop& held : row.traits.held)
       if (held.operands == single_operands(call) && held.loops[static_cast<int>(dtype)])
         e.loop = held.loops[static_cast<int>(dtype)];
@@ -190,9 +206,8 @@ void elementwise_run(const Call& call) { run_loop(call, elementwise_loop(call), 
 // The row for a last operand that is one number for all; null where that has none of its own.
 const ElementwiseRow* row_at_number(const Call& call) {
   const Array& last = call.in.back();
-  if (last.numel() != 1) return nullptr;
-  const double number =
-      dispatch_any(last.dtype(), [&](auto tag) { return static_cast<double>(*last.data<decltype(tag)>()); });
+  if (last.numel() != 1 || last.dtype() == DType::UInt64) return nullptr;
+  const double number = real_at(last.bytes(), last.dtype());
   const RowsAt& at = row_of(call).traits.at;
   for (const RowAt* r = at.rows; r != at.rows + at.count; ++r)
     if (r->number == number && r->row.loops[static_cast<int>(arithmetic(last.dtype()))]) return &r->row;
@@ -230,8 +245,11 @@ Elementwise cast_loop(const Call& call) {
   const auto& table = *static_cast<const CastTable*>(call.kernel.impl);
   const DType from = call.in[0].dtype(), to = call.attrs[0].dtype();
   const int source = static_cast<int>(arithmetic(from)), target = static_cast<int>(arithmetic(to));
-  Elementwise e{(for_storage(to) ? table.odd[source] : table.loops[source][target]), {}, 0.3};
+  const bool rounds_twice = for_storage(to) && is_floating(to);
+  Elementwise e{rounds_twice ? table.odd[source] : table.loops[source][target], {}, 0.3};
+  if (const Loop loop = unsigned_cast(from, to)) e.loop = loop;
   if (for_storage(from) || for_storage(to)) e.convert(call);
+  if (e.narrowed && is_floating(from) && is_integer(to)) e.narrowed = conversion(to).saturate;
   return e;
 }
 

@@ -28,21 +28,23 @@ struct WrapOf<double> {
 template <class T>
 using Wrap = typename WrapOf<T>::type;
 
+struct Signless {};  // integers of one size give the same bits, with a sign or without
+
 // --- Arithmetic -----------------------------------------------------------------------------------------------
 
-struct Add {
+struct Add : Signless {
   template <class T>
   ALICE_HD T operator()(T x, T y) const {
     return static_cast<T>(static_cast<Wrap<T>>(x) + static_cast<Wrap<T>>(y));
   }
 };
-struct Subtract {
+struct Subtract : Signless {
   template <class T>
   ALICE_HD T operator()(T x, T y) const {
     return static_cast<T>(static_cast<Wrap<T>>(x) - static_cast<Wrap<T>>(y));
   }
 };
-struct Multiply {
+struct Multiply : Signless {
   template <class T>
   ALICE_HD T operator()(T x, T y) const {
     return static_cast<T>(static_cast<Wrap<T>>(x) * static_cast<Wrap<T>>(y));
@@ -54,7 +56,7 @@ struct Divide {
     return x / y;
   }
 };
-struct Negative {
+struct Negative : Signless {
   template <class T>
   ALICE_HD T operator()(T x) const {
     if constexpr (kIsFloat<T>)
@@ -82,7 +84,7 @@ struct Sign {  // NaN at NaN, 0 at −0
       return s;
   }
 };
-struct Square {
+struct Square : Signless {
   template <class T>
   ALICE_HD T operator()(T x) const {
     return Multiply{}(x, x);
@@ -188,7 +190,7 @@ struct Remainder {
   }
 };
 
-struct Floor {
+struct Floor : Signless {
   template <class T>
   ALICE_HD T operator()(T x) const {
     if constexpr (kIsFloat<T>)
@@ -197,7 +199,7 @@ struct Floor {
       return x;
   }
 };
-struct Ceil {
+struct Ceil : Signless {
   template <class T>
   ALICE_HD T operator()(T x) const {
     if constexpr (kIsFloat<T>)
@@ -206,7 +208,7 @@ struct Ceil {
       return x;
   }
 };
-struct Trunc {
+struct Trunc : Signless {
   template <class T>
   ALICE_HD T operator()(T x) const {
     if constexpr (kIsFloat<T>)
@@ -215,7 +217,7 @@ struct Trunc {
       return x;
   }
 };
-struct Round {  // ties to even
+struct Round : Signless {  // ties to even
   template <class T>
   ALICE_HD T operator()(T x) const {
     if constexpr (kIsFloat<T>)
@@ -254,7 +256,7 @@ struct Clip {  // NaN stays, and so is the NaN of a bound
       return bounded;
   }
 };
-struct Where {
+struct Where : Signless {
   template <class T>
   ALICE_HD T operator()(std::uint8_t condition, T x, T y) const {  // 0 or 1; gcc does not vectorise loads of bools
     using U = std::conditional_t<sizeof(T) == 8, std::uint64_t,
@@ -295,13 +297,13 @@ struct ClipVjp {
 
 // --- Comparison and logic -------------------------------------------------------------------------------------
 
-struct Equal {
+struct Equal : Signless {
   template <class T>
   ALICE_HD bool operator()(T x, T y) const {
     return x == y;
   }
 };
-struct NotEqual {
+struct NotEqual : Signless {
   template <class T>
   ALICE_HD bool operator()(T x, T y) const {
     return x != y;
@@ -331,37 +333,37 @@ struct GreaterEqual {
     return x >= y;
   }
 };
-struct LogicalAnd {
+struct LogicalAnd : Signless {
   template <class T>
   ALICE_HD bool operator()(T x, T y) const {
     return (x != T{0}) & (y != T{0});
   }
 };
-struct LogicalOr {
+struct LogicalOr : Signless {
   template <class T>
   ALICE_HD bool operator()(T x, T y) const {
     return (x != T{0}) | (y != T{0});
   }
 };
-struct LogicalXor {
+struct LogicalXor : Signless {
   template <class T>
   ALICE_HD bool operator()(T x, T y) const {
     return (x != T{0}) != (y != T{0});
   }
 };
-struct LogicalNot {
+struct LogicalNot : Signless {
   template <class T>
   ALICE_HD bool operator()(T x) const {
     return x == T{0};
   }
 };
-struct IsNan {
+struct IsNan : Signless {
   template <class T>
   ALICE_HD bool operator()(T x) const {
     return x != x;
   }
 };
-struct IsInf {
+struct IsInf : Signless {
   template <class T>
   ALICE_HD bool operator()(T x) const {
     if constexpr (kIsFloat<T>)
@@ -370,7 +372,7 @@ struct IsInf {
       return false;
   }
 };
-struct IsFinite {
+struct IsFinite : Signless {
   template <class T>
   ALICE_HD bool operator()(T x) const {
     if constexpr (kIsFloat<T>)

@@ -25,7 +25,7 @@ struct RowsAt {
 // A loop for operands of which some, a bit of each in `operands`, are one element for all: in[k] of those points to it.
 struct HeldLoop {
   unsigned operands = 0;
-  Loop loops[kDTypeCount] = {};
+  Loop loops[kComputedCount] = {};
 };
 
 // What rows have beyond loops.
@@ -35,6 +35,7 @@ struct ElementwiseTraits {
   double neutral = __builtin_nan("");  // Kernel::neutral; NaN for none
   HeldLoop held[2] = {};               // where there are such loops
   Scaling scaling = Scaling::None;     // Kernel::scaling
+  bool signless = false;               // integers of one size give the same bits, with a sign or without
 };
 
 struct ElementwiseRow {
@@ -42,8 +43,8 @@ struct ElementwiseRow {
   int n_in;
   Inputs inputs;
   ElementwiseResult result;
-  float cost;               // nanoseconds per element on one thread
-  Loop loops[kDTypeCount];  // by the dtype of the last operand; null where the kernel does not take the dtype
+  float cost;                  // nanoseconds per element on one thread
+  Loop loops[kComputedCount];  // by the dtype of the last operand; null where the kernel does not take the dtype
   ElementwiseTraits traits = {};
 };
 
@@ -65,8 +66,8 @@ struct PairTable {
 
 // A cast from one dtype to another, [from][to], and to float32 on the way to a shorter one, which must not round twice.
 struct CastTable {
-  Loop loops[kDTypeCount][kDTypeCount];
-  Loop odd[kDTypeCount];
+  Loop loops[kComputedCount][kComputedCount];
+  Loop odd[kComputedCount];
   Conversion float16, bfloat16;
 };
 

@@ -43,7 +43,8 @@ constexpr ElementwiseRow kRows[] = {
      {loop<Where, bool, std::uint8_t, bool, bool>, loop<Where, std::uint8_t, std::uint8_t, std::uint8_t, std::uint8_t>,
       loop<Where, std::int32_t, std::uint8_t, std::int32_t, std::int32_t>,
       loop<Where, std::int64_t, std::uint8_t, std::int64_t, std::int64_t>,
-      loop<Where, float, std::uint8_t, float, float>, loop<Where, double, std::uint8_t, double, double>}},
+      loop<Where, float, std::uint8_t, float, float>, loop<Where, double, std::uint8_t, double, double>},
+     {.signless = true}},
 };
 
 // The second functor after the first, whose result is its operand number At.

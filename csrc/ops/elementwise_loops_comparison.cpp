@@ -39,12 +39,14 @@ void odd_loop(std::int64_t n, void* out, const void* const* in, const double*) {
 }
 
 template <class Bits>
-void widen(std::int64_t n, const void* stored, float* __restrict to) {
+void widen(std::int64_t n, const void* stored, void* wide) {
+  float* __restrict to = static_cast<float*>(wide);
   const std::uint16_t* x = static_cast<const std::uint16_t*>(stored);
   for (std::int64_t i = 0; i < n; ++i) to[i] = Bits::widen(x[i]);
 }
 template <class Bits>
-void narrow(std::int64_t n, const float* __restrict from, void* to) {
+void narrow(std::int64_t n, const void* wide, void* to) {
+  const float* __restrict from = static_cast<const float*>(wide);
   std::uint16_t* y = static_cast<std::uint16_t*>(to);
   for (std::int64_t i = 0; i < n; ++i) y[i] = Bits::narrow(from[i]);
 }

@@ -9,6 +9,7 @@
 #include <immintrin.h>
 #endif
 
+#include "elementwise.h"
 #include "elementwise_loops.h"
 #include "math_bits.h"
 
@@ -280,6 +281,11 @@ constexpr ElementwiseRow floating(const char* name, float cost, const Elementwis
       {nullptr, nullptr, nullptr, nullptr, SameLoop<F, N, float, false>::value, SameLoop<F, N, double, false>::value},
       traits};
 }
+template <class F>
+constexpr ElementwiseTraits with_sign(ElementwiseTraits traits) {
+  traits.signless = std::is_base_of_v<Signless, F>;
+  return traits;
+}
 template <class F, int N>
 constexpr ElementwiseRow numeric(const char* name, float cost, const ElementwiseTraits& traits = {}) {
   return {name,
@@ -290,7 +296,7 @@ constexpr ElementwiseRow numeric(const char* name, float cost, const Elementwise
           {nullptr, SameLoop<F, N, std::uint8_t, false>::value, SameLoop<F, N, std::int32_t, false>::value,
            SameLoop<F, N, std::int64_t, false>::value, SameLoop<F, N, float, false>::value,
            SameLoop<F, N, double, false>::value},
-          traits};
+          with_sign<F>(traits)};
 }
 template <class F, int N>
 constexpr ElementwiseRow predicate(const char* name, float cost) {
@@ -301,7 +307,8 @@ constexpr ElementwiseRow predicate(const char* name, float cost) {
           cost,
           {SameLoop<F, N, bool, true>::value, SameLoop<F, N, std::uint8_t, true>::value,
            SameLoop<F, N, std::int32_t, true>::value, SameLoop<F, N, std::int64_t, true>::value,
-           SameLoop<F, N, float, true>::value, SameLoop<F, N, double, true>::value}};
+           SameLoop<F, N, float, true>::value, SameLoop<F, N, double, true>::value},
+          with_sign<F>({})};
 }
 
 // A row of the lists of kernels that stand beside the functors.

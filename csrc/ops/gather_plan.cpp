@@ -8,6 +8,21 @@
 
 namespace alice {
 
+Array computed_indices(const Array& index) {
+  const DType dtype = index.dtype();
+  if (!for_storage(dtype)) return index;
+  const Array plain = as_contiguous(index), wide = Array::empty(index.shape(), arithmetic(dtype));
+  const Convert widen = conversion(dtype).widen;
+  if (widen) {
+    widen(plain.numel(), plain.bytes(), wide.bytes());
+    return wide;
+  }
+  // No axis has 2^63 items, but from the end a negative index would find one.
+  std::transform(plain.data<std::uint64_t>(), plain.data<std::uint64_t>() + plain.numel(), wide.data<std::int64_t>(),
+                 [](std::uint64_t i) { return static_cast<std::int64_t>(std::min<std::uint64_t>(i, INT64_MAX)); });
+  return wide;
+}
+
 void require_indices(const char* op, Arrays indices) {
   for (const Array& index : indices)
     if (!is_integer(index.dtype()))
@@ -23,7 +38,7 @@ namespace {
 }  // namespace
 
 Array wrapped_indices(const char* op, const Array& index, int axis, std::int64_t size, std::int64_t step) {
-  const Array plain = as_contiguous(index);
+  const Array plain = computed_indices(as_contiguous(index));
   Array wrapped = Array::empty(index.shape(), DType::Int64);
   auto* out = wrapped.data<std::int64_t>();
   const std::int64_t n = wrapped.numel();

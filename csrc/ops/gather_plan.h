@@ -12,6 +12,9 @@ using Arrays = std::span<const Array>;
 
 void require_indices(const char* op, Arrays indices);
 
+// Indices as dtypes have them that are computed in.
+Array computed_indices(const Array& index);
+
 // Calls f(i, item) for every item in row-major order.
 template <class T, class F>
 void visit(const Array& a, F&& f) {

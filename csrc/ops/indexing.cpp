@@ -188,17 +188,19 @@ void one_hot_run(const Call& call) {
   const Array &out = call.out[0], places = Array::empty(call.in[0].shape(), DType::Int64);
   const std::int64_t classes = call.attrs[0].integer(), n = places.numel();
   auto* place = places.data<std::int64_t>();
-  dispatch_index(call.in[0].dtype(), [&](auto tag) {
-    visit<decltype(tag)>(call.in[0], [&](std::int64_t i, std::int64_t label) {
+  const Array labels = computed_indices(call.in[0]);
+  dispatch_index(labels.dtype(), [&](auto tag) {
+    visit<decltype(tag)>(labels, [&](std::int64_t i, std::int64_t label) {
       if (label < 0 || label >= classes)  // a label does not wrap: -1 is a mistake here
         fail(ErrorKind::Index, "one_hot: labels must be from 0 to ", classes - 1, "; got ", label);
       place[i] = i * classes + label;
     });
   });
   zero_fill(out);
-  dispatch_any(out.dtype(), [&](auto one) {
-    for (std::int64_t i = 0; i < n; ++i) out.data<decltype(one)>()[place[i]] = decltype(one)(1);
-  });
+  const std::size_t item = itemsize(out.dtype());
+  alignas(8) std::byte one[8];
+  is_floating(out.dtype()) ? write_real(1, out.dtype(), one) : write_integer(1, out.dtype(), one);
+  for (std::int64_t i = 0; i < n; ++i) std::memcpy(out.bytes() + static_cast<std::size_t>(place[i]) * item, one, item);
 }
 
 double indexing_cost(const Call& call) {  // the items read or added one by one, and the result
@@ -220,7 +222,8 @@ void register_indexing(Registry& registry) {
                   .infer = infer,
                   .run = {run},
                   .cost = indexing_cost,
-                  .any_dtype = !adds});
+                  .any_dtype = !adds,
+                  .indices = adds ? 1 : -1});
   };
   add("take", 2, {axis}, gather_infer, gather_run);
   add("gather", -1, {axes, out_axis}, gather_infer, gather_run);

@@ -22,7 +22,7 @@ constexpr int64_t kRows = 16;     // in a piece, at least
 // What the kernels of one function share: whether rows lose their mean, and the loops.
 struct Function {
   bool centred;
-  const NormaliseLoops* loops[kDTypeCount];
+  const NormaliseLoops* loops[kComputedCount];
 };
 
 const Function& function_of(const Call& call) { return *static_cast<const Function*>(call.kernel.impl); }

@@ -2,6 +2,7 @@
 // too long to be run several at once, and those that nobody waits for. elementwise.cpp registers the tables.
 #pragma once
 
+#include <string_view>
 #include <type_traits>
 #include <utility>
 
@@ -11,6 +12,11 @@ namespace alice {
 
 ElementwiseTable special_table();
 ElementwiseTable bitwise_table();
+
+// Of uint64, where its numbers from 2^63 on make a difference; null where they make none, and for kernels that do not
+// take it. A cast to a dtype that is shorter than float32 gives float32, rounded so that rounding again does no harm.
+Loop unsigned_loop(std::string_view kernel);
+Loop unsigned_cast(DType from, DType to);
 
 template <class F, class R, class T, std::size_t... I>
 void one_by_one(std::int64_t n, R* out, const double* params, const void* const* in, std::index_sequence<I...>) {

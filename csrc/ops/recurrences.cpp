@@ -59,8 +59,8 @@ void infer_like(Call& call) {
 
 void infer_cumprod(Call& call) {
   const DType dtype = call.in[0].dtype();
-  if (!is_floating(dtype) && dtype != DType::Int64)
-    fail(ErrorKind::DType, "cumprod: x must be floating or int64; got dtype ", name(dtype));
+  if (!is_floating(dtype) && dtype != widest(dtype))
+    fail(ErrorKind::DType, "cumprod: x must be floating, int64 or uint64; got dtype ", name(dtype));
   infer_like(call);
 }
 
@@ -155,7 +155,14 @@ double log_cost(const Call& call) { return 20.0 * static_cast<double>(call.in[0]
 void register_recurrences(Registry& registry) {
   const AttrSpec axis{"axis", AttrKind::Integer};
   const auto add = [&](const char* name, void (*infer)(Call&), void (*run)(const Call&)) {
-    registry.add({.name = name, .n_in = 1, .attributes = {axis}, .infer = infer, .run = {run}, .cost = cost});
+    registry.add({.name = name,
+                  .n_in = 1,
+                  .attributes = {axis},
+                  .infer = infer,
+                  .run = {run},
+                  .cost = cost,
+                  .infers_any_dtype = true,
+                  .orders = infer == infer_like});
   };
   add("cumprod", infer_cumprod, run_cumprod);
   add("cummax", infer_like, run_extreme<true>);

@@ -117,15 +117,15 @@ struct Finish {
 
 // ---- kernels ------------------------------------------------------------------------------------------------
 
-// Widened: bool and integers become int64. Truth: of bool alone.
+// Widened: bool and integers become the widest of their kind. Truth: of bool alone.
 enum class Result : std::uint8_t { Same, Widened, Index, Truth };
 
 struct ReduceKernel {
   Result result;
-  bool nonempty;                // a result without items is an error
-  Reduction fast[kDTypeCount];  // by the dtype of the input
-  Reduction safe;               // float64, where the fast one over- or underflowed; none if first is null
-  double smallest_trusted;      // of the fast one
+  bool nonempty;                   // a result without items is an error
+  Reduction fast[kComputedCount];  // by the dtype of the input
+  Reduction safe;                  // float64, where the fast one over- or underflowed; none if first is null
+  double smallest_trusted;         // of the fast one
 };
 
 const ReduceKernel& impl(const Call& call) { return *static_cast<const ReduceKernel*>(call.kernel.impl); }
@@ -139,7 +139,8 @@ void infer_reduce(Call& call) {
   if (empty && kernel.nonempty)
     fail(ErrorKind::Value, call.kernel.name, ": needs at least one item per result; got shape ", x.shape());
   DType dtype = x.dtype();
-  if (kernel.result == Result::Index || (kernel.result == Result::Widened && !is_floating(dtype))) dtype = DType::Int64;
+  if (kernel.result == Result::Index) dtype = DType::Int64;
+  if (kernel.result == Result::Widened && !is_floating(dtype)) dtype = widest(dtype);
   if (kernel.result == Result::Truth && dtype != DType::Bool)
     fail(ErrorKind::DType, call.kernel.name, ": x must be bool; got ", name(dtype), "; cast it with astype");
   call.out[0] = Array::abstract(reduced_shape(x.shape(), reduced, call.attrs[1].flag()), dtype);
@@ -224,7 +225,7 @@ class PreparedSumTo final : public Prepared {
 
  private:
   static const Reduction& of_dtype(const Call& call) {
-    const auto& by_dtype = *static_cast<const std::array<Reduction, kDTypeCount>*>(call.kernel.impl);
+    const auto& by_dtype = *static_cast<const std::array<Reduction, kComputedCount>*>(call.kernel.impl);
     return by_dtype[static_cast<int>(call.in[0].dtype())];
   }
   Reducer reducer_;
@@ -269,7 +270,8 @@ class Builder {
     return kernel;
   }
   // `parameter`: the name of the number that `finish` gets, if it gets one.
-  void add(const char* name, const ReduceKernel* kernel, Inputs inputs, const char* parameter = nullptr) const {
+  void add(const char* name, const ReduceKernel* kernel, Inputs inputs, const char* parameter = nullptr,
+           bool orders = false) const {
     std::vector<AttrSpec> attributes = kReductionAttributes;
     if (parameter) attributes.push_back({parameter, AttrKind::Real});
     registry_.add({.name = name,
@@ -280,7 +282,9 @@ class Builder {
                    .run = {run_once<PreparedReduce>},
                    .cost = streaming_cost,
                    .impl = kernel,
-                   .prepare = prepare_call<PreparedReduce>});
+                   .prepare = prepare_call<PreparedReduce>,
+                   .infers_any_dtype = true,
+                   .orders = orders});
   }
 
  private:
@@ -315,7 +319,7 @@ void register_reduce(Registry& registry) {
                           using T = decltype(tag);
                           return build.one(fold, t, result == Result::Index ? Finish<T>::index : Finish<T>::value);
                         }),
-              Inputs::AsIs);
+              Inputs::AsIs, nullptr, true);
   };
   simple("max", Fold::Max, Result::Same, true);
   simple("min", Fold::Min, Result::Same, true);
@@ -362,7 +366,7 @@ void register_reduce(Registry& registry) {
                            }),
             Inputs::Floating);
 
-  auto* sum_to = new std::array<Reduction, kDTypeCount>{};
+  auto* sum_to = new std::array<Reduction, kComputedCount>{};
   for (DType t : {DType::Int32, DType::Int64, DType::Float32, DType::Float64, DType::UInt8})
     (*sum_to)[static_cast<int>(t)] =
         dispatch(t, [&](auto tag) { return build.one(Fold::Sum, t, Finish<decltype(tag)>::sum); });

@@ -59,7 +59,7 @@ struct FoldLoops {
 // The table of one level, indexed [fold][dtype]; null where a fold does not exist for a dtype, or is worth having at
 // the baseline only.
 struct FoldTable {
-  FoldLoops loops[kFoldCount][kDTypeCount];
+  FoldLoops loops[kFoldCount][kComputedCount];
 };
 
 ALICE_BY_LEVEL(const FoldTable&, fold_table, ())

@@ -58,7 +58,7 @@ struct Lines {
 void infer_cumsum(Call& call) {
   const Array& x = call.in[0];
   wrap_axis("cumsum", call.attrs[0].integer(), x.rank());
-  call.out[0] = Array::abstract(x.shape(), is_floating(x.dtype()) ? x.dtype() : DType::Int64);
+  call.out[0] = Array::abstract(x.shape(), is_floating(x.dtype()) ? x.dtype() : widest(x.dtype()));
 }
 
 void run_cumsum(const Call& call) {
@@ -141,7 +141,8 @@ void register_scan(Registry& registry) {
                 .attributes = {{"axis", AttrKind::Integer}, {"backwards", AttrKind::Flag}},
                 .infer = infer_cumsum,
                 .run = {run_cumsum},
-                .cost = streaming_cost});
+                .cost = streaming_cost,
+                .infers_any_dtype = true});
   registry.add({.name = "prod_vjp",
                 .n_in = 2,
                 .inputs = Inputs::Floating,

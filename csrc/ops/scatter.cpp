@@ -161,7 +161,8 @@ void register_scatter(Registry& registry) {
                 .attributes = {{"shape", AttrKind::Dims}, axes, out_axis},
                 .infer = gather_vjp_infer,
                 .run = {gather_vjp_run},
-                .cost = cost});
+                .cost = cost,
+                .indices = 1});
   static const std::pair<const char*, Mode> kinds[] = {{"scatter_set", Mode::Set},
                                                        {"scatter_add", Mode::Add},
                                                        {"scatter_multiply", Mode::Multiply},
@@ -175,7 +176,9 @@ void register_scatter(Registry& registry) {
                   .run = {scatter_run},
                   .cost = cost,
                   .impl = &mode,
-                  .overwrites_first = true});
+                  .overwrites_first = true,
+                  .orders = mode == Mode::Minimum || mode == Mode::Maximum,
+                  .indices = 2});
 }
 
 }  // namespace alice

@@ -202,6 +202,11 @@ void diagonal_vjp_run(const Call& call) {
   strided_copy(diagonal_view("diagonal_vjp", call.out[0], call.attrs.subspan(1)), call.in[0]);
 }
 
+std::int64_t integer_of(const Attr& a) { return a.is(AttrKind::Flag) ? a.flag() : a.integer(); }
+std::int64_t integer_of(double x) {  // an integer below 2^64, as its bits
+  return x < 0x1p63 ? static_cast<std::int64_t>(x) : static_cast<std::int64_t>(static_cast<std::uint64_t>(x));
+}
+
 // attrs: items before and after, per axis; the value they get.
 void pad_infer(Call& call) {
   const Array& x = call.in[0];
@@ -219,18 +224,10 @@ void pad_infer(Call& call) {
     shape[axis] += before[axis] + after[axis];
   }
   const Attr& wish = call.attrs[2];
-  const double value = wish.is(AttrKind::Flag) ? wish.flag() : wish.real();
-  dispatch_any(x.dtype(), [&](auto tag) {
-    using Limits = std::numeric_limits<decltype(tag)>;
-    if constexpr (Limits::is_integer) {
-      // The upper bound as max/2+1, doubled: exact in double where max itself is not.
-      const double end = 2.0 * (static_cast<double>(Limits::max() / 2) + 1);
-      const bool fits = value >= static_cast<double>(Limits::min()) && value < end && value == std::trunc(value);
-      if (!fits && !(Limits::digits == 63 && wish.is(AttrKind::Integer)))  // which a double may round up to the end
-        fail(ErrorKind::Value, "pad: the value must be a number of dtype ", name(x.dtype()), "; got ", wish,
-             "; convert x with x.astype(ac.float32), or round the value");
-    }
-  });
+  const bool fits = wish.is(AttrKind::Real) ? holds(x.dtype(), wish.real()) : holds(x.dtype(), integer_of(wish));
+  if (!fits && !is_floating(x.dtype()))
+    fail(ErrorKind::Value, "pad: the value must be a number of dtype ", name(x.dtype()), "; got ", wish,
+         "; convert x with x.astype(ac.float32), or round the value");
   call.out[0] = Array::abstract(shape, x.dtype());
 }
 
@@ -241,23 +238,23 @@ void pad_run(const Call& call) {
   // border is written once, and the middle remains.
   Dims box = out.shape();
   std::int64_t offset = 0;
-  dispatch_any(x.dtype(), [&](auto tag) {
-    using T = decltype(tag);
-    const Attr& wish = call.attrs[2];
-    const T value = wish.is(AttrKind::Flag)      ? static_cast<T>(wish.flag())
-                    : wish.is(AttrKind::Integer) ? static_cast<T>(wish.integer())
-                                                 : static_cast<T>(wish.real());
-    for (int axis = 0; axis < out.rank(); ++axis) {
-      const std::int64_t step = out.strides()[axis];
-      Dims slab = box;
-      slab[axis] = before[axis];
-      strided_fill(Array::view(out, slab, out.strides(), offset), &value);
-      slab[axis] = after[axis];
-      strided_fill(Array::view(out, slab, out.strides(), offset + (before[axis] + x.dim(axis)) * step), &value);
-      offset += before[axis] * step;
-      box[axis] = x.dim(axis);
-    }
-  });
+  alignas(8) std::byte value[8];
+  const Attr& wish = call.attrs[2];
+  const bool real = wish.is(AttrKind::Real);
+  if (is_floating(x.dtype()))
+    write_real(real ? wish.real() : static_cast<double>(integer_of(wish)), x.dtype(), value);
+  else
+    write_integer(real ? integer_of(wish.real()) : integer_of(wish), x.dtype(), value);
+  for (int axis = 0; axis < out.rank(); ++axis) {
+    const std::int64_t step = out.strides()[axis];
+    Dims slab = box;
+    slab[axis] = before[axis];
+    strided_fill(Array::view(out, slab, out.strides(), offset), value);
+    slab[axis] = after[axis];
+    strided_fill(Array::view(out, slab, out.strides(), offset + (before[axis] + x.dim(axis)) * step), value);
+    offset += before[axis] * step;
+    box[axis] = x.dim(axis);
+  }
   strided_copy(Array::view(out, x.shape(), out.strides(), offset), x);
 }
 

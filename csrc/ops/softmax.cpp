@@ -13,7 +13,7 @@ namespace {
 using Forward = void (*SoftmaxLoops::*)(std::int64_t, std::int64_t, const void*, void*);
 using Backward = void (*SoftmaxLoops::*)(std::int64_t, std::int64_t, const void*, const void*, void*);
 struct SoftmaxKernel {
-  const SoftmaxLoops* loops[kDTypeCount];
+  const SoftmaxLoops* loops[kComputedCount];
   Forward forward;
   Backward backward;
 };

@@ -353,7 +353,7 @@ void order(int64_t n, int64_t wanted, const void* items, int64_t* places, bool d
 
 template <class T>
 constexpr SortLoops kLoops = {sort<T>, order<T>};
-constexpr SortLoops kAll[kDTypeCount] = {{}, {}, kLoops<int32_t>, kLoops<int64_t>, kLoops<float>, kLoops<double>};
+constexpr SortLoops kAll[kComputedCount] = {{}, {}, kLoops<int32_t>, kLoops<int64_t>, kLoops<float>, kLoops<double>};
 
 }  // namespace
 

@@ -186,20 +186,26 @@ void register_sorting(Registry& registry) {
                 .attributes = {axis, descending},
                 .infer = sort_infer,
                 .run = {sort_run},
-                .cost = sort_cost});
+                .cost = sort_cost,
+                .infers_any_dtype = true,
+                .orders = true});
   registry.add({.name = "argsort",
                 .n_in = 1,
                 .attributes = {axis, descending, {"k", AttrKind::Integer | AttrKind::None}},
                 .infer = argsort_infer,
                 .run = {argsort_run},
-                .cost = sort_cost});
+                .cost = sort_cost,
+                .infers_any_dtype = true,
+                .orders = true});
   registry.add({.name = "searchsorted",
                 .n_in = 2,
                 .attributes = {{"right", AttrKind::Flag}},
                 .inputs = Inputs::Promote,
                 .infer = searchsorted_infer,
                 .run = {searchsorted_run},
-                .cost = search_cost});
+                .cost = search_cost,
+                .infers_any_dtype = true,
+                .orders = true});
 }
 
 }  // namespace alice

@@ -21,10 +21,7 @@ Array placed_nowhere(const Dims& shape, DType dtype) {
 // May an update change this memory? An argument may be a captured Tensor, too.
 bool may_change(const Value& v) { return v.source == Source::Captured || v.source == Source::Input; }
 
-bool is_number(const Array& a, double number) {
-  if (a.numel() != 1) return false;
-  return dispatch_any(a.dtype(), [&](auto tag) { return static_cast<double>(*a.data<decltype(tag)>()) == number; });
-}
+bool is_number(const Array& a, double number) { return a.numel() == 1 && real_at(a.bytes(), a.dtype()) == number; }
 
 Array one(DType dtype) {  // of float32 or float64
   Array a = Array::empty({}, dtype);

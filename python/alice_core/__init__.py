@@ -37,7 +37,12 @@ from . import special as special
 from . import state as state
 from . import tree as tree
 from ._dtypes import get_default_dtype as get_default_dtype
+from ._dtypes import int8 as int8
+from ._dtypes import int16 as int16
 from ._dtypes import set_default_dtype as set_default_dtype
+from ._dtypes import uint16 as uint16
+from ._dtypes import uint32 as uint32
+from ._dtypes import uint64 as uint64
 from .array_api import *
 from .array_api import __array_namespace_info__ as __array_namespace_info__
 from .compiling import CompiledFunction as CompiledFunction

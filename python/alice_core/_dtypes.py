@@ -17,6 +17,7 @@ __all__ = [
     "DTypeLike",
     "DefaultDtype",
     "as_dtype",
+    "as_indices",
     "bfloat16",
     "cast_exactly",
     "checked_dtype",
@@ -25,6 +26,7 @@ __all__ = [
     "numpy_bfloat16",
     "set_default_dtype",
     "to_numpy",
+    "widest",
 ]
 
 
@@ -65,11 +67,17 @@ bfloat16 = BFloat16()
 float16 = np.dtype(np.float16)
 float32 = np.dtype(np.float32)
 float64 = np.dtype(np.float64)
+int8 = np.dtype(np.int8)
+int16 = np.dtype(np.int16)
 int32 = np.dtype(np.int32)
 int64 = np.dtype(np.int64)
 uint8 = np.dtype(np.uint8)
+uint16 = np.dtype(np.uint16)
+uint32 = np.dtype(np.uint32)
+uint64 = np.dtype(np.uint64)
 bool_ = np.dtype(np.bool_)
-DTYPES: tuple[Any, ...] = (bool_, uint8, int32, int64, float16, bfloat16, float32, float64)
+_INTEGERS = (uint8, uint16, uint32, uint64, int8, int16, int32, int64)
+DTYPES: tuple[Any, ...] = (bool_, *_INTEGERS, float16, bfloat16, float32, float64)
 _KNOWN = frozenset(DTYPES)
 DTypeLike: TypeAlias = "npt.DTypeLike | BFloat16"
 
@@ -99,6 +107,16 @@ def checked_dtype(op: str, dtype: DTypeLike) -> Any:
 def checked_or_default(op: str, dtype: DTypeLike | None) -> Any:
     """The same; for None the default."""
     return _core.default_dtype() if dtype is None else checked_dtype(op, dtype)
+
+
+def widest(dtype: Any) -> Any:
+    """The dtype of sums of bools and integers."""
+    return uint64 if dtype.kind == "u" else int64
+
+
+def as_indices(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Integers or bools of NumPy's in a dtype of ours: in the byte order of the machine."""
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
 def cast_exactly(op: str, array: npt.NDArray[Any], dtype: Any) -> npt.NDArray[Any]:
@@ -141,6 +159,8 @@ def to_numpy(obj: Any, dtype: DTypeLike | None, name: str) -> npt.NDArray[Any]:
         raise ShapeError(
             f"{name}: expected nested lists of equal lengths; got a ragged list ({error}); pad it first"
         ) from None
+    if array.dtype.kind == "f" and array is not obj and type(obj) is not float:
+        array = _large_integers(obj, array)
     if array.dtype.kind not in "biuf" and array.dtype != bfloat16:
         raise DTypeError(f"{name}: expected numbers; got {type(obj).__name__} that NumPy reads as dtype {array.dtype}")
     if dtype is None and array.dtype == np.float64 and not double:
@@ -151,6 +171,15 @@ def to_numpy(obj: Any, dtype: DTypeLike | None, name: str) -> npt.NDArray[Any]:
 
 
 _NUMBERS = frozenset((bool, int, float))
+
+
+def _large_integers(obj: Any, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """The array; uint64 where integers from 2^63 on stand beside smaller ones, of which NumPy makes float64."""
+    if array.size and float(array.max()) >= 2.0**63 and array.min() >= 0:
+        exact = np.asarray(obj, object)
+        if exact.max() < 2**64 and all(isinstance(x, (int, np.integer)) for x in exact.flat):
+            return exact.astype(np.uint64)
+    return array
 
 
 def _plain(obj: Any) -> tuple[Any, bool]:

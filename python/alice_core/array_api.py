@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from ._dtypes import DTYPES, as_dtype, bfloat16, checked_dtype, get_default_dtype
+from ._dtypes import DTYPES, as_dtype, bfloat16, checked_dtype, get_default_dtype, uint64
 from .checks import check_device, shown
 from .errors import DTypeError, ShapeError
 from .ops import selection as _selection
@@ -207,7 +207,7 @@ def result_type(*arrays_and_dtypes: Any) -> Any:
     Raises
     ------
     DTypeError
-        If there is nothing but numbers.
+        If there is nothing but numbers, and for uint64 beside signed integers: no integer dtype holds both.
 
     Examples
     --------
@@ -219,7 +219,11 @@ def result_type(*arrays_and_dtypes: Any) -> Any:
     typed = [x for x in arrays_and_dtypes if not any(x is n for n in numbers)]
     if not typed:
         raise DTypeError("result_type: expected an array or a dtype; got nothing but numbers; make one ac.asarray(x)")
-    found = reduce(_promoted, [abstract((), _dtype_of("result_type", x)) for x in typed])
+    dtypes = [_dtype_of("result_type", x) for x in typed]
+    if uint64 in dtypes and {"i"} <= {d.kind for d in dtypes} <= set("biu"):
+        given = ", ".join(d.name for d in dtypes)
+        raise DTypeError(f"result_type: no integer dtype holds the numbers of uint64 and of signed ones; got {given}")
+    found = reduce(_promoted, [abstract((), d) for d in sorted(dtypes, key=lambda d: d.kind != "f")])
     return reduce(_promoted, [type(n)(0) for n in numbers], found).dtype
 
 
@@ -244,8 +248,9 @@ def can_cast(from_: DTypeLike | Tensor, to: DTypeLike, /) -> bool:
     source, target = _dtype_of("can_cast", from_), checked_dtype("can_cast", to)
     if source == target:
         return True
-    alike = source.kind in "iu" and target.kind in "iu" if source.kind in "iu" else source.kind == target.kind
-    return bool(alike and result_type(source, target) == target)
+    if source.kind in "iu" and target.kind in "iu":
+        return iinfo(target).min <= iinfo(source).min and iinfo(source).max <= iinfo(target).max
+    return bool(source.kind == target.kind and result_type(source, target) == target)
 
 
 # -- shapes and numbers ------------------------------------------------------------------------------------------------

@@ -243,7 +243,7 @@ def tensor(obj: Any, dtype: DTypeLike | None = None, *, device: str | None = Non
         Python floats get the default dtype (float32, see :func:`set_default_dtype`), Python ints int64; the dtype of
         arrays is kept, and of lists that hold something of dtype float64.
     dtype : dtype, optional
-        One of bool, uint8, int32, int64, float16, bfloat16, float32, float64.
+        One of bool, int8 to int64, uint8 to uint64, float16, bfloat16, float32, float64.
     device : "cpu", optional
         Where all Tensors are.
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import alice_core as ac
 
 from ..checks import checked_choice, checked_int, checked_number, known_values
+from ..ops.cross_entropy import labels_of
 from . import cross_entropy
 from .checking import check_classes
 
@@ -138,7 +139,7 @@ def linear_cross_entropy(
     """
     name = "linear_cross_entropy"
     checked_choice(name, "reduction", reduction, ("mean", "sum", "none"))
-    x, w, y = ac.asarray(h), ac.asarray(W), ac.asarray(targets)
+    x, w, y = ac.asarray(h), ac.asarray(W), labels_of(ac.asarray(targets))
     b = None if bias is None else ac.asarray(bias)
     if y.dtype.kind not in "iu":
         raise ac.DTypeError(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .._dtypes import uint64
 from ..checks import checked_choice, known_values
 from ..errors import ShapeError
 from ..primitive import Primitive
@@ -161,6 +162,13 @@ _cross_entropy.defbatch(partial(_batched, _cross_entropy))
 _cross_entropy_vjp.defbatch(partial(_batched, _cross_entropy_vjp))
 
 
+def labels_of(labels: Tensor) -> Tensor:
+    """Labels that no kernel takes for negative ones."""
+    if labels.dtype is not uint64:
+        return labels
+    return _selection.astype(_selection.minimum(labels, 2**63 - 1), np.int64)
+
+
 def _targets(targets: Any) -> Tensor:
     """Class indices in any integer dtype of NumPy's, or probabilities."""
     array = np.asarray(targets)
@@ -229,7 +237,7 @@ def cross_entropy(
     if code is None:
         code = _REDUCTIONS[checked_choice("cross_entropy", "reduction", reduction, ("mean", "sum", "none"))]
     x = logits if isinstance(logits, Tensor) else asarray(logits)
-    q = targets if isinstance(targets, Tensor) else _targets(targets)
+    q = labels_of(targets if isinstance(targets, Tensor) else _targets(targets))
     if q.dtype != x.dtype and _is_probabilities(q):
         q = _selection.astype(q, x.dtype)
     if weight is not None:

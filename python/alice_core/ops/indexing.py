@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from .._dtypes import checked_or_default
+from .._dtypes import as_indices, checked_or_default
 from ..checks import known_values
 from ..errors import DTypeError, TraceError
 from ..primitive import Primitive
-from ..tensors import Tensor, asarray, int32, int64, uint8
+from ..tensors import Tensor, asarray
 from . import broadcasting as _broadcasting
 from . import views as _views
 from ._arguments import _axes, _axis
@@ -132,7 +132,7 @@ def take(x: TensorLike, indices: TensorLike | Sequence[int], /, axis: int | None
     Parameters
     ----------
     x : Tensor, shape (..., N, ...), any dtype
-    indices : int, list or Tensor of int32, int64 or uint8, shape (...)
+    indices : int, list or Tensor of integers, shape (...)
         From -N to N - 1; negative ones count from the end.
     axis : int, optional
         None: take from all elements in C order.
@@ -173,7 +173,7 @@ def take_along_axis(x: TensorLike, indices: TensorLike, /, axis: int = -1) -> Te
     Parameters
     ----------
     x : Tensor, shape (..., N, ...), any dtype
-    indices : Tensor of int32, int64 or uint8, as many dimensions as ``x``
+    indices : Tensor of integers, as many dimensions as ``x``
         From -N to N - 1. On all other axes it broadcasts against ``x``.
     axis : int
 
@@ -215,7 +215,7 @@ def one_hot(labels: TensorLike, /, num_classes: int, dtype: DTypeLike | None = N
 
     Parameters
     ----------
-    labels : Tensor of int32, int64 or uint8, shape (...)
+    labels : Tensor of integers, shape (...)
         From 0 to num_classes - 1.
     num_classes : int
     dtype : dtype
@@ -286,7 +286,7 @@ def values_for_length(op: str, x: Tensor) -> Any:
 
 
 def _integers(op: str, indices: Any) -> Tensor | npt.NDArray[Any]:
-    """Indices as the kernels take them; lists too, and NumPy's other integer dtypes."""
+    """Indices as the kernels take them; lists too."""
     if isinstance(indices, Tensor):
         return indices
     array = np.asarray(indices)
@@ -294,4 +294,4 @@ def _integers(op: str, indices: Any) -> Tensor | npt.NDArray[Any]:
         array = array.astype(np.int64)
     if array.dtype.kind not in "iu":
         raise DTypeError(f"{op}: indices must be integers; got dtype {array.dtype}")
-    return array if array.dtype in (int64, int32, uint8) else array.astype(np.int64)
+    return as_indices(array)

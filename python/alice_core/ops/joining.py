@@ -222,6 +222,11 @@ def pad(
     x = asarray(x)
     pairs = _widths(pad_width, x.ndim)
     before, after = tuple(pairs[:, 0].tolist()), tuple(pairs[:, 1].tolist())
+    if isinstance(value, int) and abs(value) >= 2**63 and x.dtype.kind in "iu":  # as an attribute it would be rounded
+        low, high = _selection.limits(x.dtype)
+        if not low <= value <= high:
+            raise ValueError(f"pad: the value must be a number of dtype {x.dtype.name}; got {value}; round it")
+        value = asarray(value, x.dtype)
     if not isinstance(value, Tensor):
         return _pad(x, before, after, value)
     if value.ndim:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .._dtypes import as_indices
 from ..errors import TraceError
 from ..tensors import Tensor, bool_, int32, int64, uint8
 from . import views as _views
@@ -128,7 +129,7 @@ def _entry(entry: Any) -> Any:
         return array
     if array.ndim == 0:
         return array.item()
-    return array if array.dtype in (bool_, int64, int32, uint8) else array.astype(np.int64)
+    return as_indices(array)
 
 
 def _bad_entry(got: str) -> IndexError:

@@ -79,7 +79,7 @@ def sum(
     axis : int, tuple of int or None
         What to sum over; None for everything.
     dtype : dtype, optional
-        To which x is cast first.
+        To which x is cast first, and of the result.
     keepdims : bool
         Whether the reduced axes stay, of size 1.
     initial : number or 0-d Tensor, optional
@@ -90,7 +90,7 @@ def sum(
     Returns
     -------
     Tensor
-        Of the dtype of x; bool and integers give int64, which wraps around.
+        Of the dtype of x; bool and integers give int64, unsigned ones uint64, which wrap around.
 
     Gradient
         1 for every item that counts.
@@ -113,7 +113,8 @@ def sum(
     """
     if dtype is not None:
         x = _selection.astype(x, checked_dtype("sum", dtype))
-    return started("sum", _sum(chosen("sum", x, where, 0), axis, keepdims), initial, _arithmetic.add)
+    y = started("sum", _sum(chosen("sum", x, where, 0), axis, keepdims), initial, _arithmetic.add)
+    return y if dtype is None else _selection.astype(y, dtype)  # of integers it is a wider one
 
 
 def mean(x: TensorLike, /, axis: Axis = None, keepdims: bool = False, *, where: TensorLike | None = None) -> Tensor:
@@ -481,7 +482,7 @@ def prod(
     Returns
     -------
     Tensor
-        Of the dtype of x; bool and integers give int64, which wraps around.
+        Of the dtype of x; bool and integers give int64, unsigned ones uint64, which wrap around.
 
     Gradient
         The product of all other items, also where items are 0. Its own derivative takes memory of the square of n.
@@ -502,7 +503,8 @@ def prod(
     """
     if dtype is not None:
         x = _selection.astype(x, checked_dtype("prod", dtype))
-    return started("prod", _prod(chosen("prod", x, where, 1), axis, keepdims), initial, _arithmetic.multiply)
+    y = started("prod", _prod(chosen("prod", x, where, 1), axis, keepdims), initial, _arithmetic.multiply)
+    return y if dtype is None else _selection.astype(y, dtype)  # of integers it is a wider one
 
 
 # -- running sums --------------------------------------------------------------------------------------------------
@@ -526,7 +528,7 @@ def cumsum(x: TensorLike, /, axis: int | None = None) -> Tensor:
     Returns
     -------
     Tensor
-        Of the dtype of x; bool and integers give int64, which wraps around.
+        Of the dtype of x; bool and integers give int64, unsigned ones uint64, which wrap around.
 
     Gradient
         Running sums of the cotangent from the other end.

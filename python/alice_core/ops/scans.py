@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .._dtypes import checked_dtype
+from .._dtypes import checked_dtype, widest
 from ..checks import checked_flag, checked_int
 from ..errors import ShapeError
 from ..primitive import Primitive
@@ -121,9 +121,9 @@ def _along(p: Primitive, x: TensorLike, axis: int | None) -> Tensor:
 
 
 def _wide(x: TensorLike) -> Tensor:
-    """Of bool and integers int64, as products of them are."""
+    """Of bool and integers the widest dtype of their kind, as products of them are."""
     x = asarray(x)
-    return x if x.dtype.kind == "f" else _selection.astype(x, np.int64)
+    return x if x.dtype.kind == "f" else _selection.astype(x, widest(x.dtype))
 
 
 def cumprod(x: TensorLike, /, axis: int | None = None) -> Tensor:
@@ -139,7 +139,7 @@ def cumprod(x: TensorLike, /, axis: int | None = None) -> Tensor:
     Returns
     -------
     Tensor
-        Of the dtype of x; bool and integers give int64, which wraps around.
+        Of the dtype of x; bool and integers give int64, unsigned ones uint64, which wrap around.
 
     Gradient
         The products of all other items, also where items are 0.
@@ -284,7 +284,7 @@ def cumulative_sum(
     Returns
     -------
     Tensor
-        Of the dtype of x; bool and integers give int64 unless a dtype is given.
+        Of the dtype of x; bool and integers give int64, unsigned ones uint64, unless a dtype is given.
 
     Gradient, Accuracy
         As of :func:`cumsum`.

@@ -286,7 +286,7 @@ def scatter(x: TensorLike, indices: TensorLike, values: TensorLike, /, axis: int
     Parameters
     ----------
     x : Tensor, shape (..., N, ...), any dtype
-    indices : Tensor of int32, int64 or uint8, as many dimensions as ``x``
+    indices : Tensor of integers, as many dimensions as ``x``
         From -N to N - 1. On all other axes it broadcasts against ``x``.
     values : Tensor
         Broadcasts to the shape of ``take_along_axis(x, indices, axis)``; cast to the dtype of ``x``.
@@ -341,7 +341,7 @@ def segment_sum(data: TensorLike, segment_ids: TensorLike, /, num_segments: int 
     Parameters
     ----------
     data : Tensor, shape (N, ...), any dtype
-    segment_ids : Tensor of int32, int64 or uint8, shape (N,)
+    segment_ids : Tensor of integers, shape (N,)
         In any order. It may have more axes; they are the first ones of ``data``.
     num_segments : int, optional
         None: one more than the largest id, which must be known then.

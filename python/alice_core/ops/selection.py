@@ -10,10 +10,11 @@ import numpy as np
 from .._dtypes import checked_dtype
 from ..checks import check_device, checked_flag, checked_int, shown
 from ..primitive import Primitive
-from ..tensors import asarray
+from ..tensors import abstract, asarray
 from . import arithmetic as _arithmetic
 from . import comparison as _comparison
 from . import identity as _identity
+from ._arguments import _is_array
 from ._elementwise import elementwise
 from .broadcasting import sum_to
 
@@ -358,6 +359,18 @@ def limits(dtype: Any) -> tuple[float, float]:
     return int(found.min), int(found.max)
 
 
+def _beside_bound(x: Tensor, bound: Any) -> Any:
+    """The dtype in which x is bounded."""
+    wide = np.dtype(np.int32) if x.dtype.kind == "b" else x.dtype
+    if not _is_array(bound):
+        return np.dtype(np.float64) if isinstance(bound, float) or _is_real(bound) else wide
+    return wide if bound.dtype == wide else where(True, abstract((), wide), abstract((), bound.dtype)).dtype
+
+
+def _is_real(number: Any) -> bool:
+    return getattr(getattr(number, "dtype", None), "kind", "") == "f"
+
+
 def clip(x: TensorLike, /, min: TensorLike | None = None, max: TensorLike | None = None) -> Tensor:
     """Bounded value: ``minimum(maximum(x, min), max)``; NaN stays NaN.
 
@@ -390,7 +403,7 @@ def clip(x: TensorLike, /, min: TensorLike | None = None, max: TensorLike | None
     """
     x = asarray(x)
     if min is None or max is None:
-        lowest, highest = limits(np.dtype(np.int32) if x.dtype.kind == "b" else x.dtype)
+        lowest, highest = limits(_beside_bound(x, max if min is None else min))
         min, max = lowest if min is None else min, highest if max is None else max
     return _clip(x, min, max)
 
@@ -445,7 +458,7 @@ def astype(x: TensorLike, dtype: DTypeLike, /, *, copy: bool = True, device: str
     x : Tensor
         Any dtype.
     dtype : dtype
-        One of bool, uint8, int32, int64, float32, float64.
+        One of bool, int8 to int64, uint8 to uint64, float16, bfloat16, float32, float64.
     copy : bool
         Tensors are values: x itself is as good as a copy, and is returned where it has the dtype, whatever this says.
     device : "cpu", optional
