@@ -5,12 +5,22 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
-DTYPES = ("float32", "float64", "bool", "uint8", "int32", "int64")
-STRANGE_DTYPES = (
+DTYPES = (
+    "float32",
+    "float64",
+    "bool",
+    "uint8",
+    "int32",
+    "int64",
     "float16",
-    "complex64",
     "int8",
+    "int16",
+    "uint16",
+    "uint32",
     "uint64",
+)
+STRANGE_DTYPES = (
+    "complex64",
     "longdouble",
     "object",
     "U3",
