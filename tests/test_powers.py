@@ -98,6 +98,21 @@ def test_quotients_and_remainders_are_exact_over_the_whole_range(dtype: Any) -> 
         np.testing.assert_array_equal(ac.floor_divide(ac.asarray(x), ac.asarray(y)).numpy()[near], quotient[near])
 
 
+def test_float32_powers_of_every_size_are_within_1_ulp() -> None:
+    """Results between the smallest subnormal and the largest number, of x far from 1 and close to it."""
+    rng = np.random.default_rng(2)
+    n = 100_000
+    near, wide = 1 + rng.uniform(-1, 1, n) * 2.0 ** -rng.uniform(0, 22, n), 2.0 ** rng.uniform(-149, 128, n)
+    x = np.concatenate([near, wide]).astype(np.float32)
+    x = x[(x > 0) & (x != 1)]
+    y = (rng.uniform(-149.5, 128.5, x.size) / np.log2(x.astype(np.float64))).astype(np.float32)
+    want = (ac.asarray(x.astype(np.float64)) ** ac.asarray(y.astype(np.float64))).numpy()
+    got = (ac.asarray(x) ** ac.asarray(y)).numpy()
+    far = 2.0**128  # an infinity is as far from the largest number as the next power of two would be
+    reach = np.minimum(want, far), np.minimum(got.astype(np.float64), far)
+    assert (np.abs(reach[0] - reach[1]) / spacing(np.minimum(want, far / 2), np.float32)).max() <= 1.0
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_angles_are_within_2_ulp(dtype: Any) -> None:
     rng = np.random.default_rng(3)

@@ -146,9 +146,13 @@ ALICE_SLOPE(SiluSlope, silu_slope<AcrossZero<P>>(x))
 ALICE_VJP_OWN(SiluVjp, SiluSlope, silu_slope, 112.0f)
 
 struct Gelu {
-  float far = 15.0f;
-  ALICE_HD float operator()(float x) const {
-    return ALICE_HAS_FMA ? gelu(x, far) : static_cast<float>(gelu<Short>(static_cast<double>(x)));
+  static constexpr bool kInVectors = true;
+  template <class T>
+  ALICE_HD T operator()(T x) const {
+    if constexpr (ALICE_HAS_FMA)
+      return gelu(x);
+    else
+      return static_cast<T>(gelu<Short>(static_cast<double>(x)));
   }
   ALICE_HD double operator()(double x) const { return last(first(x), x); }
   ALICE_HD static Pair first(double x) {  // in two loops

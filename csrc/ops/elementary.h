@@ -131,8 +131,11 @@ struct Tanh {
 ALICE_SLOPE(TanhSlope, sigmoid_slope<P>(x + x, 2.0))
 ALICE_VJP_OWN(TanhVjp, TanhSlope, tanh_slope, 112.0f)
 struct Erf {
-  float far = 4.0f, one = 1.0f;
-  ALICE_HD float operator()(float x) const { return erf(x, far, one); }
+  static constexpr bool kInVectors = true;
+  template <class T>
+  ALICE_HD T operator()(T x) const {
+    return erf(x);
+  }
   ALICE_HD double operator()(double x) const { return ALICE_HAS_FMA ? erf(x) : erf<Full>(x); }
 };
 ALICE_SLOPE(ErfSlope, erf_slope<P>(x))
@@ -241,9 +244,14 @@ struct Atan2Vjp {
 
 // Exponents that have loops of their own (SimplePower) leave the vectorised form: their bits are those of the loops.
 struct Pow {
-  double low = -1000.0, high = 1000.0, low_full = -1100.0, high_full = 1024.25;  // members as Exp's are
-  ALICE_HD float operator()(float x, float y) const {
-    return static_cast<float>(pow_short(static_cast<double>(x), static_cast<double>(y), low, high));
+  static constexpr bool kInVectors = true;
+  double low_full = -1100.0, high_full = 1024.25;  // members as Exp's are
+  template <class T, std::enable_if_t<std::is_same_v<T, Floats> || std::is_same_v<T, float>, int> = 0>
+  ALICE_HD T operator()(T x, T y) const {
+    if constexpr (ALICE_HAS_FMA)
+      return pow_float(x, y);
+    else
+      return static_cast<T>(pow_short(static_cast<double>(x), static_cast<double>(y), -1000.0, 1000.0));
   }
   ALICE_HD double operator()(double x, double y) const { return last(first(x, y), x, y); }
   // In two loops.
@@ -252,7 +260,7 @@ struct Pow {
     return pow_full<false>(x, {y, 0.0}, logarithm, low_full, high_full);
   }
   // By squaring, wrapping around; a negative exponent gives the integral part of the real power.
-  template <class T, class = std::enable_if_t<!kIsFloat<T>>>
+  template <class T, class = std::enable_if_t<std::is_integral_v<T>>>
   ALICE_HD T operator()(T x, T y) const {
     using U = Wrap<T>;
     if (y < T{0}) return x == T{1} ? T{1} : x == static_cast<T>(-1) ? ((y & 1) ? x : T{1}) : T{0};

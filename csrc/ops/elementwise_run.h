@@ -12,6 +12,7 @@
 #include "elementwise.h"
 #include "elementwise_loops.h"
 #include "math_bits.h"
+#include "math_table.h"
 
 namespace alice::ALICE_ISA {
 namespace {
@@ -35,6 +36,14 @@ template <class F, class R, class = void>
 struct HasSteps : std::false_type {};
 template <class F>
 struct HasSteps<F, double, std::void_t<decltype(&F::last)>> : std::true_type {};
+
+// Of a functor that takes float32 by vectors where there are any.
+template <class F, class R, class = void>
+struct InVectors : std::false_type {};
+template <class F>
+struct InVectors<F, float, std::void_t<decltype(F::kInVectors)>> : std::bool_constant<!std::is_same_v<Floats, float>> {
+  using Vector = Floats;
+};
 
 template <class F>
 F make_functor([[maybe_unused]] const double* params) {
@@ -74,6 +83,9 @@ ALICE_NO_JUMP_THREADING [[gnu::noinline, gnu::noclone]] void run_blocks(F f, std
 #pragma GCC ivdep
       for (std::int64_t i = 0; i < m; ++i) out[at + i] = f.last({hi[i], lo[i]}, in[at + i]...);
     }
+  } else if constexpr (InVectors<F, R>::value) {
+    using V = typename InVectors<F, R>::Vector;
+    for (std::int64_t i = 0; i < n; i += V::kCount) f(V::load(in + i)...).store(out + i);
   } else {
 #pragma GCC ivdep
     for (std::int64_t i = 0; i < n; ++i) out[i] = f(in[i]...);
@@ -225,11 +237,15 @@ struct HoldsSecond {
   T held;
   explicit HoldsSecond(const void* const* in) : held(*static_cast<const T*>(in[1])) {}
   static constexpr int kMoves = 0;
-  ALICE_HD T operator()(T x) const { return f(x, held); }
+  template <class U>
+  ALICE_HD U operator()(U x) const {
+    return f(x, U(held));
+  }
 };
 template <class F, class T>
 struct HoldsExponent : HoldsSecond<F, T> {  // of a functor that has a range
   using HoldsSecond<F, T>::HoldsSecond;
+  static constexpr bool kInVectors = true;
   template <class U>
   ALICE_HD bool in_range(U x) const {
     return F::in_range(x, this->held);

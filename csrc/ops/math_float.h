@@ -5,13 +5,16 @@
 #pragma once
 
 #include "math_bits.h"
+#include "math_table.h"
 
 namespace alice::ALICE_ISA {
 
 // x = n ln 2 + r with an integer n, and power = 2ⁿ⁺ᵏ for the k that suits the caller: |n + k| < 127.
-struct FloatSplit {
-  float r, power;
+template <class T>
+struct SplitOf {
+  T r, power;
 };
+using FloatSplit = SplitOf<float>;
 
 // Adding 1.5·2²³ rounds to integers; with the bias of the exponent added as well, the low bits of the sum are the
 // exponent field of the power. ln 2 has 15 bits in its first part: the product with n is exact.
@@ -20,14 +23,16 @@ ALICE_HD FloatSplit split_exp(float x, float k) {
   const float sum = mul_add(x, 0x1.715476p+0f, magic), n = sum - magic;
   return {mul_add(n, -0x1.7f7d1cp-20f, mul_add(n, -0x1.62e4p-1f, x)), from_bits(to_bits(sum) << 23)};
 }
-ALICE_HD FloatSplit split_exp(float x, float x_lo, float k) {
+template <class T>
+ALICE_HD SplitOf<T> split_exp(T x, T x_lo, float k) {
   const float magic = kRoundFloat + 127.0f + k;
-  const float sum = mul_add(x, 0x1.715476p+0f, magic), n = sum - magic;
+  const T sum = mul_add(x, 0x1.715476p+0f, magic), n = sum - magic;
   return {mul_add(n, -0x1.62e4p-1f, x) + mul_add(n, -0x1.7f7d1cp-20f, x_lo), from_bits(to_bits(sum) << 23)};
 }
 
 // e^r − 1 for |r| ≤ 0.347. The polynomial is (eʳ − 1 − r)/r², weighted so that the error is 3.2e-9.
-ALICE_HD float expm1_rest(float r) {
+template <class T>
+ALICE_HD T expm1_rest(T r) {
   return mul_add(r * r, poly(r, 0x1p-1f, 0x1.555492p-3f, 0x1.5554cp-5f, 0x1.12399cp-7f, 0x1.6d7a5ep-10f), r);
 }
 
@@ -117,29 +122,15 @@ ALICE_HD float softplus(float x, float far = 104.0f) {
   return x < 0.0f ? left : right;
 }
 
-// x Φ(x) by way of Φ(−a) = e^(−a²/2) F/(a + c) for a = |x|. Low parts of products and of the sum go along to the end,
-// as the tail is to be good relative to itself. Within 2 ULP with fma only.
-ALICE_HD float gelu(float x, float far = 15.0f) {
-  const float a = at_most(absolute(x), far), half = -0.5f * a, aa = half * a;
-  const FloatSplit s = split_exp(aa, mul_add(half, a, -aa), 64.0f);
-  const float rest = expm1_rest(s.r);
-  constexpr float c = 0x1.7428p+1f;  // F and its slope at a = c are floats, all but
-  const float d = a + c, back = d - a, d_lo = (a - (d - back)) + (c - back);
-  const float w = 1.0f / d, missing = mul_add(-w, d_lo, mul_add(-w, d, 1.0f));  // 1/(a + c) = w (1 + missing)
-  const float t = mul_add(-2.0f * c, w, 1.0f);
-  const float g = poly(t, -0x1.fceb5ep-2f, 0x1.b3a9fcp-3f, -0x1.228252p-5f, -0x1.b5ee8p-7f, 0x1.7c5562p-8f,
-                       0x1.c0beeep-10f, -0x1.b7a0bp-11f, -0x1.908512p-12f, 0x1.898912p-14f, 0x1.4b44e6p-14f);
-  const float f = mul_add(t, g, 0x1.737e3cp-1f), f_lo = mul_add(t, g, 0x1.737e3cp-1f - f);
-  // F/(a + c) moves with w by the power 1 to 2.2
-  const float h = f * w, moved = missing * mul_add(w, 4.3f, 0.93f);
-  const float h_lo = mul_add(h, moved, mul_add(f_lo, w, mul_add(f, w, -h)));
-  const float xp = a * s.power, p = mul_add(xp, rest, xp), p_lo = mul_add(xp, rest, xp - p);
-  const float tail = mul_add(p, h, mul_add(p, h_lo, p_lo * h)) * 0x1p-64f;
-  // (Φ(x) − ½)/x for |x| < 0.6, as a function of x²
-  const float near = mul_add(
-      x * x, poly(x * x, 0x1.988454p-2f, -0x1.105834p-4f, 0x1.46cd50p-7f, -0x1.368cb2p-10f, 0x1.c1083ep-14f), 0.5f * x);
-  const float far_out = x < 0.0f ? -tail : x - tail;
-  return a < 0.6f ? near : far_out;
+// x Φ(x) by way of a Φ(−a) = e^(−a²/2) H(a) for a = |x|, of which the tail is good relative to itself.
+template <class T>
+ALICE_HD T gelu(T x) {
+  const T a = at_most(absolute(x), 14.9f), half = -0.5f * a, aa = half * a;
+  const SplitOf<T> s = split_exp(aa, mul_add(half, a, -aa), 64.0f);
+  const T rest = expm1_rest(s.r);
+  const auto curve = interval_of(kGelu, to_bits(1.0f + a) >> 21, a);
+  const T tail = mul_add(curve.value, rest, curve.value_lo) + curve.value;
+  return choose(x < 0.0f, T(-0.0f), x) - tail * s.power * 0x1p-64f;
 }
 
 // With h = (e^2a − 1)/2 for a = |x|, tanh a = h/(1 + h) = c − c·c/(1 + h) for c = min(h, 1): the quotient is at most ½
@@ -160,17 +151,10 @@ ALICE_HD float tanh(float x, float far = 10.0f, float one = 1.0f) {
 // 1/cosh² x = 4 σ(2x) σ(−2x)
 ALICE_HD float tanh_slope(float x, float far = 112.0f) { return scaled_sigmoid_slope(x + x, far, 0x1p-62f); }
 
-ALICE_HD float erf(float x, float far = 4.0f, float one = 1.0f) {
-  const float a = at_most(absolute(x), far), z = a * a;  // 1 from 3.92 on
-  // erf(x)/x − 1 as a function of x² on [0, 1], 1.3e-9
-  const float p = poly(z, 0x1.06eba8p-3f, -0x1.81274p-2f, 0x1.ce2d5p-4f, -0x1.b7fe9p-6f, 0x1.542e1p-8f,
-                       -0x1.a50b0ep-11f, 0x1.4c344ep-14f);
-  // log erfc a on [0.95, 3.95], weighted so that the error of erfc a is 1.3e-9
-  const float e = poly(a, -0x1.0ce724p-12f, -0x1.209efep+0f, -0x1.46738ap-1f, -0x1.a83576p-4f, 0x1.694bfap-6f,
-                       -0x1.8925bep-9f, 0x1.919888p-13f);
-  const FloatSplit s = split_exp(e, 0.0f);
-  const float large = (one - s.power) - s.power * expm1_rest(s.r);
-  return a < 1.0f ? mul_add(x, p, x) : copy_sign(large, x);
+template <class T>
+ALICE_HD T erf(T x) {
+  const T a = at_most(absolute(x), kErfFar);
+  return copy_sign(a * interval_of(kErf, to_bits(mul_add(a, kErfPerUnit, kRoundFloat)), a).value, x);
 }
 
 ALICE_HD float log(float x) {

@@ -6,6 +6,7 @@
 
 #include "elementwise.h"
 #include "math_exp.h"
+#include "math_table.h"
 
 namespace alice::ALICE_ISA {
 
@@ -67,6 +68,55 @@ ALICE_HD double pow_short(double x, double y, double low, double high) {
   const double a = absolute(x), finite = log2_short(a), logarithm = a == 0.0 ? -kInf : finite;
   const double c = at_most(at_least(y * logarithm, low), high), n = nearest(c);
   return signed_power((1.0 + exp2m1<Short>(c - n)) * pow2(n), x, {y, 0.0});
+}
+
+// log2 of a finite float a > 0 in two parts, to 2⁻³⁴ of itself.
+template <class T>
+struct FloatLog {
+  T hi, lo;
+};
+template <class T>
+ALICE_HD FloatLog<T> log2_pair(T a) {
+  const auto tiny = a < 0x1p-126f;
+  // a = m·2ᵏ with m in [0.703, 1.406)
+  const auto t = to_bits(choose(tiny, a * 0x1p24f, a)) + (0x3f800000u - 0x3f340000u);
+  const T k = from_bits((t >> 23) | 0x4b000000u) - choose(tiny, T(0x1p23f + 151.0f), T(0x1p23f + 127.0f));
+  const T m = from_bits((t & 0x7fffffu) + 0x3f340000u);
+  const auto index = t >> 19;
+  const T r = look_up(kLog2[0], index), p = m * r, p_lo = mul_add(m, r, -p), f = p - 1.0f;
+  // log2(1 + f) = f (c + d f + f² g), c and d in two parts each; g to 1.8e-11/f²
+  constexpr float c = 0x1.715476p+0f, c_lo = 0x1.4ae0cp-26f, d = -0.5f * c, d_lo = -0.5f * c_lo;
+  const T g = poly(f, 0x1.ec709cp-2f, -0x1.71547cp-2f, 0x1.27ab3p-2f, -0x1.ec604ep-3f);
+  const T s = mul_add(f, d, c), s_lo = mul_add(f, mul_add(f, g, d_lo), mul_add(f, d, c - s)) + c_lo;
+  const T curve = f * s, curve_lo = mul_add(f, s_lo, mul_add(f, s, -curve));
+  const T slope = mul_add(s_lo, 3.0f, mul_add(s, 2.0f, -c));
+  const T whole_part = k + look_up(kLog2[1], index), sum = whole_part + curve;
+  return {sum, ((whole_part - sum) + curve) + mul_add(p_lo, slope, look_up(kLog2[2], index) + curve_lo)};
+}
+
+// xʸ for finite floats x and |y| < kPowLimit, but for 0⁰. Within 1 ULP with fma only.
+template <class T>
+ALICE_HD T pow_float(T x, T y) {
+  const T a = absolute(x);
+  const FloatLog<T> l = log2_pair(a);
+  const T p = y * choose(0.0f < a, l.hi, T(-static_cast<float>(kInf)));
+  const T p_lo = choose(absolute(p) < 200.0f, mul_add(y, l.lo, mul_add(y, l.hi, -p)), T(0.0f));
+  // 2ⁿ⁺ᵛ, the power of n as in exp()
+  const T e = at_most(at_least(p, -152.0f), 128.25f);
+  const auto left = e < 0.0f;
+  const T magic = choose(left, T(kRoundFloat + 191.0f), T(kRoundFloat + 126.0f)), sum = e + magic;
+  const T f = e - (sum - magic), v = f + p_lo, v_lo = p_lo - (v - f);
+  // (2ᵛ − 1 − v ln 2)/v², 1.2e-10/v²
+  const T q = poly(v, 0x1.ebfbep-3f, 0x1.c6b08ep-5f, 0x1.3b2a42p-7f, 0x1.5d86fcp-10f, 0x1.442c08p-13f, 0x1.010e4ep-16f);
+  constexpr float ln2 = 0x1.62e43p-1f;
+  const T rest = mul_add(v, ln2, mul_add(v * v, q, mul_add(v, -0x1.05c61p-29f, v_lo * ln2)));
+  const T power = from_bits(to_bits(sum) << 23);
+  const T r = mul_add(power, rest, power) * choose(left, T(0x1p-64f), T(2.0f));
+  // As signed_power(), of a y of any size.
+  const auto integral = y == whole(y);
+  const T half = 0.5f * y, odd = choose(half == whole(half), T(0.0f), choose(integral, T(-0.0f), T(0.0f)));
+  const T turned = from_bits(to_bits(r) ^ (to_bits(x) & to_bits(odd)));
+  return choose(x < choose(integral, T(-static_cast<float>(kInf)), T(0.0f)), T(static_cast<float>(kNaN)), turned);
 }
 
 // The same of doubles and a y in two parts (or one: kPair is false), given log2 |x| of an x other than 0; low and high
