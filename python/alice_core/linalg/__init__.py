@@ -14,6 +14,7 @@ from ..ops.linalg import matmul, outer, tensordot, vecdot
 from ..ops.views import matrix_transpose
 from .definite import cho_solve, cholesky
 from .factors import LUResult, QRResult, lu, qr
+from .functions import PolarResult, funm, logm, polar, sqrtm
 from .norms import cond, matrix_norm, norm, vector_norm
 from .powers import expm, matrix_power
 from .products import cross, kron, multi_dot, trace
@@ -28,6 +29,7 @@ __all__ = [
     "LUResult",
     "LinAlgError",
     "LstsqResult",
+    "PolarResult",
     "QRResult",
     "SVDResult",
     "SlogdetResult",
@@ -42,8 +44,10 @@ __all__ = [
     "eigvals",
     "eigvalsh",
     "expm",
+    "funm",
     "inv",
     "kron",
+    "logm",
     "lstsq",
     "lu",
     "matmul",
@@ -55,10 +59,12 @@ __all__ = [
     "norm",
     "outer",
     "pinv",
+    "polar",
     "qr",
     "slogdet",
     "solve",
     "solve_triangular",
+    "sqrtm",
     "svd",
     "svdvals",
     "tensordot",
