@@ -123,6 +123,19 @@ def _each(f: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return batched
 
 
+def _funm(a: Any, f: Callable[[Any], Any], *args: Any) -> Any:
+    w, v = np.linalg.eigh(_symmetric(a))
+    with np.errstate(invalid="ignore"):
+        return (v * np.asarray(f(w, *args))[..., None, :]) @ np.swapaxes(v, -1, -2)
+
+
+def _polar(a: Any, side: str = "right") -> Any:
+    u, s, vh = np.linalg.svd(a, full_matrices=False)
+    v, ut = np.swapaxes(vh, -1, -2), np.swapaxes(u, -1, -2)
+    s = s[..., None, :]
+    return u @ vh, (v * s) @ vh if side == "right" else (u * s) @ ut
+
+
 def _lstsq(a: Any, b: Any) -> Any:
     x = np.linalg.pinv(a) @ (b[..., None] if b.ndim == 1 else b)
     residuals = np.sum((a @ x - (b[..., None] if b.ndim == 1 else b)) ** 2, axis=-2)
@@ -398,5 +411,33 @@ CASES = [
         [(_any(3, 3),), (_any(2, 2, 2),), (_any(1, 1),), (_any(2, 2) * 6,), (np.zeros((0, 0)),)],
         primitives=("expm",),
         errors=[((_BAD,), {}, ac.LinAlgError, "^expm: the matrix must be finite; got infinities or NaN")],
+    ),
+    _row("sqrtm", lambda a: _funm(a, np.sqrt), [*_DEFINITE, (-np.eye(2),)], grad=()),
+    _row("sqrtm", lambda a: _funm(a, np.sqrt), _DEFINITE),
+    _row("logm", lambda a: _funm(a, np.log), [*_DEFINITE, (-np.eye(2),), (np.zeros((2, 2)),)], grad=()),
+    _row("logm", lambda a: _funm(a, np.log), _DEFINITE),
+    _row(
+        "funm",
+        lambda a, f: _funm(a, lambda w: w / (1.0 + w * w)),
+        [(a, lambda w: w / (1.0 + w * w)) for (a,) in (*_DEFINITE, (np.diag([1.0, 1.0, 2.0]),))],
+        errors=[
+            ((np.eye(2), 3.0), {}, ac.DTypeError, "^funm: expected a function; got 3.0"),
+            ((np.eye(2), lambda w: 1.0), {}, ac.ShapeError, r"^funm: f must return one number, .*; got float"),
+            (
+                (np.eye(2), lambda w: ac.stack([w])),
+                {},
+                ac.ShapeError,
+                r"^funm: f must return one number, .* shape \(1,\)",
+            ),
+        ],
+    ),
+    _row(
+        "polar",
+        _polar,
+        [*_RECTANGLES, *_EMPTY_RECTANGLES, (np.diag([2.0, 2.0, -2.0]),)],
+        kwargs=[{}, {"side": "left"}],
+        square=False,
+        tol={"float32": 3e-4, "float64": 1e-12},  # an entry may nearly cancel
+        errors=[((np.eye(2),), {"side": "up"}, ValueError, "^polar: side must be")],
     ),
 ]

@@ -92,4 +92,8 @@ LINALG: dict[str, Template] = {
     "linalg.multi_dot": _product("multi_dot"),
     "linalg.kron": _product("kron"),
     "linalg.expm": _of("expm", _square),
+    "linalg.sqrtm": _of("sqrtm", _definite),
+    "linalg.logm": _of("logm", _definite),
+    "linalg.funm": lambda g: f"ac.linalg.funm({_definite(g)}, {g.pick(('ac.tanh', 'lambda w, c: c * w * w, 0.1'))})",
+    "linalg.polar": _of("polar", _square, 'side="left"'),
 }

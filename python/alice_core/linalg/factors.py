@@ -50,7 +50,8 @@ def _beside_upper_turned(x: Tensor, r: Tensor) -> Tensor:
 def _refuse_complete(a: Tensor, complete: bool) -> None:
     if complete and a.shape[-2] != a.shape[-1]:
         raise GradientError(
-            f'qr: the further columns of mode="complete" have no derivative; got shape {a.shape}; use mode="reduced"'
+            f'qr: the further columns of mode="complete" have no derivative; got shape {a.shape}; use mode="reduced"; '
+            f"1 - Q Qᵀ projects on their space"
         )
 
 
@@ -129,7 +130,8 @@ def qr(x: TensorLike, /, *, mode: str = "reduced") -> QRResult:
 
     Gradient
         Exists where the first K columns of x are independent; elsewhere infinities or NaN. The further columns of
-        ``mode="complete"`` have none.
+        ``mode="complete"`` have none, being any basis of a space; the projection on that has: ``1 - Q Qᵀ`` of the
+        others.
 
     Accuracy
         Backward stable (Householder reflections).

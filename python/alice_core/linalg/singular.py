@@ -49,7 +49,7 @@ def _refuse_full(full: bool, a: Tensor) -> None:
     if full and a.shape[-1] != a.shape[-2]:
         raise GradientError(
             f"svd: the further vectors of full_matrices=True have no derivative; got shape {a.shape}; "
-            f"use full_matrices=False"
+            f"use full_matrices=False; 1 - U Uᵀ projects on their space"
         )
 
 
@@ -211,9 +211,10 @@ def svd(x: TensorLike, /, *, full_matrices: bool = True) -> SVDResult:
     Gradient
         Equal singular values (apart by rounding, N units of roundoff of the largest) have only common spaces. What is
         symmetric in the values has the right gradient, and so has what depends on vectors alone and by their spaces
-        alone, as the polar factor ``U Vh``; else it is NaN, as of ``U f(S) Vh``, which needs the slope of f. In forward
-        mode the tangents of vectors are NaN where x moves such that their space falls apart. The further vectors of
-        ``full_matrices`` have none.
+        alone, as the polar factor ``U Vh``; else it is NaN, as of ``U f(S) Vh``, which needs the slope of f: that is
+        :func:`funm` of :func:`polar`'s P. In forward mode the tangents of vectors are NaN where x moves such that their
+        space falls apart. The further vectors of ``full_matrices`` have none, being any basis of a space; the
+        projection on that has: ``1 - U Uᵀ`` of the others.
 
     Accuracy
         Backward stable: singular values to N units of roundoff of the largest.

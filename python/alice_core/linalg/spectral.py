@@ -145,8 +145,8 @@ def eigh(x: TensorLike, /) -> EighResult:
         Symmetric. Equal eigenvalues (apart by rounding, N units of roundoff of the largest) have no eigenvectors of
         their own, only a common space. What is symmetric in the eigenvalues has the right gradient, and so has what
         depends on vectors alone and by their space alone. Else it is NaN: where vectors of one space are told apart,
-        and of ``V f(w) Vᵀ``, which needs the slope of f; use :func:`expm`, :func:`cholesky` or :func:`matrix_power`
-        there. In forward mode the tangents of vectors are NaN where x moves such that their space falls apart.
+        and of ``V f(w) Vᵀ``, which needs the slope of f: that is :func:`funm`. In forward mode the tangents of vectors
+        are NaN where x moves such that their space falls apart.
 
     Accuracy
         Backward stable: eigenvalues to N units of roundoff of the largest.
