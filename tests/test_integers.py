@@ -246,6 +246,31 @@ def test_integers_beside_are_of_the_dtype_or_refused(n: int) -> None:
                         f(x, n)
 
 
+@by_dtype
+def test_integers_that_a_program_computes_fit_or_are_refused(dtype: Any) -> None:
+    xs, (low, high) = values(dtype), ends(dtype)
+    x = ac.tensor(xs, dtype)
+    plus = ac.compile(lambda x, n, m: x + (n + m))
+    less = ac.compile(lambda x, n, m: x < (n - m))
+    made = ac.compile(lambda n: (ac.tensor(n, dtype), ac.full(2, n + 1, dtype)))
+    for n, m in ((3, 4), (2**53, 0), (100, 27), (100, 28), (200, 56), (40000, 25536), (2**31, 2**31), (2, -3)):
+        if dtype == ac.uint64 and n < m:
+            with pytest.raises(ac.DTypeError, match=f"the Python number {n - m} does not fit uint64"):
+                less(x, n, m)
+        else:
+            assert less(x, n, m).tolist() == [v < n - m for v in xs]
+        if low <= n + m <= high:
+            same(plus(x, n, m), [wrap(v + n + m, dtype) for v in xs], dtype)
+        else:
+            with pytest.raises(ac.DTypeError, match=f"the Python number {n + m} does not fit {dtype.name}"):
+                plus(x, n, m)
+        if n + 1 <= high:
+            assert [t.tolist() for t in made(n)] == [n, [n + 1, n + 1]]
+        else:
+            with pytest.raises(ac.DTypeError, match=f"does not fit {dtype.name}"):
+                made(n)
+
+
 def test_large_integers_in_lists() -> None:
     for data in (2**64 - 1, [2**64 - 1, 0], [[2**63 + 1], [1]], [np.uint64(2**63 + 1), 3]):
         x = ac.tensor(data)

@@ -200,6 +200,7 @@ ELSEWHERE = {
     "stop_gradient": "test_engine.py",
     "constant_copy": "test_views.py",
     "nonnegative": "test_dtypes.py",
+    "fitting": "test_integers.py",
     "slice_set": "test_scatter.py",
     "vecmat": "test_vecmat.py",
     "sgd": "test_optim.py",

@@ -51,8 +51,10 @@ DType to_compare(Operands& a, std::size_t i, DType common) {
   }
   if (s.kind != Scalar::Kind::Int) return with_scalar(common, s);
   if (common == DType::Bool) return DType::Int64;
-  if (holds_width(common, traced ? weak_width(a.weak[i]) : width_of(s.integer))) return common;
-  return common == DType::UInt64 ? DType::Float64 : DType::Int64;
+  const std::uint8_t width = traced ? weak_width(a.weak[i]) : width_of(s.integer);
+  if (width != 0 && holds_width(common, width)) return common;
+  if (common != DType::UInt64) return DType::Int64;
+  return width != 0 ? DType::Float64 : common;  // what a program computed is refused if it is negative
 }
 
 // The dtype to which the arguments from `first` on are brought.
@@ -91,7 +93,12 @@ void cast_argument(Operands& a, std::size_t i, DType dtype, const char* op) {
     if (is_integer(dtype) && !holds_width(dtype, weak_width(a.weak[i])))
       fail(ErrorKind::DType, op, ": the Python number does not fit ", name(dtype),
            "; convert the tensor with x.astype(ac.float32) first");
-    a.converted.push_back(owned(tensor_of_number(a.weak[i])));
+    py::object number = owned(tensor_of_number(a.weak[i]));
+    if (is_integer(dtype) && weak_width(a.weak[i]) == 0 && a.scalars[i].kind == Scalar::Kind::Int) {  // it was computed
+      PyObject* args[] = {number.ptr(), dtype_object(dtype).ptr()};
+      number = bind(operator_primitive(kFitting), args, 2);
+    }
+    a.converted.push_back(number);
     a.tensors[i] = as_tensor(a.converted.back().ptr());
     a.weak[i] = nullptr;
     return cast_argument(a, i, dtype, op);

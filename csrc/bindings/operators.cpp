@@ -39,7 +39,8 @@ const char* const operator_names[kOperatorSlots] = {"add",
                                                     "bitwise_right_shift",
                                                     "astype",
                                                     "remat",
-                                                    "nonnegative"};
+                                                    "nonnegative",
+                                                    "fitting"};
 
 // The other operand may be anything that bind() takes; for the rest Python asks the other operand's type.
 bool operand(PyObject* o) {

@@ -35,6 +35,7 @@ enum OperatorSlot {
   kAstype,
   kRemat,
   kNonnegative,
+  kFitting,
   kOperatorSlots
 };
 

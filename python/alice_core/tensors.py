@@ -277,6 +277,8 @@ def tensor(obj: Any, dtype: DTypeLike | None = None, *, device: str | None = Non
         if dtype is None:
             dtype = get_default_dtype() if obj._weak and obj.dtype == float64 else obj.dtype
         source = obj._tensor_of_number() if obj._weak else obj
+        if obj._weak and obj.dtype == int64 and as_dtype(dtype).kind in "iu":
+            source = ops.identity.fitting(source, as_dtype(dtype))
         return ops.identity.constant_copy(ops.selection.astype(source, dtype))
     return _made(to_numpy(obj, dtype, "tensor"), dtype, True)
 

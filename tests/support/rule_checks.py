@@ -180,6 +180,7 @@ def variants(x: np.ndarray[Any, Any], n: int) -> np.ndarray[Any, Any]:
 ATTRIBUTES = {
     "leaky_relu": (0.1,), "leaky_relu_vjp": (0.1,), "elu": (1.5,), "elu_vjp": (1.5,), "pow_log": (2,),
     "astype": (ac.float64,), "polygamma": (1,), "sinc": (0,),
+    "fitting": (ac.int64,),
 }  # fmt: skip
 ELEMENTWISE = {
     n: p
@@ -192,7 +193,7 @@ def numbers(name: str, rng: np.random.Generator, shape: tuple[int, ...], i: int)
     """Operand i of a primitive: within its domain, away from kinks."""
     if name == "where" and i == 0:
         return np.asarray(rng.random(shape) < 0.5)
-    if name.startswith("bitwise_"):
+    if name.startswith("bitwise_") or name == "fitting":
         return np.asarray(rng.integers(0, 9, shape))
     above = 1.0 if name.startswith("acosh") else 0.0
     return np.asarray(rng.uniform(0.2, 0.9, shape) + above)
