@@ -448,6 +448,7 @@ def test_indices_of_every_dtype(run: Any, dtype: Any) -> None:
     assert x[index.numpy()].tolist() == x[index.numpy().astype(index.numpy().dtype.newbyteorder())].tolist()
     assert run(lambda x, i: x.at[i].set(ac.tensor([1, 2, 3])))(x, index).tolist() == [2, 3, 1]
     labels = ac.tensor([2, 0, 1], dtype)
+    assert ac.repeat(x, labels).tolist() == ac.repeat(x, labels.numpy()).tolist() == [10, 10, 30]
     assert run(lambda i: ac.one_hot(i, 3, dtype))(labels).tolist() == [[0, 0, 1], [1, 0, 0], [0, 1, 0]]
     assert run(lambda x, i: ac.segment_sum(x, i, 3))(x, labels).tolist() == [20, 30, 10]
     logits = ac.tensor(np.arange(9.0).reshape(3, 3))

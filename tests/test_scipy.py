@@ -46,9 +46,6 @@ PRODUCT = FIRST | {"hessp": hessian_product}
 def test_minimize(method: str, derivatives: dict[str, Callable[..., Any]], compiled: bool) -> None:
     start = 1.0 + 0.01 * START if method == "dogleg" else START  # it wants a convex neighbourhood
     given = {k: ac.compile(f) if compiled else f for k, f in derivatives.items()}
-    if compiled and "hessp" in given:  # asked about an int8 vector first, a dtype that arguments cannot have
-        product = given["hessp"]
-        given["hessp"] = lambda x, v: product(x, v.astype(float))
     found = optimize.minimize(ac.compile(rosenbrock) if compiled else rosenbrock, start, method=method, **given)
     scipys = {"jac": optimize.rosen_der, "hess": optimize.rosen_hess, "hessp": optimize.rosen_hess_prod}
     wanted = optimize.minimize(optimize.rosen, start, method=method, **{k: scipys[k] for k in derivatives})

@@ -412,7 +412,9 @@ def _counts(repeats: Any) -> Any:
         raise DTypeError(
             f"repeat: repeats must be an int or a tuple of ints; got {shown(repeats)}, dtype {repeats.dtype}"
         )
-    return repeats
+    if repeats.size and repeats.max() >= 1 << 59:
+        raise ShapeError(f"repeat: repeats must not be too many to address; got {repeats.max()}")
+    return repeats.astype(np.int64, copy=False)
 
 
 def split(x: TensorLike, /, indices_or_sections: int | Sequence[int], axis: int = 0) -> list[Tensor]:
