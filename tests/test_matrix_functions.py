@@ -42,7 +42,7 @@ def identity(n: int) -> Any:
 
 # -- divided differences ---------------------------------------------------------------------------------------------
 
-GAPS = [0.0, 1.0, 0.3, 0.1, 0.03, *(10.0**-i for i in range(2, 17))]
+GAPS = [0.0, 1.0, 0.5, 0.3, 0.22, 0.15, 0.1, 0.07, 0.03, *(10.0**-i for i in range(2, 17))]
 SCALARS: dict[str, tuple[Callable[[ac.Tensor], ac.Tensor], Callable[[Any], Any]]] = {
     "exp": (ac.exp, mpmath.exp),
     "log": (ac.log, mpmath.log),
@@ -73,7 +73,7 @@ def test_no_gap_costs_digits(name: str, dtype: str) -> None:
         for base in (1e-6, 0.3, 20.0):
             for gap in GAPS:
                 w = (base * np.array([1.0, 1.0 + gap, 1.0 + 1.7 * gap])).astype(dtype)
-                for k, units in ((1, 20), (2, 100)):
+                for k, units in ((1, 30), (2, 300)):
                     got = divided_differences(ours, ac.tensor(w), k).numpy()
                     for at in combinations_with_replacement(range(3), k + 1):
                         points = w[list(at)]
@@ -83,22 +83,35 @@ def test_no_gap_costs_digits(name: str, dtype: str) -> None:
                         assert all(got[at] == got[tuple(at[i] for i in order)] for order in ([1, 0, 2][: k + 1],))
 
 
-@pytest.mark.parametrize("gap", [1e-12, 1e-6, 1e-3, 0.5])
+@pytest.mark.parametrize("gap", [1e-12, 1e-9, 1e-6, 1e-3, 0.5])
 def test_a_kink_between_eigenvalues_is_seen(gap: float) -> None:
-    w = np.array([-0.3 * gap, 0.7 * gap, 2.0])
-    for f, table in (
-        (lambda w: ac.maximum(w, 0.0), np.maximum),
-        (ac.abs, lambda w, _: np.abs(w)),
-        (lambda w: ac.where(w > 0.0, 1.0, 0.0) + 0.0 * w, lambda w, _: (w > 0.0) * 1.0),
-    ):
-        got = divided_differences(f, ac.tensor(w), 1).numpy()
-        y = table(w, 0.0)
-        for i, j in ((0, 1), (0, 2), (1, 2)):
-            want = (y[j] - y[i]) / (w[j] - w[i])
-            assert abs(got[i, j] - want) <= 1e-12 * max(1.0, abs(want)), (i, j)
+    for at in (0.01, 0.2, 0.45, 0.6, 0.99):  # rules see it in several ways, or not
+        low, high = -at * gap, (1.0 - at) * gap
+        w = ac.tensor([low, high, 2.0], dtype=ac.float64)
+        for f, want in (
+            (lambda w: ac.maximum(w, 0.0), high / (high - low)),
+            (ac.abs, (high + low) / (high - low)),
+            (lambda w: ac.where(w > 0.0, 1.0, 0.0) + 0.0 * w, 1.0 / (high - low)),
+            (lambda w: ac.abs(w) + w, 2.0 * high / (high - low)),
+        ):
+            got = divided_differences(f, w, 1)[0, 1].item()
+            assert abs(got - want) <= 1e-14 * max(1.0, abs(want)), at
     ac.testing.check_grads(
         lambda a: linalg.funm(a, lambda w: ac.maximum(w, 0.0)), [turned([-1.0, 0.5, 1.0])], modes=("rev", "fwd")
     )
+
+
+@pytest.mark.parametrize("gap", [1e-15, 1e-12, 1e-9, 1e-6])
+def test_noise_of_a_function_is_no_slope(gap: float) -> None:
+    w = np.array([1e-4, 1e-4 * (1.0 + gap), 1.0])
+    for f, slope in (
+        (lambda w: (1.0 - ac.cos(w)) / (w * w), lambda w: (w * np.sin(w) - 2.0 * (1.0 - np.cos(w))) / w**3),
+        (lambda w: 1.0 - ac.cos(w), np.sin),
+        (lambda w: (w + 1e5) - 1e5, lambda w: 1.0),
+    ):
+        got = divided_differences(f, ac.tensor(w), 1).numpy()[0, 1]
+        rounding = 1e-16 / 1e-4**3 if slope(0.5) < 0.0 else 1e-15  # of the slope, which is given as it is
+        assert abs(got - slope(w[0])) <= 10 * rounding + 1e-4 * gap
 
 
 # -- derivatives -----------------------------------------------------------------------------------------------------

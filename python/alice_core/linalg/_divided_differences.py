@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import lru_cache
 from itertools import combinations_with_replacement, product
@@ -10,15 +11,16 @@ from typing import Any
 import numpy as np
 
 from ..ops.arithmetic import add, divide, multiply, subtract
-from ..ops.comparison import equal, less_equal, logical_and, logical_or
+from ..ops.comparison import equal, greater, less_equal, logical_and, logical_or
 from ..ops.creation import ones_like
+from ..ops.extremes import max, min
 from ..ops.linalg import matmul
 from ..ops.selection import abs, astype, where
 from ..ops.views import reshape
 from ..tensors import Tensor, asarray
 from ..transforms.batching import vmap
 from ..transforms.forward import jvp
-from ._nearly_equal import _unit
+from ._nearly_equal import _unit, largest
 
 __all__ = ["Function", "divided_differences"]
 
@@ -43,11 +45,18 @@ def _places(n: int, k: int) -> tuple[Any, Any]:
 
 
 @lru_cache(maxsize=32)
-def _simplex(k: int, count: int) -> tuple[Any, Any]:
-    """Gauss's rule over a simplex of k dimensions: steps from each corner to the next, and weights."""
-    nodes, weights = (np.array(x) / 2.0 for x in np.polynomial.legendre.leggauss(count))
-    along = np.cumprod(np.array(list(product(nodes + 0.5, repeat=k))), axis=1)
-    return along.T, np.prod(list(product(weights, repeat=k)), axis=1) * np.prod(along[:, :-1], axis=1)
+def _simplex(k: int, ends: bool) -> tuple[Any, Any]:
+    """A rule over a simplex of k dimensions: steps from each corner to the next, and weights.
+
+    Of six points along each axis: Gauss's; or Lobatto's, which has the ends and sees what happens there.
+    """
+    nodes, weights = np.polynomial.legendre.leggauss(6)
+    if ends:
+        inner = np.polynomial.Legendre.basis(5).deriv().roots()
+        nodes = np.array([-1.0, *inner, 1.0])
+        weights = 1.0 / (15.0 * np.polynomial.Legendre.basis(5)(nodes) ** 2)
+    along = np.cumprod(np.array(list(product((nodes + 1.0) / 2.0, repeat=k))), axis=1)
+    return along.T, np.prod(list(product(weights / 2.0, repeat=k)), axis=1) * np.prod(along[:, :-1], axis=1)
 
 
 def _each(f: Function, x: Tensor, order: int) -> Tensor:
@@ -67,7 +76,9 @@ def _differences(f: Function, w: Tensor, k: int) -> tuple[Tensor, Tensor]:
     """f[w_i0, …, w_ik] of all ascending tuples of indices, and bounds of its rounding.
 
     As a quotient of differences, which loses digits where the values are close; or as the mean of a derivative over
-    their simplex, which loses them where they are far apart, or f is not smooth between them: then the two differ.
+    their simplex, which loses them where they are far apart: then two rules differ by more than the rounding of the
+    quotient. So they may at a kink of f between the values, or mean and quotient do. Only a quotient that is no mean of
+    slopes is noise of f, unless it is so large that f jumps.
     """
     unit = 4.0 * _unit(w)
     if k == 0:
@@ -84,15 +95,20 @@ def _differences(f: Function, w: Tensor, k: int) -> tuple[Tensor, Tensor]:
     spread = where(same, 1.0, spread)
     quotient = divide(subtract(before[..., last], before[..., first]), spread)
     bound = divide(add(rounding[..., last], rounding[..., first]), spread)
-    means = []
-    for count in (6, 5):
-        along, weights = (asarray(c, w.dtype) for c in _simplex(k, count))
-        points = add(x[..., :1], matmul(subtract(x[..., 1:], x[..., :-1]), along))
-        slopes = _each(f, points, k)
-        means.append(matmul(slopes, weights))
-        if count == 6:
-            own = multiply(matmul(abs(slopes), weights), unit)
-    smooth = less_equal(abs(subtract(means[0], means[1])), add(bound, own))
-    like = less_equal(abs(subtract(means[0], quotient)), multiply(bound, 1e3))
-    mean = logical_or(same, logical_and(smooth, like))
-    return where(mean, means[0], quotient), where(mean, own, bound)
+    (gauss, inner), (lobatto, weights) = _simplex(k, False), _simplex(k, True)
+    slopes, with_ends = (
+        _each(f, add(x[..., :1], matmul(subtract(x[..., 1:], x[..., :-1]), asarray(along, w.dtype))), k)
+        for along in (gauss, lobatto)
+    )
+    open, closed = matmul(slopes, asarray(inner, w.dtype)), matmul(with_ends, asarray(weights, w.dtype))
+    own = multiply(matmul(abs(slopes), asarray(inner, w.dtype)), unit)
+    off = abs(subtract(open, quotient))
+    smooth = logical_and(
+        less_equal(abs(subtract(open, closed)), add(bound, own)), less_equal(off, multiply(bound, 10.0))
+    )
+    reach = divide(subtract(max(with_ends, axis=-1), min(with_ends, axis=-1)), math.factorial(k))
+    noisy = logical_and(
+        greater(off, reach), less_equal(off, divide(multiply(largest(before, -1), _unit(w) ** 0.5), spread))
+    )
+    mean = logical_or(same, logical_or(smooth, noisy))
+    return where(mean, open, quotient), where(mean, own, bound)
