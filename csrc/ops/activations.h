@@ -112,18 +112,20 @@ ALICE_SLOPE(SeluSlope, x >= 0.0 ? kSeluScale : kSeluScaleAlpha * exp<P>(at_most(
 
 struct Sigmoid {
   float far = 104.0f;
+  double far_full = kFarDouble;
   ALICE_HD float operator()(float x) const { return sigmoid(x, far); }
-  ALICE_HD double operator()(double x) const { return ALICE_HAS_FMA ? sigmoid(x) : sigmoid<Full>(x); }
+  ALICE_HD double operator()(double x) const { return ALICE_HAS_FMA ? sigmoid(x, far_full) : sigmoid<Full>(x); }
 };
 ALICE_SLOPE(SigmoidSlope, sigmoid_slope<P>(x))
 ALICE_VJP_OWN(SigmoidVjp, SigmoidSlope, sigmoid_slope, 104.0f)
 
 struct Softplus {
   float far = 104.0f;
+  double far_full = kFarDouble;
   ALICE_HD float operator()(float x) const {
     return ALICE_HAS_FMA ? softplus(x, far) : static_cast<float>(softplus<Short>(static_cast<double>(x)));
   }
-  ALICE_HD double operator()(double x) const { return ALICE_HAS_FMA ? softplus(x) : softplus<Full>(x); }
+  ALICE_HD double operator()(double x) const { return ALICE_HAS_FMA ? softplus(x, far_full) : softplus<Full>(x); }
 };
 ALICE_SLOPE(SoftplusSlope, sigmoid<P>(x))
 ALICE_VJP_OWN(SoftplusVjp, SoftplusSlope, sigmoid, 104.0f)
@@ -136,11 +138,16 @@ struct LogSigmoid {
 };
 
 struct Silu {
-  float far = 112.0f;
-  ALICE_HD float operator()(float x) const {
-    return ALICE_HAS_FMA ? silu(x, far) : static_cast<float>(silu<Short>(static_cast<double>(x)));
+  static constexpr bool kInVectors = true;
+  double far_full = kFarDouble;
+  template <class T>
+  ALICE_HD T operator()(T x) const {
+    if constexpr (ALICE_HAS_FMA)
+      return silu(x);
+    else
+      return static_cast<T>(silu<Short>(static_cast<double>(x)));
   }
-  ALICE_HD double operator()(double x) const { return ALICE_HAS_FMA ? silu(x) : silu<Full>(x); }
+  ALICE_HD double operator()(double x) const { return ALICE_HAS_FMA ? silu(x, far_full) : silu<Full>(x); }
 };
 ALICE_SLOPE(SiluSlope, silu_slope<AcrossZero<P>>(x))
 ALICE_VJP_OWN(SiluVjp, SiluSlope, silu_slope, 112.0f)
@@ -165,11 +172,23 @@ ALICE_SLOPE(GeluSlope, gelu_slope<AcrossZero<P>>(x))
 ALICE_VJP_OWN(GeluVjp, GeluSlope, gelu_slope, 15.0f)
 
 struct GeluTanh {
-  float far = 112.0f, bound = 20.0f;
-  ALICE_HD float operator()(float x) const {
-    return ALICE_HAS_FMA ? gelu_tanh(x, far, bound) : static_cast<float>(gelu_tanh<Short>(static_cast<double>(x)));
+  static constexpr bool kInVectors = true;
+  double far_full = kFarDouble, bound_full = 40.0;
+  template <class T>
+  ALICE_HD T operator()(T x) const {
+    if constexpr (ALICE_HAS_FMA)
+      return gelu_tanh(x);
+    else
+      return static_cast<T>(gelu_tanh<Short>(static_cast<double>(x)));
   }
-  ALICE_HD double operator()(double x) const { return ALICE_HAS_FMA ? gelu_tanh(x) : gelu_tanh<Full>(x); }
+  ALICE_HD double operator()(double x) const { return last(first(x), x); }
+  ALICE_HD Pair first(double x) const {
+    const Decay e = gelu_tanh_decay(x, far_full, bound_full);
+    return {e.rest, e.power};
+  }
+  ALICE_HD double last(Pair e, double x) const {
+    return ALICE_HAS_FMA ? gelu_tanh(x, {e.hi, e.lo}, bound_full) : gelu_tanh<Full>(x);
+  }
 };
 ALICE_SLOPE(GeluTanhSlope, gelu_tanh_slope<AcrossZero<P>>(x))
 ALICE_VJP_OWN(GeluTanhVjp, GeluTanhSlope, gelu_tanh_slope, 11.0f)

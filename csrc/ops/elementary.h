@@ -123,20 +123,22 @@ struct Exp {
 };
 struct Tanh {
   float far = 10.0f, one = 1.0f;
+  double far_full = 20.0;
   ALICE_HD float operator()(float x) const {
     return ALICE_HAS_FMA ? tanh(x, far, one) : static_cast<float>(tanh<Short>(static_cast<double>(x)));
   }
-  ALICE_HD double operator()(double x) const { return ALICE_HAS_FMA ? tanh(x) : tanh<Full>(x); }
+  ALICE_HD double operator()(double x) const { return ALICE_HAS_FMA ? tanh(x, far_full) : tanh<Full>(x); }
 };
 ALICE_SLOPE(TanhSlope, sigmoid_slope<P>(x + x, 2.0))
 ALICE_VJP_OWN(TanhVjp, TanhSlope, tanh_slope, 112.0f)
 struct Erf {
+  double far_full = 6.0;
   static constexpr bool kInVectors = true;
   template <class T>
   ALICE_HD T operator()(T x) const {
     return erf(x);
   }
-  ALICE_HD double operator()(double x) const { return ALICE_HAS_FMA ? erf(x) : erf<Full>(x); }
+  ALICE_HD double operator()(double x) const { return ALICE_HAS_FMA ? erf(x, far_full) : erf<Full>(x); }
 };
 ALICE_SLOPE(ErfSlope, erf_slope<P>(x))
 ALICE_ELEMENTARY_FLOAT(Log, log)

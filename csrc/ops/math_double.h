@@ -36,37 +36,42 @@ ALICE_HD double gate(double x, bool left, Decay e) {
   return mul_add(missing, mul_add(d, -0.5, 1.457), q) * (left ? 0x1p-128 : 1.0);  // 1/d to 4 % will do
 }
 
-ALICE_HD double sigmoid(double x) { return gate(1.0, x < 0.0, decay<128>(at_most(absolute(x), kFarDouble))); }
+ALICE_HD double sigmoid(double x, double far = kFarDouble) {
+  return gate(1.0, x < 0.0, decay<128>(at_most(absolute(x), far)));
+}
 
 // −m/(2 + m) with m = e⁻²ᵃ − 1
-ALICE_HD double tanh(double x) {
-  const double a = at_most(absolute(x), 20.0);  // 1 from 19.1 on
+ALICE_HD double tanh(double x, double far = 20.0) {
+  const double a = at_most(absolute(x), far);  // 1 from 19.1 on
   const Decay e = decay<0>(a + a);
   const double m = mul_add(e.power, -e.rest, 1.0 - e.power), d = 2.0 - m, d_lo = (2.0 - d) - m, q = m / d;
   const double missing = mul_add(-q, d_lo, mul_add(-q, d, m));
   return copy_sign(mul_add(missing, mul_add(d, -0.5, 1.457), q), x);
 }
 
-ALICE_HD double silu(double x) {
-  const double c = at_least(x, -kFarDouble), r = gate(c, c < 0.0, decay<128>(at_most(absolute(c), kFarDouble)));
+ALICE_HD double silu(double x, double far = kFarDouble) {
+  const double c = at_least(x, -far), r = gate(c, x < 0.0, decay<128>(at_most(absolute(x), far)));
   return x > 100.0 ? x : r;
 }
 
-// x σ(v) with v = 2 √(2/π) (x + 0.044715 x³) = x (m + b x²), in two parts.
-ALICE_HD double gelu_tanh(double x) {
+// x σ(v) with v = 2 √(2/π) (x + 0.044715 x³) = x (m + b x²), in two parts, of which this is e^−|v|.
+ALICE_HD Decay gelu_tanh_decay(double x, double far, double bound) {
   constexpr double m = 4.0 * kInvSqrt2Pi, m_lo = 4.0 * kInvSqrt2PiLo, b = 0x1.2444f2a4d8b4bp-4,
                    b_lo = -0x1.6c843a29d1c7p-61;
-  const double c = at_most(at_least(x, -40.0), 40.0), xx = c * c;
-  const double bxx = b * xx, bxx_lo = mul_add(b, xx, -bxx) + mul_add(b, mul_add(c, c, -xx), b_lo * xx);
-  const Pair u = two_sum(m, bxx);
-  const double v = c * u.hi, v_lo = mul_add(c, u.hi, -v) + c * (u.lo + (bxx_lo + m_lo));
-  const double r = gate(c, v < 0.0, decay<128>(at_most(absolute(v), kFarDouble), v < 0.0 ? -v_lo : v_lo));
+  const double a = at_most(absolute(x), bound), aa = a * a;
+  const double baa = b * aa, baa_lo = mul_add(b, aa, -baa) + mul_add(b, mul_add(a, a, -aa), b_lo * aa);
+  const Pair u = two_sum(m, baa);
+  const double v = a * u.hi, v_lo = mul_add(a, u.hi, -v) + a * (u.lo + (baa_lo + m_lo));
+  return decay<128>(at_most(v, far), v_lo);
+}
+ALICE_HD double gelu_tanh(double x, Decay e, double bound) {
+  const double r = gate(at_most(at_least(x, -bound), bound), x < 0.0, e);
   return x > 40.0 ? x : r;
 }
 
 // log(1 + eˣ) = max(x, 0) + log(1 + t) with t = e^−|x|, and log(1 + t) = t − s (t − s² R(s²)) with s = t/(2 + t).
-ALICE_HD double softplus(double x) {
-  const Decay e = decay<128>(at_most(absolute(x), kFarDouble));
+ALICE_HD double softplus(double x, double far = kFarDouble) {
+  const Decay e = decay<128>(at_most(absolute(x), far));
   const double lifted = mul_add(e.power, e.rest, e.power), lifted_lo = mul_add(e.power, e.rest, e.power - lifted);
   const double t = lifted * 0x1p-128, s = t / (2.0 + t), z = s * s;
   const double r = poly(z, 0x1.5555555555555p-1, 0x1.999999999a3ddp-2, 0x1.24924923d44c6p-2, 0x1.c71c727143318p-3,
@@ -77,8 +82,8 @@ ALICE_HD double softplus(double x) {
   return x > 0.0 ? x + curve : curve;
 }
 
-ALICE_HD double erf(double x) {
-  const double a = at_most(absolute(x), 6.0), z = a * a;  // 1 from 5.93 on
+ALICE_HD double erf(double x, double far = 6.0) {
+  const double a = at_most(absolute(x), far), z = a * a;  // 1 from 5.93 on
   // erf(x)/x − 1 as a function of x² on [0, 1]: 1.3e-19
   const double p = poly(z, 0x1.06eba8214db69p-3, -0x1.812746b0379e6p-2, 0x1.ce2f21a042b3p-4, -0x1.b82ce31284ep-6,
                         0x1.565bcd0dbaa38p-8, -0x1.c02db3dac435fp-11, 0x1.f9a321d5b8e1ep-14, -0x1.f4d1e3183f7aep-17,

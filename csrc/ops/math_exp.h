@@ -25,9 +25,9 @@ struct ExpReduction {
 template <class P>
 ALICE_HD double exp_poly(double r) {
   if constexpr (P::kLong) {
-    return poly(r, 0x1p-1, 0x1.5555555555557p-3, 0x1.5555555555556p-5, 0x1.1111111110085p-7, 0x1.6c16c16c162a3p-10,
-                0x1.a01a01ac16f76p-13, 0x1.a01a01a6f35fbp-16, 0x1.71de019d031e7p-19, 0x1.27e4db0f8a3efp-22,
-                0x1.af4f1ddf981a8p-26, 0x1.1f73b376c0f55p-29);
+    return poly_by_two(r, r * r, 0x1p-1, 0x1.5555555555557p-3, 0x1.5555555555556p-5, 0x1.1111111110085p-7,
+                       0x1.6c16c16c162a3p-10, 0x1.a01a01ac16f76p-13, 0x1.a01a01a6f35fbp-16, 0x1.71de019d031e7p-19,
+                       0x1.27e4db0f8a3efp-22, 0x1.af4f1ddf981a8p-26, 0x1.1f73b376c0f55p-29);
   } else {
     return poly(r, 0x1.0000000bbf332p-1, 0x1.5555555a8d60ap-3, 0x1.5554e7e77b94p-5, 0x1.1110e072da4bdp-7,
                 0x1.6d44b137a66cp-10, 0x1.a126522421ce2p-13);

@@ -18,9 +18,10 @@ using FloatSplit = SplitOf<float>;
 
 // Adding 1.5·2²³ rounds to integers; with the bias of the exponent added as well, the low bits of the sum are the
 // exponent field of the power. ln 2 has 15 bits in its first part: the product with n is exact.
-ALICE_HD FloatSplit split_exp(float x, float k) {
+template <class T>
+ALICE_HD SplitOf<T> split_exp(T x, float k) {
   const float magic = kRoundFloat + 127.0f + k;
-  const float sum = mul_add(x, 0x1.715476p+0f, magic), n = sum - magic;
+  const T sum = mul_add(x, 0x1.715476p+0f, magic), n = sum - magic;
   return {mul_add(n, -0x1.7f7d1cp-20f, mul_add(n, -0x1.62e4p-1f, x)), from_bits(to_bits(sum) << 23)};
 }
 template <class T>
@@ -33,7 +34,8 @@ ALICE_HD SplitOf<T> split_exp(T x, T x_lo, float k) {
 // e^r − 1 for |r| ≤ 0.347. The polynomial is (eʳ − 1 − r)/r², weighted so that the error is 3.2e-9.
 template <class T>
 ALICE_HD T expm1_rest(T r) {
-  return mul_add(r * r, poly(r, 0x1p-1f, 0x1.555492p-3f, 0x1.5554cp-5f, 0x1.12399cp-7f, 0x1.6d7a5ep-10f), r);
+  const T rr = r * r;
+  return mul_add(rr, poly_by_two(r, rr, 0x1p-1f, 0x1.555492p-3f, 0x1.5554cp-5f, 0x1.12399cp-7f, 0x1.6d7a5ep-10f), r);
 }
 
 ALICE_HD float exp(float x, float low = -104.0f, float high = 89.0f) {
@@ -80,36 +82,38 @@ ALICE_HD float scaled_sigmoid_slope(float x, float far, float down) {
 }
 ALICE_HD float sigmoid_slope(float x, float far = 104.0f) { return scaled_sigmoid_slope(x, far, 0x1p-64f); }
 
-// x σ(v) where (1 + rest) · power · 2⁻⁶⁴ is e^−|v|, and v has the sign of x: x t/(1 + t) or x/(1 + t). What the
-// denominator and the quotient lost in rounding corrects it; for that, 1/(1 + t) to 4 % will do. Within 2 ULP with fma
-// only.
-ALICE_HD float gate(float x, float rest, float power) {
-  const bool left = x < 0.0f;
-  const float t = mul_add(power, rest, power) * 0x1p-64f;
-  const float d = 1.0f + t, d_lo = t - (d - 1.0f), xp = x * power;
-  const float above = left ? mul_add(xp, rest, xp) : x, q = above / d;
-  const float missing = mul_add(-q, d_lo, mul_add(-q, d, above));
-  return mul_add(missing, mul_add(d, -0.5f, 1.457f), q) * (left ? 0x1p-64f : 1.0f);
+// x σ(v) where (1 + rest) · power · 2⁻⁶⁴ is e^−|v|, v has the sign of x, and a is |x| or a bound of it: −a t/(1 + t) or
+// x/(1 + t). What the denominator and the quotient lost in rounding corrects it; for that, 1/(1 + t) to 6 % will do.
+// Within 2 ULP with fma only.
+template <class T>
+ALICE_HD T gate(T x, T a, T rest, T power) {
+  const auto left = x < 0.0f;
+  const T t = mul_add(power, rest, power) * 0x1p-64f, d = 1.0f + t, d_lo = t - (d - 1.0f), ap = a * power;
+  const T above = choose(left, -mul_add(ap, rest, ap), x), q = above / d;
+  const T missing = number_at_most(mul_add(-q, d_lo, mul_add(-q, d, above)), 0x1p127f);  // NaN at infinity
+  const T inverse = from_bits(0x7ef4fdf4u - to_bits(d));                                 // 1/d, of which bits are a log
+  const T r = mul_add(missing, inverse, q);
+  return choose(left, r * 0x1p-64f, r);
 }
 
-ALICE_HD float silu(float x, float far = 112.0f) {
-  const float c = at_least(x, -far);
-  const FloatSplit s = split_exp(-at_most(absolute(c), far), 64.0f);
-  const float r = gate(c, expm1_rest(s.r), s.power);
-  return x > 100.0f ? x : r;
+template <class T>
+ALICE_HD T silu(T x) {
+  const T a = at_most(absolute(x), 112.0f);
+  const SplitOf<T> s = split_exp(-a, 64.0f);
+  return gate(x, a, expm1_rest(s.r), s.power);
 }
 
-// As in math_erf.h: x σ(v) with v = 2 √(2/π) (x + 0.044715 x³), which is carried in two parts.
-ALICE_HD float gelu_tanh(float x, float far = 112.0f, float bound = 20.0f) {
-  const float c = at_most(at_least(x, -bound), bound);
-  const float xx = c * c, k = 0x1.6e4e26p-5f;
-  const float kxx = k * xx, kxx_lo = mul_add(k, xx, -kxx) + mul_add(k, mul_add(c, c, -xx), xx * 0x1.a9003ep-30f);
-  const float u = 1.0f + kxx, back = u - 1.0f, lost = ((1.0f - (u - back)) + (kxx - back)) + kxx_lo;
-  const float m = 0x1.988454p+0f, cm = c * m, cm_lo = mul_add(c, m, -cm) + c * -0x1.857936p-25f;
-  const float v = cm * u, v_lo = mul_add(cm, u, -v) + mul_add(cm, lost, cm_lo * u);
-  const FloatSplit s = split_exp(-at_most(absolute(v), far), v < 0.0f ? v_lo : -v_lo, 64.0f);
-  const float r = gate(c, expm1_rest(s.r), s.power);
-  return x > 10.0f ? x : r;
+// As in math_erf.h: x σ(v) with v = 2 √(2/π) (x + 0.044715 x³), which is carried in two parts; a = |x|.
+template <class T>
+ALICE_HD T gelu_tanh(T x) {
+  constexpr float k = 0x1.6e4e26p-5f, m = 0x1.988454p+0f;
+  const T a = at_most(absolute(x), 20.0f), aa = a * a;
+  const T kaa = k * aa, kaa_lo = mul_add(k, aa, -kaa) + mul_add(k, mul_add(a, a, -aa), aa * 0x1.a9003ep-30f);
+  const T u = 1.0f + kaa, back = u - 1.0f, lost = ((1.0f - (u - back)) + (kaa - back)) + kaa_lo;
+  const T am = a * m, am_lo = mul_add(a, m, -am) + a * -0x1.857936p-25f;
+  const T v = am * u, v_lo = mul_add(am, u, -v) + mul_add(am, lost, am_lo * u);
+  const SplitOf<T> s = split_exp(-at_most(v, 112.0f), -v_lo, 64.0f);
+  return gate(x, a, expm1_rest(s.r), s.power);
 }
 
 // log(1 + eˣ) = max(x, 0) + t P(t) with t = e^−|x|

@@ -19,7 +19,8 @@ ALICE_HD T choose(bool condition, T a, T b) {
   return condition ? a : b;
 }
 
-ALICE_HD float whole(float x) { return std::rint(x); }  // the nearest integer of any x
+ALICE_HD float whole(float x) { return std::rint(x); }                                 // the nearest integer of any x
+ALICE_HD float number_at_most(float x, float bound) { return x < bound ? x : bound; }  // the bound of NaN
 
 #if defined(__AVX2__)
 
@@ -44,6 +45,7 @@ struct Floats {
 ALICE_HD Floats operator+(Floats a, Floats b) { return a.v + b.v; }
 ALICE_HD Floats operator-(Floats a, Floats b) { return a.v - b.v; }
 ALICE_HD Floats operator*(Floats a, Floats b) { return a.v * b.v; }
+ALICE_HD Floats operator/(Floats a, Floats b) { return a.v / b.v; }
 ALICE_HD Floats operator-(Floats a) { return -a.v; }
 ALICE_HD auto operator<(Floats a, Floats b) { return a.v < b.v; }
 ALICE_HD auto operator==(Floats a, Floats b) { return a.v == b.v; }
@@ -61,11 +63,13 @@ ALICE_HD Floats copy_sign(Floats magnitude, Floats sign) {
 // All under a mask of ones: without a mask gcc 12 warns of its own headers.
 inline constexpr __mmask16 kAll = 0xffff;
 ALICE_HD Floats at_most(Floats x, float bound) { return _mm512_maskz_min_ps(kAll, Floats(bound).v, x.v); }
+ALICE_HD Floats number_at_most(Floats x, float bound) { return _mm512_maskz_min_ps(kAll, x.v, Floats(bound).v); }
 ALICE_HD Floats at_least(Floats x, float bound) { return _mm512_maskz_max_ps(kAll, Floats(bound).v, x.v); }
 ALICE_HD Floats whole(Floats x) { return _mm512_maskz_roundscale_ps(kAll, x.v, 0); }
 ALICE_HD Floats mul_add(Floats a, Floats b, Floats c) { return _mm512_fmadd_ps(a.v, b.v, c.v); }
 #else
 ALICE_HD Floats at_most(Floats x, float bound) { return _mm256_min_ps(Floats(bound).v, x.v); }
+ALICE_HD Floats number_at_most(Floats x, float bound) { return _mm256_min_ps(x.v, Floats(bound).v); }
 ALICE_HD Floats at_least(Floats x, float bound) { return _mm256_max_ps(Floats(bound).v, x.v); }
 ALICE_HD Floats whole(Floats x) { return _mm256_round_ps(x.v, 0); }
 ALICE_HD Floats mul_add(Floats a, Floats b, Floats c) { return _mm256_fmadd_ps(a.v, b.v, c.v); }
@@ -76,6 +80,16 @@ ALICE_HD Floats poly(Floats x, float c0, Rest... rest) {
     return c0;
   else
     return mul_add(poly(x, rest...), x, c0);
+}
+template <class... Rest>
+ALICE_HD Floats poly_by_two(Floats x, Floats xx, float c0, float c1, Rest... rest) {
+  const Floats first = mul_add(c1, x, c0);
+  if constexpr (sizeof...(rest) == 0)
+    return first;
+  else if constexpr (sizeof...(rest) == 1)
+    return mul_add(Floats(rest...), xx, first);
+  else
+    return mul_add(poly_by_two(x, xx, rest...), xx, first);
 }
 
 #else

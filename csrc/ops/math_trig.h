@@ -166,8 +166,9 @@ template <class T>
 inline constexpr T kFarthest = sizeof(T) == 4 ? T(0x1p60) : T(0x1p400);
 template <class T>
 ALICE_HD bool is_near_axes(T y, T x) {
-  const T ay = absolute(y), ax = absolute(x), far = ay > ax ? ay : ax, close = ay > ax ? ax : ay;
-  return (far < kFarthest<T>)&(close > T{1} / kFarthest<T>);
+  const auto least = to_bits(T{1} / kFarthest<T>), range = to_bits(kFarthest<T>) - least;
+  const auto by = to_bits(absolute(y)) - least, bx = to_bits(absolute(x)) - least;  // as numbers are ordered
+  return (by > bx ? by : bx) < range;
 }
 // (atan q − q)/q³ as a function of q², 3.8e-18
 ALICE_HD double arc_curve(double z) {
@@ -196,19 +197,19 @@ ALICE_HD double atan2_near(double y, double x) {
 }
 // Of floats the polynomial reaches q = 1, which costs less than to turn: (atan q − q)/q³ as a function of q², 2.5e-9.
 ALICE_HD float atan2_near(float y, float x) {
-  constexpr float kQuarter = 0x1.921fb4p+0f, kQuarterLo = 0x1.4442d2p-24f;
-  const float ay = absolute(y), ax = absolute(x);
-  const float large = ay > ax ? ay : ax, small = ay > ax ? ax : ay;
+  constexpr float kHalf = 0x1.921fb4p+0f, kLost = 0x1.4442d2p-24f / kHalf;
+  const std::uint32_t by = to_bits(absolute(y)), bx = to_bits(absolute(x));
+  const float large = from_bits(by > bx ? by : bx), small = from_bits(by > bx ? bx : by);
   const float inverse = 1.0f / large, q = small * inverse, lo = residual(small, q, large) * inverse, z = q * q;
-  const float curve = poly(z, -0x1.555556p-2f, 0x1.999956p-3f, -0x1.248952p-3f, 0x1.c62cdap-4f, -0x1.6dd8fep-4f,
-                           0x1.2006f8p-4f, -0x1.9115a4p-5f, 0x1.aefb2cp-6f, -0x1.2ba6b6p-7f, 0x1.86406cp-10f);
+  const float curve =
+      poly_by_two(z, z * z, -0x1.555556p-2f, 0x1.999956p-3f, -0x1.248952p-3f, 0x1.c62cdap-4f, -0x1.6dd8fep-4f,
+                  0x1.2006f8p-4f, -0x1.9115a4p-5f, 0x1.aefb2cp-6f, -0x1.2ba6b6p-7f, 0x1.86406cp-10f);
   const float rest = mul_add(q * z, curve, lo);
-  // Quarters of a turn, and the sign of what is added to them.
-  const float first = ay > ax ? 1.0f : 0.0f, quarters = x < 0.0f ? 2.0f - first : first;
-  const std::uint32_t sign = (ay > ax ? 0x80000000u : 0u) ^ (to_bits(x) & 0x80000000u);
-  const float base = quarters * kQuarter, step = from_bits(to_bits(q) ^ sign), angle = base + step;
-  const float lost = (base - angle) + step;
-  return copy_sign(angle + (mul_add(quarters, kQuarterLo, lost) + from_bits(to_bits(rest) ^ sign)), y);
+  // Where this begins, and in which direction it goes.
+  const float across = x < 0.0f ? 2.0f * kHalf : 0.0f, base = by > bx ? kHalf : across;
+  const float forth = from_bits((by > bx ? 0xbf800000u : 0x3f800000u) ^ (to_bits(x) & 0x80000000u));
+  const float angle = mul_add(forth, q, base), lost = mul_add(forth, q, base - angle);
+  return copy_sign(angle + mul_add(forth, rest, mul_add(base, kLost, lost)), y);
 }
 
 // asin a for a ≤ ½ is a + a³P(a²); above, π/2 − 2 asin √((1 − a)/2).
