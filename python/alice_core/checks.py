@@ -23,6 +23,7 @@ __all__ = [
     "checked_int",
     "checked_number",
     "checked_positive",
+    "is_known",
     "known_values",
     "shown",
 ]
@@ -213,5 +214,18 @@ def known_values(x: Any) -> npt.NDArray[Any] | None:
     if not isinstance(x, _core.TensorBase):
         return np.asarray(x)
     tensor: Any = x
-    values: npt.NDArray[Any] | None = tensor._constant()._exact() if tensor._readable else None
+    values: npt.NDArray[Any] | None = tensor._constant()._exact() if is_known(x) else None
     return values
+
+
+def is_known(x: Any) -> bool:
+    """Whether :func:`known_values` has an answer, without fetching it.
+
+    Examples
+    --------
+    >>> import alice_core as ac
+    >>> ac.checks.is_known(ac.tensor([1, 2])), ac.checks.is_known(ac.abstract((2,)))
+    (True, False)
+    """
+    readable: bool = getattr(x, "_readable", True)
+    return readable

@@ -11,7 +11,7 @@ import numpy as np
 import alice_core as ac
 
 from .. import tree
-from ..checks import checked_number, known_values, shown
+from ..checks import checked_number, is_known, known_values, shown
 from ..state import checked, overwrite
 
 if TYPE_CHECKING:
@@ -49,22 +49,22 @@ class ParamGroup:
         return bool(value) if name in self._kind._flags else value
 
     def __setitem__(self, name: str, value: Any) -> None:
-        self._write(name, value, self._with(name, value))
+        self._write(name, value, self._checked(name, value))
 
     def __repr__(self) -> str:
         numbers = ", ".join(f"{name}={self[name]}" for name in self.keys())
         return f"ParamGroup({len(self.params)} parameters, {numbers})"
 
     def _index(self, name: str) -> int:
-        if known_values(self._hyper) is None:
+        if not is_known(self._hyper):
             raise ac.TraceError(
                 f"{self._kind.__name__}: expected {', '.join(self.keys())} to be read or set outside of traced "
                 f"functions; got it inside of one, where it would happen only once; do it before the call, every step "
                 f"reads them anew"
             )
-        if name not in self.keys():
+        if name not in self._kind._numbers:
             raise KeyError(f"{self._kind.__name__}: expected one of {', '.join(self.keys())}; got {name!r}")
-        return self.keys().index(name)
+        return self._kind._numbers.index(name)
 
     def _follow(self, rate: Any) -> None:
         """From now on a schedule says the learning rate, or a number does."""
@@ -92,19 +92,21 @@ class ParamGroup:
             _number(who, "lr", float(known))
         return ac.reshape(rate, (1,))
 
-    def _with(self, name: str, value: Any) -> list[float]:
-        """All numbers after a change of one, checked."""
-        self._index(name)
-        return self._changed({name: self._kind._first(value) if name == "lr" else value})
+    def _checked(self, name: str, value: Any) -> float:
+        """The number that a value stands for, checked."""
+        index = self._index(name)
+        if name == "lr":  # which many set before every step; no other number depends on it
+            return self._kind._checked_one(name, self._kind._first(value))
+        return self._changed({name: value})[index]
 
     def _changed(self, new: Mapping[str, Any]) -> list[float]:
         """All numbers after a change, checked."""
         now = dict(zip(self.keys(), self._hyper.numpy().tolist(), strict=True))
         return self._kind._checked({**now, **new}, now)
 
-    def _write(self, name: str, value: Any, numbers: list[float]) -> None:
-        """Take over the value, and the numbers that :meth:`_with` has made of it."""
-        self._hyper.numpy(writable=True)[:] = numbers  # nothing depends on these
+    def _write(self, name: str, value: Any, number: float) -> None:
+        """Take over the value, and the number that :meth:`_checked` has made of it."""
+        self._hyper.numpy(writable=True)[self._index(name)] = number  # nothing depends on these
         if name == "lr":
             self._follow(value)
 
@@ -211,9 +213,9 @@ class Optimizer:
         return values[0]
 
     def _set_all(self, name: str, value: Any) -> None:
-        changed = [group._with(name, value) for group in self.param_groups]  # before any of them changes
-        for group, numbers in zip(self.param_groups, changed, strict=True):
-            group._write(name, value, numbers)
+        checked = [group._checked(name, value) for group in self.param_groups]  # before any of them changes
+        for group, number in zip(self.param_groups, checked, strict=True):
+            group._write(name, value, number)
 
     @classmethod
     def _first(cls, rate: Any) -> Any:
@@ -223,22 +225,28 @@ class Optimizer:
     @classmethod
     def _checked(cls, values: Mapping[str, Any], now: Mapping[str, Any] | None = None) -> list[float]:
         """The numbers in the order of the native update, unless one of them is none. ``now``: what they are so far."""
-        who, numbers = cls.__name__, []
+        numbers = []
         for name in cls._numbers:
             if now is not None and values[name] is now[name]:  # checked before
                 numbers.append(float(values[name]))
                 continue
-            number = (_flag if name in cls._flags else _number)(who, name, values[name])
-            if name in cls._fractions and number >= 1:
-                raise ValueError(f"{who}: {name} must be below 1; got {number}")
+            number = cls._checked_one(name, values[name])
             if name in cls._kept and now is not None and (number > 0) != (now[name] > 0):
                 got = [bool(x) if name in cls._flags else x for x in (number, now[name])]
                 raise ValueError(
-                    f"{who}: {name} cannot be switched on or off later; got {got[0]} instead of {got[1]}; "
+                    f"{cls.__name__}: {name} cannot be switched on or off later; got {got[0]} instead of {got[1]}; "
                     f"make a new optimiser"
                 )
             numbers.append(number)
         return numbers
+
+    @classmethod
+    def _checked_one(cls, name: str, value: Any) -> float:
+        """The number that a value stands for, by itself."""
+        number = (_flag if name in cls._flags else _number)(cls.__name__, name, value)
+        if name in cls._fractions and number >= 1:
+            raise ValueError(f"{cls.__name__}: {name} must be below 1; got {number}")
+        return number
 
     def step(self) -> None:
         """Change every parameter that has a gradient; those whose ``.grad`` is None stay as they are."""
@@ -309,7 +317,7 @@ def _pair(who: str, betas: Any) -> tuple[Any, Any]:
 
 
 def _number(who: str, name: str, value: Any) -> float:
-    number = checked_number(who, name, value, "a number ≥ 0")
+    number = value if type(value) is float else checked_number(who, name, value, "a number ≥ 0")
     if not (number >= 0 and math.isfinite(number)):
         raise ValueError(f"{who}: {name} must be a number ≥ 0; got {value!r}")
     return number
