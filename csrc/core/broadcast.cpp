@@ -8,14 +8,22 @@ namespace {
 
 // Copies n items, `step` bytes apart, one after another.
 template <class T>
-void copy_row(const std::byte* from, std::int64_t step, std::int64_t n, std::byte* to) {
-  if (step == 0) {
-    T value;
-    std::memcpy(&value, from, sizeof value);
-    for (std::int64_t i = 0; i < n; ++i) std::memcpy(to + i * std::int64_t{sizeof(T)}, &value, sizeof value);
-    return;
+[[gnu::noinline]] void copy_apart(const std::byte* from, std::int64_t step, std::int64_t n, std::byte* to) {
+  constexpr std::int64_t kAtOnce = 4;
+  const std::byte* const end = to + n * std::int64_t{sizeof(T)};
+  for (; n >= kAtOnce; n -= kAtOnce, from += kAtOnce * step, to += kAtOnce * sizeof(T)) {
+    T items[kAtOnce];
+    for (int k = 0; k < kAtOnce; ++k) std::memcpy(&items[k], from + k * step, sizeof(T));
+    std::memcpy(to, items, sizeof items);
   }
-  for (std::int64_t i = 0; i < n; ++i) std::memcpy(to + i * std::int64_t{sizeof(T)}, from + i * step, sizeof(T));
+  for (; to != end; from += step, to += sizeof(T)) std::memcpy(to, from, sizeof(T));
+}
+template <class T>
+void copy_row(const std::byte* from, std::int64_t step, std::int64_t n, std::byte* to) {
+  if (step != 0) return copy_apart<T>(from, step, n, to);
+  T value;
+  std::memcpy(&value, from, sizeof value);
+  for (std::int64_t i = 0; i < n; ++i) std::memcpy(to + i * std::int64_t{sizeof(T)}, &value, sizeof value);
 }
 void copy_row(std::int64_t item, const std::byte* from, std::int64_t step, std::int64_t n, std::byte* to) {
   if (step == item) {
