@@ -1,7 +1,6 @@
 #include "lower.h"
 
-#include <map>
-#include <set>
+#include <unordered_map>
 #include <unordered_set>
 
 #include "body.h"
@@ -11,6 +10,18 @@
 
 namespace alice {
 namespace {
+
+// What a value is called: by the equation that makes it and the number among its results, or by the leaf that has it.
+struct Name {
+  PyObject* source;
+  int index;
+  bool operator==(const Name&) const = default;
+};
+struct NameHash {
+  std::size_t operator()(const Name& n) const {
+    return std::hash<PyObject*>()(n.source) + static_cast<std::size_t>(n.index);  // sources are further apart
+  }
+};
 
 class Lowering {
  public:
@@ -41,7 +52,7 @@ class Lowering {
   // Only what the results, updates and gradients need: gradient rules may leave equations behind that nobody reads.
   void add_needed(const py::list& given, const std::vector<TensorObject*>& results) {
     const py::tuple equations(given);  // reading attributes may run Python, which may change the list
-    std::set<std::pair<PyObject*, int>> needed;
+    std::unordered_set<Name, NameHash> needed(2 * static_cast<std::size_t>(PyTuple_GET_SIZE(equations.ptr())));
     for (TensorObject* t : results) needed.insert(named(root_of(t), t->index));
     std::vector<const EquationObject*> kept;
     for (Py_ssize_t k = PyTuple_GET_SIZE(equations.ptr()) - 1; k >= 0; --k) {
@@ -53,6 +64,7 @@ class Lowering {
       kept.push_back(eq);
       for (std::size_t i = 0; i < eq->inputs.size(); ++i) needed.insert(named(root_of(eq, i), root_index(eq, i)));
     }
+    values_.reserve(values_.size() + kept.size());
     for (auto eq = kept.rbegin(); eq != kept.rend(); ++eq) add(*eq);
   }
 
@@ -113,7 +125,7 @@ class Lowering {
   program::Graph take() { return std::move(graph_); }
 
  private:
-  static std::pair<PyObject*, int> result_of(const EquationObject* eq, std::size_t i) {
+  static Name result_of(const EquationObject* eq, std::size_t i) {
     return {reinterpret_cast<PyObject*>(const_cast<EquationObject*>(eq)), static_cast<int>(i)};
   }
 
@@ -141,17 +153,16 @@ class Lowering {
     return as_tensor(source)->requires_grad && arguments_.count(as_tensor(source)) != 0;
   }
 
-  // What a value is called: by its equation, or by the leaf that has it.
-  static std::pair<PyObject*, int> named(PyObject* source, int index) {
+  static Name named(PyObject* source, int index) {
     if (Py_TYPE(source) == equation_type) return {source, index};
     PyObject* root = root_of(as_tensor(source));
     return {root, Py_TYPE(root) == equation_type ? as_tensor(source)->index : 0};
   }
 
   int value_of(PyObject* source, int index) {
-    const auto name = named(source, index);
+    const Name name = named(source, index);
     auto [place, fresh] = values_.try_emplace(name, -1);
-    if (fresh) place->second = from_outside(name.first);
+    if (fresh) place->second = from_outside(name.source);
     return place->second;
   }
 
@@ -172,8 +183,8 @@ class Lowering {
 
   CompiledProgram& made_;
   program::Graph graph_;
-  std::map<std::pair<PyObject*, int>, int> values_;
-  std::map<TensorObject*, std::size_t> arguments_, outside_;
+  std::unordered_map<Name, int, NameHash> values_;
+  std::unordered_map<TensorObject*, std::size_t> arguments_, outside_;
   std::unordered_set<const EquationObject*> followed_;
   bool differentiated_ = false;
 };

@@ -48,6 +48,14 @@ Array Array::abstract(const Dims& shape, DType dtype) {
   return a;
 }
 
+Array Array::layout_only() const {
+  Array a;
+  a.shape_ = shape_;
+  a.strides_ = strides_;
+  a.dtype_ = dtype_;
+  return a;
+}
+
 Array Array::allocate(const Array& layout) {
   Array a = layout;
   a.storage_ = StorageRef(Storage::allocate(static_cast<std::size_t>(a.numel()) * itemsize(a.dtype_)));

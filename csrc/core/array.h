@@ -72,6 +72,7 @@ class Array {
 
   // The same description without the memory: what a gradient rule that needs only shapes may keep.
   Array shape_only() const { return abstract(shape_, dtype_); }
+  Array layout_only() const;  // with the strides
 
  private:
   StorageRef storage_;

@@ -1,7 +1,7 @@
 #include "chain.h"
 
 #include <algorithm>
-#include <map>
+#include <bit>
 
 namespace alice::program {
 namespace {
@@ -18,8 +18,9 @@ class ChainBuilder {
   void add(const std::vector<int>& nodes, int piece) {
     for (std::size_t n = 0; n < nodes.size(); ++n)
       for (int v : node(nodes[n]).in) {
-        ++reads_[v];
-        last_read_[v] = n;
+        Known& k = known(v);
+        ++k.reads;
+        k.last_read = n;
       }
     for (std::size_t n = 0; n < nodes.size(); ++n) add_step(nodes[n], n, piece);
   }
@@ -34,10 +35,10 @@ class ChainBuilder {
     Chain::Step step{number, {}, -1};
     for (int v : made.in) step.in.push_back(number_of(v));
     const int out = made.out[0];
-    const bool stored = out == piece || readers_[static_cast<std::size_t>(out)] > reads_[out];
+    const bool stored = out == piece || readers_[static_cast<std::size_t>(out)] > known(out).reads;
     release(made, n, stored ? 0 : item(out), /*same_item=*/true);
     step.out = stored ? add_result(out, n) : take_buffer(out);
-    numbers_[out] = step.out;
+    known(out).number = step.out;
     if (out == piece) chain_.piece = step.out;
     release(made, n, stored ? 0 : item(out), /*same_item=*/false);
     chain_.steps.push_back(std::move(step));
@@ -49,20 +50,20 @@ class ChainBuilder {
   }
 
   int number_of(int v) {
-    auto [place, fresh] = numbers_.try_emplace(v, -1);
-    if (!fresh) return place->second;
+    int& number = known(v).number;
+    if (number >= 0) return number;
     const Value& value = graph_.value(v);
     const bool constant = value.source == Source::Constant && value.array.numel() == 1;
-    place->second = add_value({constant ? Chain::Role::Constant : Chain::Role::Input, dtype(v), v});
+    number = add_value({constant ? Chain::Role::Constant : Chain::Role::Input, dtype(v), v});
     if (!constant) inputs_.push_back(v);
-    return place->second;
+    return number;
   }
 
   // A result may lie where an input did that is read, tile by tile, at the latest when the result is written.
   int add_result(int v, std::size_t step) {
     const int number = add_value({Chain::Role::Result, dtype(v), v});
     for (int& input : inputs_) {
-      if (input < 0 || !is_whole(input) || item(input) != item(v) || last_read_.at(input) > step) continue;
+      if (input < 0 || !is_whole(input) || item(input) != item(v) || known(input).last_read > step) continue;
       chain_.values[static_cast<std::size_t>(number)].may_take = input;
       input = -1;
       break;
@@ -77,7 +78,7 @@ class ChainBuilder {
   }
 
   int take_buffer(int v) {
-    auto& idle = idle_[item(v)];
+    std::vector<int>& idle = idle_of(v);
     if (idle.empty()) return add_value({Chain::Role::Buffer, dtype(v)});
     const int number = idle.back();
     idle.pop_back();
@@ -87,21 +88,37 @@ class ChainBuilder {
   // Buffers that step n reads last: those of the result's item size may take it, the others are free afterwards.
   void release(const Node& made, std::size_t n, std::int64_t out_item, bool same_item) {
     for (int v : made.in) {
-      auto found = buffered_.find(v);
-      if (found == buffered_.end() || last_read_.at(v) != n || (item(v) == out_item) != same_item) continue;
-      idle_[item(v)].push_back(found->second);
-      buffered_.erase(found);
+      Known& k = known(v);
+      if (!k.buffered || k.last_read != n || (item(v) == out_item) != same_item) continue;
+      idle_of(v).push_back(k.number);
+      k.buffered = false;
     }
-    if (!same_item && out_item > 0) buffered_[made.out[0]] = numbers_.at(made.out[0]);
+    if (!same_item && out_item > 0) known(made.out[0]).buffered = true;
   }
+
+  // What is known of a value of the graph that the nodes read or make.
+  struct Known {
+    int value;
+    int number = -1;  // in the chain
+    int reads = 0;    // by these nodes
+    std::size_t last_read = 0;
+    bool buffered = false;  // it has a buffer that a later one may take
+  };
+  // A chain has so few that looking through them, the latest first, is quicker than hashing.
+  Known& known(int v) {
+    for (auto k = known_.rbegin(); k != known_.rend(); ++k)
+      if (k->value == v) return *k;
+    return known_.emplace_back(Known{v});
+  }
+
+  std::vector<int>& idle_of(int v) { return idle_[static_cast<std::size_t>(std::countr_zero(itemsize(dtype(v))))]; }
 
   const Graph& graph_;
   const std::vector<int>& readers_;
   Chain& chain_;
   std::int64_t size_ = 1;
-  std::map<int, int> numbers_, reads_, buffered_;
-  std::map<int, std::size_t> last_read_;
-  std::map<std::int64_t, std::vector<int>> idle_;
+  std::vector<Known> known_;
+  std::vector<int> idle_[4];  // buffers, by the logarithm of their items' size: 1, 2, 4 or 8 bytes
   std::vector<int> inputs_;
 };
 

@@ -107,6 +107,7 @@ std::string Graph::key_of(const Kernel& kernel, const std::vector<int>& in, cons
 
 std::vector<int> Graph::add(const Kernel& kernel, std::vector<int> in, std::vector<Attr> attrs) {
   std::vector<Array> arrays, outs(kernel.n_results(attrs));
+  arrays.reserve(in.size());
   bool constant = true;
   for (int i : in) {
     arrays.push_back(value(i).array);
@@ -240,14 +241,16 @@ bool Graph::join(Node& first, const Node& second) const {
 }
 
 Graph::Operands Graph::described(const Node& node) const {
-  const auto layout = [&](int i) {
-    const Value& v = value(i);
-    if (v.source == Source::Constant) return v.array;
-    return Array::view(Array::abstract(v.array.shape(), v.array.dtype()), v.array.shape(), v.array.strides(), 0);
+  const auto add = [&](const std::vector<int>& numbers, std::vector<Array>& to) {
+    to.reserve(numbers.size());
+    for (int i : numbers) {
+      const Value& v = value(i);
+      to.push_back(v.source == Source::Constant ? v.array : v.array.layout_only());
+    }
   };
   Operands operands;
-  for (int v : node.in) operands.in.push_back(layout(v));
-  for (int v : node.out) operands.out.push_back(layout(v));
+  add(node.in, operands.in);
+  add(node.out, operands.out);
   return operands;
 }
 

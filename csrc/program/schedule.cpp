@@ -1,10 +1,10 @@
 #include "schedule.h"
 
 #include <algorithm>
+#include <bit>
 #include <functional>
 #include <memory>
 #include <queue>
-#include <unordered_map>
 
 namespace alice::program {
 namespace {
@@ -15,37 +15,48 @@ constexpr std::size_t kMaxMerging = 4096;  // with more groups, looking through 
 
 using Bits = std::uint64_t;
 
+// The group that makes a value and the one that reads it last, by value; -1 for none.
+struct GroupsOfValues {
+  explicit GroupsOfValues(std::size_t count) : makes(count, -1), reads_last(count, -1) {}
+  std::vector<int> makes, reads_last;
+};
+
+std::size_t at(int i) { return static_cast<std::size_t>(i); }
+
 // Between two updates, which must see memory as the trace left it, nodes may move: each joins a group of its shape
 // unless that closed a circle, a group that waits for a node which waits for the group.
 class Segment {
  public:
-  Segment(const Graph& graph, const std::vector<Ability>& can, const std::vector<int>& readers)
-      : graph_(graph), can_(can), readers_(readers) {
+  Segment(const Graph& graph, const std::vector<Ability>& can, const std::vector<int>& readers, GroupsOfValues& values)
+      : graph_(graph), can_(can), readers_(readers), values_(values) {
     std::fill_n(slots_, kOpen, -1);
+  }
+  ~Segment() {
+    for (int v : met_) values_.makes[at(v)] = values_.reads_last[at(v)] = -1;
   }
 
   void add(int node) {
-    const Node& n = graph_.nodes()[static_cast<std::size_t>(node)];
-    const Ability& can = can_[static_cast<std::size_t>(node)];
+    const Node& n = graph_.nodes()[at(node)];
+    const Ability& can = can_[at(node)];
     int group = -1;
     if (can.elementwise) {
       group = group_for(n);
     } else if (can.takes_feed) {
       group = group_feeding(n);
       if (group >= 0) {
-        groups_[static_cast<std::size_t>(group)].unit.tail = true;
+        groups_[at(group)].unit.tail = true;
         close(group);
       }
     }
     if (group < 0) group = new_group(n, can);
-    Group& g = groups_[static_cast<std::size_t>(group)];
+    Group& g = groups_[at(group)];
     g.waits_for |= needs(n, group);
     g.unit.nodes.push_back(node);
-    for (int v : n.out) producer_[v] = group;
+    for (int v : n.out) note(values_.makes, v, group);
     if (!can.elementwise) return;
     g.unit.fused = true;
     for (int v : n.in)
-      if (whole(v, g.shape)) last_reader_[v] = group;
+      if (whole(v, g.shape)) note(values_.reads_last, v, group);
   }
 
   // The units, each after those it waits for, otherwise in the order of the trace.
@@ -57,15 +68,13 @@ class Segment {
       if (groups_[g].unit.nodes.empty()) continue;  // joined another
       std::vector<int> before;
       for (int node : groups_[g].unit.nodes)
-        for (int v : graph_.nodes()[static_cast<std::size_t>(node)].in) {
-          auto found = producer_.find(graph_.value(v).root);
-          if (found != producer_.end() && find(found->second) != static_cast<int>(g))
-            before.push_back(find(found->second));
-        }
+        for (int v : graph_.nodes()[at(node)].in)
+          if (const int made = maker(graph_.value(v).root); made >= 0 && made != static_cast<int>(g))
+            before.push_back(made);
       std::sort(before.begin(), before.end());
       before.erase(std::unique(before.begin(), before.end()), before.end());
       left[g] = static_cast<int>(before.size());
-      for (int b : before) waiting[static_cast<std::size_t>(b)].push_back(static_cast<int>(g));
+      for (int b : before) waiting[at(b)].push_back(static_cast<int>(g));
     }
     std::priority_queue<std::pair<int, int>, std::vector<std::pair<int, int>>, std::greater<>> ready;
     const auto offer = [&](std::size_t g) { ready.push({groups_[g].unit.nodes.back(), static_cast<int>(g)}); };
@@ -76,7 +85,7 @@ class Segment {
       const auto g = static_cast<std::size_t>(ready.top().second);
       ready.pop();
       for (int w : waiting[g])
-        if (--left[static_cast<std::size_t>(w)] == 0) offer(static_cast<std::size_t>(w));
+        if (--left[at(w)] == 0) offer(static_cast<std::size_t>(w));
       units.push_back(std::move(groups_[g].unit));
       ++done;
     }
@@ -92,23 +101,32 @@ class Segment {
     int merged_into = -1;
   };
 
+  // The group that this one has become a part of; -1 stays that.
   int find(int group) const {
-    while (groups_[static_cast<std::size_t>(group)].merged_into >= 0)
-      group = groups_[static_cast<std::size_t>(group)].merged_into;
+    while (group >= 0 && groups_[at(group)].merged_into >= 0) group = groups_[at(group)].merged_into;
     return group;
+  }
+  int maker(int value) const { return find(values_.makes[at(value)]); }
+  int last_reader(int value) const { return find(values_.reads_last[at(value)]); }
+
+  void note(std::vector<int>& groups, int value, int group) {
+    groups[at(value)] = group;
+    met_.push_back(value);
   }
 
   Bits bit(int group) const {
-    const int slot = groups_slot_.at(static_cast<std::size_t>(group));
+    const int slot = groups_slot_[at(group)];
     return slot < 0 ? 0 : Bits{1} << slot;
   }
 
   // The open groups that must run before whoever reads these bits can.
   Bits closure(Bits bits) const {
-    for (Bits seen = 0; bits != seen;) {
-      seen = bits;
-      for (int s = 0; s < kOpen; ++s)
-        if (seen >> s & 1) bits |= groups_[static_cast<std::size_t>(slots_[s])].waits_for;
+    for (Bits left = bits; left != 0;) {
+      const int slot = std::countr_zero(left);
+      left &= left - 1;
+      const Bits more = groups_[at(slots_[slot])].waits_for & ~bits;
+      bits |= more;
+      left |= more;
     }
     return bits;
   }
@@ -116,12 +134,8 @@ class Segment {
   // What a node that reads these values waits for, apart from `own` group.
   Bits needs(const Node& n, int own) const {
     Bits bits = 0;
-    for (int v : n.in) {
-      auto found = producer_.find(graph_.value(v).root);
-      if (found == producer_.end()) continue;
-      const int g = find(found->second);
-      if (g != own) bits |= bit(g) | groups_[static_cast<std::size_t>(g)].waits_for;
-    }
+    for (int v : n.in)
+      if (const int g = maker(graph_.value(v).root); g >= 0 && g != own) bits |= bit(g) | groups_[at(g)].waits_for;
     return closure(bits);
   }
 
@@ -132,12 +146,10 @@ class Segment {
 
   // May the node become part of the group? It reads the group's own results as they are, or nothing that waits for it.
   bool may_join(const Node& n, int group) const {
-    const Group& g = groups_[static_cast<std::size_t>(group)];
+    const Group& g = groups_[at(group)];
     if (!g.open || g.unit.nodes.size() >= kMaxNodes) return false;
-    for (int v : n.in) {
-      auto found = producer_.find(graph_.value(v).root);
-      if (found != producer_.end() && find(found->second) == group && graph_.value(v).view) return false;
-    }
+    for (int v : n.in)
+      if (graph_.value(v).view && maker(graph_.value(v).root) == group) return false;
     return !(needs(n, group) & bit(group));
   }
 
@@ -145,14 +157,12 @@ class Segment {
     const Dims& shape = graph_.value(n.out[0]).array.shape();
     std::vector<int> candidates;  // that compute or read what the node reads
     for (int v : n.in) {
-      auto made = producer_.find(v);
-      int g = made == producer_.end() ? -1 : find(made->second);
-      if (g < 0 || !(groups_[static_cast<std::size_t>(g)].shape == shape)) {
-        auto read = last_reader_.find(v);
-        g = read == last_reader_.end() ? -1 : find(read->second);
-        if (g >= 0 && groups_[static_cast<std::size_t>(g)].unit.head) g = -1;
+      int g = maker(v);
+      if (g < 0 || !(groups_[at(g)].shape == shape)) {
+        g = last_reader(v);
+        if (g >= 0 && groups_[at(g)].unit.head) g = -1;
       }
-      if (g < 0 || !(groups_[static_cast<std::size_t>(g)].shape == shape) || !may_join(n, g)) continue;
+      if (g < 0 || !(groups_[at(g)].shape == shape) || !may_join(n, g)) continue;
       if (std::find(candidates.begin(), candidates.end(), g) == candidates.end()) candidates.push_back(g);
     }
     if (candidates.empty()) return -1;
@@ -164,7 +174,7 @@ class Segment {
   // One group of two that do not wait for each other; else the later one.
   int merged(int a, int b) {
     if (a > b) std::swap(a, b);
-    Group &first = groups_[static_cast<std::size_t>(a)], &second = groups_[static_cast<std::size_t>(b)];
+    Group &first = groups_[at(a)], &second = groups_[at(b)];
     const bool apart = !(closure(first.waits_for) & bit(b)) && !(closure(second.waits_for) & bit(a));
     if (!apart || first.unit.head || second.unit.head || groups_.size() > kMaxMerging ||
         first.unit.nodes.size() + second.unit.nodes.size() >= kMaxNodes)
@@ -177,17 +187,17 @@ class Segment {
     second.unit.nodes.clear();
     second.merged_into = a;
     ++joined_;
+    const Bits bit_a = bit(a), bit_b = bit(b);
     for (Group& g : groups_)  // whoever waits for the second waits for both
-      if (g.waits_for & bit(b)) g.waits_for |= bit(a);
+      if (g.waits_for & bit_b) g.waits_for |= bit_a;
     close(b);
     return a;
   }
 
   int group_feeding(const Node& n) {
-    auto made = producer_.find(n.in[0]);
-    if (made == producer_.end() || n.in.size() != 1 || readers_[static_cast<std::size_t>(n.in[0])] != 1) return -1;
-    const int g = find(made->second);
-    const Group& group = groups_[static_cast<std::size_t>(g)];
+    const int g = n.in.size() == 1 && readers_[at(n.in[0])] == 1 ? maker(n.in[0]) : -1;
+    if (g < 0) return -1;
+    const Group& group = groups_[at(g)];
     if (!group.unit.fused || group.unit.head || group.unit.tail ||
         !(group.shape == graph_.value(n.in[0]).array.shape()) || !may_join(n, g))
       return -1;
@@ -206,18 +216,18 @@ class Segment {
     const int slot = id % kOpen;
     if (slots_[slot] >= 0) retire(slot);
     slots_[slot] = id;
-    groups_slot_[static_cast<std::size_t>(id)] = slot;
+    groups_slot_[at(id)] = slot;
     return id;
   }
 
-  void close(int group) { groups_[static_cast<std::size_t>(group)].open = false; }
+  void close(int group) { groups_[at(group)].open = false; }
 
   // Nobody can join this group any more, so nobody needs to know who waits for it.
   void retire(int slot) {
     close(slots_[slot]);
-    groups_slot_[static_cast<std::size_t>(slots_[slot])] = -1;
+    groups_slot_[at(slots_[slot])] = -1;
     for (int s = 0; s < kOpen; ++s)
-      if (slots_[s] >= 0) groups_[static_cast<std::size_t>(slots_[s])].waits_for &= ~(Bits{1} << slot);
+      if (slots_[s] >= 0) groups_[at(slots_[s])].waits_for &= ~(Bits{1} << slot);
     slots_[slot] = -1;
   }
 
@@ -228,14 +238,16 @@ class Segment {
   std::vector<int> groups_slot_;  // the bit of a group, or -1
   std::size_t joined_ = 0;        // groups that became part of another
   int slots_[kOpen];
-  std::unordered_map<int, int> producer_, last_reader_;  // of a value: a group
+  GroupsOfValues& values_;
+  std::vector<int> met_;  // values for which there is a group
 };
 
 }  // namespace
 
 std::vector<Unit> schedule(const Graph& graph, const std::vector<Ability>& can, const std::vector<int>& readers) {
   std::vector<Unit> units;
-  auto segment = std::make_unique<Segment>(graph, can, readers);
+  GroupsOfValues values(graph.values().size());
+  auto segment = std::make_unique<Segment>(graph, can, readers, values);
   for (std::size_t n = 0; n < graph.nodes().size(); ++n) {
     if (!graph.nodes()[n].update) {
       segment->add(static_cast<int>(n));
@@ -243,7 +255,8 @@ std::vector<Unit> schedule(const Graph& graph, const std::vector<Ability>& can, 
     }
     segment->finish(units);
     units.push_back({{static_cast<int>(n)}});
-    segment = std::make_unique<Segment>(graph, can, readers);
+    segment.reset();
+    segment = std::make_unique<Segment>(graph, can, readers, values);
   }
   segment->finish(units);
   return units;
