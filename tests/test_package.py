@@ -66,7 +66,7 @@ def test_import_brings_few_modules() -> None:
     own = {m for m in loaded if m.startswith("alice_core")}
     others = {m for m in loaded if not m.startswith("numpy.")} - own
     assert others <= IMPORTED, sorted(others - IMPORTED)
-    assert len(own) <= 110, sorted(own)
+    assert len(own) <= 90, sorted(own)
 
 
 def installed() -> list[Path]:

@@ -20,7 +20,10 @@ if _TYPE_CHECKING:
     from . import data as data
     from . import linalg as linalg
     from . import linear_model as linear_model
+    from . import losses as losses
     from . import neural_network as neural_network
+    from . import nn as nn
+    from . import optim as optim
     from . import testing as testing
     from .tracing import Trace as Trace
     from .tracing import trace as trace
@@ -140,12 +143,6 @@ from .transforms import vjp as vjp
 from .transforms import vmap as vmap
 from .transforms import while_loop as while_loop
 
-# isort: split
-# What is built on it, of the names above, as a user would.
-from . import losses as losses
-from . import nn as nn
-from . import optim as optim
-
 #: In an index, an axis of size 1 more: NumPy's name of None.
 newaxis = None
 
@@ -157,7 +154,8 @@ __version__: str = build_config()["version"]
 
 #: What is imported when somebody asks for it, as most programs do without: modules, and names of modules.
 _LATER = {
-    **dict.fromkeys(("bayes", "calibration", "data", "linalg", "linear_model", "neural_network", "testing"), ""),
+    **dict.fromkeys(("bayes", "calibration", "data", "linalg", "linear_model", "losses"), ""),
+    **dict.fromkeys(("neural_network", "nn", "optim", "testing"), ""),
     "Trace": "tracing",
     "trace": "tracing",
     **dict.fromkeys(("SparseMatrix", "Sparsity", "sparsity"), "transforms.sparse"),
