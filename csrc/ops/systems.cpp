@@ -1,7 +1,6 @@
 // Linear systems. solve_triangular: of one half of a matrix. lu_factor, lu_solve: of any regular matrix, in two steps,
 // so that a gradient and further right-hand sides cost no second factorisation. inv.
 //
-// Small: LAPACK and the loops over lanes of small matrices do the work.
 #include <cmath>
 
 #include "matrices.h"
