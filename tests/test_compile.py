@@ -405,6 +405,17 @@ def test_the_program_can_be_inspected() -> None:
     compare(ac.softmax(model(X)), f(X))
 
 
+def test_what_is_computed_with_one_number_twice_is_computed_once() -> None:
+    def f(x: ac.Tensor) -> ac.Tensor:
+        return ac.tanh(x * -2.0) + ac.exp(x * -2.0) + ac.ones((2, 3)) * (x * ac.tensor(-2.0))
+
+    x = ac.tensor(data(3, (2, 3)))
+    assert str(ac.compile(f).program(x)).count("multiply(in0") == 1
+    # Zeros of both signs are equal, and not the same.
+    y = ac.compile(lambda x: (x * 0.0, x * -0.0, x * 0.0))(ac.ones((2,)))
+    assert [np.signbit(part.numpy()).tolist() for part in y] == [[False] * 2, [True] * 2, [False] * 2]
+
+
 def test_profile_measures_instructions() -> None:
     f = ac.compile(lambda x: ac.sum(ac.tanh(x @ x.T)), profile=True)
     for _ in range(3):

@@ -12,6 +12,8 @@ namespace {
 constexpr std::int64_t kLargestFolded =
     1 << 14;  // elements: a program should not carry large arrays that are cheap to make
 
+constexpr std::size_t kLargestShared = 64;  // bytes
+
 // An array that is nowhere yet. The address is never read; a view of it tells its offset.
 Array placed_nowhere(const Dims& shape, DType dtype) {
   return Array::wrap({}, reinterpret_cast<std::byte*>(std::uintptr_t{1} << 40), dtype, shape,
@@ -33,6 +35,10 @@ template <class T>
 void append(std::string& key, const T& value) {
   key.append(reinterpret_cast<const char*>(&value), sizeof value);
 }
+void append(std::string& key, const Dims& dims) {
+  append(key, dims.size());
+  for (std::int64_t d : dims) append(key, d);
+}
 
 }  // namespace
 
@@ -49,7 +55,17 @@ int Graph::add_input(const Dims& shape, DType dtype) {
 }
 
 int Graph::add_captured(const Array& array) { return add_value(array, Source::Captured); }
-int Graph::add_constant(const Array& array) { return add_value(array, Source::Constant); }
+// Small ones of the same bits are one value, so that what is computed with them twice is found equal.
+int Graph::add_constant(const Array& array) {
+  const auto bytes = static_cast<std::size_t>(array.numel()) * itemsize(array.dtype());
+  if (bytes > kLargestShared || !array.is_contiguous()) return add_value(array, Source::Constant);
+  std::string key;
+  append(key, array.dtype());
+  append(key, array.shape());
+  key.append(reinterpret_cast<const char*>(array.bytes()), bytes);
+  const auto [place, fresh] = constants_.try_emplace(std::move(key), static_cast<int>(values_.size()));
+  return fresh ? add_value(array, Source::Constant) : place->second;
+}
 
 // Computes now what depends on constants alone. What fails then shall fail when the program runs.
 bool Graph::fold(const Call& call, std::vector<int>* out) {
@@ -95,10 +111,7 @@ std::string Graph::key_of(const Kernel& kernel, const std::vector<int>& in, cons
     if (a.is(AttrKind::Flag)) append(key, a.flag());
     if (a.is(AttrKind::DType)) append(key, a.dtype());
     if (a.is(AttrKind::Real)) append(key, a.real());
-    if (a.is(AttrKind::Dims)) {
-      append(key, a.dims().size());
-      for (std::int64_t d : a.dims()) append(key, d);
-    }
+    if (a.is(AttrKind::Dims)) append(key, a.dims());
     if (a.is(AttrKind::Bodies))
       for (const auto& body : a.bodies()) append(key, body.get());
   }

@@ -79,6 +79,7 @@ class Graph {
   std::vector<Node> nodes_;
   std::vector<int> inputs_, results_;
   std::vector<bool> is_result_;  // by value
+  std::unordered_map<std::string, int> constants_;
   std::unordered_map<std::string, std::vector<int>> known_;
   int updates_ = 0;
 };
