@@ -1,6 +1,5 @@
 // Linear systems. solve_triangular: of one half of a matrix. lu_factor, lu_solve: of any regular matrix, in two steps,
 // so that a gradient and further right-hand sides cost no second factorisation. inv.
-//
 #include <cmath>
 
 #include "matrices.h"
