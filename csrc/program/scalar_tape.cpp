@@ -1,6 +1,7 @@
 // Hot: every call runs through here.
 #include "scalar_tape.h"
 
+#include <algorithm>
 #include <cstring>
 
 namespace alice::program {
@@ -15,7 +16,7 @@ void copy_item(std::byte* to, const std::byte* from, std::size_t item) {
 
 Tape::Memory ScalarTape::make_memory() const {
   Memory memory{Array::empty({static_cast<std::int64_t>(start_.size())}, DType::Float64), {}};
-  std::memcpy(memory.registers.bytes(), start_.data(), start_.size() * sizeof(Register));
+  std::copy(start_.begin(), start_.end(), reinterpret_cast<Register*>(memory.registers.bytes()));
   for (const KernelCall& call : calls_)
     for (const Operand& operand : call.operands) {
       const Array bytes = Array::empty({std::max<std::int64_t>(operand.bytes, 1)}, DType::UInt8);
