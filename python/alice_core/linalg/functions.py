@@ -8,9 +8,8 @@ from functools import reduce
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
-from .. import _core
 from ..checks import check_function, checked_choice
-from ..errors import GradientError, ShapeError
+from ..errors import ShapeError, TraceError
 from ..ops.arithmetic import add, divide, multiply, negative, strong_mul, subtract
 from ..ops.comparison import equal, greater, less, less_equal, logical_and
 from ..ops.creation import eye, ones
@@ -22,11 +21,10 @@ from ..ops.reduction import sum
 from ..ops.selection import abs, astype, where
 from ..ops.views import expand_dims, matrix_transpose, reshape
 from ..tensors import Tensor, asarray
-from ..tracing import recording
 from ..transforms.batching import vmap
-from ..transforms.custom import custom_primitive
+from ..transforms.control.bodies import run, trace, type_of
+from ..transforms.custom import asks_for, custom_primitive
 from ..transforms.forward import jvp
-from ..transforms.reverse import stop_gradient
 from ._divided_differences import Function, divided_differences
 from ._matrices import floating, matrices, square, symmetric, wide
 from ._nearly_equal import _SLACK, _unit, is_small, largest
@@ -182,22 +180,23 @@ def _family(f: Function, a: Tensor, es: Sequence[Tensor] = (), args: Sequence[Te
         pairs = (f"...{i}{j}" for i, j in pairwise(letters))
         return _around(v, einsum(f"...{letters},{','.join(pairs)}->...{letters[0]}{letters[-1]}", table, *inner))
 
-    def pull(g: Tensor, ans: Tensor, *inputs: Tensor) -> tuple[Tensor, ...]:
+    def pull(g: Tensor, ans: Tensor, *inputs: Tensor) -> tuple[Tensor | None, ...]:
         a, es, args = split(inputs)
         turned = [matrix_transpose(e) for e in es]
         onto = [_family(f, a, [*turned[:i][::-1], g, *turned[i:][::-1]], args) for i in range(k + 1)]
         flows = [_family(f, a, [*turned[:i][::-1], g, *turned[i + 1 :][::-1]], args) for i in range(k)]
 
-        def of(i: int) -> Tensor:
+        def of(i: int) -> Tensor | None:
             """The cotangent of an argument of f, one entry of a basis after the other."""
             at = args[i]
-            moving = _moving(lambda w, x, *others: f(w, *others[:i], x, *others[i:]), 1)
+            if not asks_for(1 + k + i, inputs):
+                return None
 
             def along(e: Tensor) -> Tensor:
-                return sum(multiply(g, _family(moving, a, es, [at, e, *args[:i], *args[i + 1 :]])))
+                return sum(multiply(g, _family(_moving(f, [i]), a, es, [*args, e])))
 
             basis = reshape(eye(at.size, dtype=at.dtype), (at.size, *at.shape))
-            return reshape(vmap(along)(basis), at.shape)
+            return astype(reshape(vmap(along)(basis), at.shape), at.dtype)
 
         return symmetric(reduce(add, onto)), *flows, *(of(i) for i in range(len(args)))
 
@@ -206,42 +205,55 @@ def _family(f: Function, a: Tensor, es: Sequence[Tensor] = (), args: Sequence[Te
         moved = symmetric(ta)
         found = [_family(f, a, [*es[:i], moved, *es[i:]], args) for i in range(k + 1)]
         found += [_family(f, a, [*es[:i], t, *es[i + 1 :]], args) for i, t in enumerate(tes)]
-        if args:
-            found.append(_family(_moving(f, len(args)), a, es, [*args, *targs]))
+        if places := [i for i, t in enumerate(targs) if t is not None]:  # those of integers have none
+            found.append(_family(_moving(f, places), a, es, [*args, *(targs[i] for i in places)]))
         return reduce(add, found)
 
     found: Tensor = custom_primitive(value, vjp=pull, jvp=push, name="funm")(a, *es, *args)
     return found
 
 
-def _moving(f: Function, n: int) -> Function:
-    """The derivative of f along the n arguments behind w; their tangents come next, and then the other arguments."""
+def _moving(f: Function, places: Sequence[int]) -> Function:
+    """The derivative of f along its arguments at these places; their tangents come behind all of them."""
 
     def moved(w: Tensor, *given: Tensor) -> Tensor:
-        return jvp(lambda *args: f(w, *args, *given[2 * n :]), given[:n], given[n : 2 * n])[1]
+        args, tangents = list(given[: -len(places)]), given[-len(places) :]
+
+        def along(*moving: Tensor) -> Tensor:
+            for i, x in zip(places, moving, strict=True):
+                args[i] = x
+            return f(w, *args)
+
+        return jvp(along, [args[i] for i in places], tangents)[1]
 
     return moved
 
 
-def _check_captured(f: Function, *inputs: Tensor) -> None:
-    """What f captures counts as constant: an error where somebody differentiates it."""
-    inputs = tuple(stop_gradient(x) for x in inputs)
-    runs = []
-    for _ in range(2):
-        with recording() as equations:
-            y = f(*inputs)
-        runs.append({id(x): x for eq in equations for x in eq.inputs if x.dtype.kind == "f"})
-    if not isinstance(y, Tensor) or y.shape:
-        got = f"shape {y.shape}" if isinstance(y, Tensor) else type(y).__name__
-        raise ShapeError(f"funm: f must return one number, a Tensor of shape (), for one; got {got}")
-    followed = y.is_tracked or _core.followed_forward([y]) is not None
-    if _core.is_isolated():  # who differentiates it from outside is not known yet: what both runs read was there before
-        followed |= bool((runs[0].keys() & runs[1].keys()) - {id(x) for x in inputs})
-    if followed:
-        raise GradientError(
-            "funm: f must not capture Tensors that may be differentiated; make them arguments: funm(x, f, them), with "
-            "f of as many more"
+def _closed(f: Function, w: Tensor, given: Sequence[Tensor]) -> tuple[Function, list[Tensor]]:
+    """f as a function of all that it reads, and its arguments: those that it was given, then what it captures.
+
+    Rules are functions of their inputs alone: what somebody differentiates, or may, has to be one of these.
+    """
+
+    def one(inputs: list[Tensor]) -> list[Tensor]:
+        y = f(*inputs)
+        if not isinstance(y, Tensor) or y.shape:
+            got = f"shape {y.shape}" if isinstance(y, Tensor) else type(y).__name__
+            raise ShapeError(f"funm: f must return one number, a Tensor of shape (), for one; got {got}")
+        return [y]
+
+    body, read, changed = trace("funm", one, [type_of(x) for x in (w, *given)])
+    if changed:
+        raise TraceError(
+            "funm: f must not change Tensors in place, such as the state of a random generator; draw before, and make "
+            "the numbers arguments: funm(x, f, them), with f of as many more"
         )
+    if any(call.muted for call in body.calls):
+        raise TraceError(
+            "funm: f must not compute under no_grad, which stops reverse mode alone: f's derivatives come by forward "
+            "mode; use ac.stop_gradient for what shall be constant"
+        )
+    return lambda w, *args: run(body, [w, *args])[0], [*given, *read]
 
 
 # -- functions -------------------------------------------------------------------------------------------------------
@@ -255,8 +267,8 @@ class PolarResult(NamedTuple):
 
 
 def _log(w: Tensor) -> Tensor:
-    """NaN of 0, too."""
-    return log(where(greater(w, 0.0), w, math.nan))
+    """NaN of 0, too. As a factor, not an operand: NaN has to be the slope as well."""
+    return multiply(log(w), where(greater(w, 0.0), 1.0, math.nan))
 
 
 def sqrtm(x: TensorLike, /) -> Tensor:
@@ -343,7 +355,7 @@ def funm(x: TensorLike, f: Function, /, *args: TensorLike) -> Tensor:
     f : callable
         Called as ``f(w, *args)`` with one number, a Tensor of shape (); returns one.
     args : Tensors, optional
-        What else f is differentiated by. It may not capture such Tensors.
+        What else f takes. What it captures has derivatives, too.
 
     Returns
     -------
@@ -362,12 +374,12 @@ def funm(x: TensorLike, f: Function, /, *args: TensorLike) -> Tensor:
 
     Raises
     ------
-    GradientError
-        If f captures a Tensor that is, or may be, differentiated.
     LinAlgError
         If the matrix is not finite.
     ShapeError
         If x is not square, or f returns more than a number.
+    TraceError
+        If f asks for a value (``if w > 0``), changes a Tensor in place, or computes under ``no_grad``.
 
     Source: Daleckii and Krein, 1965; Mathias, "A chain rule for matrix functions and applications", 1996.
 
@@ -383,7 +395,7 @@ def funm(x: TensorLike, f: Function, /, *args: TensorLike) -> Tensor:
     # A Python number takes the dtype of x.
     given = [floating(asarray(y, x.dtype) if isinstance(y, (int, float)) else y) for y in args]
     dtype, (x, *given) = wide(x, *given)
-    _check_captured(f, ones((), x.dtype), *given)
+    f, given = _closed(f, ones((), x.dtype), given)
     return astype(_family(f, x, (), given), dtype)
 
 

@@ -21,7 +21,7 @@ from ..tensors import Tensor, asarray
 from .batching import vmap
 from .reverse import vjp
 
-__all__ = ["custom_jvp", "custom_primitive", "custom_vjp"]
+__all__ = ["asks_for", "custom_jvp", "custom_primitive", "custom_vjp"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -134,6 +134,13 @@ def _rerun_joint(
     values = [v if b else broadcasting.broadcast_to(v, (size, *v.shape)) for b, v in pairs]
     batch_rules = _Rules(rules.name, rules.pull and pull, rules.push and push)
     return _join(batch_rules, values, residuals, arguments)
+
+
+def asks_for(place: int, inputs: Sequence[Tensor]) -> bool:
+    """In the VJP rule of a custom primitive with one result: is the cotangent of this one of its inputs wanted?"""
+    # The joint's inputs: the value; what rules read, which is the value and all inputs; those with derivatives.
+    which = [x.dtype.kind == "f" for x in inputs]
+    return which[place] and _core.rule_wants(2 + len(inputs) + which[:place].count(True))
 
 
 # -- what custom functions share ---------------------------------------------------------------------------------------
