@@ -16,6 +16,7 @@ void register_kernels() {
     register_slices(r);
     register_indexing(r);
     register_scatter(r);
+    register_searchsorted(r);
     register_sorting(r);
     register_update(r);
     register_lbfgs(r);

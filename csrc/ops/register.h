@@ -18,6 +18,7 @@ void register_concat(Registry&);
 void register_slices(Registry&);
 void register_indexing(Registry&);
 void register_scatter(Registry&);
+void register_searchsorted(Registry&);
 void register_sorting(Registry&);
 void register_update(Registry&);
 void register_lbfgs(Registry&);
