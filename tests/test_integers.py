@@ -553,3 +553,38 @@ def test_frames_of_pandas() -> None:
     pandas = pytest.importorskip("pandas")
     for dtype in STORED:
         same(ac.tensor(pandas.Series(values(dtype), dtype=dtype.name)), values(dtype), dtype)
+
+
+# -- what goes by way of other numbers ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "uint32", "uint64", "int8", "int64"])
+def test_means_of_integers_that_count(dtype: str) -> None:
+    x, where = np.array([[1, 0, 3], [7, 2, 5]], dtype), np.array([[True, False, True], [False, True, True]])
+    weights = np.array([[1, 2, 3], [4, 5, 6]], np.uint8)
+    t = ac.tensor(x)
+    for ours, numpys in ((ac.mean, np.mean), (ac.var, np.var), (ac.std, np.std)):
+        np.testing.assert_allclose(ours(t, axis=1, where=where).numpy(), numpys(x, axis=1, where=where), rtol=1e-6)
+    np.testing.assert_allclose(ac.average(t, weights=weights).numpy(), np.average(x, weights=weights), rtol=1e-6)
+
+
+@given(st.integers(-(2**63), 2**64 - 1), st.integers(0, 9), st.integers(-(2**63), 2**64).filter(bool))
+def test_integers_are_counted_exactly(start: int, n: int, step: int) -> None:
+    wanted = [start + i * step for i in range(n)]
+    signed = all(-(2**63) <= x < 2**63 for x in wanted)
+    if not signed and not all(0 <= x < 2**64 for x in wanted):
+        with pytest.raises(ValueError, match="no integer dtype holds"):
+            ac.arange(start, start + n * step, step)
+        return
+    found = ac.arange(start, start + n * step, step)
+    assert found.tolist() == wanted
+    assert found.dtype == (ac.int64 if signed else ac.uint64)
+
+
+def test_signed_and_unsigned_of_64_bits_meet_nowhere() -> None:
+    u, i = ac.tensor([1], dtype="uint64"), ac.tensor([-1])
+    with pytest.raises(ac.DTypeError, match="einsum: no integer dtype"):
+        ac.einsum("i,i->", u, i)
+    with pytest.raises(ac.DTypeError, match="tensor: no integer dtype"):
+        ac.tensor([2**63, -1])
+    assert ac.tensor([2**63, -1], dtype=ac.float64).tolist() == [2.0**63, -1.0]

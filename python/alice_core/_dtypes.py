@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from importlib import import_module
 from typing import Any, TypeAlias
 
@@ -135,6 +136,16 @@ def cast_exactly(op: str, array: npt.NDArray[Any], dtype: Any) -> npt.NDArray[An
     return cast
 
 
+def check_signs(op: str, dtypes: Collection[Any]) -> None:
+    """Refuse what has no promotion: uint64 beside signed integers, unless a floating dtype decides."""
+    names = sorted({d.name for d in dtypes if d.kind in "iu"})
+    if "uint64" in names and any(name.startswith("i") for name in names) and all(d.kind != "f" for d in dtypes):
+        raise DTypeError(
+            f"{op}: no integer dtype holds the numbers of uint64 and of signed ones; got {', '.join(names)}; cast one "
+            f"with astype"
+        )
+
+
 def numpy_bfloat16() -> Any:
     """What the package ``ml_dtypes`` gives NumPy for bfloat16; None without it."""
     try:
@@ -160,7 +171,7 @@ def to_numpy(obj: Any, dtype: DTypeLike | None, name: str) -> npt.NDArray[Any]:
             f"{name}: expected nested lists of equal lengths; got a ragged list ({error}); pad it first"
         ) from None
     if array.dtype.kind == "f" and array is not obj and type(obj) is not float:
-        array = _large_integers(obj, array)
+        array = _large_integers(name, obj, array, dtype)
     if array.dtype.kind not in "biuf" and array.dtype != bfloat16:
         raise DTypeError(f"{name}: expected numbers; got {type(obj).__name__} that NumPy reads as dtype {array.dtype}")
     if dtype is None and array.dtype == np.float64 and not double:
@@ -173,12 +184,20 @@ def to_numpy(obj: Any, dtype: DTypeLike | None, name: str) -> npt.NDArray[Any]:
 _NUMBERS = frozenset((bool, int, float))
 
 
-def _large_integers(obj: Any, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def _large_integers(name: str, obj: Any, array: npt.NDArray[Any], dtype: Any) -> npt.NDArray[Any]:
     """The array; uint64 where integers from 2^63 on stand beside smaller ones, of which NumPy makes float64."""
-    if array.size and float(array.max()) >= 2.0**63 and array.min() >= 0:
-        exact = np.asarray(obj, object)
-        if exact.max() < 2**64 and all(isinstance(x, (int, np.integer)) for x in exact.flat):
-            return exact.astype(np.uint64)
+    if not array.size or float(array.max()) < 2.0**63:
+        return array
+    exact = np.asarray(obj, object)
+    if not all(isinstance(x, (int, np.integer)) for x in exact.flat):
+        return array
+    if exact.min() >= 0 and exact.max() < 2**64:
+        return exact.astype(np.uint64)
+    if dtype is None:
+        raise DTypeError(
+            f"{name}: no integer dtype holds integers from {exact.min()} to {exact.max()}; say which floating one "
+            f"shall, with dtype="
+        )
     return array
 
 

@@ -256,7 +256,7 @@ def arange(
     ----------
     start, stop, step : int or float
     dtype : dtype, optional
-        None: int64 if all are ints, else the default.
+        None: int64 if all are ints, uint64 where that does not hold them; else the default.
 
     Returns
     -------
@@ -265,7 +265,7 @@ def arange(
     Raises
     ------
     ValueError
-        If the step is zero.
+        If the step is zero, or no integer dtype holds the ints.
 
     Examples
     --------
@@ -279,17 +279,30 @@ def arange(
         raise ValueError("arange: step must not be zero")
     start, stop = (0, start) if stop is None else (start, _number("arange", "stop", stop))
     try:
-        values = np.arange(start, stop, step)  # in float64, then rounded once
+        if type(start) is type(stop) is type(step) is int:
+            values = _counted(start, stop, step)
+        else:
+            values = np.arange(start, stop, step)  # in float64, then rounded once
     except ValueError as error:
         why = str(error).removeprefix("arange: ")
         raise ValueError(
             f"arange: {why}; got start {shown(start)}, stop {shown(stop)}, step {shown(step)}; count less far"
         ) from None
-    if values.dtype.kind == "O":
-        raise ValueError(f"arange: start, stop and step must fit 64 bits; got step {shown(step)}; use floats")
     if dtype is None:
-        dtype = get_default_dtype() if values.dtype.kind == "f" else np.dtype(np.int64)
+        dtype = get_default_dtype() if values.dtype.kind == "f" else values.dtype
     return _own("arange", values, dtype)
+
+
+def _counted(start: int, stop: int, step: int) -> npt.NDArray[Any]:
+    """Integers exactly, of int64 or else uint64: NumPy goes by way of float64 from 2^63 on."""
+    n = max(0, -((start - stop) // step))
+    if n >= 1 << 59:
+        raise ValueError("these are too many numbers to address")
+    low, high = sorted((start, start + (n - 1) * step)) if n else (0, 0)
+    if low < -(2**63) or high >= (2**63 if low < 0 else 2**64):
+        raise ValueError(f"the numbers go from {low} to {high}, which no integer dtype holds; use floats")
+    bits = np.arange(n, dtype=np.uint64) * np.array(step % 2**64, np.uint64) + np.array(start % 2**64, np.uint64)
+    return bits if high >= 2**63 else bits.view(np.int64)
 
 
 def linspace(

@@ -160,7 +160,8 @@ def mean(x: TensorLike, /, axis: Axis = None, keepdims: bool = False, *, where: 
 def _totals(op: str, x: Tensor, axis: Axis, keepdims: bool, where: TensorLike) -> tuple[Tensor, Tensor]:
     """The sum of the items that count, and how many they are."""
     mask = mask_of(op, where, x.shape)
-    return sum(x, axis, keepdims=keepdims, where=mask), _sum(mask, axis, keepdims)
+    total, n = sum(x, axis, keepdims=keepdims, where=mask), _sum(mask, axis, keepdims)
+    return total, _selection.astype(n, total.dtype) if total.dtype.kind == "u" else n
 
 
 def average(x: TensorLike, /, axis: Axis = None, weights: TensorLike | None = None, keepdims: bool = False) -> Tensor:
@@ -202,7 +203,10 @@ def average(x: TensorLike, /, axis: Axis = None, weights: TensorLike | None = No
     x, w = asarray(x), asarray(weights)
     if w.shape != x.shape:
         w = _views.reshape(w, _along_axes("average", w, x.shape, axis))
-    total = sum(_arithmetic.multiply(x, w), axis, keepdims=keepdims)
+    product = _arithmetic.multiply(x, w)
+    total = sum(product, axis, keepdims=keepdims)
+    if product.dtype.kind in "iu":
+        w = _selection.astype(w, product.dtype)
     return _arithmetic.divide(total, sum(_broadcasting.broadcast_to(w, x.shape), axis, keepdims=keepdims))
 
 
