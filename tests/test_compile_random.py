@@ -66,7 +66,8 @@ def test_every_primitive_is_reached() -> None:
     drawing = {name for name in ac.primitives() if name.startswith("random_")} | {"gamma_slope"}
     # Left by transforms: tests/test_engine.py, test_checkpoint.py, test_vecmat.py.
     # Of second order, which few programs are: tests/cases/pooling.py, tests/cases/special.py.
-    transforms = {"identity", "remat", "vecmat", "nonnegative", "fitting", "max_pool_jvp", "log_ndtr_excess"}
+    transforms = {"identity", "remat", "vecmat", "nonnegative", "fitting", "checked_arithmetic", "max_pool_jvp"}
+    transforms |= {"log_ndtr_excess"}
     control = {"scan", "while_loop", "switch", "call"}  # tests/test_loops.py, test_compile_calls.py
     assert set(ac.primitives()) - drawing - transforms - control <= reached
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 import operator
@@ -588,3 +589,106 @@ def test_signed_and_unsigned_of_64_bits_meet_nowhere() -> None:
     with pytest.raises(ac.DTypeError, match="tensor: no integer dtype"):
         ac.tensor([2**63, -1])
     assert ac.tensor([2**63, -1], dtype=ac.float64).tolist() == [2.0**63, -1.0]
+
+
+# ---- Python's integers in compiled functions ------------------------------------------------------------------------
+
+BORDERS = [s * 2**k + d for k in (0, 1, 2, 5, 31, 32, 53, 62, 63) for s in (1, -1) for d in (-1, 0, 1)]
+NUMBERS = st.sampled_from([n for n in BORDERS if -(2**63) <= n < 2**63]) | st.integers(-(2**63), 2**63 - 1)
+BINARY = {
+    "+": operator.add, "-": operator.sub, "*": operator.mul, "//": operator.floordiv, "%": operator.mod,
+    "/": operator.truediv, "**": lambda a, b: a ** (b & 63), "<<": lambda a, b: a << (b & 127), ">>": operator.rshift,
+    "&": operator.and_, "|": operator.or_, "^": operator.xor, "neg": lambda a, b: -a, "abs": lambda a, b: abs(a),
+}  # fmt: skip
+X = ac.zeros(2, dtype=ac.float64)
+
+
+@functools.cache
+def programs(first: str, second: str, other: int | None) -> list[tuple[Any, Any]]:
+    """Of two numbers: two operators, one after the other, the second with a number that is written in the program."""
+
+    def computed(x: Any, n: Any, m: Any) -> Any:
+        a = BINARY[first](n, m)
+        return a if second == "" else BINARY[second](a, m if other is None else other)
+
+    fs = [lambda x, n, m: x + computed(x, n, m), lambda x, n, m: ac.where(computed(x, n, m) < n, x, x + 1)]
+    return [(f, ac.compile(f)) for f in fs]
+
+
+def as_eager(eager: Any, compiled: Any, x: Any, *numbers: Any) -> bool:
+    """Whether both gave the same; else the compiled function refused what the other one may have computed."""
+    try:
+        want = eager(x, *numbers).tolist()
+    except (ValueError, ZeroDivisionError, OverflowError, TypeError, ac.AliceError) as error:
+        want = error
+    try:
+        got = compiled(x, *numbers).tolist()
+    except (ValueError, OverflowError, ac.AliceError):
+        return False
+    assert got == want, (numbers, got, want)
+    return True
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.sampled_from([*BINARY]), st.sampled_from(["", "+", "*", "-"]), st.sampled_from([None, 3]), NUMBERS, NUMBERS)
+def test_integers_of_programs_are_exact_or_refused(first: str, second: str, other: Any, n: int, m: int) -> None:
+    for eager, compiled in programs(first, second, other):
+        as_eager(eager, compiled, X, n, m)
+
+
+@pytest.mark.parametrize("op", BINARY)
+def test_integers_at_the_borders_of_int64(op: str) -> None:
+    eager, compiled = programs(op, "", None)[0]
+    numbers = (-(2**63), -(2**62), -7, -1, 0, 1, 3, 63, 2**31, 2**53 + 1, 2**62, 2**63 - 1)
+    for n, m in itertools.product(numbers, repeat=2):
+        same = as_eager(eager, compiled, X, n, m)
+        try:
+            exact = BINARY[op](n, m)
+        except (ValueError, ZeroDivisionError):
+            continue
+        fits = all(abs(k) <= 2**53 for k in (n, m)) if op == "/" else -(2**63) <= exact < 2**63
+        assert same or not fits, (n, m)
+
+
+@pytest.mark.parametrize("compare", [operator.lt, operator.le, operator.eq, operator.ne, operator.gt, operator.ge])
+def test_integers_are_compared_with_numbers_by_value(compare: Any) -> None:
+    f = lambda x, n, m: ac.where(compare(n, m), x, x + 1)  # noqa: E731
+    compiled = ac.compile(f)
+    others = (2.0**53, 2.0**63, 4.5, 2**63, 2**64, -(2**70))
+    for n, m in itertools.product((2**53, 2**53 + 1, -(2**63), 2**63 - 1, 5), others):
+        assert as_eager(f, compiled, X, n, m) or isinstance(m, float)
+
+
+def test_what_is_refused_is_named() -> None:
+    x = ac.tensor([1, 2])
+    for f, n, m, message in (
+        (lambda x, n, m: x + (n + m), 2**62, 2**62, f"add: .* a result of int64; got {2**62} and {2**62}; compute"),
+        (lambda x, n, m: x + -n, -(2**63), 0, f"negative: .* got -{2**63}; .* static_argnames"),
+        (lambda x, n, m: x * (n / 3), 2**53 + 1, 0, f"divide: .* float64 holds exactly; got {2**53 + 1}; "),
+        (lambda x, n, m: x * (n < m), 2**53 + 1, 2.0**53, f"compare: .* float64 holds exactly; got {2**53 + 1}; "),
+        (lambda x, n, m: x * (n - m), 2**63, 1, f"subtract: expected Python numbers that int64 holds; got {2**63}; "),
+        (lambda x, n, m: x + 100 // n, 0, 0, "floor_divide: expected a divisor other than 0"),
+        (lambda x, n, m: x + 5 % n, 0, 0, "remainder: expected a divisor other than 0"),
+        (lambda x, n, m: x + 5 / n, 0, 0, "divide: expected a divisor other than 0"),
+        (lambda x, n, m: x + 5.0 / n, 0, 0, "divide: expected a divisor other than 0"),
+        (lambda x, n, m: x + (n >> m), 5, -1, "bitwise_right_shift: expected a shift by at least 0 places; got -1"),
+    ):  # fmt: skip
+        with pytest.raises(ValueError if "0" in message[-2:] or "shift" in message else ac.DTypeError, match=message):
+            ac.compile(f)(x, n, m)
+
+
+def test_integers_of_one_example_each() -> None:
+    def counted(x: Any, n: Any) -> Any:
+        return ac.while_loop(lambda s: s[1] < 10.0, lambda s: (s[0] + n, s[1] * 2), (n, x))[0]
+
+    f = lambda x, n: ac.vmap(lambda x: counted(x, n))(x)  # noqa: E731
+    x = ac.tensor([1.0, 3.0])
+    assert ac.compile(f)(x, 1).tolist() == f(x, 1).tolist() == [5, 3]
+
+
+def test_bools_of_compiled_functions_are_integers_in_arithmetic() -> None:
+    x = ac.tensor([1, 2])
+    for f in (lambda x, n, m: x + (n + m), lambda x, n, m: x + n * m, lambda x, n, m: x + -n):
+        for n, m in itertools.product((False, True), repeat=2):
+            assert ac.compile(f)(x, n, m).dtype == f(x, n, m).dtype
+            assert as_eager(f, ac.compile(f), x, n, m)

@@ -201,6 +201,7 @@ ELSEWHERE = {
     "constant_copy": "test_views.py",
     "nonnegative": "test_dtypes.py",
     "fitting": "test_integers.py",
+    "checked_arithmetic": "test_integers.py",
     "slice_set": "test_scatter.py",
     "vecmat": "test_vecmat.py",
     "sgd": "test_optim.py",

@@ -23,7 +23,7 @@ pytest.importorskip("py_mini_racer", reason="needs the package mini-racer, of th
 ELSEWHERE = {"identity", "constant_copy", "stop_gradient", "remat", "slice_set", "vecmat", "one_hot", "nonnegative"}
 LOOPS = {"scan", "switch", "while_loop"}
 #: What the page does not compute: its pages say so.
-UNTAUGHT = {"nextafter", "fitting"}
+UNTAUGHT = {"nextafter", "fitting", "checked_arithmetic"}
 
 
 def traces(case: OpCase) -> Iterator[ac.Trace]:

@@ -5,6 +5,7 @@
 
 #include "convert.h"
 #include "extension.h"
+#include "number_arithmetic.h"
 #include "tensor_parts.h"
 
 namespace alice {
@@ -40,7 +41,8 @@ const char* const operator_names[kOperatorSlots] = {"add",
                                                     "astype",
                                                     "remat",
                                                     "nonnegative",
-                                                    "fitting"};
+                                                    "fitting",
+                                                    "checked_arithmetic"};
 
 // The other operand may be anything that bind() takes; for the rest Python asks the other operand's type.
 bool operand(PyObject* o) {
@@ -69,40 +71,6 @@ void refuse_sequence(int slot, PyObject* a, PyObject* b) {
 py::object not_implemented() { return borrowed(Py_NotImplemented); }
 
 py::object bind_one(int slot, PyObject* o) { return bind(operator_primitive(slot), &o, 1); }
-
-bool is_number(PyObject* o) { return is_tensor(o) && is_weak(as_tensor(o)); }
-
-// One of the numbers of a traced call as a Tensor.
-py::object number(PyObject* o) {
-  if (is_number(o)) return owned(tensor_of_number(as_tensor(o)));
-  const Scalar s = parse_scalar(o, "number");
-  const DType dtype = s.kind == Scalar::Kind::Real  ? DType::Float64
-                      : s.kind == Scalar::Kind::Int ? DType::Int64
-                                                    : DType::Bool;
-  return owned(make_tensor(scalar_array(s, dtype, "number")));
-}
-
-// Arithmetic of the numbers of a traced call gives numbers again, in double precision as Python's do.
-py::object number_arithmetic(int slot, PyObject* const* args, int n) {
-  py::object strong[2];
-  PyObject* all[2] = {};
-  bool real = slot == kDivide;
-  for (int i = 0; i < n; ++i) {
-    strong[i] = number(args[i]);
-    real = real || is_floating(as_tensor(strong[i].ptr())->array.dtype());
-  }
-  if (slot == kPower && !real) strong[1] = bind_one(kNonnegative, strong[1].ptr());
-  for (int i = 0; i < n; ++i) {
-    if (real && slot != kInvert) {
-      PyObject* cast[] = {strong[i].ptr(), dtype_object(DType::Float64).ptr()};
-      strong[i] = bind(operator_primitive(kAstype), cast, 2);
-    }
-    all[i] = strong[i].ptr();
-  }
-  py::object result = bind(operator_primitive(slot), all, n);
-  extended(as_tensor(result.ptr())).weak = true;
-  return result;
-}
 
 template <int Slot, auto Operator = nullptr>
 py::object binary(PyObject* a, PyObject* b) {

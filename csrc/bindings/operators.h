@@ -36,6 +36,7 @@ enum OperatorSlot {
   kRemat,
   kNonnegative,
   kFitting,
+  kChecked,
   kOperatorSlots
 };
 

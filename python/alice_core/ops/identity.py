@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from ..primitive import Primitive
 from ..tensors import Tensor, TensorLike
-from ._elementwise import elementwise
+from ._elementwise import aligned, elementwise
+from .broadcasting import broadcast_to
 
 __all__: list[str] = []
 
@@ -15,7 +17,18 @@ _identity.defvjp(lambda g, ans, x: g)
 _stop_gradient = Primitive("stop_gradient", saves=(), differentiable=False)
 _constant_copy = Primitive("constant_copy", saves=(), differentiable=False)
 _fitting = Primitive("fitting", saves=(), differentiable=False)
+# Of integers of one shape: numbers of a trace, or those of several examples.
+_checked_arithmetic = Primitive("checked_arithmetic", saves=(), differentiable=False)
 elementwise(_identity, _stop_gradient, _constant_copy, _fitting)
+
+
+def _of_one_shape(batched: Sequence[bool], inputs: Sequence[Tensor], op: int) -> Any:
+    a, b = aligned(batched, inputs)
+    shape = max(a.shape, b.shape, key=len)
+    return _checked_arithmetic(broadcast_to(a, shape), broadcast_to(b, shape), op)
+
+
+_checked_arithmetic.defbatch(_of_one_shape)
 
 
 def identity(x: TensorLike, /) -> Tensor:
