@@ -1,7 +1,6 @@
 // Small: few numbers run through here.
 // Ops that pass their operand on, and refuse values.
 #include <cmath>
-#include <string>
 
 #include "checked.h"
 #include "register.h"
@@ -45,8 +44,9 @@ void fitting_run(const Call& call) {
 void checked_infer(Call& call) {
   for (const Array& x : call.in)
     if (x.dtype() != DType::Int64 || x.shape() != call.in[0].shape())
-      fail(ErrorKind::DType, "checked_arithmetic: expected integers of dtype int64 and of one shape; got dtype ",
-           name(x.dtype()), ", shape ", x.shape());
+      fail(ErrorKind::DType, "checked_arithmetic: expected int64 of one shape; got ", name(x.dtype()));
+  if (const std::int64_t op = call.attrs[0].integer(); op < 0 || op > static_cast<std::int64_t>(Checked::Compare))
+    fail(ErrorKind::Value, "checked_arithmetic", ": expected an op; got ", op);
   same_infer(call);
 }
 
@@ -93,14 +93,12 @@ void compute(Checked op, std::int64_t a, std::int64_t b, std::int64_t& y) {
                                       "divide", "divide",   "compare"};
   const char* const what = names[static_cast<int>(op)];
   if (b == 0 && (op == Checked::FloorDivide || op == Checked::Remainder || op == Checked::Divisor))
-    fail(ErrorKind::Value, what, ": expected a divisor other than 0; got the Python number 0");
+    fail(ErrorKind::Value, what, ": expected a divisor other than 0; got ", b);
   if (b < 0 && (op == Checked::LeftShift || op == Checked::RightShift))
     fail(ErrorKind::Value, what, ": expected a shift by at least 0 places; got ", b);
   if (computed(op, a, b, y)) return;
-  const bool one = op == Checked::Negative || op == Checked::Abs || op >= Checked::Divide;
   fail(ErrorKind::DType, what, ": expected Python numbers that ",
-       op >= Checked::Divide ? "float64 holds exactly" : "have a result of int64", "; got ", a,
-       one ? "" : " and " + std::to_string(b),
+       op >= Checked::Divide ? "float64 holds exactly" : "have a result of int64", "; got ", a, " and ", b,
        "; compute it before the call, name the arguments in static_argnames, or pass floats");
 }
 
