@@ -1,3 +1,4 @@
+// Small: chooses the loops, which lie in update_loops.cpp.
 // Optimiser updates: one call for a whole list of parameters. The caller may pass the parameters themselves as
 // outputs; then they change in place.
 #include <algorithm>
