@@ -134,3 +134,8 @@ def test_threads_have_registers_of_their_own() -> None:
     for thread in threads:
         thread.join()
     assert not wrong
+
+
+def test_what_is_empty_takes_no_memory_however_long_it_is() -> None:
+    x = ac.zeros((2**40, 1, 0))
+    assert ac.compile(lambda x: ac.log(x) + ac.sum(x))(x).shape == x.shape

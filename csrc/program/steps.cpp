@@ -212,6 +212,7 @@ std::optional<Op> arithmetic_of(const Graph& graph, const Node& node, const Elem
 }
 
 std::vector<std::int64_t> positions(const Dims& shape, const Dims& strides) {
+  if (std::find(shape.begin(), shape.end(), 0) != shape.end()) return {};  // however long the other axes are
   std::vector<std::int64_t> all{0};
   for (int axis = 0; axis < shape.size(); ++axis) {
     std::vector<std::int64_t> next;
