@@ -162,10 +162,6 @@ _LATER = {
 }
 
 
-#: What a star imports: all names that are there, and these.
-__all__ = [*(name for name in globals() if name[0] != "_" and name != "annotations"), "losses", "nn", "optim"]
-
-
 def __dir__() -> list[str]:
     return sorted({*globals(), *_LATER})
 
