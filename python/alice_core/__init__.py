@@ -20,7 +20,6 @@ if _TYPE_CHECKING:
     from . import data as data
     from . import linalg as linalg
     from . import linear_model as linear_model
-    from . import losses as losses
     from . import neural_network as neural_network
     from . import nn as nn
     from . import optim as optim
@@ -143,6 +142,10 @@ from .transforms import vjp as vjp
 from .transforms import vmap as vmap
 from .transforms import while_loop as while_loop
 
+# isort: split
+# Built on it, of the names above, as a user would, and too small to wait.
+from . import losses as losses
+
 #: In an index, an axis of size 1 more: NumPy's name of None.
 newaxis = None
 
@@ -154,7 +157,7 @@ __version__: str = build_config()["version"]
 
 #: What is imported when somebody asks for it, as most programs do without: modules, and names of modules.
 _LATER = {
-    **dict.fromkeys(("bayes", "calibration", "data", "linalg", "linear_model", "losses"), ""),
+    **dict.fromkeys(("bayes", "calibration", "data", "linalg", "linear_model"), ""),
     **dict.fromkeys(("neural_network", "nn", "optim", "testing"), ""),
     "Trace": "tracing",
     "trace": "tracing",

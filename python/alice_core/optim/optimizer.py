@@ -96,7 +96,7 @@ class ParamGroup:
         """The number that a value stands for, checked."""
         index = self._index(name)
         if name == "lr":  # which many set before every step; no other number depends on it
-            return self._kind._checked_one(name, self._kind._first(value))
+            return self._kind._checked_one(name, value if type(value) is float else self._kind._first(value))
         return self._changed({name: value})[index]
 
     def _changed(self, new: Mapping[str, Any]) -> list[float]:
@@ -106,7 +106,7 @@ class ParamGroup:
 
     def _write(self, name: str, value: Any, number: float) -> None:
         """Take over the value, and the number that :meth:`_checked` has made of it."""
-        self._hyper.numpy(writable=True)[self._index(name)] = number  # nothing depends on these
+        self._hyper.numpy(writable=True)[self._kind._numbers.index(name)] = number  # nothing depends on these
         if name == "lr":
             self._follow(value)
 
@@ -213,6 +213,9 @@ class Optimizer:
         return values[0]
 
     def _set_all(self, name: str, value: Any) -> None:
+        if len(self.param_groups) == 1:
+            self.param_groups[0][name] = value
+            return
         checked = [group._checked(name, value) for group in self.param_groups]  # before any of them changes
         for group, number in zip(self.param_groups, checked, strict=True):
             group._write(name, value, number)
