@@ -138,8 +138,9 @@ def cast_exactly(op: str, array: npt.NDArray[Any], dtype: Any) -> npt.NDArray[An
 
 def check_signs(op: str, dtypes: Collection[Any]) -> None:
     """Refuse what has no promotion: uint64 beside signed integers, unless a floating dtype decides."""
-    names = sorted({d.name for d in dtypes if d.kind in "iu"})
-    if "uint64" in names and any(name.startswith("i") for name in names) and all(d.kind != "f" for d in dtypes):
+    kinds = {d.kind for d in dtypes}
+    if uint64 in dtypes and "i" in kinds and "f" not in kinds:
+        names = sorted({d.name for d in dtypes if d.kind in "iu"})
         raise DTypeError(
             f"{op}: no integer dtype holds the numbers of uint64 and of signed ones; got {', '.join(names)}; cast one "
             f"with astype"

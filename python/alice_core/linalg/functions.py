@@ -29,7 +29,7 @@ from ._divided_differences import Function, divided_differences
 from ._matrices import floating, matrices, square, symmetric, wide
 from ._nearly_equal import _SLACK, _unit, is_small, largest
 from .singular import _svd
-from .spectral import _columns, _eigh, _eigvalsh
+from .spectral import _between, _columns, _eigh, _eigvalsh, _with_values
 from .systems import _inv
 
 if TYPE_CHECKING:
@@ -37,11 +37,6 @@ if TYPE_CHECKING:
 
 
 __all__ = ["PolarResult", "funm", "logm", "polar", "sqrtm"]
-
-
-def _between(v: Tensor, x: Tensor) -> Tensor:
-    """Vᵀ X V."""
-    return matmul(matmul(matrix_transpose(v), x), v)
 
 
 def _around(v: Tensor, x: Tensor) -> Tensor:
@@ -84,7 +79,7 @@ def _sqrtm_value(a: Tensor) -> Tensor:
     w, v = _eigh(a)
     if a.size:  # what rounding makes of 0
         w = where(logical_and(less(w, 0.0), is_small(w, largest(w, -1), a.shape[-1])), 0.0, w)
-    return symmetric(matmul(_columns(v, sqrt(w)), matrix_transpose(v)))
+    return symmetric(_with_values(v, sqrt(w)))
 
 
 def _sqrtm_slope(g: Tensor, root: Tensor) -> Tensor:
@@ -172,7 +167,7 @@ def _family(f: Function, a: Tensor, es: Sequence[Tensor] = (), args: Sequence[Te
             return v
         table = divided_differences(lambda w: f(w, *args), w, k)
         if k == 0:
-            return symmetric(matmul(_columns(v, table), matrix_transpose(v)))
+            return symmetric(_with_values(v, table))
         inner = [_between(v, e) for e in es]
         if k == 1:
             return _around(v, strong_mul(inner[0], table))

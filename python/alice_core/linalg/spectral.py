@@ -31,6 +31,16 @@ def _columns(v: Tensor, w: Tensor) -> Tensor:
     return multiply(v, expand_dims(w, -2))
 
 
+def _with_values(v: Tensor, w: Tensor) -> Tensor:
+    """V diag(w) Vᵀ."""
+    return matmul(_columns(v, w), matrix_transpose(v))
+
+
+def _between(v: Tensor, x: Tensor) -> Tensor:
+    """Vᵀ X V."""
+    return matmul(matmul(matrix_transpose(v), x), v)
+
+
 def _differences(w: Tensor) -> Tensor:
     """w_j - w_i at [i, j]."""
     return subtract(expand_dims(w, -2), expand_dims(w, -1))
@@ -56,13 +66,13 @@ def _eigh_vjp(g: tuple[Tensor, Tensor], ans: tuple[Tensor, Tensor], a: Tensor) -
 
 def _eigh_jvp(t: Tensor, ans: tuple[Tensor, Tensor], a: Tensor) -> tuple[Tensor, Tensor]:
     w, v = ans
-    turned = matmul(matmul(matrix_transpose(v), symmetric(t)), v)
+    turned = _between(v, symmetric(t))
     return diagonal(turned), matmul(v, apart(turned, _differences(w), w, _size(turned)))
 
 
 def _eigvalsh_vjp(g: Tensor, ans: Tensor, a: Tensor) -> Tensor:
     _, v = _eigh(a)
-    return matmul(_columns(v, g), matrix_transpose(v))
+    return _with_values(v, g)
 
 
 def _eigvalsh_jvp(t: Tensor, ans: Tensor, a: Tensor) -> Tensor:
