@@ -29,7 +29,7 @@ help:
 	@echo "make test    run all tests"
 	@echo "make docs    build the book to build/docs, executing every page; warnings are errors"
 	@echo "make lint    check with ruff, mypy and clang-format"
-	@echo "make format  let ruff and clang-format rewrite the code, and renew the table of ops in README.md"
+	@echo "make format  let ruff and clang-format rewrite the code, and renew the tables of README.md"
 	@echo "make sanitize  run the tests in a build that ends at errors of memory and arithmetic; make tsan for races"
 	@echo "make fuzz    call everything native at random, a million times"
 	@echo "make bench   measure beside other packages, which go to bench/.venv (large); make bench-quick for a part"
@@ -58,6 +58,7 @@ format: $(VENV)/installed-lint
 	$(BIN)/ruff format .
 	$(BIN)/clang-format -i $(CXX_FILES)
 	$(BIN)/python tools/optable.py
+	$(BIN)/python tools/speedtable.py
 	$(BIN)/python tools/quotes.py
 
 # Leaks are looked for by the tests themselves: at its end CPython keeps what it has, and every stack of ours begins in it.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rows import EAGER, FLOOR, NO_PEERS, OURS
+from rows import EAGER, FLOOR, OURS, is_peer
 
 FUNCTION, GRADIENT = ": function", ": gradient"
 
@@ -21,8 +21,8 @@ def readable(value: float, unit: str = "s") -> str:
 
 
 def best_peer(row: dict[str, Any]) -> str | None:
-    """The fastest of those that are neither ours nor the floor."""
-    peers = {name: t["median"] for name, t in row["values"].items() if name not in NO_PEERS}
+    """The fastest of the packages that one could use instead."""
+    peers = {name: t["median"] for name, t in row["values"].items() if is_peer(name)}
     return min(peers, key=lambda name: peers[name]) if peers else None
 
 

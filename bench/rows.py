@@ -11,8 +11,12 @@ from harness import Contenders
 OURS, EAGER, FLOOR = "alice_core compiled", "alice_core", "C++"
 ROW = "alice_core, along rows"  # the same work of ours along the other axis
 SGD = "alice_core compiled, SGD"  # the same network of ours with another optimiser
-#: Contenders that are no packages one could use instead; "best peer" leaves them out.
-NO_PEERS = (OURS, EAGER, FLOOR, ROW, SGD, "C++ -ffast-math")
+
+
+def is_peer(contender: str) -> bool:
+    """Whether it is a package that one could use instead: neither a way of ours (their names begin so) nor the work
+    written out in C++."""
+    return not contender.startswith((EAGER, FLOOR))
 
 
 @dataclass(frozen=True)

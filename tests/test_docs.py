@@ -95,7 +95,8 @@ def test_pages(page, tmp_path, monkeypatch):
     run(test)
 
 
-def test_readme_op_table_is_current():
-    tool = runpy.run_path(str(ROOT / "tools" / "optable.py"))
+@pytest.mark.parametrize("tool", ["optable.py", "speedtable.py"])
+def test_tables_of_the_readme_are_current(tool):
+    written = runpy.run_path(str(ROOT / "tools" / tool))["with_table"]
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert tool["with_table"](text) == text, "README.md's op table is out of date; run: python tools/optable.py"
+    assert written(text) == text, f"README.md is out of date; run: python tools/{tool}"

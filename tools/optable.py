@@ -6,14 +6,13 @@ row in ``tests/cases`` says.
 
 from __future__ import annotations
 
-import re
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-BEGIN, END = "<!-- ops: made by tools/optable.py -->", "<!-- ops: end -->"
+sys.path[:0] = [str(ROOT / "tools"), str(ROOT / "tests"), str(ROOT / "tests" / "support")]
 
-sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests" / "support")]
+import marked  # noqa: E402 - beside this file, wherever it is run from
 
 
 def table() -> str:
@@ -42,13 +41,9 @@ def table() -> str:
 
 
 def with_table(text: str) -> str:
-    """``text`` with everything between the two markers replaced by the table."""
-    pattern = re.compile(f"({re.escape(BEGIN)}\n).*?({re.escape(END)})", re.DOTALL)
-    if not pattern.search(text):
-        raise SystemExit(f"README.md: expected the lines {BEGIN} and {END}; put them around the table")
-    return pattern.sub(lambda m: f"{m[1]}{table()}\n{m[2]}", text)
+    """``text`` with the table between its markers."""
+    return marked.with_part(text, "ops", "optable.py", table())
 
 
 if __name__ == "__main__":
-    readme = ROOT / "README.md"
-    readme.write_text(with_table(readme.read_text(encoding="utf-8")), encoding="utf-8")
+    marked.rewrite(ROOT / "README.md", "ops", "optable.py", table())
