@@ -60,7 +60,9 @@ void complete(BodyValue& value) {
   const py::object meaning = value.meaning, made = meaning.attr("lower")();
   const std::shared_ptr<CompiledProgram> lowered = ProgramObject::value_of(made);
   if (!lowered->program || !lowered->outside.empty() || !lowered->changed.empty())
-    fail(ErrorKind::Trace, "loop: the body reads or changes Tensors that are not among its operands");
+    fail(ErrorKind::Trace,
+         "loop: expected a body that reads its operands alone; got one with another Tensor, which a custom rule "
+         "captures: return it from the forward rule, with the residuals, or make it an argument");
   value.body->complete({lowered, lowered->program.get()});
 }
 

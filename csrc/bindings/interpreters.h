@@ -11,7 +11,7 @@ namespace alice {
 // in this order.
 class Interpreters {
  public:
-  enum Kind { kSession, kChecker, kRecorder, kForward, kCheckpoint, kKinds };
+  enum Kind { kSession, kChecker, kRecorder, kForward, kCheckpoint, kCaptured, kKinds };
 
   explicit operator bool() const { return count_ != 0; }
   bool other_than(Kind kind) const { return count_ > (all_[kind] ? 1 : 0); }

@@ -1,5 +1,6 @@
 #include "joint.h"
 
+#include "captured.h"
 #include "extension.h"
 #include "forward.h"
 #include "holder.h"
@@ -78,8 +79,7 @@ bool is_followed(py::sequence arguments_given) {
     const TensorObject* t = checked_tensor(h, "joint");
     if (followers_of(t, state) || has_tangent(t, forward_contexts(state))) return true;
   }
-  const Session* session = open_session(state);
-  return session && session->isolated && session->hidden < session->followers;
+  return may_be_followed_later(state);
 }
 
 // with _core.WithoutInnermostContext(arguments): … The innermost differentiation context that follows the arguments is
@@ -91,6 +91,7 @@ class WithoutInnermostContext {
   }
   void enter() {
     scope_.enter("WithoutInnermostContext");
+    captured_.begin(arguments_);
     ThreadState& state = thread_state();
     active_ = state.active;
     forward_ = forward_contexts(state);
@@ -117,11 +118,14 @@ class WithoutInnermostContext {
     thread_state().active = active_;
     exchange_forward(thread_state(), std::move(forward_));
     if (session_) --std::exchange(session_, nullptr)->hidden;
+    captured_.end();
   }
+  const py::list& captured() const { return captured_.found(); }
 
  private:
   py::tuple arguments_;
   Scope scope_;
+  Captured captured_;
   Session* session_ = nullptr;  // whose trace is followed by no context that is there already
   Contexts active_;
   ForwardContexts forward_;
@@ -136,8 +140,12 @@ py::object make_aside(PyTypeObject*, PyObject* args, PyObject* kwargs) {
     throw py::error_already_set();
   return AsideObject::make(WithoutInnermostContext(owned(PySequence_Tuple(arguments))));
 }
-void enter_aside(AsideObject* self) { self->value.enter(); }
+py::object enter_aside(PyObject* self) {
+  AsideObject::value_of(self).enter();
+  return borrowed(self);
+}
 void exit_aside(AsideObject* self, PyObject* const*, Py_ssize_t) { self->value.exit(); }
+py::object get_captured(AsideObject* self) { return self->value.captured(); }
 
 }  // namespace
 
@@ -158,6 +166,7 @@ void add_joint(py::module_& m) {
                              "The innermost context that follows the arguments is not there.", Py_TPFLAGS_DEFAULT)
           .slot<Py_tp_new, make_aside>()
           .slot<Py_tp_dealloc, AsideObject::dealloc>()
+          .getter<get_captured>("captured", "What was read that is no argument, if anybody follows it.")
           .method<enter_aside>("__enter__")
           .method<exit_aside>("__exit__")
           .add_to(m);

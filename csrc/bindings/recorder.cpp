@@ -1,8 +1,8 @@
 // Hot: every call that is traced runs through here.
 #include "recorder.h"
 
+#include "captured.h"
 #include "extension.h"
-#include "features.h"
 #include "joint.h"
 #include "origin.h"
 #include "record.h"
@@ -67,6 +67,8 @@ py::object exchange_checker(ThreadState& state, py::object function) {
 }
 
 void note_read(TensorObject* t) {
+  if (Interpreter* captured = thread_state().interpreters[Interpreters::kCaptured])
+    static_cast<Captured*>(captured)->read(t);
   const py::object& reads = thread_state().features->reads;
   if (reads && PyList_Append(reads.ptr(), as_object(t)) < 0) throw py::error_already_set();
 }

@@ -74,6 +74,12 @@ inline std::uint8_t tracing_depth(const ThreadState& state) {
   return session ? session->depth : 0;
 }
 
+// Is this a trace that a context outside of it follows when it runs?
+inline bool may_be_followed_later(const ThreadState& state) {
+  const Session* session = open_session(state);
+  return session && session->isolated && session->hidden < session->followers;
+}
+
 Session& session_of(py::handle scope);  // of the Python object that opened it
 void add_session(py::module_& m);
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from ..tensors import Tensor
 
-__all__ = ["key_of", "named_leaves"]
+__all__ = ["called_in", "key_of", "named_leaves"]
 
 OURS = f"{__name__.partition('.')[0]}."  # where no user keeps a model
 
@@ -40,6 +40,17 @@ def named_leaves(f: Callable[..., Any], args: Sequence[Any]) -> dict[Hashable, s
             for path, leaf in _leaves(name, x):
                 _give(names, leaf, path)
     return names
+
+
+def called_in(functions: Sequence[Any], x: Tensor) -> str:
+    """What one of the functions calls a Tensor that is no argument of it."""
+    for f in functions:
+        for name, y in [*_referred(f).items(), ("self", getattr(f, "__self__", None))]:
+            plain = isinstance(y, (Tensor, type, types.ModuleType, types.FunctionType)) or not hasattr(y, "__dict__")
+            for path, leaf in _leaves(name, y if plain else vars(y)):
+                if isinstance(leaf, Tensor) and leaf._key == x._key:
+                    return path
+    return "a Tensor"
 
 
 def _give(names: dict[Hashable, str], leaf: Any, name: str) -> None:

@@ -143,6 +143,31 @@ def asks_for(place: int, inputs: Sequence[Tensor]) -> bool:
     return which[place] and _core.rule_wants(2 + len(inputs) + which[:place].count(True))
 
 
+def _guarded(
+    rules: _Rules, arguments: list[Tensor], captured: Sequence[Tensor], functions: Sequence[Any]
+) -> tuple[_Rules, list[Tensor]]:
+    """What was captured as more arguments, through joints that refuse whoever differentiates it."""
+    if not captured:
+        return rules, arguments
+    name, pull, push, n = rules.name, rules.pull, rules.push, len(arguments)
+
+    def guard(x: Tensor) -> Tensor:
+        def refuse(*_: Any) -> Any:
+            from ..tracing.naming import called_in  # for the start-up: rarely needed
+
+            raise GradientError(
+                f"{name}: expected rules that give all derivatives of the function; got {called_in(functions, x)}, "
+                f"shape {x.shape}, dtype {x.dtype.name}, which it captures and which is differentiated; make it an "
+                f"argument, with a derivative in the rules, or capture its ac.stop_gradient"
+            )
+
+        return _join(_Rules(name, refuse, refuse), [x], [], [x])[0]
+
+    wider = pull and (lambda gs, given: [*pull(gs, given), *map(creation.zeros_like, captured)])
+    rules = rules._replace(pull=wider, push=push and (lambda ts, given: push(ts[:n], given)))
+    return rules, [*arguments, *map(guard, captured)]
+
+
 # -- what custom functions share ---------------------------------------------------------------------------------------
 
 
@@ -243,7 +268,7 @@ class custom_vjp(_Custom[P, R]):
     ----------
     f : callable
         From Tensors, nested structures of them, and anything else (which stays constant), to Tensors. All that is to
-        be differentiated must be an argument: Tensors of the closure count as constants.
+        be differentiated must be an argument: what f captures raises.
 
     Raises
     ------
@@ -287,7 +312,7 @@ class custom_vjp(_Custom[P, R]):
         which, arguments = _differentiable(args)
         if not _core.is_followed(arguments) or _is_linear(arguments):
             return self._f(*args)
-        with _core.WithoutInnermostContext(arguments):
+        with _core.WithoutInnermostContext(arguments) as aside:
             pair = self._fwd(*args)
         if not isinstance(pair, tuple) or len(pair) != 2:
             raise GradientError(f"{self._name}: fwd must return a pair (result, residuals); got {type(pair).__name__}")
@@ -301,7 +326,8 @@ class custom_vjp(_Custom[P, R]):
             found = bwd(put(given), form.unflatten(cotangents))
             return _checked(name, "cotangent", found, shapes, which)
 
-        return form.unflatten(_join(_Rules(name, pull=pull), _tensors(name, result), residuals, arguments))
+        rules, arguments = _guarded(_Rules(name, pull=pull), arguments, aside.captured, [self._f, self._fwd])
+        return form.unflatten(_join(rules, _tensors(name, result), residuals, arguments))
 
 
 class custom_jvp(_Custom[P, R]):
@@ -354,7 +380,7 @@ class custom_jvp(_Custom[P, R]):
         which, arguments = _differentiable(args)
         if not _core.is_followed(arguments) or _is_linear(arguments):
             return self._f(*args)
-        with _core.WithoutInnermostContext(arguments):
+        with _core.WithoutInnermostContext(arguments) as aside:
             result = self._f(*args)
         primals, put = _split(args)
         rule, name = self._rule, self._name
@@ -370,7 +396,8 @@ class custom_jvp(_Custom[P, R]):
                 raise GradientError(f"{name}: the rule must return a pair (result, tangent); got {type(pair).__name__}")
             return _checked(name, "tangent", (pair[1],), (wanted,), [True] * len(values))
 
-        return form.unflatten(_join(_Rules(name, push=push), values, primals, arguments))
+        rules, arguments = _guarded(_Rules(name, push=push), arguments, aside.captured, [self._f])
+        return form.unflatten(_join(rules, values, primals, arguments))
 
 
 def custom_primitive(
@@ -407,7 +434,7 @@ def custom_primitive(
     Raises
     ------
     GradientError
-        If a rule returns cotangents or tangents of other numbers, shapes or dtypes than it should.
+        If a rule returns other numbers, shapes or dtypes than it should, or what ``value`` captures is differentiated.
 
     Source
     ------
@@ -433,12 +460,12 @@ def custom_primitive(
         if not _core.is_followed(arguments):
             return value(*inputs)
         placeholders = batch is not None and _core.is_isolated()
-        if placeholders:  # a batch rule needs the shapes of one example alone
-            ones = value(*(creation.ones_like(x) for x in inputs))
-            result = tree.map(lambda y: _core.abstract(list(y.shape), y.dtype), ones)
-        else:
-            # For each context that follows the inputs there are the rules; only then may the value leave the package.
-            with _core.WithoutInnermostContext(arguments):
+        # For each context that follows the inputs there are the rules; only then may the value leave the package.
+        with _core.WithoutInnermostContext(arguments) as aside:
+            if placeholders:  # a batch rule needs the shapes of one example alone
+                ones = value(*(creation.ones_like(x) for x in inputs))
+                result = tree.map(lambda y: _core.abstract(list(y.shape), y.dtype), ones)
+            else:
                 result = primitive(*inputs)
         single = not isinstance(result, tuple)
         values = _tensors(called, result)
@@ -465,6 +492,7 @@ def custom_primitive(
             return [found] if single else list(found)
 
         rules = _Rules(called, vjp and pull, jvp and push, batch_values if placeholders else None)
+        rules, arguments = _guarded(rules, arguments, aside.captured, [value, batch])
         joined = _join(rules, values, [*values, *inputs], arguments)
         return joined[0] if single else joined
 

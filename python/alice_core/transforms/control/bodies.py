@@ -262,7 +262,13 @@ class Traced(NamedTuple):
 
 def closed(name: str, f: Callable[[list[Tensor]], Iterable[Any]], types: Sequence[Type]) -> Body:
     """The body of a function that reads nothing from outside but constants."""
-    return _traced(name, f, types, True).body
+    traced = _traced(name, f, types, True)
+    if traced.read:
+        raise TraceError(
+            f"{name}: expected rules that read their arguments and residuals alone; got one that captures a Tensor of "
+            f"shape {traced.read[0].shape}; return it from the forward rule, with the residuals, or make it an argument"
+        )
+    return traced.body
 
 
 def trace(name: str, f: Callable[[list[Tensor]], Iterable[Any]], types: Sequence[Type]) -> Traced:

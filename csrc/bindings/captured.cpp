@@ -1,0 +1,39 @@
+// Small: runs while a function with rules of its own is differentiated.
+#include "captured.h"
+
+#include "modes.h"
+#include "session.h"
+
+namespace alice {
+
+void Captured::begin(const py::tuple& arguments) {
+  ThreadState& state = thread_state();
+  for (py::handle h : arguments) own_.insert(as_tensor(h.ptr()));
+  active_ = state.active;
+  forward_ = forward_contexts(state);
+  depth_ = tracing_depth(state);
+  later_ = may_be_followed_later(state);
+  outer_ = static_cast<Captured*>(state.interpreters.exchange(Interpreters::kCaptured, this));
+}
+
+void Captured::end() { thread_state().interpreters.exchange(Interpreters::kCaptured, outer_); }
+
+void Captured::see(const BoundCall& call) {
+  if (call.primitive->differentiable)
+    for (TensorObject* t : call.operands) read(t);
+}
+
+void Captured::made(TensorObject* t) {
+  for (Captured* c = this; c; c = c->outer_) c->own_.insert(t);
+}
+
+void Captured::read(TensorObject* t) {
+  for (Captured* c = this; c; c = c->outer_) {
+    if (!is_floating(t->array.dtype()) || t->trace > c->depth_ || c->own_.contains(t)) continue;
+    if (!c->later_ && !(t->contexts & c->active_) && !has_tangent(t, c->forward_)) continue;
+    c->own_.insert(t);
+    c->found_.append(py::handle(as_object(t)));
+  }
+}
+
+}  // namespace alice

@@ -1,0 +1,35 @@
+// What a function with rules of its own reads that is none of its arguments. The rules do not know of it, so that its
+// derivatives would be missing.
+#pragma once
+
+#include <unordered_set>
+
+#include "features.h"
+
+namespace alice {
+
+class Captured final : public Interpreter {
+ public:
+  // Of what is made from now on, and of the arguments, everything may be read.
+  void begin(const py::tuple& arguments);
+  void end();
+
+  void see(const BoundCall& call) override;
+  void made(TensorObject* t) override;
+  void read(TensorObject* t);
+
+  // Tensors that a context follows, or may when the trace that is being made has run.
+  const py::list& found() const { return found_; }
+
+ private:
+  std::unordered_set<const TensorObject*> own_;
+  py::list found_;
+  Captured* outer_ = nullptr;
+  // As they were before one of them was hidden.
+  Contexts active_;
+  ForwardContexts forward_;
+  std::uint8_t depth_ = 0;  // of the trace
+  bool later_ = false;      // there is such a trace
+};
+
+}  // namespace alice
