@@ -14,7 +14,7 @@ AT_MOST = {"C++": 900, "Python": 500}
 
 # What is built on the engine: interpreters, and what they remember.
 BUILT_ON_IT = {"extension", "features", "forward", "joint", "origin", "record", "recorder", "repeats", "segment"}
-BUILT_ON_IT |= {"checkpoint", "session", "watcher"}
+BUILT_ON_IT |= {"captured", "checkpoint", "session", "watcher"}
 
 
 def listed(pattern: str) -> dict[str, int]:

@@ -22,7 +22,7 @@ class Captured final : public Interpreter {
   const py::list& found() const { return found_; }
 
  private:
-  std::unordered_set<const TensorObject*> own_;
+  std::unordered_set<TensorObject*> own_;
   py::list found_;
   Captured* outer_ = nullptr;
   // As they were before one of them was hidden.

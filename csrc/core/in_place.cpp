@@ -1,3 +1,4 @@
+// Small: a few comparisons for each call.
 #include "in_place.h"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// Small: what runs for each row is in the loops.
 // extreme_vjp(g, y, x; axes, keepdims): the gradient of y = max(x) and y = min(x) over axes.
 #include "extremes.h"
 
