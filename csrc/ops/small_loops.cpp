@@ -29,7 +29,7 @@ struct Small {
       for (int64_t l = 0; l < count; ++l) v[l] = from.at[l][offset];
     cell = v;
   }
-  static void load(int64_t count, int64_t rows, int64_t cols, const Group<T>& from, V* to) {
+  [[gnu::noinline]] static void load(int64_t count, int64_t rows, int64_t cols, const Group<T>& from, V* to) {
     for (int64_t i = 0; i < rows; ++i)
       for (int64_t j = 0; j < cols; ++j) put(count, to[i * cols + j], from, i * from.row + j * from.col);
   }
@@ -161,7 +161,7 @@ struct Small {
   }
 
   // a[permutation] = L U, in place. Of a column of zeros the pivot is 0, and so is the column of L.
-  static void factor(int64_t n, V* a, I* permutation) {
+  [[gnu::noinline]] static void factor(int64_t n, V* a, I* permutation) {
     for (int64_t i = 0; i < n; ++i) permutation[i] = I{} + static_cast<Index>(i);
     for (int64_t k = 0; k < n; ++k) {
       V best;
@@ -237,7 +237,7 @@ struct Small {
   }
 
   // The first column with a pivot of 0.
-  static void find_singular(int64_t count, int64_t n, const V* m, int64_t* singular) {
+  [[gnu::noinline]] static void find_singular(int64_t count, int64_t n, const V* m, int64_t* singular) {
     for (int64_t l = 0; l < count; ++l) singular[l] = -1;
     for (int64_t i = n; i-- > 0;)
       for (int64_t l = 0; l < count; ++l)
