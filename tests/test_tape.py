@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import alice_core as ac
-from tiny_programs import SPECIAL, function_of, operations, same
+from tiny_programs import EMPTY, PRODUCTS, SPECIAL, function_of, operations, same, square
 
 SHAPED: list[Callable[..., Any]] = [
     lambda x: ac.concat([x, x[1:]])[: x.shape[0]],
@@ -25,14 +25,14 @@ SHAPED: list[Callable[..., Any]] = [
     lambda x: ac.sum(ac.diag(x), axis=0),
     lambda x: ac.cumsum(x),
     lambda x: ac.where(x > 0, x, 1.0),
-    lambda x: ac.matmul(ac.stack([x, x]).T, ac.ones((2,), x.dtype)),
+    *PRODUCTS,
 ]
 
 
 @st.composite
 def programs(draw: Any) -> Any:
     numbers = st.lists(st.sampled_from(SPECIAL), min_size=3, max_size=3)
-    return draw(operations(len(SHAPED))), draw(numbers), draw(numbers), draw(st.booleans())
+    return draw(operations(len(SHAPED + EMPTY))), draw(numbers), draw(numbers), draw(st.booleans())
 
 
 @settings(max_examples=400, deadline=None)
@@ -40,7 +40,7 @@ def programs(draw: Any) -> Any:
 def test_bits_are_those_of_the_function(program: Any) -> None:
     ops, a, b, double = program
     dtype = ac.float64 if double else ac.float32
-    f = function_of(ops, SHAPED, dtype)
+    f = function_of(ops, SHAPED + EMPTY, dtype)
     with np.errstate(all="ignore"):
         x, y = ac.tensor(np.array(a).astype(dtype)), ac.tensor(np.array(b).astype(dtype))
     same(ac.compile(f)(x, y), f(x, y))
@@ -88,6 +88,40 @@ def test_signs_that_are_turned_again_are_not_turned() -> None:
     assert tape.operations == 6  # a - b, b c, a + b c, -0.5 a, b / c, b - a
     for numbers in ([1.0, -2.0, 3.0], [0.0, 0.0, -0.0], [-0.0, 0.0, 1.0], [np.inf, np.inf, 0.0], [0.0, -0.0, 2.0]):
         x = ac.tensor(numbers)
+        same(compiled(x), f(x))
+
+
+def test_products_of_tiny_matrices_are_operations() -> None:
+    def arm(x: ac.Tensor) -> ac.Tensor:
+        place = x
+        for _ in range(4):
+            place = square(x) @ place
+        return place
+
+    compiled = ac.compile(arm)
+    tape = compiled.program(ac.ones(3)).tape
+    assert tape is not None
+    assert tape.calls == 0
+    slopes = ac.compile(ac.jacrev(arm)).program(ac.ones(3)).tape
+    assert slopes is not None
+    assert slopes.calls == 0
+    larger = ac.compile(lambda a: a @ a @ a).program(ac.ones((8, 8))).tape
+    assert larger is None or larger.calls == 2  # 512 operations each
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("number", range(len(PRODUCTS + EMPTY)))
+def test_products_have_the_bits_of_the_kernel(number: int, dtype: str) -> None:
+    f = (PRODUCTS + EMPTY)[number]
+    compiled = ac.compile(f)
+    for numbers in (
+        [0.1, -2.0, 3.0],
+        [-0.0, 0.0, -0.0],
+        [-1.0, 0.0, 1e-300],
+        [1e-40, -1e-5, 0.3],
+        [np.inf, 1.0, np.nan],
+    ):
+        x = ac.tensor(numbers, dtype=dtype)
         same(compiled(x), f(x))
 
 

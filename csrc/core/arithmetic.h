@@ -9,9 +9,9 @@
 
 namespace alice {
 
-// out = f(a, b), of registers that begin so many times 8 bytes behind the first one.
+// out = f(a, b, c), of registers that begin so many times 8 bytes behind the first one. Not all kinds read all three.
 struct ArithmeticStep {
-  std::int32_t out, a, b;
+  std::int32_t out, a, b, c;
 };
 
 // Steps of one kind, one after the other. In each register lie `lanes` items, which take a multiple of kStepBytes; or
@@ -23,7 +23,7 @@ struct ArithmeticLoops {
   ArithmeticLoop alone, lanes;
 };
 
-inline constexpr int kArithmetics = static_cast<int>(Arithmetic::Sqrt) + 1;
+inline constexpr int kArithmetics = static_cast<int>(Arithmetic::MultiplyAdd) + 1;
 struct ArithmeticTable {
   ArithmeticLoops loops[kArithmetics][2];  // by kind, and whether it is of float64 rather than float32; null for None
 };

@@ -162,12 +162,14 @@ class Prepared {
   virtual void run_fed(const Call&, const Feed&) const {}
 };
 
+class Expansion;
+
 // Kernels that scale their first operand, of which 0 stays 0: by the factor that their second one is (one kernel does),
 // or by a slope at their second one, which is what they give for a first one of 1. The bits of both are the same.
 enum class Scaling : std::uint8_t { None, ByFactor, BySlope };
 
-// Elementwise kernels that are one operation of the processor: of a scalar program, one step of its interpreter.
-// Of the strong ones a first operand of 0 gives 0.
+// Operations of the processor: of a scalar program, steps of its interpreter. Elementwise kernels may be one. Of the
+// strong ones a first operand of 0 gives 0. MultiplyAdd is a step of a sum of products: a b + c as matmul rounds it.
 enum class Arithmetic : std::uint8_t {
   None,
   Add,
@@ -179,6 +181,7 @@ enum class Arithmetic : std::uint8_t {
   Negative,
   Square,
   Sqrt,
+  MultiplyAdd,
 };
 
 struct Kernel {
@@ -204,6 +207,7 @@ struct Kernel {
   // calls have their final shapes, strides and dtypes; constants have their data, the other inputs may have none.
   Elementwise (*elementwise)(const Call&) = nullptr;
   std::unique_ptr<Prepared> (*prepare)(const Call&) = nullptr;
+  std::unique_ptr<Expansion> (*expand)(const Call&) = nullptr;  // expansion.h; may give null
 
   // What others want to know about the function, so that nobody asks for its name.
   double (*flops)(const Call&) = nullptr;  // operations on numbers; null: one for each element of the largest array

@@ -6,6 +6,7 @@
 
 #include "../core/broadcast.h"
 #include "../core/chunks.h"
+#include "../core/expansion.h"
 #include "blas.h"
 #include "matmul_driver.h"
 #include "register.h"
@@ -143,6 +144,12 @@ class Product {
     one_matrix_ = items_ == 1 && kind_ != Kind::Dot && (upright_ || a.rank() <= 2);
   }
 
+  // How many sums each result is the sum of: the products are added to them in turn. 0: BLAS decides.
+  int chains() const {
+    if (plan_.path == GemmPlan<T>::Path::Blas) return 0;
+    return kind_ == Kind::Matrix ? 1 : kind_ == Kind::Dot ? 4 * products_.width() : products_.width();
+  }
+
   // The result is one matrix, or one row or column, and not a batch of them.
   bool one_matrix() const { return one_matrix_; }
 
@@ -269,6 +276,62 @@ std::unique_ptr<Prepared> prepare_matmul(const Call& call) {
   return std::make_unique<Unprepared>();
 }
 
+// The axes of the results, and k. See matmul_loops.h for the order of the sums.
+class ExpandedProduct final : public Expansion {
+ public:
+  ExpandedProduct(const Call& call, const Shape& s, int chains, int width)
+      : k_(s.k), chains_(chains), rest_(chains > 1 && (k_ < chains || k_ % width != 0)) {
+    const Dims &a = call.in[0].shape(), &b = call.in[1].shape();
+    shape = call.out[0].shape();
+    const int k = shape.size(), batch = s.batch.size();
+    shape.push_back(k_);
+    axes.resize(2);
+    for (int i = 0; i + 2 < a.size(); ++i) axes[0].push_back(batch - (a.size() - 2) + i);
+    if (a.size() > 1) axes[0].push_back(batch);
+    axes[0].push_back(k);
+    for (int i = 0; i + 2 < b.size(); ++i) axes[1].push_back(batch - (b.size() - 2) + i);
+    axes[1].push_back(k);
+    if (b.size() > 1) axes[1].push_back(k - 1);
+    operations = static_cast<double>(chains > 1 ? 2 * k_ : k_);
+  }
+
+  std::int32_t result(const std::int32_t* const* items, Operations& to) const override {
+    const std::int32_t zero = to.zero();
+    std::vector<std::int32_t> sums(static_cast<std::size_t>(std::min<int64_t>(chains_, k_)), zero);
+    for (std::int64_t p = 0; p < k_; ++p) {
+      std::int32_t& sum = sums[static_cast<std::size_t>(p % chains_)];
+      sum = to.operate(Arithmetic::MultiplyAdd, items[kA][p], items[kB][p], sum);
+    }
+    for (std::size_t half = static_cast<std::size_t>(chains_) / 2; half > 0; half /= 2)
+      for (std::size_t i = half; i < std::min(2 * half, sums.size()); ++i)
+        sums[i - half] = to.operate(Arithmetic::Add, sums[i - half], sums[i]);
+    if (sums.empty()) return zero;
+    // Lanes beyond the last product add zeros, of which one is enough: they turn -0 into 0.
+    return rest_ ? to.operate(Arithmetic::Add, sums[0], zero) : sums[0];
+  }
+
+ private:
+  int64_t k_, chains_;
+  bool rest_;
+};
+
+template <class T>
+std::unique_ptr<Expansion> expand(const Products<T>& products, bool vecmat, const Shape& s, const Call& call) {
+  const int chains = Product<T>(products, vecmat, s, call.in[0], call.in[1]).chains();
+  if (chains == 0) return nullptr;
+  return std::make_unique<ExpandedProduct>(call, s, chains, products.width());
+}
+
+constexpr int64_t kExpanded = 64;  // factor pairs of a result: no more than a chain is long
+
+std::unique_ptr<Expansion> expand_matmul(const Call& call) {
+  const Shape s = shape_of(call);
+  if (s.k > kExpanded || call.out[0].rank() == kMaxRank) return nullptr;
+  const Level& level = level_of(call);
+  return call.in[0].dtype() == DType::Float32 ? expand(level.f32, level.vecmat, s, call)
+                                              : expand(level.f64, level.vecmat, s, call);
+}
+
 double flops(const Call& call) {  // a multiplication and an addition for each factor pair of each result
   return 2.0 * static_cast<double>(call.out[0].numel()) * static_cast<double>(call.in[0].shape().back());
 }
@@ -295,6 +358,7 @@ void register_matmul(Registry& registry) {
                   .cost = cost,
                   .impl = &level,
                   .prepare = prepare_matmul,
+                  .expand = expand_matmul,
                   .flops = flops});
   };
   add("matmul", infer_matmul, matmul);

@@ -48,6 +48,9 @@ class Products {
   // The bits of a product of matrices depend on K alone. BLAS chooses the order of its sums by M and N too.
   bool rows_are_independent() const { return !use_blas_; }
 
+  // Lanes of a vector of the loops.
+  int width() const { return loops_.columns / 2; }
+
   // Any extent may be 0. Only the strides of a and b count.
   GemmPlan<T> plan(std::int64_t m, std::int64_t n, std::int64_t k, Matrix<T> a, Matrix<T> b) const;
   // C is contiguous. `then`, if there is one, hears of every part of C.

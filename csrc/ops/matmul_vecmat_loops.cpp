@@ -142,7 +142,10 @@ void short_sums(const VecmatBlock<T>& g) {
       for (std::int64_t p = 0; p < g.k; p += W) {
 #pragma GCC unroll 16
         for (int l = 0; l < W; ++l)
-          if (p + l < g.k) lane[l] = V::fma(V::broadcast(a + p + l), V::load(panel + (p + l) * W), lane[l]);
+          if (p + l < g.k)
+            lane[l] = V::fma(V::broadcast(a + p + l), V::load(panel + (p + l) * W), lane[l]);
+          else if (p > 0)
+            lane[l] += V::zero();  // as gemv does
       }
 #pragma GCC unroll 4
       for (int half = W / 2; half > 0; half /= 2)

@@ -30,14 +30,14 @@ constexpr double kStepCost = 2.2, kVectorCost = 0.7, kFarVectorCost = 0.9, kLoop
 class LaneTapeMaker {
  public:
   LaneTapeMaker(const Graph& graph, const CpuKernels& kernels)
-      : graph_(graph), kernels_(kernels), roots_(graph_.values().size()) {}
+      : graph_(graph), kernels_(kernels), expansions_(graph_.nodes().size()), roots_(graph_.values().size()) {}
 
   std::unique_ptr<const Tape> make(double bound) {
     n_ = examples();
-    if (n_ < 2 || n_ > kMostExamples || !fits()) return nullptr;
+    if (n_ < 2 || n_ > kMostExamples || !fits(bound)) return nullptr;
     for (std::size_t i = 0; i < graph_.nodes().size(); ++i) {
       const Node& node = graph_.nodes()[i];
-      if (!add(node, kernels_.loops[i])) return nullptr;
+      if (!add(node, i)) return nullptr;
       if (steps_.all().size() > kMostSteps) return nullptr;
     }
     for (std::size_t k = 0; k < graph_.results().size(); ++k)
@@ -51,8 +51,6 @@ class LaneTapeMaker {
   }
 
  private:
-  using Registers = std::vector<std::int32_t>;
-
   // The elements of one example, in row-major order, and the axis of the examples. Without one (-1) they are the same
   // for all. `inner`: elements behind that axis, of a value in memory of its own.
   struct Elements {
@@ -76,7 +74,9 @@ class LaneTapeMaker {
     return best;
   }
 
-  bool fits() {
+  bool fits(double bound) {
+    bool pays = false;  // where all is one elementwise loop after the other, fused loops are as good
+    double least = 0;   // nanoseconds, of what is expanded
     std::int64_t moved = 0, constants = 0;
     const auto count = [&](int v) {
       const Value& value = graph_.value(v);
@@ -88,7 +88,12 @@ class LaneTapeMaker {
     for (std::size_t i = 0; i < graph_.nodes().size(); ++i) {
       const Node& node = graph_.nodes()[i];
       const bool moves = node.kernel->moves || Registry::instance().placed_sum(*node.kernel);
-      if (node.update || (!moves && !kernels_.loops[i].loop)) return false;
+      if (node.update) return false;
+      if (!moves && !kernels_.loops[i].loop) {
+        if (!(expansions_[i] = expansion_of(graph_, node))) return false;
+        least += least_cost(node, *expansions_[i]);
+      }
+      pays = pays || moves || expansions_[i];
       for (const std::vector<int>* values : {&node.in, &node.out})
         for (int v : *values) {
           const std::int64_t n = count(v);
@@ -96,8 +101,12 @@ class LaneTapeMaker {
           if (moves) moved += n;
         }
     }
-    // Where nothing moves, fused loops are as good.
-    return moved > 0 && moved <= kMostMoved && constants <= kMostConstants;
+    return pays && moved <= kMostMoved && constants <= kMostConstants && least < bound;
+  }
+
+  // Of what is expanded: operations that all examples share are no more work than those of one.
+  double least_cost(const Node& node, const Expansion& expansion) const {
+    return kVectorCost / kStepBytes * expansion.operations * static_cast<double>(graph_.value(node.out[0]).bytes());
   }
 
   static Dims without(const Dims& shape, int axis) {
@@ -170,26 +179,23 @@ class LaneTapeMaker {
     return false;
   }
 
-  // The elements of an operand that meet those of one example of a result with the given axis.
-  bool spread(int v, Elements own, const Dims& shape, int axis, Registers& made) {
+  // The elements of an operand that meet those of one example, where all examples lie along an axis of a shape, and the
+  // axes of the operand are such and such of it.
+  bool spread(int v, Elements own, const Dims& axes, const Dims& shape, int axis, Registers& made) {
     const Array& a = graph_.value(v).array;
-    const int shift = shape.size() - a.rank();
-    if (own.axis >= 0 && own.axis + shift != axis) return false;
-    const Dims held = without(a.shape(), own.axis), within = contiguous_strides(held);
-    Dims strides;
-    for (int k = 0, rest = 0; k < shape.size(); ++k) {
-      const int mine = k - shift;
-      std::int64_t stride = 0;
-      if (mine >= 0 && mine != own.axis) {
-        if (a.dim(mine) == shape[k]) stride = within[rest];
-        ++rest;
-      }
-      if (k != axis)
-        strides.push_back(stride);
-      else if (stride != 0 && !same_along(v, mine, own))
+    if (own.axis >= 0 && axes[own.axis] != axis) return false;
+    const Dims within = contiguous_strides(without(a.shape(), own.axis));
+    Dims strides = Dims::filled(shape.size(), 0);
+    for (int k = 0, rest = 0; k < a.rank(); ++k) {
+      if (k == own.axis) continue;
+      const std::int64_t stride = within[rest++];
+      if (a.dim(k) == 1) continue;
+      if (axes[k] != axis)
+        strides[static_cast<int>(axes[k])] = stride;
+      else if (!same_along(v, k, own))
         return false;
     }
-    for (std::int64_t p : positions(without(shape, axis), strides))
+    for (std::int64_t p : positions(without(shape, axis), without(strides, axis)))
       made.push_back(own.registers[static_cast<std::size_t>(p)]);
     return true;
   }
@@ -217,10 +223,11 @@ class LaneTapeMaker {
     roots_[static_cast<std::size_t>(v)] = {axis, std::move(registers), axis < 0 ? 1 : size_of(shape, axis + 1)};
   }
 
-  bool add(const Node& node, const Elementwise& work) {
+  bool add(const Node& node, std::size_t number) {
     if (node.kernel->moves) return add_moves(node);
     if (const PlacedSum* sum = Registry::instance().placed_sum(*node.kernel)) return add_placed(node, *sum);
-    return add_elementwise(node, work);
+    if (expansions_[number]) return add_expanded(node, *expansions_[number]);
+    return add_elementwise(node, kernels_.loops[number]);
   }
 
   // Where the elements of some values end. Lane l of register r stands as r n + l + 1; what all lanes share, as -r - 1.
@@ -265,7 +272,8 @@ class LaneTapeMaker {
     Elements rest, part;
     Registers made;
     if (!elements(node.in[0], rest) || !ends(*sum.place, std::span(node.in).subspan(1), node, out) ||
-        !sort_lanes(out[0], part) || !spread(node.in[0], std::move(rest), result.shape(), part.axis, made))
+        !sort_lanes(out[0], part) ||
+        !spread(node.in[0], std::move(rest), last_axes(result.rank(), result.rank()), result.shape(), part.axis, made))
       return false;
     for (std::size_t i = 0; i < made.size(); ++i)
       if (part.registers[i] >= 0) made[i] = steps_.operate(add, made[i], part.registers[i]);
@@ -300,19 +308,41 @@ class LaneTapeMaker {
     return false;
   }
 
-  bool add_elementwise(const Node& node, const Elementwise& work) {
-    const Array& result = graph_.value(node.out[0]).array;
+  // All operands of a node, and the axis of the shape along which the examples lie: one of the result's.
+  bool spread_all(const Node& node, const std::vector<Dims>& axes, const Dims& shape, int& axis,
+                  std::vector<Registers>& made) {
     std::vector<Elements> own(node.in.size());
-    int axis = -1;
     for (std::size_t k = 0; k < own.size(); ++k) {
       if (!elements(node.in[k], own[k])) return false;
-      if (own[k].axis >= 0) axis = own[k].axis + result.rank() - graph_.value(node.in[k]).array.rank();
+      if (own[k].axis >= 0) axis = static_cast<int>(axes[k][own[k].axis]);
     }
-    if (axis < 0 && result.numel() > kLargest) return false;
-    std::vector<Registers> in(own.size());
+    const Array& result = graph_.value(node.out[0]).array;
+    if (axis < 0 ? result.numel() > kLargest : axis >= result.rank()) return false;
+    made.resize(own.size());
     for (std::size_t k = 0; k < own.size(); ++k)
-      if (!spread(node.in[k], std::move(own[k]), result.shape(), axis, in[k])) return false;
+      if (!spread(node.in[k], std::move(own[k]), axes[k], shape, axis, made[k])) return false;
+    return true;
+  }
 
+  bool add_expanded(const Node& node, const Expansion& expansion) {
+    std::vector<Registers> items;
+    int axis = -1;
+    if (!spread_all(node, expansion.axes, expansion.shape, axis, items)) return false;
+    const Array& result = graph_.value(node.out[0]).array;
+    const bool is_double = result.dtype() == DType::Float64;
+    wide_ = wide_ || !is_double;
+    const std::int64_t n = axis < 0 ? result.numel() : result.numel() / n_;
+    give(node.out[0], axis, steps_.expand(expansion, is_double, static_cast<std::size_t>(n), items));
+    return true;
+  }
+
+  bool add_elementwise(const Node& node, const Elementwise& work) {
+    const Array& result = graph_.value(node.out[0]).array;
+    std::vector<Dims> axes;
+    for (int v : node.in) axes.push_back(last_axes(graph_.value(v).array.rank(), result.rank()));
+    std::vector<Registers> in;
+    int axis = -1;
+    if (!spread_all(node, axes, result.shape(), axis, in)) return false;
     const std::optional<Op> op = arithmetic_of(graph_, node, work);
     Registers made;
     std::map<Registers, std::int32_t> known;
@@ -458,7 +488,7 @@ class LaneTapeMaker {
         const auto reads = steps_.reads(s);
         const std::int32_t out = place(steps_.writes(s)[0]);
         if (g.op != kLoop) {
-          t.steps_.push_back({out, place(reads[0]), place(reads[1])});
+          t.steps_.push_back({out, place(reads[0]), place(reads[1]), place(reads.back())});
           continue;
         }
         LaneTape::Loop loop{
@@ -472,8 +502,9 @@ class LaneTapeMaker {
 
   const Graph& graph_;
   const CpuKernels& kernels_;
-  std::int64_t n_ = 0;           // examples
-  std::vector<Elements> roots_;  // by value: of those that have memory of their own
+  std::int64_t n_ = 0;                                  // examples
+  std::vector<std::unique_ptr<Expansion>> expansions_;  // of the nodes that are expanded
+  std::vector<Elements> roots_;                         // by value: of those that have memory of their own
   std::map<std::tuple<std::int32_t, std::int64_t, std::int64_t>, std::int32_t> loaded_;
   struct Work {
     Elementwise work;

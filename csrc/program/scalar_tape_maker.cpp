@@ -19,7 +19,7 @@ constexpr double kStepCost = 1.2, kLoopCost = 15, kCallCost = 60, kElementCost =
 class ScalarTapeMaker {
  public:
   ScalarTapeMaker(const Graph& graph, const CpuKernels& kernels)
-      : graph_(graph), kernels_(kernels), registers_(graph_.values().size()) {}
+      : graph_(graph), kernels_(kernels), expansions_(graph_.nodes().size()), registers_(graph_.values().size()) {}
 
   std::unique_ptr<const Tape> make(double bound) {
     if (!may_pay(bound)) return nullptr;
@@ -34,8 +34,6 @@ class ScalarTapeMaker {
   }
 
  private:
-  using Registers = std::vector<std::int32_t>;
-
   // Of a vector, perhaps, some elements.
   void remove_dead() {
     std::vector<bool> needed(steps_.registers().size(), false);
@@ -66,8 +64,9 @@ class ScalarTapeMaker {
       for (std::int32_t i : group.steps) {
         const Steps::Step& s = steps_.all()[static_cast<std::size_t>(i)];
         const auto reads = steps_.reads(s);
-        tape_->steps_.push_back(is_arithmetic(s.op) ? ArithmeticStep{steps_.writes(s)[0], reads[0], reads[1]}
-                                                    : ArithmeticStep{0, s.number, 0});
+        tape_->steps_.push_back(is_arithmetic(s.op)
+                                    ? ArithmeticStep{steps_.writes(s)[0], reads[0], reads[1], reads.back()}
+                                    : ArithmeticStep{0, s.number, 0, 0});
       }
       tape_->groups_.push_back({is_arithmetic(group.op) ? loops_of(group.op).alone : nullptr, group.op, first,
                                 static_cast<std::int32_t>(tape_->steps_.size())});
@@ -75,7 +74,7 @@ class ScalarTapeMaker {
   }
 
   // What it would cost if no operation could be left out: to make a tape for nothing takes long.
-  bool may_pay(double bound) const {
+  bool may_pay(double bound) {
     double cost = 0;
     for (std::size_t i = 0; i < graph_.nodes().size(); ++i) {
       const Node& node = graph_.nodes()[i];
@@ -88,7 +87,7 @@ class ScalarTapeMaker {
       if (Registry::instance().placed_sum(*node.kernel))
         cost += kStepCost * static_cast<double>(graph_.value(node.in[1]).array.numel());
       else if (!kernels_.loops[i].loop)
-        cost += kCallCost;
+        cost += expanded_cost(i);
       else if (node.kernel->arithmetic != Arithmetic::None)
         cost += kStepCost * n;
       else
@@ -97,11 +96,29 @@ class ScalarTapeMaker {
     return cost < bound;
   }
 
+  // Of a node that is no loop: expanded, if that is no more than a call.
+  double expanded_cost(std::size_t number) {
+    const Node& node = graph_.nodes()[number];
+    double call = kCallCost;
+    for (const std::vector<int>* values : {&node.in, &node.out})
+      for (int v : *values) call += kElementCost * static_cast<double>(graph_.value(v).array.numel());
+    if (auto expansion = expansion_of(graph_, node)) {
+      const double cost =
+          kStepCost * expansion->operations * static_cast<double>(graph_.value(node.out[0]).array.numel());
+      if (cost <= call) {
+        expansions_[number] = std::move(expansion);
+        return cost;
+      }
+    }
+    return call;
+  }
+
   bool add(std::size_t number) {
     const Node& node = graph_.nodes()[number];
     if (node.kernel->moves) return add_moves(node);
     if (const PlacedSum* sum = Registry::instance().placed_sum(*node.kernel)) return add_placed(node, *sum);
     if (kernels_.loops[number].loop) return add_elementwise(node, kernels_.loops[number]);
+    if (expansions_[number]) return add_expanded(node, *expansions_[number]);
     return add_call(node, kernels_.prepared[number].get());
   }
 
@@ -144,15 +161,14 @@ class ScalarTapeMaker {
     return made;
   }
 
-  Registers spread(int v, const Dims& shape) {
+  // Broadcast to a shape, of which these are the axes of the value.
+  Registers spread(int v, const Dims& axes, const Dims& shape) {
     const Array& a = graph_.value(v).array;
     const Registers own = elements(v);
-    Dims strides;  // among its own elements
+    Dims strides = Dims::filled(shape.size(), 0);  // among its own elements
     const Dims within = contiguous_strides(a.shape());
-    for (int axis = 0; axis < shape.size(); ++axis) {
-      const int k = axis - (shape.size() - a.rank());
-      strides.push_back(k < 0 || a.dim(k) != shape[axis] ? 0 : within[k]);
-    }
+    for (int k = 0; k < a.rank(); ++k)
+      if (a.dim(k) != 1) strides[static_cast<int>(axes[k])] = within[k];
     Registers made;
     for (std::int64_t p : positions(shape, strides)) made.push_back(own[static_cast<std::size_t>(p)]);
     return made;
@@ -214,7 +230,8 @@ class ScalarTapeMaker {
   bool add_elementwise(const Node& node, const Elementwise& work) {
     const Array& result = graph_.value(node.out[0]).array;
     std::vector<Registers> in;
-    for (int v : node.in) in.push_back(spread(v, result.shape()));
+    for (int v : node.in)
+      in.push_back(spread(v, last_axes(graph_.value(v).array.rank(), result.rank()), result.shape()));
     if (const auto op = arithmetic_of(graph_, node, work)) {
       Registers& made = registers_[static_cast<std::size_t>(node.out[0])];
       for (std::size_t i = 0; i < in[0].size(); ++i) made.push_back(steps_.operate(*op, in[0][i], in.back()[i]));
@@ -239,6 +256,16 @@ class ScalarTapeMaker {
       steps_.add(kLoop, static_cast<std::int32_t>(tape_->loops_.size()), reads, writes);
       tape_->loops_.push_back(lanes);
     }
+    return true;
+  }
+
+  bool add_expanded(const Node& node, const Expansion& expansion) {
+    const Array& result = graph_.value(node.out[0]).array;
+    std::vector<Registers> items;
+    for (std::size_t k = 0; k < node.in.size(); ++k)
+      items.push_back(spread(node.in[k], expansion.axes[k], expansion.shape));
+    registers_[static_cast<std::size_t>(node.out[0])] =
+        steps_.expand(expansion, result.dtype() == DType::Float64, static_cast<std::size_t>(result.numel()), items);
     return true;
   }
 
@@ -279,7 +306,8 @@ class ScalarTapeMaker {
 
   const Graph& graph_;
   const CpuKernels& kernels_;
-  std::vector<Registers> registers_;  // of values that are computed, by element
+  std::vector<std::unique_ptr<Expansion>> expansions_;  // of the nodes that are expanded
+  std::vector<Registers> registers_;                    // of values that are computed, by element
   std::map<std::pair<int, std::int64_t>, std::int32_t> loaded_;
   Steps steps_;
   std::size_t arrays_ = 0;

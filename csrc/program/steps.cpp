@@ -11,9 +11,9 @@ namespace {
 constexpr std::size_t at(std::int32_t r) { return static_cast<std::size_t>(r); }
 
 // Of operands that are known: what the step would give.
-Register value_of(Op op, Register a, Register b) {
-  Register registers[3] = {{0.0}, a, b};
-  const ArithmeticStep step{0, 1, 2};
+Register value_of(Op op, Register a, Register b, Register c) {
+  Register registers[4] = {{0.0}, a, b, c};
+  const ArithmeticStep step{0, 1, 2, 3};
   loops_of(op).alone(&step, &step + 1, registers[0].bytes, 1);
   return registers[0];
 }
@@ -75,7 +75,7 @@ std::int32_t Steps::opposite(std::int32_t r, bool of_numbers) {
 
 // The same with fewer signs turned, or -1: a + -b is a - b, and so on. Every bit stays but the sign of a NaN, which is
 // left open of sums and products. Strong products are no such: of 0 they make +0, whatever its sign.
-std::int32_t Steps::with_fewer_signs(Op op, std::int32_t a, std::int32_t b) {
+std::int32_t Steps::with_fewer_signs(Op op, std::int32_t a, std::int32_t b, std::int32_t c) {
   const auto of = [&](Arithmetic kind) { return op_of(kind, is_double(op)); };
   const Arithmetic kind = kind_of(op);
   if (kind == Arithmetic::Negative) return opposite(a, true);
@@ -85,28 +85,37 @@ std::int32_t Steps::with_fewer_signs(Op op, std::int32_t a, std::int32_t b) {
     if (kind == Arithmetic::Add)
       if (const std::int32_t x = opposite(a, false); x >= 0) return operate(other, b, x);
   }
-  if (kind == Arithmetic::Multiply || kind == Arithmetic::Divide) {
+  if (kind == Arithmetic::Multiply || kind == Arithmetic::Divide || kind == Arithmetic::MultiplyAdd) {
     const auto turned = [&](std::int32_t x) { return known(x) ? operate(of(Arithmetic::Negative), x, x) : negated(x); };
-    if (negated(a) >= 0 && turned(b) >= 0) return operate(op, negated(a), turned(b));
-    if (negated(b) >= 0 && turned(a) >= 0) return operate(op, turned(a), negated(b));
+    if (negated(a) >= 0 && turned(b) >= 0) return operate(op, negated(a), turned(b), c);
+    if (negated(b) >= 0 && turned(a) >= 0) return operate(op, turned(a), negated(b), c);
   }
   return -1;
 }
 
 // Only what keeps every bit is left out: what is known now, what was computed before, and operands that change nothing.
 // x + 0 stays, as -0 + 0 is 0; so does 0 * x, which may be NaN.
-std::int32_t Steps::operate(Op op, std::int32_t a, std::int32_t b) {
-  const Register *x = known(a), *y = known(b);
-  if (x && y) {
-    const Register value = value_of(op, *x, *y);
+std::int32_t Steps::operate(Op op, std::int32_t a, std::int32_t b, std::int32_t c) {
+  const Register *x = known(a), *y = known(b), *z = known(c);
+  if (x && y && z) {
+    const Register value = value_of(op, *x, *y, *z);
     return constant(value.bytes, is_double(op) ? 8 : 4);
   }
-  if (const std::int32_t simpler = with_fewer_signs(op, a, b); simpler >= 0) return simpler;
+  if (const std::int32_t simpler = with_fewer_signs(op, a, b, c); simpler >= 0) return simpler;
   const auto is = [&](const Register* r, double number) {
     const double value = !r ? 0 : is_double(op) ? r->d : static_cast<double>(r->f);
     return r && value == number && std::signbit(value) == std::signbit(number);
   };
+  const auto of = [&](Arithmetic kind) { return op_of(kind, is_double(op)); };
   switch (kind_of(op)) {
+    case Arithmetic::MultiplyAdd:
+      if (is(x, 1)) return operate(of(Arithmetic::Add), b, c);
+      if (is(y, 1)) return operate(of(Arithmetic::Add), a, c);
+      if (is(x, -1)) return operate(of(Arithmetic::Subtract), c, b);
+      if (is(y, -1)) return operate(of(Arithmetic::Subtract), c, a);
+      if (is(z, -0.0)) return operate(of(Arithmetic::Multiply), a, b);
+      if (a > b) std::swap(a, b);
+      break;
     case Arithmetic::Multiply:
       if (is(x, 1)) return b;
       if (is(y, 1)) return a;
@@ -131,14 +140,35 @@ std::int32_t Steps::operate(Op op, std::int32_t a, std::int32_t b) {
       break;
     default: b = a;
   }
-  const auto [place, is_new] = made_.try_emplace({op, a, b}, 0);
+  const bool three = kind_of(op) == Arithmetic::MultiplyAdd;
+  const auto [place, is_new] = made_.try_emplace({op, a, b, three ? c : a}, 0);
   if (is_new) {
     place->second = fresh();
-    const std::int32_t reads[] = {a, b}, writes[] = {place->second};
+    const std::int32_t reads[] = {a, b, c}, writes[] = {place->second};
     maker_[at(place->second)] = static_cast<std::int32_t>(steps_.size());
-    add(op, 0, reads, writes);
+    add(op, 0, std::span(reads, three ? 3 : 2), writes);
   }
   return place->second;
+}
+
+Registers Steps::expand(const Expansion& expansion, bool is_double, std::size_t n,
+                        const std::vector<Registers>& items) {
+  struct Writer final : Operations {
+    Steps& steps;
+    bool is_double;
+    Writer(Steps& steps, bool is_double) : steps(steps), is_double(is_double) {}
+    std::int32_t zero() override { return steps.zero(); }
+    std::int32_t operate(Arithmetic kind, std::int32_t a, std::int32_t b, std::int32_t c) override {
+      return steps.operate(op_of(kind, is_double), a, b, c);
+    }
+  } writer(*this, is_double);
+  Registers made;
+  std::vector<const std::int32_t*> of_result(items.size());
+  for (std::size_t i = 0; i < n; ++i) {
+    for (std::size_t k = 0; k < items.size(); ++k) of_result[k] = items[k].data() + i * (items[k].size() / n);
+    made.push_back(expansion.result(of_result.data(), writer));
+  }
+  return made;
 }
 
 void Steps::add(Op op, std::int32_t number, std::span<const std::int32_t> reads, std::span<const std::int32_t> writes) {
@@ -209,6 +239,23 @@ std::optional<Op> arithmetic_of(const Graph& graph, const Node& node, const Elem
   if (kind == Arithmetic::None || work.converts() || (dtype != DType::Float64 && dtype != DType::Float32)) return {};
   // A square is a product, which there may be already.
   return op_of(kind == Arithmetic::Square ? Arithmetic::Multiply : kind, dtype == DType::Float64);
+}
+
+std::unique_ptr<Expansion> expansion_of(const Graph& graph, const Node& node) {
+  if (!node.kernel->expand || node.update) return nullptr;
+  const DType dtype = graph.value(node.out[0]).array.dtype();
+  if (dtype != DType::Float64 && dtype != DType::Float32) return nullptr;
+  for (int v : node.in)
+    if (graph.value(v).array.dtype() != dtype) return nullptr;
+  const auto [in, out] = graph.described(node);
+  std::vector<Array> results = out;
+  return node.kernel->expand({*node.kernel, in, results, node.attrs});
+}
+
+Dims last_axes(int rank, int of) {
+  Dims axes;
+  for (int k = 0; k < rank; ++k) axes.push_back(of - rank + k);
+  return axes;
 }
 
 std::vector<std::int64_t> positions(const Dims& shape, const Dims& strides) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -10,6 +11,7 @@
 #include <vector>
 
 #include "../core/arithmetic.h"
+#include "../core/expansion.h"
 #include "graph.h"
 
 namespace alice::program {
@@ -32,6 +34,8 @@ constexpr Arithmetic kind_of(Op op) { return static_cast<Arithmetic>(static_cast
 constexpr bool is_double(Op op) { return static_cast<int>(op) % 2 != 0; }
 inline const ArithmeticLoops& loops_of(Op op) { return arithmetic_loops(kind_of(op), is_double(op)); }
 
+using Registers = std::vector<std::int32_t>;  // by their numbers
+
 class Steps {
  public:
   struct Step {
@@ -44,8 +48,11 @@ class Steps {
   std::int32_t fresh();
   std::int32_t constant(const std::byte* bits, std::size_t item);
   std::int32_t zero();  // of any dtype
-  // The register that has the result. A kind of one operand reads `a`.
-  std::int32_t operate(Op op, std::int32_t a, std::int32_t b);
+  // The register that has the result. A kind of one operand reads `a`, one of two `a` and `b`.
+  std::int32_t operate(Op op, std::int32_t a, std::int32_t b, std::int32_t c);
+  std::int32_t operate(Op op, std::int32_t a, std::int32_t b) { return operate(op, a, b, a); }
+  // The registers of `n` results. Of each operand those of the items of the first one come first, and so on.
+  Registers expand(const Expansion& expansion, bool is_double, std::size_t n, const std::vector<Registers>& items);
   void add(Op op, std::int32_t number, std::span<const std::int32_t> reads, std::span<const std::int32_t> writes);
 
   const std::vector<Step>& all() const { return steps_; }
@@ -71,7 +78,7 @@ class Steps {
   const Step* maker(std::int32_t r, Arithmetic kind) const;
   std::int32_t negated(std::int32_t r) const;
   std::int32_t opposite(std::int32_t r, bool of_numbers);
-  std::int32_t with_fewer_signs(Op op, std::int32_t a, std::int32_t b);
+  std::int32_t with_fewer_signs(Op op, std::int32_t a, std::int32_t b, std::int32_t c);
 
   std::vector<Register> start_;
   std::vector<std::uint8_t> constant_;  // by register: bytes of a constant
@@ -79,11 +86,17 @@ class Steps {
   std::vector<Step> steps_;
   std::vector<std::int32_t> lists_;
   std::map<std::string, std::int32_t> constants_;
-  std::map<std::tuple<Op, std::int32_t, std::int32_t>, std::int32_t> made_;
+  std::map<std::tuple<Op, std::int32_t, std::int32_t, std::int32_t>, std::int32_t> made_;
 };
 
 // The kind of arithmetic that an elementwise node is; none where it converts, or works on other numbers.
 std::optional<Op> arithmetic_of(const Graph& graph, const Node& node, const Elementwise& work);
+
+// Null where a node is left to its kernel.
+std::unique_ptr<Expansion> expansion_of(const Graph& graph, const Node& node);
+
+// Of an operand of so many axes that is broadcast: which of those of the result they are.
+Dims last_axes(int rank, int of);
 
 // Of every element, in row-major order: how many elements it lies behind the first one.
 std::vector<std::int64_t> positions(const Dims& shape, const Dims& strides);

@@ -17,6 +17,37 @@ UNARY: list[Callable[..., Any]] = [
     ac.negative, ac.square, ac.sqrt, ac.sin, ac.cos, ac.exp, ac.log, ac.tanh, ac.sigmoid, ac.relu, ac.abs,
 ]  # fmt: skip
 
+TURN = np.array([[0.0, -1.0, 0.0], [1.0, 0.0, -0.0], [0.5, 2.0, 1.0]])
+
+
+def square(x: ac.Tensor) -> ac.Tensor:
+    """A matrix of three numbers."""
+    return ac.stack([x, ac.roll(x, 1), 0.5 * x])
+
+
+#: Products of three numbers with themselves, whose sums are of every kind, short and longer than a vector.
+PRODUCTS: list[Callable[..., Any]] = [
+    lambda x: square(x) @ x,
+    lambda x: x @ square(x),
+    lambda x: (square(x) @ square(x).T)[0],
+    lambda x: ac.tensor(TURN, dtype=x.dtype) @ x,
+    lambda x: (ac.tensor(TURN, dtype=x.dtype).T @ square(x) @ ac.tensor(TURN, dtype=x.dtype))[2],
+    lambda x: ac.broadcast_to(x @ x, x.shape),
+    lambda x: (x[:, None] @ x[None, :])[1],
+    lambda x: (ac.stack([square(x), square(x * 2.0)]) @ square(x))[1, :, 2],
+    lambda x: (square(x) @ ac.stack([square(x), square(x - 1.0)])[:, None])[1, 0, 1],
+    lambda x: (ac.stack([square(x), square(x + 1.0)]) @ x)[0],
+    lambda x: (x @ ac.stack([square(x), square(x + 1.0)]))[1],
+    lambda x: (ac.flip(square(x), axis=0) @ ac.broadcast_to(x[1], x.shape)[:, None])[:, 0],
+    lambda x: (ac.concat([square(x)] * 6, axis=1)[:2] @ ac.concat([x] * 6))[0] * x,
+    lambda x: ac.concat([x] * 6) @ ac.concat([square(x)] * 6),
+    lambda x: (ac.concat([x] * 14)[:40] @ ac.concat([ac.flip(x)] * 14)[:40]) * x,
+    lambda x: ac.concat([x] * 3)[:8] @ ac.concat([square(x)] * 3)[:8] - ac.concat([x] * 3)[:8] @ ac.concat([x] * 3)[:8],
+]
+
+#: What moves or adds no element at all.
+EMPTY: list[Callable[..., Any]] = [lambda x: (x[:0] @ square(x)[:0]) + square(x)[:, :0] @ x[:0] + x * (x[:0] @ x[:0])]
+
 
 def same(a: Any, b: Any) -> None:
     x, y = np.asarray(a), np.asarray(b)
