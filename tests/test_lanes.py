@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import alice_core as ac
-from tiny_programs import EMPTY, PRODUCTS, SPECIAL, function_of, operations, same, square
+from tiny_programs import OTHERS, PRODUCTS, REDUCTIONS, SPECIAL, function_of, operations, same, square
 
 #: What moves elements of an example, by views and by kernels, and what changes dtypes on the way.
 SHAPED: list[Callable[..., Any]] = [
@@ -37,6 +37,7 @@ SHAPED: list[Callable[..., Any]] = [
     lambda x: x.astype(ac.float16).astype(x.dtype),
     lambda x: x.astype(ac.int32).astype(x.dtype),
     *PRODUCTS,
+    *REDUCTIONS,
 ]
 
 
@@ -59,14 +60,14 @@ def lanes(compiled: Any, *args: Any) -> int:
 @st.composite
 def programs(draw: Any) -> Any:
     points = st.sampled_from([0, 1, 2, 3, 7, 8, 9, 15, 16, 17, 24, 31, 32, 33, 40, 100, 257, 300])
-    return draw(operations(len(SHAPED + EMPTY))), draw(points), draw(st.integers(0, 1000)), draw(st.booleans())
+    return draw(operations(len(SHAPED + OTHERS))), draw(points), draw(st.integers(0, 1000)), draw(st.booleans())
 
 
 @settings(max_examples=300, deadline=None)
 @given(programs())
 def test_bits_are_those_of_the_function(program: Any) -> None:
     ops, points, seed, double = program
-    f = function_of(ops, SHAPED + EMPTY, ac.float64 if double else ac.float32)
+    f = function_of(ops, SHAPED + OTHERS, ac.float64 if double else ac.float32)
     x, y = rows(points, seed, np.float64 if double else np.float32)
     many = ac.vmap(f)
     same(ac.compile(many)(x, y), many(x, y))
@@ -155,7 +156,7 @@ def test_products_of_tiny_matrices_have_lanes() -> None:
     def arm(x: ac.Tensor, y: ac.Tensor) -> ac.Tensor:
         for _ in range(4):
             x = square(x) @ x + y @ square(x)
-        return ac.sin(x)
+        return ac.exp(-x @ x) * x
 
     x, y = rows(40, 7, np.float64)
     for f in (ac.vmap(arm), ac.vmap(ac.jacrev(arm)), ac.vmap(ac.hessian(lambda x, y: arm(x, y)[0]))):
@@ -166,6 +167,19 @@ def test_products_of_tiny_matrices_have_lanes() -> None:
     compiled = ac.compile(shared)
     assert lanes(compiled, x, y[0]) > 1
     same(compiled(x, y[0]), shared(x, y[0]))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_reductions_of_few_items_have_lanes(dtype: str) -> None:
+    def cost(x: ac.Tensor, y: ac.Tensor) -> ac.Tensor:
+        x = swing(x, y)
+        return ac.sum(x * (square(y) @ x)) + ac.exp(-ac.sum(x * x, axis=0)) * ac.mean(x)
+
+    x, y = rows(40, 8, dtype)
+    for f in (ac.vmap(lambda x, y: cost(x, y) - ac.max(x)), ac.vmap(ac.grad(cost))):
+        compiled = ac.compile(f)
+        assert lanes(compiled, x, y) > 1
+        same(compiled(x, y), f(x, y))
 
 
 def test_as_many_examples_as_elements() -> None:
@@ -214,7 +228,7 @@ def test_on_every_instruction_set(level: str) -> None:
         "no:xdist",
         Path(__file__).name,
     ]
-    command += ["-k", "side_by_side or elements_may_move or products or bits_are"]
+    command += ["-k", "side_by_side or elements_may_move or products or reductions or bits_are"]
     variables = {**os.environ, "ALICE_ISA": level}
     done = subprocess.run(command, capture_output=True, text=True, env=variables, cwd=Path(__file__).parent)
     assert done.returncode == 0, done.stdout[-3000:]

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import alice_core as ac
-from tiny_programs import EMPTY, PRODUCTS, SPECIAL, function_of, operations, same, square
+from tiny_programs import OTHERS, PRODUCTS, REDUCTIONS, SPECIAL, function_of, operations, same, square
 
 SHAPED: list[Callable[..., Any]] = [
     lambda x: ac.concat([x, x[1:]])[: x.shape[0]],
@@ -26,13 +26,14 @@ SHAPED: list[Callable[..., Any]] = [
     lambda x: ac.cumsum(x),
     lambda x: ac.where(x > 0, x, 1.0),
     *PRODUCTS,
+    *REDUCTIONS,
 ]
 
 
 @st.composite
 def programs(draw: Any) -> Any:
     numbers = st.lists(st.sampled_from(SPECIAL), min_size=3, max_size=3)
-    return draw(operations(len(SHAPED + EMPTY))), draw(numbers), draw(numbers), draw(st.booleans())
+    return draw(operations(len(SHAPED + OTHERS))), draw(numbers), draw(numbers), draw(st.booleans())
 
 
 @settings(max_examples=400, deadline=None)
@@ -40,7 +41,7 @@ def programs(draw: Any) -> Any:
 def test_bits_are_those_of_the_function(program: Any) -> None:
     ops, a, b, double = program
     dtype = ac.float64 if double else ac.float32
-    f = function_of(ops, SHAPED + EMPTY, dtype)
+    f = function_of(ops, SHAPED + OTHERS, dtype)
     with np.errstate(all="ignore"):
         x, y = ac.tensor(np.array(a).astype(dtype)), ac.tensor(np.array(b).astype(dtype))
     same(ac.compile(f)(x, y), f(x, y))
@@ -109,10 +110,20 @@ def test_products_of_tiny_matrices_are_operations() -> None:
     assert larger is None or larger.calls == 2  # 512 operations each
 
 
+def test_reductions_of_few_items_are_loops() -> None:
+    def cost(x: ac.Tensor) -> ac.Tensor:
+        return ac.sum(x * (square(x) @ x)) + ac.exp(-ac.sum(x * x)) * ac.mean(x)
+
+    for f in (cost, ac.grad(cost)):
+        tape = ac.compile(f).program(ac.ones(3)).tape
+        assert tape is not None
+        assert tape.calls == 0
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("number", range(len(PRODUCTS + EMPTY)))
-def test_products_have_the_bits_of_the_kernel(number: int, dtype: str) -> None:
-    f = (PRODUCTS + EMPTY)[number]
+@pytest.mark.parametrize("number", range(len(PRODUCTS + REDUCTIONS + OTHERS)))
+def test_products_and_reductions_have_the_bits_of_the_kernel(number: int, dtype: str) -> None:
+    f = (PRODUCTS + REDUCTIONS + OTHERS)[number]
     compiled = ac.compile(f)
     for numbers in (
         [0.1, -2.0, 3.0],

@@ -114,6 +114,12 @@ def test_each_row_has_the_bits_of_a_vector(
     check_vecmat(x_layout(numbers(rng, (m, k), dtype)), w_layout(numbers(rng, (k, n), dtype)))
 
 
+@pytest.mark.parametrize(("dtype", "tiny"), [("float32", 1e-30), ("float64", 1e-200)])
+def test_products_that_vanish_below_zero_have_one_sign(dtype: str, tiny: float) -> None:
+    for k in range(1, 40):
+        check_vecmat(ac.tensor(np.full((6, k), -tiny, dtype)), ac.tensor(np.full((k, 5), tiny, dtype)))
+
+
 @pytest.mark.parametrize("n", [1, 6])
 def test_batches_broadcast(n: int) -> None:
     rng = np.random.default_rng(1)

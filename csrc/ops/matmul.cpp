@@ -326,10 +326,12 @@ constexpr int64_t kExpanded = 64;  // factor pairs of a result: no more than a c
 
 std::unique_ptr<Expansion> expand_matmul(const Call& call) {
   const Shape s = shape_of(call);
-  if (s.k > kExpanded || call.out[0].rank() == kMaxRank) return nullptr;
+  const DType dtype = call.in[0].dtype();
+  if (s.k > kExpanded || call.out[0].rank() == kMaxRank || dtype != call.in[1].dtype() ||
+      (dtype != DType::Float32 && dtype != DType::Float64))
+    return nullptr;
   const Level& level = level_of(call);
-  return call.in[0].dtype() == DType::Float32 ? expand(level.f32, level.vecmat, s, call)
-                                              : expand(level.f64, level.vecmat, s, call);
+  return dtype == DType::Float32 ? expand(level.f32, level.vecmat, s, call) : expand(level.f64, level.vecmat, s, call);
 }
 
 double flops(const Call& call) {  // a multiplication and an addition for each factor pair of each result

@@ -7,7 +7,7 @@
 #include "axes.h"
 #include "extremes.h"
 #include "prepared.h"
-#include "reduce_driver.h"
+#include "reduce_few.h"
 #include "register.h"
 #include "scan.h"
 
@@ -146,8 +146,6 @@ void infer_reduce(Call& call) {
   call.out[0] = Array::abstract(reduced_shape(x.shape(), reduced, call.attrs[1].flag()), dtype);
 }
 
-bool trusted(double y, double smallest) { return std::isfinite(y) & (y >= smallest); }
-
 bool all_trusted(const Array& out, double smallest) {
   const double* y = out.data<double>();
   bool ok = true;
@@ -188,6 +186,16 @@ class PreparedReduce final : public Prepared {
   Reducer fast_;
 };
 
+std::unique_ptr<Expansion> expand_reduce(const Call& call) {
+  const Array& x = call.in[0];
+  const ReduceKernel& kernel = impl(call);
+  if (static_cast<int>(x.dtype()) >= kComputedCount) return nullptr;
+  const bool retries = kernel.safe.first && x.dtype() == DType::Float64;
+  return FewItems::of(call, reduced_axes(call, x.rank()), call.attrs[1].flag(),
+                      call.attrs.size() > 2 ? call.attrs[2].real() : 0, kernel.fast[static_cast<int>(x.dtype())],
+                      retries ? &kernel.safe : nullptr, kernel.smallest_trusted);
+}
+
 // ---- sum_to -------------------------------------------------------------------------------------------------
 
 // The axes along which `shape` would be broadcast to x's shape.
@@ -215,6 +223,11 @@ void infer_sum_to(Call& call) {
   }
 }
 
+const Reduction& of_dtype(const Call& call) {
+  const auto& by_dtype = *static_cast<const std::array<Reduction, kComputedCount>*>(call.kernel.impl);
+  return by_dtype[static_cast<int>(call.in[0].dtype())];
+}
+
 class PreparedSumTo final : public Prepared {
  public:
   explicit PreparedSumTo(const Call& call)
@@ -224,12 +237,14 @@ class PreparedSumTo final : public Prepared {
   void run_fed(const Call& call, const Feed& feed) const override { reducer_.run_fed(feed, call.out[0]); }
 
  private:
-  static const Reduction& of_dtype(const Call& call) {
-    const auto& by_dtype = *static_cast<const std::array<Reduction, kComputedCount>*>(call.kernel.impl);
-    return by_dtype[static_cast<int>(call.in[0].dtype())];
-  }
   Reducer reducer_;
 };
+
+std::unique_ptr<Expansion> expand_sum_to(const Call& call) {
+  const Array& x = call.in[0];
+  if (static_cast<int>(x.dtype()) >= kComputedCount) return nullptr;
+  return FewItems::of(call, broadcast_axes(x, call.attrs[0].dims()), true, 0, of_dtype(call), nullptr, 0);
+}
 
 // ---- registration -------------------------------------------------------------------------------------------
 
@@ -283,6 +298,7 @@ class Builder {
                    .cost = streaming_cost,
                    .impl = kernel,
                    .prepare = prepare_call<PreparedReduce>,
+                   .expand = expand_reduce,
                    .infers_any_dtype = true,
                    .orders = orders});
   }
@@ -378,7 +394,8 @@ void register_reduce(Registry& registry) {
                 .run = {run_once<PreparedSumTo>},
                 .cost = streaming_cost,
                 .impl = sum_to,
-                .prepare = prepare_call<PreparedSumTo>});
+                .prepare = prepare_call<PreparedSumTo>,
+                .expand = expand_sum_to});
 
   register_scan(registry);
   register_recurrences(registry);

@@ -22,7 +22,6 @@ namespace {
 
 constexpr std::int64_t kWideLanes = 64;  // of a long row
 constexpr std::int64_t kFewLanes = 16;   // of a short one
-constexpr std::int64_t kShortRow = 16;   // below this a row is folded item by item
 constexpr std::int64_t kLongRow = 512;   // from here on in kWideLanes lanes
 
 struct Nothing {};

@@ -38,6 +38,9 @@ inline constexpr std::int64_t kNarrow = 32;
 // `columns` folds so many rows at a time: cut after a multiple of them, its calls give the bits of one call.
 inline constexpr std::int64_t kFoldUnroll = 4;
 
+// `rows` folds fewer items one by one.
+inline constexpr std::int64_t kShortRow = 16;
+
 // `c` holds one number per result for the folds that read it, and may be null for the others. `first` is the
 // index that the first item has among the items of its result.
 struct FoldLoops {

@@ -71,9 +71,10 @@ void LaneTape::run_block(std::byte* r, std::int64_t begin, std::byte* const* inp
     }
     for (std::int32_t i = group.first; i < group.last; ++i) {
       const Loop& loop = loops_[static_cast<std::size_t>(i)];
-      const void* in[4];
-      for (std::int32_t k = 0; k < loop.n_in; ++k) in[k] = at(loop.in[k]);
-      loop.work.run(lanes_, at(loop.out), in);
+      const void* in[Expansion::kMostItems];
+      const std::int32_t* operands = operands_.data() + loop.first;
+      for (std::int32_t k = 0; k < loop.n_in; ++k) in[k] = at(operands[k]);
+      loop.items ? loop.items->run(lanes_, at(loop.out), in) : loop.work.run(lanes_, at(loop.out), in);
     }
   }
   for (const Move& m : stores_) {

@@ -30,7 +30,9 @@ class LaneTape final : public Tape {
   };
   struct Loop {
     Elementwise work;
-    std::int32_t n_in, in[4], out;
+    const Expansion* items;  // if it is this that runs
+    std::int32_t n_in, out;
+    std::size_t first;  // of its operands, among `operands`
   };
   struct Group {         // steps of one kind
     ArithmeticLoop run;  // null for loops
@@ -45,6 +47,8 @@ class LaneTape final : public Tape {
   std::vector<Move> loads_, stores_;
   std::vector<ArithmeticStep> steps_;
   std::vector<Loop> loops_;
+  std::vector<std::int32_t> operands_;
+  std::vector<std::unique_ptr<Expansion>> expansions_;
   std::vector<Group> groups_;
 };
 

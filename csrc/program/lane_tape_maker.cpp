@@ -47,10 +47,20 @@ class LaneTapeMaker {
     choose_lanes();
     if (tape_->cost_ > bound) return nullptr;
     write();
+    tape_->expansions_ = std::move(expansions_);
     return std::move(tape_);
   }
 
  private:
+  struct Work {
+    Elementwise work;
+    const Expansion* items;  // if it is this that runs
+    bool alike;              // its result may lie where an operand did: their elements have one size
+    double cost(double lanes) const {
+      return items ? items->call_cost + items->result_cost * lanes : kLoopCost + work.cost * lanes;
+    }
+  };
+
   // The elements of one example, in row-major order, and the axis of the examples. Without one (-1) they are the same
   // for all. `inner`: elements behind that axis, of a value in memory of its own.
   struct Elements {
@@ -106,6 +116,7 @@ class LaneTapeMaker {
 
   // Of what is expanded: operations that all examples share are no more work than those of one.
   double least_cost(const Node& node, const Expansion& expansion) const {
+    if (expansion.loop) return expansion.result_cost * static_cast<double>(graph_.value(node.out[0]).array.numel());
     return kVectorCost / kStepBytes * expansion.operations * static_cast<double>(graph_.value(node.out[0]).bytes());
   }
 
@@ -329,10 +340,17 @@ class LaneTapeMaker {
     int axis = -1;
     if (!spread_all(node, expansion.axes, expansion.shape, axis, items)) return false;
     const Array& result = graph_.value(node.out[0]).array;
-    const bool is_double = result.dtype() == DType::Float64;
-    wide_ = wide_ || !is_double;
-    const std::int64_t n = axis < 0 ? result.numel() : result.numel() / n_;
-    give(node.out[0], axis, steps_.expand(expansion, is_double, static_cast<std::size_t>(n), items));
+    const auto n = static_cast<std::size_t>(axis < 0 ? result.numel() : result.numel() / n_);
+    if (!expansion.loop) {
+      const bool is_double = result.dtype() == DType::Float64;
+      wide_ = wide_ || !is_double;
+      give(node.out[0], axis, steps_.expand(expansion, is_double, n, items));
+      return true;
+    }
+    const std::size_t n_items = items[0].size() / n;
+    std::vector<Registers> in(n_items);
+    for (std::size_t i = 0; i < items[0].size(); ++i) in[i % n_items].push_back(items[0][i]);
+    give(node.out[0], axis, add_loops(in, n, {{}, &expansion, false}));
     return true;
   }
 
@@ -344,14 +362,23 @@ class LaneTapeMaker {
     int axis = -1;
     if (!spread_all(node, axes, result.shape(), axis, in)) return false;
     const std::optional<Op> op = arithmetic_of(graph_, node, work);
+    if (op) {
+      Registers made;
+      for (std::size_t i = 0; i < in[0].size(); ++i) made.push_back(steps_.operate(*op, in[0][i], in.back()[i]));
+      wide_ = wide_ || !is_double(*op);
+      give(node.out[0], axis, std::move(made));
+      return true;
+    }
+    bool alike = true;
+    for (int v : node.in) alike = alike && itemsize(graph_.value(v).array.dtype()) == itemsize(result.dtype());
+    give(node.out[0], axis, add_loops(in, in[0].size(), {work, nullptr, alike}));
+    return true;
+  }
+
+  Registers add_loops(const std::vector<Registers>& in, std::size_t n, const Work& work) {
     Registers made;
     std::map<Registers, std::int32_t> known;
-    for (std::size_t i = 0; i < in[0].size(); ++i) {
-      if (op) {
-        made.push_back(steps_.operate(*op, in[0][i], in.back()[i]));
-        wide_ = wide_ || !is_double(*op);
-        continue;
-      }
+    for (std::size_t i = 0; i < n; ++i) {
       Registers reads;
       for (const Registers& r : in) reads.push_back(r[i]);
       const auto [place, is_new] = known.try_emplace(reads, 0);
@@ -361,11 +388,8 @@ class LaneTapeMaker {
       }
       made.push_back(place->second);
     }
-    bool alike = true;
-    for (int v : node.in) alike = alike && itemsize(graph_.value(v).array.dtype()) == itemsize(result.dtype());
-    if (!op) works_.push_back({work, alike});
-    give(node.out[0], axis, std::move(made));
-    return true;
+    works_.push_back(work);
+    return made;
   }
 
   bool store(std::int32_t number, int v) {
@@ -443,9 +467,8 @@ class LaneTapeMaker {
     cost +=
         kElementCost * static_cast<double>(lanes) * static_cast<double>(tape_->loads_.size() + tape_->stores_.size());
     for (const Steps::Step& s : steps_.all())
-      cost += is_arithmetic(s.op)
-                  ? kStepCost + (registers > kNear ? kFarVectorCost : kVectorCost) * bytes / kStepBytes
-                  : kLoopCost + works_[static_cast<std::size_t>(s.number)].work.cost * static_cast<double>(lanes);
+      cost += is_arithmetic(s.op) ? kStepCost + (registers > kNear ? kFarVectorCost : kVectorCost) * bytes / kStepBytes
+                                  : works_[static_cast<std::size_t>(s.number)].cost(static_cast<double>(lanes));
     return blocks * cost;
   }
 
@@ -491,10 +514,9 @@ class LaneTapeMaker {
           t.steps_.push_back({out, place(reads[0]), place(reads[1]), place(reads.back())});
           continue;
         }
-        LaneTape::Loop loop{
-            works_[static_cast<std::size_t>(s.number)].work, static_cast<std::int32_t>(reads.size()), {}, out};
-        std::transform(reads.begin(), reads.end(), loop.in, place);
-        t.loops_.push_back(loop);
+        const Work& work = works_[static_cast<std::size_t>(s.number)];
+        t.loops_.push_back({work.work, work.items, static_cast<std::int32_t>(reads.size()), out, t.operands_.size()});
+        std::transform(reads.begin(), reads.end(), std::back_inserter(t.operands_), place);
       }
       t.groups_.push_back({g.op == kLoop ? nullptr : loops_of(g.op).lanes, first, size()});
     }
@@ -506,10 +528,6 @@ class LaneTapeMaker {
   std::vector<std::unique_ptr<Expansion>> expansions_;  // of the nodes that are expanded
   std::vector<Elements> roots_;                         // by value: of those that have memory of their own
   std::map<std::tuple<std::int32_t, std::int64_t, std::int64_t>, std::int32_t> loaded_;
-  struct Work {
-    Elementwise work;
-    bool alike;  // its result may lie where an operand did: their elements have one size
-  };
   std::vector<Work> works_;  // of loops, by their number
   std::int64_t item_ = 1;    // bytes of the largest element
   bool wide_ = false;        // there is arithmetic of float32: 16 lanes in 64 bytes

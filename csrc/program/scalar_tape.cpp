@@ -56,6 +56,7 @@ void ScalarTape::run(Memory& memory, std::byte* const* inputs, std::byte* const*
 
 // A loop takes whole blocks: lanes that nobody asked for hold zeros, as the last block of a long array does.
 void ScalarTape::run_lanes(const Lanes& lanes, Register* r) const {
+  if (lanes.items) return run_items(lanes, r);
   alignas(64) std::byte operands[4][kLanes * 8];
   alignas(64) std::byte out[kLanes * 8];
   const void* in[4];
@@ -71,6 +72,24 @@ void ScalarTape::run_lanes(const Lanes& lanes, Register* r) const {
     in[k] = operands[k];
   }
   lanes.work.run(kLanes, out, in);
+  for (std::size_t i = 0; i < lanes.n; ++i) copy_item(r[*reg++].bytes, out + i * lanes.out_item, lanes.out_item);
+}
+
+void ScalarTape::run_items(const Lanes& lanes, Register* r) const {
+  alignas(64) std::byte operands[Expansion::kMostItems][kLanes * 8];
+  alignas(64) std::byte out[kLanes * 8];
+  const void* in[Expansion::kMostItems];
+  const std::int32_t* reg = lists_.data() + lanes.first;
+  if (lanes.n == 1) {
+    for (std::size_t k = 0; k < lanes.n_in; ++k) in[k] = r[reg[k]].bytes;
+    return lanes.items->run(1, r[reg[lanes.n_in]].bytes, in);
+  }
+  for (std::size_t k = 0; k < lanes.n_in; ++k) {
+    const std::size_t item = lanes.in_item[0];
+    for (std::size_t i = 0; i < lanes.n; ++i) copy_item(operands[k] + i * item, r[*reg++].bytes, item);
+    in[k] = operands[k];
+  }
+  lanes.items->run(lanes.n, out, in);
   for (std::size_t i = 0; i < lanes.n; ++i) copy_item(r[*reg++].bytes, out + i * lanes.out_item, lanes.out_item);
 }
 

@@ -33,6 +33,7 @@ class ScalarTape final : public Tape {
   // A loop over some lanes, of which each has its registers.
   struct Lanes {
     Elementwise work;
+    const Expansion* items;  // if it is this that runs: its items have all one size
     std::uint8_t n_in, n, out_item, in_item[4];
     std::size_t first;  // among `lists`: n registers of each operand, then n of the result
   };
@@ -55,6 +56,7 @@ class ScalarTape final : public Tape {
   };
 
   void run_lanes(const Lanes& lanes, Register* r) const;
+  void run_items(const Lanes& lanes, Register* r) const;
   void run_call(const KernelCall& call, Memory& memory, Register* r) const;
 
   std::vector<Register> start_;  // registers before the first step: the constants
@@ -63,6 +65,7 @@ class ScalarTape final : public Tape {
   std::vector<Group> groups_;  // of the steps, in their order
   std::vector<Lanes> loops_;
   std::vector<std::int32_t> lists_;
+  std::vector<std::unique_ptr<Expansion>> expansions_;  // that are loops
   std::vector<KernelCall> calls_;
 };
 

@@ -50,9 +50,12 @@ class ScalarTapeMaker {
         continue;
       }
       cost += kElementCost * (s.n_in + s.n_out);
-      cost += s.op == kLoop
-                  ? kLoopCost + tape_->loops_[static_cast<std::size_t>(s.number)].work.cost * ScalarTape::kLanes
-                  : kCallCost;
+      if (s.op == kCall) {
+        cost += kCallCost;
+        continue;
+      }
+      const ScalarTape::Lanes& lanes = tape_->loops_[static_cast<std::size_t>(s.number)];
+      cost += lanes.items ? loop_cost(*lanes.items, lanes.n) : kLoopCost + lanes.work.cost * ScalarTape::kLanes;
     }
     return cost;
   }
@@ -96,6 +99,8 @@ class ScalarTapeMaker {
     return cost < bound;
   }
 
+  static double loop_cost(const Expansion& items, double n) { return items.call_cost + items.result_cost * n; }
+
   // Of a node that is no loop: expanded, if that is no more than a call.
   double expanded_cost(std::size_t number) {
     const Node& node = graph_.nodes()[number];
@@ -103,8 +108,9 @@ class ScalarTapeMaker {
     for (const std::vector<int>* values : {&node.in, &node.out})
       for (int v : *values) call += kElementCost * static_cast<double>(graph_.value(v).array.numel());
     if (auto expansion = expansion_of(graph_, node)) {
+      const auto n = static_cast<double>(graph_.value(node.out[0]).array.numel());
       const double cost =
-          kStepCost * expansion->operations * static_cast<double>(graph_.value(node.out[0]).array.numel());
+          expansion->loop ? call - kCallCost + loop_cost(*expansion, n) : kStepCost * expansion->operations * n;
       if (cost <= call) {
         expansions_[number] = std::move(expansion);
         return cost;
@@ -118,7 +124,7 @@ class ScalarTapeMaker {
     if (node.kernel->moves) return add_moves(node);
     if (const PlacedSum* sum = Registry::instance().placed_sum(*node.kernel)) return add_placed(node, *sum);
     if (kernels_.loops[number].loop) return add_elementwise(node, kernels_.loops[number]);
-    if (expansions_[number]) return add_expanded(node, *expansions_[number]);
+    if (expansions_[number]) return add_expanded(node, expansions_[number]);
     return add_call(node, kernels_.prepared[number].get());
   }
 
@@ -237,18 +243,25 @@ class ScalarTapeMaker {
       for (std::size_t i = 0; i < in[0].size(); ++i) made.push_back(steps_.operate(*op, in[0][i], in.back()[i]));
       return true;
     }
+    add_loops(node, in, work, nullptr);
+    return true;
+  }
+
+  void add_loops(const Node& node, const std::vector<Registers>& in, const Elementwise& work, const Expansion* items) {
     const Registers& out = give(node.out[0]);
     for (std::size_t first = 0; first < out.size(); first += ScalarTape::kLanes) {
       const std::size_t n = std::min(ScalarTape::kLanes, out.size() - first);
       ScalarTape::Lanes lanes{.work = work,
+                              .items = items,
                               .n_in = static_cast<std::uint8_t>(in.size()),
                               .n = static_cast<std::uint8_t>(n),
-                              .out_item = static_cast<std::uint8_t>(itemsize(result.dtype())),
+                              .out_item = static_cast<std::uint8_t>(itemsize(graph_.value(node.out[0]).array.dtype())),
                               .in_item = {},
                               .first = tape_->lists_.size()};
       Registers reads, writes;
       for (std::size_t k = 0; k < in.size(); ++k) {
-        lanes.in_item[k] = static_cast<std::uint8_t>(itemsize(graph_.value(node.in[k]).array.dtype()));
+        if (k < node.in.size())
+          lanes.in_item[k] = static_cast<std::uint8_t>(itemsize(graph_.value(node.in[k]).array.dtype()));
         append(in[k], first, n, reads);
       }
       append(out, first, n, writes);
@@ -256,16 +269,24 @@ class ScalarTapeMaker {
       steps_.add(kLoop, static_cast<std::int32_t>(tape_->loops_.size()), reads, writes);
       tape_->loops_.push_back(lanes);
     }
-    return true;
   }
 
-  bool add_expanded(const Node& node, const Expansion& expansion) {
+  bool add_expanded(const Node& node, std::unique_ptr<Expansion>& expansion) {
     const Array& result = graph_.value(node.out[0]).array;
+    const auto n = static_cast<std::size_t>(result.numel());
     std::vector<Registers> items;
     for (std::size_t k = 0; k < node.in.size(); ++k)
-      items.push_back(spread(node.in[k], expansion.axes[k], expansion.shape));
-    registers_[static_cast<std::size_t>(node.out[0])] =
-        steps_.expand(expansion, result.dtype() == DType::Float64, static_cast<std::size_t>(result.numel()), items);
+      items.push_back(spread(node.in[k], expansion->axes[k], expansion->shape));
+    if (!expansion->loop) {
+      registers_[static_cast<std::size_t>(node.out[0])] =
+          steps_.expand(*expansion, result.dtype() == DType::Float64, n, items);
+      return true;
+    }
+    const std::size_t n_items = items[0].size() / n;
+    std::vector<Registers> in(n_items);
+    for (std::size_t i = 0; i < items[0].size(); ++i) in[i % n_items].push_back(items[0][i]);
+    add_loops(node, in, {}, expansion.get());
+    tape_->expansions_.push_back(std::move(expansion));
     return true;
   }
 

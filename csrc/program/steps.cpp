@@ -243,10 +243,6 @@ std::optional<Op> arithmetic_of(const Graph& graph, const Node& node, const Elem
 
 std::unique_ptr<Expansion> expansion_of(const Graph& graph, const Node& node) {
   if (!node.kernel->expand || node.update) return nullptr;
-  const DType dtype = graph.value(node.out[0]).array.dtype();
-  if (dtype != DType::Float64 && dtype != DType::Float32) return nullptr;
-  for (int v : node.in)
-    if (graph.value(v).array.dtype() != dtype) return nullptr;
   const auto [in, out] = graph.described(node);
   std::vector<Array> results = out;
   return node.kernel->expand({*node.kernel, in, results, node.attrs});

@@ -70,9 +70,9 @@ class Tape(NamedTuple):
     Attributes
     ----------
     operations : int
-        Additions, subtractions, products, quotients and signs of two numbers.
+        Additions, subtractions, products, quotients and signs of two numbers, and multiply-adds of matrix products.
     loops : int
-        Other elementwise ops, up to 16 elements each.
+        Other elementwise ops and reductions, up to 16 results each.
     calls : int
         Calls of other kernels.
     lanes : int

@@ -45,8 +45,31 @@ PRODUCTS: list[Callable[..., Any]] = [
     lambda x: ac.concat([x] * 3)[:8] @ ac.concat([square(x)] * 3)[:8] - ac.concat([x] * 3)[:8] @ ac.concat([x] * 3)[:8],
 ]
 
-#: What moves or adds no element at all.
-EMPTY: list[Callable[..., Any]] = [lambda x: (x[:0] @ square(x)[:0]) + square(x)[:, :0] @ x[:0] + x * (x[:0] @ x[:0])]
+#: Reductions of three numbers and of a few more, along one axis and several, of every kind.
+REDUCTIONS: list[Callable[..., Any]] = [
+    lambda x: ac.sum(x) * x,
+    lambda x: ac.sum(square(x), axis=0),
+    lambda x: ac.sum(square(x), axis=1),
+    lambda x: (square(x) - ac.mean(square(x), axis=1, keepdims=True))[1],
+    lambda x: ac.mean(x * 1e308) - x,
+    lambda x: ac.max(square(x), axis=1) - ac.min(square(x), axis=0),
+    lambda x: x * ac.prod(x),
+    lambda x: ac.var(square(x), axis=0) + ac.std(x, correction=1),
+    lambda x: ac.logsumexp(square(x), axis=1) * ac.linalg.vector_norm(x),
+    lambda x: ac.sum(ac.concat([square(x)] * 5, axis=1), axis=1),
+    lambda x: ac.sum(ac.stack([square(x), square(x + 1.0)]), axis=(0, 2)),
+    lambda x: ac.sum(ac.stack([square(x), square(x + 1.0)]), axis=(1, 2))[0] * x,
+    lambda x: ac.mean(ac.concat([square(x)] * 2), axis=0),
+    lambda x: ac.argmax(square(x), axis=1).astype(x.dtype) * x,
+    lambda x: ac.where(ac.any(x > 0.0), x, 2.0) + ac.sum(x > 0.0).astype(x.dtype),
+]
+
+#: What takes in no element at all, or too many to be expanded.
+OTHERS: list[Callable[..., Any]] = [
+    lambda x: (x[:0] @ square(x)[:0]) + square(x)[:, :0] @ x[:0] + x * (x[:0] @ x[:0]),
+    lambda x: ac.sum(x[:0]) + ac.sum(square(x)[:0], axis=0) * x,
+    lambda x: ac.sum(ac.concat([x] * 6)) * x + ac.sum(ac.concat([square(x)] * 3), axis=0),
+]
 
 
 def same(a: Any, b: Any) -> None:
