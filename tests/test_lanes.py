@@ -169,6 +169,18 @@ def test_products_of_tiny_matrices_have_lanes() -> None:
     same(compiled(x, y[0]), shared(x, y[0]))
 
 
+def test_a_matrix_and_a_vector_for_each_example() -> None:
+    rng = np.random.default_rng(9)
+    a, x = ac.tensor(rng.normal(size=(40, 3, 3))), ac.tensor(rng.normal(size=(40, 3)))
+
+    def f(a: ac.Tensor, x: ac.Tensor) -> ac.Tensor:
+        return a @ (a @ (a @ (a @ x)))
+
+    compiled = ac.compile(ac.vmap(f))
+    assert lanes(compiled, a, x) > 1
+    same(compiled(a, x), ac.vmap(f)(a, x))
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_reductions_of_few_items_have_lanes(dtype: str) -> None:
     def cost(x: ac.Tensor, y: ac.Tensor) -> ac.Tensor:

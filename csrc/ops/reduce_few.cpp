@@ -45,7 +45,7 @@ FewItems::FewItems(const ReducePlan& plan, const Call& call, double parameter, c
   loop = true;
   const double passes = fast.second ? 2 : 1, items = static_cast<double>(items_);
   call_cost = 15 + passes * 5 * items;
-  result_cost = 1 + passes * 0.4 * items;
+  result_cost = 0.4 + passes * 0.2 * items;
 }
 
 void FewItems::fold(const FoldLoops& loops, std::int64_t first, std::int64_t count, const void* const* items,
