@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
 import math
 import operator
@@ -13,40 +12,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import alice_core as ac
+from integers import COMPARISONS, INTEGERS, SIGNED, STORED, bits, ends, same, values, wrap
 
-SIGNED = (ac.int8, ac.int16, ac.int32, ac.int64)
-UNSIGNED = (ac.uint8, ac.uint16, ac.uint32, ac.uint64)
-INTEGERS = (*SIGNED, *UNSIGNED)
-STORED = (ac.int8, ac.int16, ac.uint16, ac.uint32, ac.uint64)
 FLOATING = (ac.float16, ac.bfloat16, ac.float32, ac.float64)
 by_dtype = pytest.mark.parametrize("dtype", INTEGERS, ids=str)
 by_stored = pytest.mark.parametrize("dtype", STORED, ids=str)
 by_run = pytest.mark.parametrize("run", [lambda f: f, ac.compile], ids=["eager", "compiled"])
-
-
-def bits(dtype: Any) -> int:
-    return 8 * int(dtype.itemsize)
-
-
-def ends(dtype: Any) -> tuple[int, int]:
-    n = bits(dtype)
-    return (0, 2**n - 1) if dtype.kind == "u" else (-(2 ** (n - 1)), 2 ** (n - 1) - 1)
-
-
-def wrap(n: int, dtype: Any) -> int:
-    low, _ = ends(dtype)
-    return (n - low) % 2 ** bits(dtype) + low
-
-
-def values(dtype: Any) -> list[int]:
-    """The ends, and what lies beside powers of two."""
-    low, high = ends(dtype)
-    near = [low, low + 1, -129, -128, -100, -7, -2, -1, 0, 1, 2, 3, 7, 100, 127, 128, 255, 256, high // 2 + 1]
-    return sorted({n for n in (*near, high - 1, high) if low <= n <= high})
 
 
 def common(a: Any, b: Any) -> Any:
@@ -81,19 +56,6 @@ ARITHMETIC: dict[str, Callable[[int, int], int]] = {
     "maximum": max,
     "minimum": min,
 }
-COMPARISONS: dict[str, Callable[[int, int], bool]] = {
-    "equal": operator.eq,
-    "not_equal": operator.ne,
-    "less": operator.lt,
-    "less_equal": operator.le,
-    "greater": operator.gt,
-    "greater_equal": operator.ge,
-}
-
-
-def same(got: ac.Tensor, want: Any, dtype: Any) -> None:
-    assert got.dtype == dtype
-    assert got.tolist() == want
 
 
 @pytest.mark.parametrize(("a", "b"), PAIRS, ids=str)
@@ -124,7 +86,7 @@ def test_no_dtype_holds_uint64_and_negative_numbers(a: Any) -> None:
                 f(*args)
             with pytest.raises(ac.DTypeError, match="no integer dtype"):
                 ac.compile(f)(*args)
-    with pytest.raises(ac.DTypeError, match="result_type: no integer dtype"):
+    with pytest.raises(ac.DTypeError, match=f"result_type: .* got uint64 and {a.name}, and no integer dtype"):
         ac.result_type(a, ac.uint64)
     assert ac.result_type(a, ac.uint64, ac.float32) == ac.float32
     assert not ac.can_cast(a, ac.uint64)
@@ -194,94 +156,6 @@ def test_bounds_of_another_dtype_count() -> None:
     assert ac.clip(ac.tensor([1], ac.int32), ac.tensor(2**40)).tolist() == [2**40]
 
 
-# ---- Python's integers ----------------------------------------------------------------------------------------------
-
-SOMEWHERE = st.one_of(
-    *(st.integers(center - 2, center + 2) for k in (0, 7, 8, 15, 16, 31, 32, 63, 64, 70) for center in (2**k, -(2**k)))
-)
-
-
-@pytest.mark.parametrize("name", COMPARISONS)
-@given(n=SOMEWHERE)
-def test_comparisons_with_any_integer(name: str, n: int) -> None:
-    for dtype in INTEGERS:
-        xs = values(dtype)
-        x, want = ac.tensor(xs, dtype), [COMPARISONS[name](m, n) for m in xs]
-        assert getattr(ac, name)(x, n).tolist() == want
-        assert getattr(ac, name)(n, x).tolist() == [COMPARISONS[name](n, m) for m in xs]
-
-
-@given(n=SOMEWHERE, dtype=st.sampled_from(INTEGERS))
-def test_compiled_comparisons_with_any_integer(n: int, dtype: Any) -> None:
-    xs = values(dtype)
-    for f in (operator.lt, operator.eq, operator.ge):
-        assert COMPARED[f](ac.tensor(xs, dtype), n).tolist() == [f(m, n) for m in xs]
-
-
-COMPARED = {f: ac.compile(lambda x, n, f=f: f(x, n)) for f in (operator.lt, operator.eq, operator.ge)}
-ADDED = ac.compile(operator.add)
-
-
-@settings(max_examples=40)
-@given(n=SOMEWHERE)
-def test_integers_beside_are_of_the_dtype_or_refused(n: int) -> None:
-    for dtype in INTEGERS:
-        xs, (low, high) = values(dtype), ends(dtype)
-        x = ac.tensor(xs, dtype)
-        if low <= n <= high:
-            for got in (x + n, n + x, ADDED(x, n)):
-                same(got, [wrap(m + n, dtype) for m in xs], dtype)
-            same(ac.full((2,), n, dtype), [n, n], dtype)
-            same(ac.pad(x, 1, n), [n, *xs, n], dtype)
-            assert ac.tensor(n, dtype).item() == n
-            assert ac.tensor([n, 0], dtype).tolist() == [n, 0]
-        else:
-            for make in (ac.tensor, lambda n, dtype: ac.full(2, n, dtype), lambda n, dtype: ac.tensor([0, n], dtype)):
-                with pytest.raises(ac.DTypeError, match="expected numbers"):
-                    make(n, dtype)
-            with pytest.raises(ValueError, match=f"pad: the value must be a number of dtype {dtype.name}"):
-                ac.pad(x, 1, n)
-            if -(2**63) <= n < 2**63:  # others become real numbers
-                for f in (operator.add, ADDED):
-                    with pytest.raises(ac.DTypeError, match=f"Python number .*does not fit {dtype.name}"):
-                        f(x, n)
-
-
-@by_dtype
-def test_integers_that_a_program_computes_fit_or_are_refused(dtype: Any) -> None:
-    xs, (low, high) = values(dtype), ends(dtype)
-    x = ac.tensor(xs, dtype)
-    plus = ac.compile(lambda x, n, m: x + (n + m))
-    less = ac.compile(lambda x, n, m: x < (n - m))
-    made = ac.compile(lambda n: (ac.tensor(n, dtype), ac.full(2, n + 1, dtype)))
-    for n, m in ((3, 4), (2**53, 0), (100, 27), (100, 28), (200, 56), (40000, 25536), (2**31, 2**31), (2, -3)):
-        if dtype == ac.uint64 and n < m:
-            with pytest.raises(ac.DTypeError, match=f"the Python number {n - m} does not fit uint64"):
-                less(x, n, m)
-        else:
-            assert less(x, n, m).tolist() == [v < n - m for v in xs]
-        if low <= n + m <= high:
-            same(plus(x, n, m), [wrap(v + n + m, dtype) for v in xs], dtype)
-        else:
-            with pytest.raises(ac.DTypeError, match=f"the Python number {n + m} does not fit {dtype.name}"):
-                plus(x, n, m)
-        if n + 1 <= high:
-            assert [t.tolist() for t in made(n)] == [n, [n + 1, n + 1]]
-        else:
-            with pytest.raises(ac.DTypeError, match=f"does not fit {dtype.name}"):
-                made(n)
-
-
-def test_large_integers_in_lists() -> None:
-    for data in (2**64 - 1, [2**64 - 1, 0], [[2**63 + 1], [1]], [np.uint64(2**63 + 1), 3]):
-        x = ac.tensor(data)
-        assert x.dtype == ac.uint64
-        assert x.tolist() == np.asarray(data, object).tolist()
-    assert ac.tensor([2.0**63, 1.0]).dtype == ac.float32
-    with pytest.raises(ac.DTypeError, match="tensor: expected numbers"):
-        ac.tensor([2**64, 1])
-
-
 # ---- casts ----------------------------------------------------------------------------------------------------------
 
 
@@ -333,6 +207,55 @@ def test_casts_of_real_numbers_take_the_nearest_end(dtype: Any) -> None:
         want = [nearest(r) for r in x.astype(ac.float64).tolist()]
         same(x.astype(dtype), want, dtype)
         same(ac.compile(lambda x: x.astype(dtype))(x), want, dtype)
+
+
+# Ways by which integers come into a Tensor of another dtype, without astype.
+WAYS: dict[str, Callable[[Any, Any], Any]] = {
+    "item": lambda x, v: x.at[0].set(v)[0],
+    "indices": lambda x, v: x.at[ac.tensor([1])].set(v)[1],
+    "mask": lambda x, v: x.at[x == 0].set(v)[1],
+    "sum": lambda x, v: x.at[:1].add(v)[0],
+    "scatter": lambda x, v: ac.scatter(x, ac.tensor([1]), v[None])[1],
+    "assign_": lambda x, v: x.assign_(v)[1],
+    "tensor": lambda x, v: ac.tensor(v, x.dtype),
+    "asarray": lambda x, v: ac.asarray(v, x.dtype),
+    "full": lambda x, v: ac.full(2, v, x.dtype)[0],
+    "full_like": lambda x, v: ac.full_like(x, v)[1],
+}
+COMPILED_WAYS = {name: ac.compile(f) for name, f in WAYS.items()}
+COMPILED_WAYS["assign_"] = lambda x, v: ac.compile(lambda v: x.assign_(v)[1])(v)  # of its closure
+
+
+@pytest.mark.parametrize("way", WAYS)
+@given(st.sampled_from(INTEGERS), st.sampled_from(INTEGERS), st.data())
+def test_integers_that_go_into_another_dtype_fit_or_are_refused(way: str, to: Any, source: Any, data: Any) -> None:
+    low, high = ends(to)
+    n = data.draw(st.sampled_from(values(source)) | st.sampled_from([v for v in values(source) if low <= v <= high]))
+    for f in (WAYS[way], COMPILED_WAYS[way]):
+        x, v = ac.zeros(2, dtype=to), ac.tensor(n, source)
+        if low <= n <= high:
+            same(f(x, v), n, to)
+        else:
+            with pytest.raises(ac.DTypeError, match=f"{to.name}"):
+                f(x, v)
+
+
+def test_what_is_refused_is_said() -> None:
+    x = ac.zeros(2, dtype=ac.int8)
+    for value, message in (
+        (ac.tensor(300), "expected numbers that int8 holds, -128 to 127; got 300; "),
+        (ac.tensor(2**64 - 1, ac.uint64), f"expected numbers that int8 holds, -128 to 127; got {2**64 - 1}; "),
+        (ac.tensor(1.5), "a value of dtype float32 does not fit into a Tensor of dtype int8; convert one of them"),
+    ):
+        for f, name in ((lambda x, v: x.at[0].set(v), r"at\.set"), (lambda x, v: ac.tensor(x).assign_(v), "assign_")):
+            with pytest.raises(ac.DTypeError, match=f"{name}: {message}"):
+                f(x, value)
+    for n, source, shown in ((300, ac.int64, "300"), (2**64 - 1, ac.uint64, r"2\^63 or more")):
+        with pytest.raises(
+            ac.DTypeError, match=rf"fitting: the number {shown} does not fit int8; cast it with x.astype"
+        ):
+            ac.compile(lambda x, v: x.at[0].set(v))(x, ac.tensor(n, source))
+    assert x.at[0].set(ac.tensor(300).astype(ac.int8)).tolist() == [44, 0]
 
 
 # ---- sums, order ----------------------------------------------------------------------------------------------------
@@ -583,117 +506,23 @@ def test_integers_are_counted_exactly(start: int, n: int, step: int) -> None:
 
 
 def test_signed_and_unsigned_of_64_bits_meet_nowhere() -> None:
-    u, i = ac.tensor([1], dtype="uint64"), ac.tensor([-1])
-    with pytest.raises(ac.DTypeError, match="einsum: no integer dtype"):
+    u, i = ac.tensor([1, 2], dtype="uint64"), ac.tensor([-1, 1])
+    with pytest.raises(ac.DTypeError, match=r"einsum: .* got uint64 and int64, and no integer dtype"):
         ac.einsum("i,i->", u, i)
+    functions: list[Any] = [
+        np.add, np.subtract, np.multiply, np.divide, np.maximum, np.hypot, np.fmod, np.equal, np.less, np.dot, np.outer,
+        np.inner, np.matmul, np.kron, np.convolve, np.union1d, np.append, np.polyval, np.cov, np.divmod,
+        np.add.outer, lambda a, b: np.concatenate([a, b]), lambda a, b: np.where([True], a, b),
+        lambda a, b: np.clip(a, b, None), lambda a, b: np.average(a, weights=b), lambda a, b: np.einsum("i,i", a, b),
+        lambda a, b: np.interp(a, b, b),
+    ]  # fmt: skip
+    for f in functions:
+        for a, b in ((u, i), (i, u), (u, i.numpy()), (u.numpy(), i)):
+            with pytest.raises(ac.DTypeError, match="no integer dtype holds the numbers of both"):
+                f(a, b)
+    assert np.take(u, i).tolist() == [2, 2]  # indices are no operands
+    assert np.lexsort((u, i)).tolist() == [0, 1]
+    assert np.add(u, ac.tensor([0.5])).tolist() == [1.5, 2.5]
     with pytest.raises(ac.DTypeError, match="tensor: no integer dtype"):
         ac.tensor([2**63, -1])
     assert ac.tensor([2**63, -1], dtype=ac.float64).tolist() == [2.0**63, -1.0]
-
-
-# ---- Python's integers in compiled functions ------------------------------------------------------------------------
-
-BORDERS = [s * 2**k + d for k in (0, 1, 2, 5, 31, 32, 53, 62, 63) for s in (1, -1) for d in (-1, 0, 1)]
-NUMBERS = st.sampled_from([n for n in BORDERS if -(2**63) <= n < 2**63]) | st.integers(-(2**63), 2**63 - 1)
-BINARY = {
-    "+": operator.add, "-": operator.sub, "*": operator.mul, "//": operator.floordiv, "%": operator.mod,
-    "/": operator.truediv, "**": lambda a, b: a ** (b & 63), "<<": lambda a, b: a << (b & 127), ">>": operator.rshift,
-    "&": operator.and_, "|": operator.or_, "^": operator.xor, "neg": lambda a, b: -a, "abs": lambda a, b: abs(a),
-}  # fmt: skip
-X = ac.zeros(2, dtype=ac.float64)
-
-
-@functools.cache
-def programs(first: str, second: str, other: int | None) -> list[tuple[Any, Any]]:
-    """Of two numbers: two operators, one after the other, the second with a number that is written in the program."""
-
-    def computed(x: Any, n: Any, m: Any) -> Any:
-        a = BINARY[first](n, m)
-        return a if second == "" else BINARY[second](a, m if other is None else other)
-
-    fs = [lambda x, n, m: x + computed(x, n, m), lambda x, n, m: ac.where(computed(x, n, m) < n, x, x + 1)]
-    return [(f, ac.compile(f)) for f in fs]
-
-
-def as_eager(eager: Any, compiled: Any, x: Any, *numbers: Any) -> bool:
-    """Whether both gave the same; else the compiled function refused what the other one may have computed."""
-    try:
-        want = eager(x, *numbers).tolist()
-    except (ValueError, ZeroDivisionError, OverflowError, TypeError, ac.AliceError) as error:
-        want = error
-    try:
-        got = compiled(x, *numbers).tolist()
-    except (ValueError, OverflowError, ac.AliceError):
-        return False
-    assert got == want, (numbers, got, want)
-    return True
-
-
-@settings(max_examples=150, deadline=None)
-@given(st.sampled_from([*BINARY]), st.sampled_from(["", "+", "*", "-"]), st.sampled_from([None, 3]), NUMBERS, NUMBERS)
-def test_integers_of_programs_are_exact_or_refused(first: str, second: str, other: Any, n: int, m: int) -> None:
-    for eager, compiled in programs(first, second, other):
-        as_eager(eager, compiled, X, n, m)
-
-
-@pytest.mark.parametrize("op", BINARY)
-def test_integers_at_the_borders_of_int64(op: str) -> None:
-    eager, compiled = programs(op, "", None)[0]
-    numbers = (-(2**63), -(2**62), -7, -1, 0, 1, 3, 63, 2**31, 2**53 + 1, 2**62, 2**63 - 1)
-    for n, m in itertools.product(numbers, repeat=2):
-        same = as_eager(eager, compiled, X, n, m)
-        try:
-            exact = BINARY[op](n, m)
-        except (ValueError, ZeroDivisionError):
-            continue
-        fits = all(abs(k) <= 2**53 for k in (n, m)) if op == "/" else -(2**63) <= exact < 2**63
-        assert same or not fits, (n, m)
-
-
-@pytest.mark.parametrize("compare", [operator.lt, operator.le, operator.eq, operator.ne, operator.gt, operator.ge])
-def test_integers_are_compared_with_numbers_by_value(compare: Any) -> None:
-    f = lambda x, n, m: ac.where(compare(n, m), x, x + 1)  # noqa: E731
-    compiled = ac.compile(f)
-    others = (2.0**53, 2.0**63, 4.5, 2**63, 2**64, -(2**70))
-    for n, m in itertools.product((2**53, 2**53 + 1, -(2**63), 2**63 - 1, 5), others):
-        assert as_eager(f, compiled, X, n, m) or isinstance(m, float)
-
-
-def test_what_is_refused_is_named() -> None:
-    x = ac.tensor([1, 2])
-    for f, n, m, message in (
-        (lambda x, n, m: x + (n + m), 2**62, 2**62, f"add: .* a result of int64; got {2**62} and {2**62}; compute"),
-        (lambda x, n, m: x + -n, -(2**63), 0, f"negative: .* got -{2**63} .* static_argnames"),
-        (lambda x, n, m: x * (n / 3), 2**53 + 1, 0, f"divide: .* float64 holds exactly; got {2**53 + 1} "),
-        (lambda x, n, m: x * (n < m), 2**53 + 1, 2.0**53, f"compare: .* float64 holds exactly; got {2**53 + 1} "),
-        (lambda x, n, m: x * (n - m), 2**63, 1, f"subtract: expected Python numbers that int64 holds; got {2**63}; "),
-        (lambda x, n, m: x + 100 // n, 0, 0, "floor_divide: expected a divisor other than 0"),
-        (lambda x, n, m: x + 5 % n, 0, 0, "remainder: expected a divisor other than 0"),
-        (lambda x, n, m: x + 5 / n, 0, 0, "divide: expected a divisor other than 0"),
-        (lambda x, n, m: x + 5.0 / n, 0, 0, "divide: expected a divisor other than 0"),
-        (lambda x, n, m: x + (n >> m), 5, -1, "bitwise_right_shift: expected a shift by at least 0 places; got -1"),
-    ):  # fmt: skip
-        with pytest.raises(ValueError if "0" in message[-2:] or "shift" in message else ac.DTypeError, match=message):
-            ac.compile(f)(x, n, m)
-
-
-def test_integers_of_one_example_each() -> None:
-    def counted(x: Any, n: Any) -> Any:
-        return ac.while_loop(lambda s: s[1] < 10.0, lambda s: (s[0] + n, s[1] * 2), (n, x))[0]
-
-    f = lambda x, n: ac.vmap(lambda x: counted(x, n))(x)  # noqa: E731
-    x = ac.tensor([1.0, 3.0])
-    assert ac.compile(f)(x, 1).tolist() == f(x, 1).tolist() == [5, 3]
-    less = lambda a, b: ac.primitives()["checked_arithmetic"](a, b, 1)  # noqa: E731
-    a, b = ac.tensor([5, 7, 2]), ac.tensor([1, 2])
-    outer = ac.vmap(lambda b: ac.vmap(lambda a: less(a, b))(a))(b)
-    assert outer.tolist() == [[4, 6, 1], [3, 5, 0]]
-    assert ac.vmap(lambda b: ac.vmap(lambda a: less(b, a))(a))(b).tolist() == [[-4, -6, -1], [-3, -5, 0]]
-
-
-def test_bools_of_compiled_functions_are_integers_in_arithmetic() -> None:
-    x = ac.tensor([1, 2])
-    for f in (lambda x, n, m: x + (n + m), lambda x, n, m: x + n * m, lambda x, n, m: x + -n):
-        for n, m in itertools.product((False, True), repeat=2):
-            assert ac.compile(f)(x, n, m).dtype == f(x, n, m).dtype
-            assert as_eager(f, ac.compile(f), x, n, m)

@@ -19,6 +19,7 @@
 #include "gil.h"
 #include "joint.h"
 #include "modes.h"
+#include "operands.h"
 #include "operators.h"
 #include "reading.h"
 #include "record.h"
@@ -147,6 +148,19 @@ PYBIND11_MODULE(_core, m) {
     return names;
   });
   m.def("kernel_signature", &kernel_signature, py::arg("name"));
+  m.def(
+      "check_signs",
+      [](const std::string& op, const py::sequence& dtypes) {
+        std::vector<DType> all;
+        DType common = DType::Bool;
+        for (py::handle h : dtypes)
+          if (DType t; parse_dtype(h.ptr(), &t)) {
+            all.push_back(t);
+            common = promote(common, t);
+          }
+        for (DType t : all) check_sign(op.c_str(), common, t);
+      },
+      py::arg("op"), py::arg("dtypes"));
   m.def("default_dtype", [] { return dtype_object(default_dtype()); });
   m.def(
       "exchange_default_dtype",

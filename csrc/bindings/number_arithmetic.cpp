@@ -67,6 +67,17 @@ const Checked* checked_op(int slot) {
   return nullptr;
 }
 
+bool divides(int slot) { return slot == kDivide || slot == kFloorDivide || slot == kRemainder; }
+bool is_bitwise(int slot) { return slot >= kBitAnd && slot <= kBitInvert; }
+
+// Whether Python may raise an error for such a divisor.
+bool may_be_zero(PyObject* o) { return is_number(o) || parse_scalar(o, "number").real == 0; }
+
+py::object weak(py::object t) {
+  extended(as_tensor(t.ptr())).weak = true;
+  return t;
+}
+
 }  // namespace
 
 py::object number_arithmetic(int slot, PyObject* const* args, int n) {
@@ -85,22 +96,31 @@ py::object number_arithmetic(int slot, PyObject* const* args, int n) {
       strong[i] = bind(operator_primitive(kAstype), pair, 2);
     };
     DType dtype = as_tensor(strong[i].ptr())->array.dtype();
-    if (dtype == DType::Bool && (op || slot == kDivide)) cast(dtype = DType::Int64);
-    if (dtype == DType::Int64 && i == 1 && (slot == kDivide || (real && (slot == kFloorDivide || slot == kRemainder))))
-      strong[i] = checked(Checked::Divisor, strong[i], strong[i]);
+    if (dtype == DType::Bool && (op || slot == kDivide || is_bitwise(slot))) cast(dtype = DType::Int64);
     if (dtype == DType::Int64 && is_wide(args[i]) &&
         ((slot == kDivide && integers) || (is_comparison(slot) && !integers)))
       strong[i] = checked(slot == kDivide ? Checked::Divide : Checked::Compare, strong[i], strong[i]);
     if (real && slot != kInvert) cast(DType::Float64);
   }
+  if (real && divides(slot) && may_be_zero(args[1])) strong[1] = checked(Checked::Divisor, strong[1], strong[1]);
+  if (slot == kPower && real) strong[0] = checked(Checked::Base, strong[0], strong[1]);
   if (slot == kPower && !real) {
     PyObject* exponent = strong[1].ptr();
     strong[1] = bind(operator_primitive(kNonnegative), &exponent, 1);
   }
   for (int i = 0; i < n; ++i) all[i] = strong[i].ptr();
-  py::object result = op && !real ? checked(*op, strong[0], strong[n - 1]) : bind(operator_primitive(slot), all, n);
-  extended(as_tensor(result.ptr())).weak = true;
-  return result;
+  return weak(op && !real ? checked(*op, strong[0], strong[n - 1]) : bind(operator_primitive(slot), all, n));
+}
+
+py::object whole_number(int slot, PyObject* o) {
+  py::object x = owned(tensor_of_number(as_tensor(o)));
+  if (is_real(o)) {
+    PyObject* number = x.ptr();
+    x = bind(operator_primitive(slot), &number, 1);
+    x = checked(Checked::Whole, x, x);
+  }
+  PyObject* pair[] = {x.ptr(), dtype_object(DType::Int64).ptr()};
+  return weak(bind(operator_primitive(kAstype), pair, 2));
 }
 
 }  // namespace alice

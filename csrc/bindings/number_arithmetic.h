@@ -11,4 +11,7 @@ inline bool is_number(PyObject* o) { return is_tensor(o) && is_weak(as_tensor(o)
 // too: integers are computed exactly, real ones in double precision, as Python's are.
 py::object number_arithmetic(int slot, PyObject* const* args, int n);
 
+// floor, ceil, trunc or round of such a number: an integer, as Python has it, and such a number, too.
+py::object whole_number(int slot, PyObject* number);
+
 }  // namespace alice

@@ -17,26 +17,17 @@ namespace {
        Py_TYPE(o)->tp_name, "; convert it with ac.tensor(…)");
 }
 
-[[noreturn]] void refuse_signs(const char* op, DType with_sign) {
-  fail(ErrorKind::DType, op, ": expected dtypes that have a common one; got uint64 and ", name(with_sign),
-       ", and no integer dtype holds the numbers of both; cast one of them with x.astype, to ac.int64, ac.uint64 or a "
-       "floating dtype");
-}
+// Integers that int64 does not hold are of no other kind than those that it does.
+bool is_integer(const Scalar& s) { return s.kind == Scalar::Kind::Int || s.beyond != Scalar::Beyond::No; }
 
 DType scalar_dtype(const Scalar& s) {
-  switch (s.kind) {
-    case Scalar::Kind::Bool: return DType::Bool;
-    case Scalar::Kind::Int: return DType::Int64;
-    default: return default_dtype();
-  }
+  return is_integer(s) ? DType::Int64 : s.kind == Scalar::Kind::Bool ? DType::Bool : default_dtype();
 }
 
 // The dtype that a weak scalar asks for beside tensors of dtype `common`: its kind counts, its width does not.
 DType with_scalar(DType common, const Scalar& s) {
-  if (s.beyond == Scalar::Beyond::Unsigned && common == DType::UInt64) return common;
-  if (s.kind == Scalar::Kind::Real && !is_floating(common)) return default_dtype();
-  if (s.kind == Scalar::Kind::Int && common == DType::Bool) return DType::Int64;
-  return common;
+  if (is_integer(s)) return common == DType::Bool ? DType::Int64 : common;
+  return s.kind == Scalar::Kind::Real && !is_floating(common) ? default_dtype() : common;
 }
 
 // A dtype in which an integer compares by its value with numbers of another one, that of none but bools and integers.
@@ -68,7 +59,7 @@ DType promote_arguments(Operands& a, std::size_t first, Inputs mode, const char*
     }
   if (common == DType::UInt64)
     for (std::size_t i = first; i < a.tensors.size(); ++i)
-      if (a.tensors[i] && is_signed(a.tensors[i]->array.dtype())) refuse_signs(op, a.tensors[i]->array.dtype());
+      if (a.tensors[i]) check_sign(op, common, a.tensors[i]->array.dtype());
   for (std::size_t i = first; i < a.tensors.size(); ++i)
     if (!a.tensors[i])
       common = !any                                              ? promote(common, scalar_dtype(a.scalars[i]))
@@ -115,6 +106,13 @@ void cast_argument(Operands& a, std::size_t i, DType dtype, const char* op) {
 }
 
 }  // namespace
+
+void check_sign(const char* op, DType common, DType dtype) {
+  if (common != DType::UInt64 || !is_signed(dtype)) return;
+  fail(ErrorKind::DType, op, ": expected dtypes that have a common one; got uint64 and ", name(dtype),
+       ", and no integer dtype holds the numbers of both; cast one of them with x.astype, to ac.int64, ac.uint64 or a "
+       "floating dtype");
+}
 
 Py_ssize_t count_inputs(const Kernel& kernel, Py_ssize_t nargs) {
   const Py_ssize_t n_in = kernel.n_in < 0 ? nargs - kernel.n_attrs() : kernel.n_in;

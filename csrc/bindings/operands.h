@@ -17,6 +17,10 @@ struct Operands {
   std::vector<TensorObject*> weak;  // the scalars that are numbers of a traced call, else null; empty if there is none
 };
 
+// Refuses a dtype of those whose promotion is `common` and does not hold its numbers: no integer dtype holds those of
+// uint64 and of signed ones.
+void check_sign(const char* op, DType common, DType dtype);
+
 // Of a call with so many arguments: the operands, which come first. Throws if they are not as many as there should be.
 Py_ssize_t count_inputs(const Kernel& kernel, Py_ssize_t nargs);
 

@@ -42,7 +42,11 @@ const char* const operator_names[kOperatorSlots] = {"add",
                                                     "remat",
                                                     "nonnegative",
                                                     "fitting",
-                                                    "checked_arithmetic"};
+                                                    "checked_arithmetic",
+                                                    "floor",
+                                                    "ceil",
+                                                    "trunc",
+                                                    "round"};
 
 // The other operand may be anything that bind() takes; for the rest Python asks the other operand's type.
 bool operand(PyObject* o) {
@@ -56,6 +60,9 @@ template <auto Operator>
 void refuse_sequence(int slot, PyObject* a, PyObject* b) {
   PyObject* o = is_tensor(a) ? b : a;
   PyTypeObject* type = Py_TYPE(o);
+  if (PyComplex_Check(o))
+    fail(ErrorKind::DType, operator_primitive(slot)->kernel->name,
+         ": expected real numbers on either side of the operator; got a complex one");
   const bool list = PyList_Check(o) || PyTuple_Check(o);
   if constexpr (std::is_same_v<decltype(Operator), std::nullptr_t>) {  // comparisons
     if (!list || type->tp_richcompare != (PyList_Check(o) ? PyList_Type : PyTuple_Type).tp_richcompare) return;
@@ -116,14 +123,16 @@ py::object bits(PyObject* a, PyObject* b) {
     bools += is_bool(args[i]);
     integers += is_integer(args[i]);
   }
+  bool weak = true;
+  for (int i = 0; i < n; ++i) weak = weak && (is_number(args[i]) || !(is_tensor(args[i]) || is_numpy_array(args[i])));
+  // Python's bools are integers, but for these ops of two.
+  if (weak && integers == n) return number_arithmetic(bools == 2 ? Logical : Bitwise, args, n);
   if (bools == n) return bind(operator_primitive(Logical), args, n);
   if (bools > 0 || integers < n)
     fail(ErrorKind::DType, operator_primitive(Logical)->kernel->name,
          ": the operators &, |, ^ and ~ expect bools, or integers on both sides; compare first (x != 0), or use "
          "ac.logical_and and its kin on numbers");
-  bool weak = true;
-  for (int i = 0; i < n; ++i) weak = weak && (is_number(args[i]) || !(is_tensor(args[i]) || is_numpy_array(args[i])));
-  return weak ? number_arithmetic(Bitwise, args, n) : bind(operator_primitive(Bitwise), args, n);
+  return bind(operator_primitive(Bitwise), args, n);
 }
 py::object invert(PyObject* a) { return bits<kInvert, kBitInvert>(a, nullptr); }
 
@@ -132,7 +141,9 @@ py::object as_typed(TensorObject* t) { return owned(tensor_of_number(t)); }
 py::object itself(PyObject* a) { return borrowed(a); }
 
 py::object power(PyObject* a, PyObject* b, PyObject* modulus) {
-  if (modulus != Py_None) return not_implemented();
+  if (modulus != Py_None)
+    fail(ErrorKind::DType, "pow: expected a base and an exponent; got a modulus, ", Py_TYPE(modulus)->tp_name,
+         "; take (x ** n) % modulus, or compute it before a compiled call");
   if (!operand(a) || !operand(b)) return binary<kPower, &PyNumberMethods::nb_power>(a, b);
   if (is_number(a) && is_number(b)) return binary<kPower>(a, b);
   if (!is_integer(b) || !is_integer(a)) return binary<kPower>(a, b);
@@ -143,6 +154,17 @@ py::object power(PyObject* a, PyObject* b, PyObject* modulus) {
     extension.width = weak_width(as_tensor(b));
   }
   return binary<kPower>(a, is_tensor(b) || is_numpy_array(b) ? exponent.ptr() : b);  // a number takes a's dtype
+}
+
+py::object divmod(PyObject* a, PyObject* b) {
+  const py::object quotient = binary<kFloorDivide, &PyNumberMethods::nb_divmod>(a, b);
+  if (quotient.ptr() == Py_NotImplemented) return quotient;
+  return py::make_tuple(quotient, binary<kRemainder, &PyNumberMethods::nb_divmod>(a, b));
+}
+
+template <int Slot>
+py::object whole(TensorObject* t) {
+  return whole_number(Slot, as_object(t));
 }
 
 py::object compare(PyObject* a, PyObject* b, int op) {
@@ -174,6 +196,10 @@ PyObject* tensor_of_number(TensorObject* t) {
 
 void add_operators(TypeMaker<TensorObject>& type) {
   type.method<as_typed>("_tensor_of_number", "A number of a traced call as a Tensor like any other.")
+      .method<whole<kFloor>>("_floor", "Of a number of a traced call the integer, one as well.")
+      .method<whole<kCeil>>("_ceil", "Likewise.")
+      .method<whole<kTrunc>>("_trunc", "Likewise.")
+      .method<whole<kRound>>("_round", "Likewise, ties to even.")
       .slot<Py_tp_richcompare, compare>()
       .slot<Py_nb_add, binary<kAdd, &PyNumberMethods::nb_add>>()
       .slot<Py_nb_subtract, binary<kSubtract, &PyNumberMethods::nb_subtract>>()
@@ -181,6 +207,7 @@ void add_operators(TypeMaker<TensorObject>& type) {
       .slot<Py_nb_true_divide, binary<kDivide, &PyNumberMethods::nb_true_divide>>()
       .slot<Py_nb_floor_divide, binary<kFloorDivide, &PyNumberMethods::nb_floor_divide>>()
       .slot<Py_nb_remainder, binary<kRemainder, &PyNumberMethods::nb_remainder>>()
+      .slot<Py_nb_divmod, divmod>()
       .slot<Py_nb_power, power>()
       .slot<Py_nb_matrix_multiply, binary<kMatmul, &PyNumberMethods::nb_matrix_multiply>>()
       .slot<Py_nb_positive, itself>()

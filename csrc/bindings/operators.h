@@ -37,6 +37,10 @@ enum OperatorSlot {
   kNonnegative,
   kFitting,
   kChecked,
+  kFloor,
+  kCeil,
+  kTrunc,
+  kRound,
   kOperatorSlots
 };
 

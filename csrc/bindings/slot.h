@@ -175,9 +175,10 @@ constexpr auto signature() {
   else if constexpr (id == Py_nb_positive || id == Py_nb_negative || id == Py_nb_absolute || id == Py_nb_invert)
     return unaryfunc{};
   else {
-    static_assert(id == Py_nb_add || id == Py_nb_subtract || id == Py_nb_multiply || id == Py_nb_true_divide ||
-                      id == Py_nb_floor_divide || id == Py_nb_remainder || id == Py_nb_matrix_multiply ||
-                      id == Py_nb_and || id == Py_nb_or || id == Py_nb_xor || id == Py_nb_lshift || id == Py_nb_rshift,
+    static_assert(id == Py_nb_add || id == Py_nb_divmod || id == Py_nb_subtract || id == Py_nb_multiply ||
+                      id == Py_nb_true_divide || id == Py_nb_floor_divide || id == Py_nb_remainder ||
+                      id == Py_nb_matrix_multiply || id == Py_nb_and || id == Py_nb_or || id == Py_nb_xor ||
+                      id == Py_nb_lshift || id == Py_nb_rshift,
                   "say here what CPython calls through this slot");
     return binaryfunc{};
   }

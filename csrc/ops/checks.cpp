@@ -1,6 +1,7 @@
 // Small: few numbers run through here.
 // Ops that pass their operand on, and refuse values.
 #include <cmath>
+#include <iterator>
 
 #include "checked.h"
 #include "register.h"
@@ -22,7 +23,8 @@ void nonnegative_run(const Call& call) {
            ", and that power is no integer; convert with x.astype(ac.float32) first");
 }
 
-// attrs: a dtype, that of an integer. Of integers that a program computed from Python's: those are not cut to size.
+// attrs: a dtype, that of an integer. Of integers that nobody asked to be cut to size: a program computed them from
+// Python's, or they go into a Tensor of that dtype.
 void fitting_infer(Call& call) {
   const DType dtype = call.in[0].dtype();
   if (!is_integer(dtype)) fail(ErrorKind::DType, "fitting: x must be integers; got dtype ", name(dtype));
@@ -34,19 +36,37 @@ void fitting_run(const Call& call) {
   const DType dtype = call.attrs[0].dtype();
   strided_copy(y, x);
   const auto item = static_cast<std::int64_t>(itemsize(y.dtype()));
-  for (std::int64_t i = 0; i < y.numel(); ++i)
-    if (const std::int64_t number = integer_at(y.bytes() + i * item, y.dtype()); !holds(dtype, number))
-      fail(ErrorKind::DType, "fitting: the Python number ", number, " does not fit ", name(dtype),
-           "; convert the tensor with x.astype(ac.float32) first");
+  for (std::int64_t i = 0; i < y.numel(); ++i) {
+    const std::int64_t number = integer_at(y.bytes() + i * item, y.dtype());
+    const bool large = y.dtype() == DType::UInt64 && number < 0;  // from 2^63 on
+    if (large ? dtype == DType::UInt64 : holds(dtype, number)) continue;
+    fail(ErrorKind::DType, "fitting: the number ", large ? "2^63 or more" : std::to_string(number), " does not fit ",
+         name(dtype), "; cast it with x.astype, or what it goes into to a wider dtype");
+  }
 }
 
-// attrs: a Checked. Arithmetic of integers that stand for Python's, which have no end: exact, or refused.
+struct Named {
+  const char* name;
+  int numbers;
+};
+constexpr Named kNamed[] = {
+#define ALICE_ROW(op, name, numbers) {name, numbers},
+    ALICE_CHECKED(ALICE_ROW)
+#undef ALICE_ROW
+};
+
+// attrs: a Checked. Arithmetic of numbers that stand for Python's, whose integers have no end: exact, or refused. Real
+// numbers, doubles, are only looked at.
 void checked_infer(Call& call) {
-  for (const Array& x : call.in)
-    if (x.dtype() != DType::Int64 || x.shape() != call.in[0].shape())
-      fail(ErrorKind::DType, "checked_arithmetic: expected int64 of one shape; got ", name(x.dtype()));
-  if (const std::int64_t op = call.attrs[0].integer(); op < 0 || op > static_cast<std::int64_t>(Checked::Compare))
+  const std::int64_t op = call.attrs[0].integer();
+  if (op < 0 || op >= static_cast<std::int64_t>(std::size(kNamed)))
     fail(ErrorKind::Value, "checked_arithmetic", ": expected an op; got ", op);
+  const DType dtype = call.in[0].dtype();
+  for (const Array& x : call.in)
+    if (x.dtype() != dtype || x.shape() != call.in[0].shape() ||
+        dtype != (static_cast<Checked>(op) >= Checked::Divisor ? DType::Float64 : DType::Int64))
+      fail(ErrorKind::DType, "checked_arithmetic: expected int64 of one shape, or float64 to be looked at; got ",
+           name(x.dtype()));
   same_infer(call);
 }
 
@@ -87,26 +107,45 @@ bool computed(Checked op, std::int64_t a, std::int64_t b, std::int64_t& y) {
   }
 }
 
+template <class T>
+[[noreturn]] void refuse(Checked op, const char* expected, T a, T b) {
+  const auto [what, numbers] = kNamed[static_cast<int>(op)];
+  std::ostringstream got;
+  got << a;
+  if (numbers == 2) got << " and " << b;
+  fail(ErrorKind::DType, what, ": expected Python numbers ", expected, "; got ", got.str(),
+       "; compute it before the call, name the arguments in static_argnames, or pass ",
+       std::is_integral_v<T> ? "floats" : "Tensors");
+}
+
 void compute(Checked op, std::int64_t a, std::int64_t b, std::int64_t& y) {
-  static const char* const names[] = {"add",    "subtract", "multiply", "floor_divide",       "remainder",
-                                      "pow",    "negative", "abs",      "bitwise_left_shift", "bitwise_right_shift",
-                                      "divide", "divide",   "compare"};
-  const char* const what = names[static_cast<int>(op)];
-  if (b == 0 && (op == Checked::FloorDivide || op == Checked::Remainder || op == Checked::Divisor))
+  const char* const what = kNamed[static_cast<int>(op)].name;
+  if (b == 0 && (op == Checked::FloorDivide || op == Checked::Remainder))
     fail(ErrorKind::Value, what, ": expected a divisor other than 0; got ", b);
   if (b < 0 && (op == Checked::LeftShift || op == Checked::RightShift))
     fail(ErrorKind::Value, what, ": expected a shift by at least 0 places; got ", b);
-  if (computed(op, a, b, y)) return;
-  fail(ErrorKind::DType, what, ": expected Python numbers that ",
-       op >= Checked::Divide ? "float64 holds exactly" : "have a result of int64", "; got ", a, " and ", b,
-       "; compute it before the call, name the arguments in static_argnames, or pass floats");
+  if (!computed(op, a, b, y))
+    refuse(op, op >= Checked::Divide ? "that float64 holds exactly" : "that have a result of int64", a, b);
+}
+
+void compute(Checked op, double a, double b, double& y) {
+  y = a;
+  if (op == Checked::Divisor && a == 0) fail(ErrorKind::Value, "divide: expected a divisor other than 0; got ", a);
+  if (op == Checked::Whole && !(std::abs(a) < 0x1p63)) refuse(op, "whose integer int64 holds", a, b);
+  if (op == Checked::Base && std::isfinite(a) && std::isfinite(b) && !std::isfinite(std::pow(a, b)))
+    refuse(op, "that have a power of float64", a, b);
+}
+
+template <class T>
+void compute_all(const Call& call) {
+  const Array a = as_contiguous(call.in[0]), b = as_contiguous(call.in[1]);
+  for (std::int64_t i = 0; i < a.numel(); ++i)
+    compute(static_cast<Checked>(call.attrs[0].integer()), a.data<T>()[i], b.data<T>()[i], call.out[0].data<T>()[i]);
 }
 
 void checked_run(const Call& call) {
-  const Array a = as_contiguous(call.in[0]), b = as_contiguous(call.in[1]);
-  for (std::int64_t i = 0; i < a.numel(); ++i)
-    compute(static_cast<Checked>(call.attrs[0].integer()), a.data<std::int64_t>()[i], b.data<std::int64_t>()[i],
-            call.out[0].data<std::int64_t>()[i]);
+  if (call.in[0].dtype() == DType::Int64) return compute_all<std::int64_t>(call);
+  compute_all<double>(call);
 }
 
 }  // namespace

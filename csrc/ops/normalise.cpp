@@ -1,3 +1,4 @@
+// Small: the loops over the elements of a row are in normalise_loops.cpp.
 // layer_norm and rms_norm: rows of the last axis, brought to mean 0 (layer_norm only) and mean square 1, then scaled
 // by a weight and, layer_norm again, shifted by a bias for each column; and their adjoints.
 //

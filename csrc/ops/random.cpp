@@ -1,3 +1,4 @@
+// Small: what runs for each number is in random_loops.cpp.
 // Random numbers from a state that is a Tensor: int64 [key, draw]. The numbers of a draw are a pure function of it,
 // and random_advance makes the state of the next draw, so that a program that replays both moves on every time.
 #include "../core/chunks.h"

@@ -1,3 +1,4 @@
+// Small: the loops over rows are in softmax_loops.cpp.
 // softmax and log_softmax along one axis, their adjoints, and the adjoint of logsumexp along the last axis.
 #include "axes.h"
 #include "cross_entropy.h"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from importlib import import_module
 from typing import Any, TypeAlias
 
@@ -134,17 +133,6 @@ def cast_exactly(op: str, array: npt.NDArray[Any], dtype: Any) -> npt.NDArray[An
                 "choose a wider dtype"
             )
     return cast
-
-
-def check_signs(op: str, dtypes: Collection[Any]) -> None:
-    """Refuse what has no promotion: uint64 beside signed integers, unless a floating dtype decides."""
-    kinds = {d.kind for d in dtypes}
-    if uint64 in dtypes and "i" in kinds and "f" not in kinds:
-        names = sorted({d.name for d in dtypes if d.kind in "iu"})
-        raise DTypeError(
-            f"{op}: no integer dtype holds the numbers of uint64 and of signed ones; got {', '.join(names)}; cast one "
-            f"with astype"
-        )
 
 
 def numpy_bfloat16() -> Any:

@@ -52,6 +52,10 @@ _HABITS: dict[str, str] = {
     "type": "write x.astype(dtype)",
     "unsqueeze": "write ac.expand_dims(x, axis)",
     "view": "write x.reshape(shape)",
+    **dict.fromkeys(
+        ("as_integer_ratio", "bit_count", "bit_length", "conjugate", "denominator", "hex", "is_integer", "numerator"),
+        "a Python number has it, before a compiled call: name the argument in static_argnames",
+    ),
     **dict.fromkeys(("add_", "copy_", "div_", "fill", "fill_", "mul_", "sub_", "zero_"), _ASSIGN),
 }
 

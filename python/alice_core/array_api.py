@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from ._dtypes import DTYPES, as_dtype, bfloat16, check_signs, checked_dtype, get_default_dtype
+from . import _core
+from ._dtypes import DTYPES, as_dtype, bfloat16, checked_dtype, get_default_dtype
 from .checks import check_device, shown
 from .errors import DTypeError, ShapeError
 from .ops import selection as _selection
@@ -220,7 +221,7 @@ def result_type(*arrays_and_dtypes: Any) -> Any:
     if not typed:
         raise DTypeError("result_type: expected an array or a dtype; got nothing but numbers; make one ac.asarray(x)")
     dtypes = [_dtype_of("result_type", x) for x in typed]
-    check_signs("result_type", dtypes)
+    _core.check_signs("result_type", dtypes)
     found = reduce(_promoted, [abstract((), d) for d in sorted(dtypes, key=lambda d: d.kind != "f")])
     return reduce(_promoted, [type(n)(0) for n in numbers], found).dtype
 

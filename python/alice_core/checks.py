@@ -16,6 +16,7 @@ from . import _core
 from .errors import DeviceError, DTypeError
 
 __all__ = [
+    "check_attribute",
     "check_device",
     "check_function",
     "checked_choice",
@@ -27,6 +28,9 @@ __all__ = [
     "known_values",
     "shown",
 ]
+
+
+_OURS = f"{__name__.partition('.')[0]}."
 
 
 def shown(value: Any) -> str:
@@ -86,6 +90,31 @@ def checked_choice(who: str, name: str, value: Any, choices: Sequence[str]) -> s
         return str(value)
     given = [f'"{c}"' for c in choices]
     raise ValueError(f"{who}: {name} must be {', '.join(given[:-1])} or {given[-1]}; got {shown(value)}")
+
+
+def check_attribute(target: object, name: str, known: Sequence[str]) -> None:
+    """Raise AttributeError for an attribute that a class of this package does not have: nobody would read it.
+
+    Private names are free, and so are the attributes of classes that users derive.
+
+    Examples
+    --------
+    >>> import alice_core as ac
+    >>> ac.optim.SGD([ac.nn.Parameter(1.0)], lr=0.1).learning_rate = 0.2
+    Traceback (most recent call last):
+    ...
+    AttributeError: SGD: expected lr, momentum, nesterov or weight_decay to be set; got learning_rate; write lr
+    """
+    kind = type(target)
+    if name.startswith("_") or hasattr(kind, name) or not kind.__module__.startswith(_OURS):
+        return
+    import difflib  # rarely needed
+
+    initials = "".join(word[0] for word in name.split("_") if word)
+    close = [initials] if initials in known else difflib.get_close_matches(name, known, 1)
+    what = " or ".join([", ".join(known[:-1]), known[-1]] if known[1:] else known) or "nothing"
+    remedy = f"write {close[0]}" if close else "attributes of your own belong into a subclass"
+    raise AttributeError(f"{kind.__name__}: expected {what} to be set; got {name}; {remedy}")
 
 
 def check_device(who: str, device: Any) -> None:

@@ -18,7 +18,7 @@ import numpy as np
 
 import alice_core as ac
 
-from . import tree
+from . import _core, tree
 from .errors import AliceError, LinAlgError, ShapeError, TraceError
 from .reading import followed
 from .tensors import Tensor, bfloat16
@@ -558,17 +558,22 @@ def _serve(
     """What our function returns; if there is none for these arguments and nobody follows them, what NumPy's does."""
     why = "alice_core has no such function"
     refused = None
+    dtypes = [x.dtype for x in tree.leaves((args, kwargs)) if isinstance(x, (Tensor, np.ndarray))]
     if "out" in kwargs:
         why = "Tensors are values, out= cannot write into one"
     elif target is not None:
         try:
             return target(*args, **kwargs)
         except TypeError as error:  # of ours, too: for a dtype or a variant that we do not have
+            _core.check_signs(name, dtypes)
             why, refused = f"these arguments are not supported on Tensors ({error})", error
     tensors = [x for x in tree.leaves((args, kwargs)) if isinstance(x, Tensor)]
     known = all(x._readable for x in tensors)
     if tensors and known and not followed(tensors):
-        return _by_numpy(name, numpys, args, kwargs)
+        result = _by_numpy(name, numpys, args, kwargs)
+        if any(np.asarray(x).dtype.kind == "f" for x in tree.leaves(result)):
+            _core.check_signs(name, dtypes)  # of which NumPy makes real numbers, which it rounds
+        return result
     if refused is not None and (isinstance(refused, AliceError) or "argument" not in str(refused)):
         raise refused
     raise _unsupported(name, why, known)

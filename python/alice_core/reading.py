@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -72,6 +73,27 @@ class ReadingMethods(ArrayMethods):
 
     def __complex__(self) -> complex:
         return complex(float(self))
+
+    # Numbers of a compiled call go on as such; others leave.
+
+    def __floor__(self) -> Any:
+        return self._floor() if self._weak else math.floor(self._scalar("floor"))
+
+    def __ceil__(self) -> Any:
+        return self._ceil() if self._weak else math.ceil(self._scalar("ceil"))
+
+    def __trunc__(self) -> Any:
+        return self._trunc() if self._weak else math.trunc(self._scalar("trunc"))
+
+    def __round__(self, ndigits: int | None = None) -> Any:
+        if not self._weak:
+            return round(self._scalar("round"), ndigits)
+        if ndigits is None or (ndigits >= 0 and self.dtype.kind != "f"):
+            return self._round()
+        raise DTypeError(
+            f"round: expected no ndigits for a number of a compiled call; got {ndigits}, and decimal digits are no "
+            f"matter of a program; round it before the call, or use ac.round(x, {ndigits})"
+        )
 
     def __index__(self) -> int:
         if self.dtype.kind not in "iu" or self.ndim != 0:

@@ -164,7 +164,7 @@ class Tensor(_Base):
         return ops.identity.constant(self)
 
     def assign_(self, value: TensorLike) -> Tensor:
-        """Overwrite the elements in place with ``value``, broadcast and cast to this shape and dtype.
+        """Overwrite the elements in place with ``value``, broadcast to this shape, and in this dtype.
 
         Tensors are values, so no other one changes with this one. Gradients of ops that saved the old elements raise
         from then on instead of being silently wrong, and so do views of this Tensor (``x.T``, ``x.reshape(...)``,
@@ -175,8 +175,8 @@ class Tensor(_Base):
         ------
         GradientError
             If this Tensor is the result of a recorded op.
-        ShapeError
-            If ``value`` does not broadcast to this shape.
+        ShapeError, DTypeError
+            If ``value`` does not broadcast to this shape, or the dtype does not hold its numbers.
         ValueError
             If it is a view of another Tensor, or not contiguous, or in read-only memory.
 
@@ -198,7 +198,7 @@ parameter with ac.tensor(x)
                 "assign_: expected a leaf (a parameter); this Tensor is the result of a recorded op; "
                 "use the new value instead of changing the old one"
             )
-        new = asarray(value if isinstance(value, Tensor) else to_numpy(value, None, "assign_")).astype(self.dtype)
+        new = ops.scatter.fitting("assign_", self, value)
         if new.shape != self.shape:
             try:
                 new = ops.broadcasting.broadcast_to(new, self.shape)
@@ -276,9 +276,7 @@ def tensor(obj: Any, dtype: DTypeLike | None = None, *, device: str | None = Non
     if isinstance(obj, Tensor):
         if dtype is None:
             dtype = get_default_dtype() if obj._weak and obj.dtype == float64 else obj.dtype
-        source = obj._tensor_of_number() if obj._weak else obj
-        if obj._weak and obj.dtype == int64 and as_dtype(dtype).kind in "iu":
-            source = ops.identity.fitting(source, as_dtype(dtype))
+        source = ops.identity.fitting("tensor", obj._tensor_of_number() if obj._weak else obj, as_dtype(dtype))
         return ops.identity.constant_copy(ops.selection.astype(source, dtype))
     return _made(to_numpy(obj, dtype, "tensor"), dtype, True)
 
@@ -315,7 +313,9 @@ def asarray(obj: Any, dtype: DTypeLike | None = None, *, copy: bool | None = Non
     if isinstance(obj, Tensor):
         if obj._weak:  # a number of a traced call: as a Tensor of its own it is no number any more
             return tensor(obj, dtype)
-        converted = obj if dtype is None or obj.dtype == as_dtype(dtype) else obj.astype(dtype)
+        converted = obj
+        if dtype is not None and obj.dtype != as_dtype(dtype):
+            converted = ops.identity.fitting("asarray", obj, as_dtype(dtype)).astype(dtype)
         if copy is False and converted is not obj:
             raise ValueError(f"asarray: copy=False, but {obj.dtype.name} cannot become {dtype} without a copy")
         return tensor(converted) if copy else converted

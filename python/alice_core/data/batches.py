@@ -9,6 +9,7 @@ import numpy as np
 
 import alice_core as ac
 
+from ..checks import check_attribute
 from ..errors import DTypeError, ShapeError
 from ..ops.indexing import take
 from ..tensors import Tensor
@@ -28,6 +29,10 @@ class Minibatches:
         # A Tensor, which compiled functions read anew at each call. A counter would be a constant of the program of a
         # step whose object has its data beside it, so that every epoch would trace that again.
         self._epoch = ac.tensor(0, dtype=ac.int64)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        check_attribute(self, name, ())
+        object.__setattr__(self, name, value)
 
     def __len__(self) -> int:
         full, rest = divmod(self._n, self._batch_size)

@@ -21,7 +21,7 @@ import numpy as np
 import alice_core as ac
 
 from .. import tree
-from ..checks import checked_choice
+from ..checks import check_attribute, checked_choice
 from ..extras import require
 from ..state import checked, overwrite
 
@@ -35,6 +35,7 @@ __all__ = ["Module", "Parameter"]
 M = TypeVar("M", bound="Module")
 
 _PLAIN = (bool, int, float, str, type(None))  # hold no Tensors
+_OURS = f"{__name__.rpartition('.')[0]}."
 
 
 def Parameter(value: Any, dtype: DTypeLike | None = None) -> ac.Tensor:
@@ -126,6 +127,9 @@ class Module:
                     self.__dict__["_passing"] = self._passing - {name}
             elif name not in self._passing and not _tensors(self.__dict__.get(name)):
                 self.__dict__.setdefault("_passing", set()).add(name)
+        elif name not in self.__dict__ and not _is_read(self, name):
+            own = [n for n, x in vars(self).items() if isinstance(x, _PLAIN) and not n.startswith("_")]
+            check_attribute(self, name, ["training", *own])
         object.__setattr__(self, name, value)
 
     # -- what is inside -------------------------------------------------------------------------------------------
@@ -381,6 +385,20 @@ def _arguments(module: Module) -> Any:
 
 
 _CALL = Module.__call__.__code__
+
+
+def _is_read(module: Module, name: str) -> bool:
+    """Whether the name occurs in the code of a layer of ours: no setting has another one."""
+    kind = type(module)
+    if not kind.__module__.startswith(_OURS):
+        return True
+    if kind not in _USED:
+        members = [x for base in kind.__mro__[: kind.__mro__.index(Module)] for x in vars(base).values()]
+        _USED[kind] = {n for x in members for n in getattr(getattr(x, "__code__", None), "co_names", ())}
+    return name in _USED[kind]
+
+
+_USED: dict[type, set[str]] = {}
 
 
 def _makes_parameters(value: Any, arguments: Any) -> bool:

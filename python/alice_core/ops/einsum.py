@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from .._dtypes import check_signs
+from .. import _core
 from ..checks import checked_choice, shown
 from ..errors import DTypeError, ShapeError
 from ..tensors import asarray, float32, float64, int32
@@ -309,7 +309,7 @@ def _tensors(operands: Sequence[Any]) -> list[Any]:
 def _of_one_dtype(xs: list[Any]) -> list[Any]:
     """The operands in their common dtype: a product of integers shall not overflow because a float comes later."""
     dtypes = {x.dtype for x in xs}
-    check_signs("einsum", dtypes)
+    _core.check_signs("einsum", list(dtypes))
     if len(dtypes) == 1 and xs[0].dtype.kind != "b":
         return xs
     common: Any

@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
+from .._dtypes import cast_exactly
+from ..checks import known_values
 from ..primitive import Primitive
 from ..tensors import Tensor, TensorLike
 from ._elementwise import aligned, elementwise
@@ -17,8 +21,10 @@ _identity.defvjp(lambda g, ans, x: g)
 _stop_gradient = Primitive("stop_gradient", saves=(), differentiable=False)
 _constant_copy = Primitive("constant_copy", saves=(), differentiable=False)
 _fitting = Primitive("fitting", saves=(), differentiable=False)
-# Of integers of one shape: numbers of a trace, or those of several examples.
-_checked_arithmetic = Primitive("checked_arithmetic", saves=(), differentiable=False)
+# Of numbers of one shape: those of a trace, or of several examples. Real ones pass if nothing is wrong with them.
+_checked_arithmetic = Primitive("checked_arithmetic", saves=())
+_checked_arithmetic.defvjp(lambda g, ans, a, b, op: g, None)
+_checked_arithmetic.defjvp(lambda t, ans, a, b, op: t, None)
 elementwise(_identity, _stop_gradient, _constant_copy, _fitting)
 
 
@@ -46,6 +52,12 @@ def constant_copy(x: TensorLike, /) -> Tensor:
     return _constant_copy(x)
 
 
-def fitting(x: TensorLike, dtype: Any, /) -> Tensor:
-    """The same integers, all of which a dtype holds; or an error when the program runs."""
-    return _fitting(x, dtype)
+def fitting(name: str, x: Tensor, dtype: Any) -> Tensor:
+    """The same value. Integers that an integer dtype does not hold are refused, by a program when it runs."""
+    if x.dtype.kind not in "iu" or dtype.kind not in "iu" or np.can_cast(x.dtype, dtype):
+        return x
+    known = known_values(x)
+    if known is None:
+        return _fitting(x, dtype)
+    cast_exactly(name, known, dtype)
+    return x

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from .._dtypes import to_numpy
 from ..checks import checked_choice, checked_int, known_values, shown
 from ..errors import DTypeError, ShapeError, TraceError
 from ..primitive import Primitive
@@ -22,6 +23,7 @@ from . import arithmetic as _arithmetic
 from . import broadcasting as _broadcasting
 from . import comparison as _comparison
 from . import creation as _creation
+from . import identity as _identity
 from . import selection as _selection
 from . import views as _views
 from ._arguments import _axes, _axis, _beside, _is_later
@@ -255,7 +257,9 @@ MODES = {
 
 
 def fitting(name: str, x: Tensor, value: Any) -> Tensor:
-    """The value in the dtype of x, unless that loses what it is."""
+    """The value in the dtype of x, unless that loses what it is: the kind of number, or digits of an integer."""
+    if not isinstance(value, (Tensor, int, float)):  # real numbers as they are, not in the default dtype
+        value = to_numpy(value, x.dtype if x.dtype.kind == "f" else None, name)
     v = _beside(value, x)
     if v.dtype == x.dtype:
         return v
@@ -264,7 +268,7 @@ def fitting(name: str, x: Tensor, value: Any) -> Tensor:
             f"{name}: a value of dtype {v.dtype.name} does not fit into a Tensor of dtype {x.dtype.name}; convert one "
             f"of them with astype"
         )
-    return _selection.astype(v, x.dtype)
+    return _selection.astype(_identity.fitting(name, v, x.dtype), x.dtype)
 
 
 def spread_to(name: str, v: Tensor, shape: tuple[int, ...]) -> Tensor:
@@ -309,7 +313,7 @@ def scatter(x: TensorLike, indices: TensorLike, values: TensorLike, /, axis: int
     ShapeError
         If the shapes do not fit or the axis does not exist.
     DTypeError
-        If the values are floating and ``x`` is not.
+        If the values are floating and ``x`` is not, or integers that its dtype does not hold.
 
     Examples
     --------

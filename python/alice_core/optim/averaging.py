@@ -14,7 +14,7 @@ import numpy as np
 import alice_core as ac
 
 from .. import tree
-from ..checks import checked_number, known_values, shown
+from ..checks import check_attribute, checked_number, known_values, shown
 from ..state import checked, overwrite
 
 __all__ = ["EMA"]
@@ -72,6 +72,11 @@ class EMA:
                 raise ac.DTypeError(f"EMA: params must be floating Tensors; got {shown(p)} as parameter {i}")
         self._hyper = ac.tensor(np.array([_decay(decay)]))
         self.averages = [ac.tensor(p.detach(), p.dtype if p.dtype.itemsize > 2 else ac.float32) for p in self.params]
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in self.__dict__ or name not in ("params", "averages"):
+            check_attribute(self, name, ("decay",))
+        object.__setattr__(self, name, value)
 
     @property
     def decay(self) -> float:

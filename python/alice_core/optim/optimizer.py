@@ -11,7 +11,7 @@ import numpy as np
 import alice_core as ac
 
 from .. import tree
-from ..checks import checked_number, is_known, known_values, shown
+from ..checks import check_attribute, checked_number, is_known, known_values, shown
 from ..state import checked, overwrite
 
 if TYPE_CHECKING:
@@ -54,6 +54,14 @@ class ParamGroup:
     def __repr__(self) -> str:
         numbers = ", ".join(f"{name}={self[name]}" for name in self.keys())
         return f"ParamGroup({len(self.params)} parameters, {numbers})"
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not name.startswith("_") and (name != "params" or name in self.__dict__):
+            raise AttributeError(
+                f"ParamGroup: expected its numbers to be set as items; got the attribute {name}; write "
+                f"group[{name!r}] = …, one of {', '.join(self.keys())}"
+            )
+        object.__setattr__(self, name, value)
 
     def _index(self, name: str) -> int:
         if not is_known(self._hyper):
@@ -199,6 +207,11 @@ class Optimizer:
             self._checked({name: self._first(x) for name, x in numbers.items()})  # all groups may have their own
         self.params = [p for group in self.param_groups for p in group.params]
         self._memory: dict[str, list[ac.Tensor | None]] = {}  # lists parallel to params
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not hasattr(type(self), name) and (name in self.__dict__ or name not in ("params", "param_groups")):
+            check_attribute(self, name, self._numbers)
+        object.__setattr__(self, name, value)
 
     lr = Number(
         "The learning rate, of all groups. May be set at any time, for optimisers of this package to a schedule."

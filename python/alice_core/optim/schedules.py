@@ -15,22 +15,27 @@ import numpy as np
 
 import alice_core as ac
 
-from ..checks import checked_int, checked_number
+from ..checks import check_attribute, checked_int, checked_number
 from .optimizer import Schedule
 
 __all__ = ["constant", "cosine", "exponential", "one_cycle", "step", "warm_up"]
 
 
-def _schedule(formula: Callable[[Any, Any], Any]) -> Schedule:
-    """A schedule of a formula in a namespace, NumPy or ours, and steps in float64."""
+class _Schedule:
+    """Of a formula in a namespace, NumPy or ours, and steps in float64."""
 
-    def schedule(steps: Any) -> Any:
+    def __init__(self, formula: Callable[[Any, Any], Any]) -> None:
+        self._formula = formula
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        check_attribute(self, name, ())
+        object.__setattr__(self, name, value)
+
+    def __call__(self, steps: Any) -> Any:
         if isinstance(steps, ac.Tensor):
-            return formula(ac, steps if steps.dtype == ac.float64 else steps.astype(ac.float64))
-        rate = np.asarray(formula(np, np.asarray(steps, np.float64)))
+            return self._formula(ac, steps if steps.dtype == ac.float64 else steps.astype(ac.float64))
+        rate = np.asarray(self._formula(np, np.asarray(steps, np.float64)))
         return float(rate) if rate.ndim == 0 else rate
-
-    return schedule
 
 
 def _rate(who: str, name: str, value: Any) -> float:
@@ -57,7 +62,7 @@ def constant(lr: float) -> Schedule:
     0.1
     """
     rate = _rate("constant", "lr", lr)
-    return _schedule(lambda xp, t: rate + 0.0 * t)
+    return _Schedule(lambda xp, t: rate + 0.0 * t)
 
 
 def step(lr: float, every: int, factor: float = 0.1) -> Schedule:
@@ -78,7 +83,7 @@ def step(lr: float, every: int, factor: float = 0.1) -> Schedule:
     [1.0, 1.0, 0.5, 0.25]
     """
     rate, base, period = _rate("step", "lr", lr), _rate("step", "factor", factor), _count("step", "every", every)
-    return _schedule(lambda xp, t: rate * base ** xp.floor(t / period))
+    return _Schedule(lambda xp, t: rate * base ** xp.floor(t / period))
 
 
 def exponential(lr: float, factor: float) -> Schedule:
@@ -97,7 +102,7 @@ def exponential(lr: float, factor: float) -> Schedule:
     [1.0, 0.5, 0.25, 0.125]
     """
     rate, base = _rate("exponential", "lr", lr), _rate("exponential", "factor", factor)
-    return _schedule(lambda xp, t: rate * base**t)
+    return _Schedule(lambda xp, t: rate * base**t)
 
 
 def cosine(lr: float, steps: int, end: float = 0.0) -> Schedule:
@@ -136,7 +141,7 @@ def cosine(lr: float, steps: int, end: float = 0.0) -> Schedule:
     0.854
     """
     top, low, n = _rate("cosine", "lr", lr), _rate("cosine", "end", end), _count("cosine", "steps", steps)
-    return _schedule(lambda xp, t: _half_cosine(xp, t / n, top, low))
+    return _Schedule(lambda xp, t: _half_cosine(xp, t / n, top, low))
 
 
 def _half_cosine(xp: Any, part: Any, start: float, end: float) -> Any:
@@ -185,7 +190,7 @@ def one_cycle(
         fall = _half_cosine(xp, (t - turn) / down, top, top * low * last)
         return xp.where(t < turn, rise, fall)
 
-    return _schedule(formula)
+    return _Schedule(formula)
 
 
 def warm_up(schedule: float | Schedule, steps: int, start: float = 0.0) -> Schedule:
@@ -222,4 +227,4 @@ def warm_up(schedule: float | Schedule, steps: int, start: float = 0.0) -> Sched
     def formula(xp: Any, t: Any) -> Any:
         return xp.where(t < n, low + (top - low) * (t / n), then(xp.maximum(t - n, 0.0)))
 
-    return _schedule(formula)
+    return _Schedule(formula)

@@ -138,7 +138,11 @@ class _Tree(NamedTuple):
                 tensors.append(asarray(leaf))
             except DTypeError as error:
                 raise DTypeError(f"{name}: {what} must be Tensors or numbers, or trees of them; {error}") from None
-        return _Tree(tensors, form, [type(leaf) in (bool, int, float) for leaf in leaves])
+        return _Tree(tensors, form, [_is_number(leaf) for leaf in leaves])
+
+
+def _is_number(leaf: Any) -> bool:
+    return type(leaf) in (bool, int, float) or (isinstance(leaf, Tensor) and leaf.is_weak)
 
 
 def _length(name: str, items: _Tree, length: int | None) -> int:
@@ -519,16 +523,18 @@ def _shown(chooses: Any) -> bool:
 
 
 def _choose(name: str, index: Tensor, branches: Sequence[Callable[..., Any]], operands: Sequence[Any]) -> Any:
-    given = _Tree.of(name, "operands", tuple(operands))
+    leaves, form = tree.flatten(operands)
+    given = _Tree.of(name, "operands", [x for x in leaves if not _is_number(x)])  # numbers stay what they are
     types = [type_of(x) for x in given.leaves]
     forms: list[tree.TreeDef] = []
     made: list[Traced] = []
     for branch in branches:
 
         def flat(inputs: list[Tensor], branch: Callable[..., Any] = branch) -> list[Any]:
-            leaves, form = tree.flatten(branch(*given.form.unflatten(inputs)))
-            forms.append(form)
-            return leaves
+            them = iter(inputs)
+            found, its_form = tree.flatten(branch(*form.unflatten(x if _is_number(x) else next(them) for x in leaves)))
+            forms.append(its_form)
+            return found
 
         made.append(trace(name, flat, types))
         if made[-1].changed:
