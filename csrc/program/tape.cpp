@@ -30,7 +30,7 @@ double overhead_of(const Plan& plan) {
 double expanded_cost(const Graph& graph) {
   double cost = 0;
   for (const Node& node : graph.nodes())
-    if (node.kernel->expand) {
+    if (node.kernel->expand && node.kernel->cost) {
       auto [in, out] = graph.described(node);
       cost += node.kernel->cost({*node.kernel, in, out, node.attrs});
     }
