@@ -209,7 +209,7 @@ class Optimizer:
         self._memory: dict[str, list[ac.Tensor | None]] = {}  # lists parallel to params
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if not hasattr(type(self), name) and (name in self.__dict__ or name not in ("params", "param_groups")):
+        if name not in self._numbers and (name in self.__dict__ or name not in ("params", "param_groups")):
             check_attribute(self, name, self._numbers)
         object.__setattr__(self, name, value)
 
