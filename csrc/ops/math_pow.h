@@ -138,9 +138,9 @@ ALICE_HD double pow_full(double x, Pair y, Pair finite, double low, double high)
 
 // --- Powers by products and roots -----------------------------------------------------------------------------
 
-// Twice the exponents that are written most: they have loops of their own. All but −2, −½ and 3 are correctly rounded,
-// and those are within 1 ULP.
-#define ALICE_SIMPLE_POWERS(use) use(-4) use(-2) use(-1) use(0) use(1) use(2) use(4) use(6)
+// Twice the exponents that are written most: they have loops of their own. All but −2, −½, 2½ and 3 are correctly
+// rounded, and those are within 1 ULP.
+#define ALICE_SIMPLE_POWERS(use) use(-4) use(-2) use(-1) use(0) use(1) use(2) use(4) use(5) use(6)
 
 // Whether y is one of them and `more`.
 #define ALICE_IS_SIMPLE(twice) | (y == T(0.5 * twice) + more)
@@ -184,6 +184,19 @@ ALICE_HD float cube(float x) {
   return xx < 0x1p90f ? mul_add(xx, x, lo * x) : xx * x;
 }
 
+// a·b + c for a c far below the product, in one rounding all but.
+ALICE_HD double product_plus(double a, double b, double c) {
+  if (ALICE_HAS_FMA) return mul_add(a, b, c);
+  const Pair p = two_prod(a, b);
+  return p.hi + (p.lo + c);
+}
+// x² √x with √x = s + (x − s²)/(2 s)
+ALICE_HD double square_times_root(double x) {
+  const double of = under_root(x), s = std::sqrt(of), rest = 0.5 * of * s * residual(of, s, s);
+  const Pair square = two_prod(of, of);
+  return square.hi < 0x1p900 ? product_plus(square.hi, s, mul_add(square.lo, s, rest)) : square.hi * s;
+}
+
 template <int Twice>
 struct SimplePower {
   template <class T>
@@ -201,6 +214,9 @@ struct SimplePower {
     if constexpr (Twice == 1) return std::sqrt(under_root(x));
     if constexpr (Twice == 2) return x;
     if constexpr (Twice == 4) return Square{}(x);
+    if constexpr (Twice == 5)
+      return kShort ? static_cast<T>(wide * wide * std::sqrt(under_root(wide)))
+                    : static_cast<T>(square_times_root(wide));
     if constexpr (Twice == 6) return cube(x);
   }
 };

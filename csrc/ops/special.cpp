@@ -1,3 +1,4 @@
+// Small: series and continued fractions are long, and wait for their own results.
 // The table of special functions: from functions of doubles to loops over either floating dtype.
 #include <iterator>
 
