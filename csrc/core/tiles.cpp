@@ -81,18 +81,32 @@ bool Tiles::dies_in_next(std::size_t step) const {
   return true;
 }
 
+// The loop of a function and of its slope: of what scales ones by the slope at the same operand. Or null.
+SlopeLoop Tiles::both(const Step& step, const Step& next) const {
+  if (step.n_in != 1 || next.n_in != 2 || next.in[1] != step.in[0]) return nullptr;
+  const Value& scaled = values_[static_cast<std::size_t>(next.in[0])];
+  if (scaled.role != Role::Constant || step.work.converts() || next.work.converts()) return nullptr;
+  const SlopeLoop loop = slope_loop(step.work.loop, next.work.loop);
+  const bool ones = scaled.item == 4 ? *reinterpret_cast<const float*>(scaled.constant) == 1.0f
+                                     : *reinterpret_cast<const double*>(scaled.constant) == 1.0;
+  return ones ? loop : nullptr;
+}
+
 // Neighbouring steps for which there is one loop become one.
 void Tiles::join_steps() {
   std::vector<Step> joined;
   for (std::size_t i = 0; i < steps_.size(); ++i) {
     Step s = steps_[i];
-    if (i + 1 < steps_.size() && dies_in_next(i)) {
+    if (i + 1 < steps_.size() && (s.both = both(s, steps_[i + 1]))) {
+      s.slopes = steps_[++i].out;
+      s.work.cost = 0.6 * (s.work.cost + steps_[i].work.cost);
+    } else if (i + 1 < steps_.size() && dies_in_next(i)) {
       const Step& next = steps_[i + 1];
       const int operand = static_cast<int>(std::find(next.in, next.in + next.n_in, s.out) - next.in);
       const bool rounded = s.work.converts() || next.work.converts();  // what lies between is
-      Loop both = rounded ? nullptr : Registry::instance().both(s.work.loop, next.work.loop, operand);
-      if (both) {
-        s.work = {both, {}, 0.6 * (s.work.cost + next.work.cost)};
+      Loop joint = rounded ? nullptr : Registry::instance().both(s.work.loop, next.work.loop, operand);
+      if (joint) {
+        s.work = {joint, {}, 0.6 * (s.work.cost + next.work.cost)};
         s.in[s.n_in++] = next.in[1 - operand];
         s.out = next.out;
         ++i;
@@ -163,7 +177,7 @@ void Tiles::run_range(std::byte* const* memory, std::int64_t begin, std::int64_t
     for (const Step& s : steps_) {
       const void* in[4];
       for (int k = 0; k < s.n_in; ++k) in[k] = at[s.in[k]];
-      s.work.run(n, at[s.out], in);
+      s.both ? s.both(n, at[s.out], at[s.slopes], in[0]) : s.work.run(n, at[s.out], in);
     }
     begin += n;
     if (begin == end) return;

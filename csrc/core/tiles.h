@@ -6,6 +6,7 @@
 
 #include "broadcast.h"
 #include "kernel.h"
+#include "slopes.h"
 
 namespace alice {
 
@@ -26,6 +27,8 @@ class Tiles {
     int n_in;
     int in[4];
     int out;
+    SlopeLoop both = nullptr;  // leaves the slopes at its operand in `slopes`, too
+    int slopes = -1;
   };
   void add_step(const Step& step) { steps_.push_back(step); }
   void finish();  // after the last step, before the first run
@@ -58,6 +61,7 @@ class Tiles {
   std::int64_t place(std::byte* const* memory, std::int64_t begin, std::int64_t n, std::byte** at) const;
   void choose_readings();
   void join_steps();
+  SlopeLoop both(const Step& step, const Step& next) const;
   bool dies_in_next(std::size_t step) const;
 
   Dims shape_;

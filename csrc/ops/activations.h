@@ -12,6 +12,21 @@ using AcrossZero = std::conditional_t<P::kPairs, Full, Long>;
 // The element of least norm in the interval between a left slope and a right slope of 1.
 ALICE_HD double least_norm_with_one(double left) { return at_most(at_least(left, 0.0), 1.0); }
 
+// A function and its slope of one element, for those that share most of their work: the bits are those of the two, with
+// fma. What they share the compiler sees, as both are called with the same operands.
+template <class T>
+struct ValueAndSlope {
+  T value, slope;
+};
+#define ALICE_FLOAT_AND_SLOPE(Name, function)         \
+  struct Name {                                       \
+    static constexpr bool kInVectors = true;          \
+    template <class T>                                \
+    ALICE_HD ValueAndSlope<T> operator()(T x) const { \
+      return {function(x), function##_slope(x)};      \
+    }                                                 \
+  };
+
 struct Relu {  // NaN stays NaN
   template <class T>
   ALICE_HD T operator()(T x) const {
@@ -119,6 +134,15 @@ struct Sigmoid {
 ALICE_SLOPE(SigmoidSlope, sigmoid_slope<P>(x))
 ALICE_VJP_OWN(SigmoidVjp, SigmoidSlope, sigmoid_slope, 104.0f)
 
+struct SigmoidAndSlope {
+  float far = 104.0f;
+  double far_full = kFarDouble;
+  ALICE_HD ValueAndSlope<float> operator()(float x) const { return {sigmoid(x, far), sigmoid_slope(x, far)}; }
+  ALICE_HD ValueAndSlope<double> operator()(double x) const {
+    return {sigmoid(x, far_full), sigmoid_slope(x, far_full)};
+  }
+};
+
 struct Softplus {
   float far = 104.0f;
   double far_full = kFarDouble;
@@ -129,6 +153,13 @@ struct Softplus {
 };
 ALICE_SLOPE(SoftplusSlope, sigmoid<P>(x))
 ALICE_VJP_OWN(SoftplusVjp, SoftplusSlope, sigmoid, 104.0f)
+
+struct SoftplusAndSlope {
+  float far = 104.0f;
+  double far_full = kFarDouble;
+  ALICE_HD ValueAndSlope<float> operator()(float x) const { return {softplus(x, far), sigmoid(x, far)}; }
+  ALICE_HD ValueAndSlope<double> operator()(double x) const { return {softplus(x, far_full), sigmoid(x, far_full)}; }
+};
 
 struct LogSigmoid {
   template <class T>
@@ -150,7 +181,8 @@ struct Silu {
   ALICE_HD double operator()(double x) const { return ALICE_HAS_FMA ? silu(x, far_full) : silu<Full>(x); }
 };
 ALICE_SLOPE(SiluSlope, silu_slope<AcrossZero<P>>(x))
-ALICE_VJP_OWN(SiluVjp, SiluSlope, silu_slope, 112.0f)
+ALICE_VJP_IN_VECTORS(SiluVjp, SiluSlope, silu_slope)
+ALICE_FLOAT_AND_SLOPE(SiluAndSlope, silu)
 
 struct Gelu {
   static constexpr bool kInVectors = true;
@@ -169,7 +201,8 @@ struct Gelu {
   ALICE_HD static double last(Pair e, double x) { return ALICE_HAS_FMA ? gelu(x, {e.hi, e.lo}) : gelu<Full>(x); }
 };
 ALICE_SLOPE(GeluSlope, gelu_slope<AcrossZero<P>>(x))
-ALICE_VJP_OWN(GeluVjp, GeluSlope, gelu_slope, 15.0f)
+ALICE_VJP_IN_VECTORS(GeluVjp, GeluSlope, gelu_slope)
+ALICE_FLOAT_AND_SLOPE(GeluAndSlope, gelu)
 
 struct GeluTanh {
   static constexpr bool kInVectors = true;
@@ -191,7 +224,8 @@ struct GeluTanh {
   }
 };
 ALICE_SLOPE(GeluTanhSlope, gelu_tanh_slope<AcrossZero<P>>(x))
-ALICE_VJP_OWN(GeluTanhVjp, GeluTanhSlope, gelu_tanh_slope, 11.0f)
+ALICE_VJP_IN_VECTORS(GeluTanhVjp, GeluTanhSlope, gelu_tanh_slope)
+ALICE_FLOAT_AND_SLOPE(GeluTanhAndSlope, gelu_tanh)
 
 // The kernels: for which dtypes, the functor, how many operands it has, the kernel's name, how many nanoseconds an
 // element costs, and its traits if it has any. elementwise_loops_activation.cpp makes the loops.

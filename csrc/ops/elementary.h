@@ -44,6 +44,22 @@ struct ScalingVjp : Vjp<Slope> {
     }                                                                                                        \
   };
 
+// And where float32's is in vectors.
+#define ALICE_VJP_IN_VECTORS(Name, Slope, own_slope)                                                  \
+  struct Name : ScalingVjp<Slope> {                                                                   \
+    static constexpr bool kInVectors = true;                                                          \
+    template <class T>                                                                                \
+    ALICE_HD T operator()(T g, T x) const {                                                           \
+      if constexpr (ALICE_HAS_FMA)                                                                    \
+        return choose(g == 0.0f, T(0.0f), g * own_slope(x));                                          \
+      else                                                                                            \
+        return ScalingVjp<Slope>::operator()(g, x);                                                   \
+    }                                                                                                 \
+    ALICE_HD double operator()(double g, double x) const {                                            \
+      return ALICE_HAS_FMA ? g == 0.0 ? 0.0 : g * own_slope(x) : ScalingVjp<Slope>::operator()(g, x); \
+    }                                                                                                 \
+  };
+
 #define ALICE_SLOPE(Name, expression)     \
   struct Name {                           \
     template <class P>                    \

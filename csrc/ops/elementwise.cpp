@@ -291,6 +291,8 @@ void register_elementwise(Registry& registry) {
     std::for_each(table.rows, table.rows + table.count, add_row);
   const PairTable pairs = arithmetic_pairs();
   for (int i = 0; i < pairs.count; ++i) registry.add(pairs.pairs[i]);
+  const SlopeTable slopes = activation_slopes();
+  for (int i = 0; i < slopes.count; ++i) add_slope_pair(slopes.pairs[i]);
   registry.add({.name = "astype",
                 .n_in = 1,
                 .attributes = {{"dtype", AttrKind::DType}},

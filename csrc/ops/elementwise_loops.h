@@ -10,6 +10,7 @@
 #include "../core/dtype.h"
 #include "../core/isa.h"
 #include "../core/kernel.h"
+#include "../core/slopes.h"
 
 namespace alice {
 
@@ -64,6 +65,12 @@ struct PairTable {
   int count;
 };
 
+// Functions that share most of their work with their slopes.
+struct SlopeTable {
+  const SlopePair* pairs;
+  int count;
+};
+
 // A cast from one dtype to another, [from][to], and to float32 on the way to a shorter one, which must not round twice.
 struct CastTable {
   Loop loops[kComputedCount][kComputedCount];
@@ -73,6 +80,7 @@ struct CastTable {
 
 ALICE_BY_LEVEL(ElementwiseTable, arithmetic_table, ())
 ALICE_BY_LEVEL(PairTable, arithmetic_pairs, ())
+ALICE_BY_LEVEL(SlopeTable, activation_slopes, ())
 ALICE_BY_LEVEL(ElementwiseTable, comparison_table, ())
 ALICE_BY_LEVEL(ElementwiseTable, transcendental_table, ())
 ALICE_BY_LEVEL(ElementwiseTable, derivative_table, ())

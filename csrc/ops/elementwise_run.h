@@ -223,6 +223,45 @@ void loop(std::int64_t n, void* out, const void* const* in, const double* params
   run_loop<F, R, T...>(n, static_cast<R*>(out), params, in, std::index_sequence_for<T...>{});
 }
 
+// A SlopeLoop of a functor that gives value and slope of an element.
+template <class F, class T>
+ALICE_NO_JUMP_THREADING [[gnu::noinline, gnu::noclone]] void run_slope_blocks(F f, std::int64_t blocks, T* values,
+                                                                              T* slopes, const T* x) {
+#if defined(__GNUC__)
+  if constexpr (!std::is_empty_v<F>) asm("" : "+m"(f));  // as in run_blocks()
+#endif
+  const std::int64_t n = blocks * kBlock;
+  if constexpr (InVectors<F, T>::value) {
+    using V = typename InVectors<F, T>::Vector;
+    for (std::int64_t i = 0; i < n; i += V::kCount) {
+      const auto both = f(V::load(x + i));
+      both.value.store(values + i);
+      both.slope.store(slopes + i);
+    }
+  } else {
+#pragma GCC ivdep
+    for (std::int64_t i = 0; i < n; ++i) {
+      const auto both = f(x[i]);
+      values[i] = both.value;
+      slopes[i] = both.slope;
+    }
+  }
+}
+template <class F, class T>
+void both_loop(std::int64_t n, void* values, void* slopes, const void* x) {
+  T *y = static_cast<T*>(values), *d = static_cast<T*>(slopes);
+  const T* from = static_cast<const T*>(x);
+  LastBlock<T> last;
+  const bool rest = n % kBlock != 0;
+  if (rest) last.load(from, n);
+  if (n >= kBlock) run_slope_blocks<F, T>(F{}, n / kBlock, y, d, from);
+  if (!rest) return;
+  LastBlock<T> last_values, last_slopes;
+  run_slope_blocks<F, T>(F{}, 1, last_values.values, last_slopes.values, last.values);
+  last_values.store(y, n);
+  last_slopes.store(d, n);
+}
+
 // Loops of which some operands are one element for all: F with its first, its second, or all but its first one held.
 template <class F, class T>
 struct HoldsFirst {
@@ -284,6 +323,11 @@ struct SameLoop<F, N, T, kBool, std::index_sequence<I...>> {
   using Operand = T;
   static constexpr Loop value = loop<F, std::conditional_t<kBool, bool, T>, Operand<I>...>;
 };
+
+template <class F, class GradientOfF, class Both, class T>
+constexpr SlopePair slope_pair() {
+  return {SameLoop<F, 1, T, false>::value, SameLoop<GradientOfF, 2, T, false>::value, both_loop<Both, T>};
+}
 
 // Rows of kernels whose operands share one dtype, for floating dtypes, for numbers, or for all.
 template <class F, int N>

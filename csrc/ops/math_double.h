@@ -4,6 +4,7 @@
 #pragma once
 
 #include "math_erf.h"
+#include "math_float.h"
 
 namespace alice::ALICE_ISA {
 
@@ -27,18 +28,13 @@ ALICE_HD Decay decay(double a, double a_lo) {
 }
 inline constexpr double kFarDouble = 760.0;  // e⁻⁷⁶⁰ is 0 a few hundred times over
 
-// x σ(v) where e is e^−|v|, of a v < 0 or (left is false) another.
-ALICE_HD double gate(double x, bool left, Decay e) {
-  const double t = mul_add(e.power, e.rest, e.power) * 0x1p-128;
-  const double d = 1.0 + t, d_lo = t - (d - 1.0), xp = x * e.power;
-  const double above = left ? mul_add(xp, e.rest, xp) : x, q = above / d;
-  const double missing = mul_add(-q, d_lo, mul_add(-q, d, above));
-  return mul_add(missing, mul_add(d, -0.5, 1.457), q) * (left ? 0x1p-128 : 1.0);  // 1/d to 4 % will do
+// Of v = min(|x|, far).
+ALICE_HD TailOf<double> exp_tail(double x, double far) {
+  const Decay e = decay<128>(at_most(absolute(x), far));
+  return tail_of(e.rest, e.power);
 }
 
-ALICE_HD double sigmoid(double x, double far = kFarDouble) {
-  return gate(1.0, x < 0.0, decay<128>(at_most(absolute(x), far)));
-}
+ALICE_HD double sigmoid(double x, double far = kFarDouble) { return sigmoid(x, exp_tail(x, far)); }
 
 // −m/(2 + m) with m = e⁻²ᵃ − 1
 ALICE_HD double tanh(double x, double far = 20.0) {
@@ -49,10 +45,7 @@ ALICE_HD double tanh(double x, double far = 20.0) {
   return copy_sign(mul_add(missing, mul_add(d, -0.5, 1.457), q), x);
 }
 
-ALICE_HD double silu(double x, double far = kFarDouble) {
-  const double c = at_least(x, -far), r = gate(c, x < 0.0, decay<128>(at_most(absolute(x), far)));
-  return x > 100.0 ? x : r;
-}
+ALICE_HD double silu(double x, double far = kFarDouble) { return gate(x, at_most(absolute(x), far), exp_tail(x, far)); }
 
 // x σ(v) with v = 2 √(2/π) (x + 0.044715 x³) = x (m + b x²), in two parts, of which this is e^−|v|.
 ALICE_HD Decay gelu_tanh_decay(double x, double far, double bound) {
@@ -65,20 +58,18 @@ ALICE_HD Decay gelu_tanh_decay(double x, double far, double bound) {
   return decay<128>(at_most(v, far), v_lo);
 }
 ALICE_HD double gelu_tanh(double x, Decay e, double bound) {
-  const double r = gate(at_most(at_least(x, -bound), bound), x < 0.0, e);
-  return x > 40.0 ? x : r;
+  return gate(x, at_most(absolute(x), bound), tail_of(e.rest, e.power));
 }
 
 // log(1 + eˣ) = max(x, 0) + log(1 + t) with t = e^−|x|, and log(1 + t) = t − s (t − s² R(s²)) with s = t/(2 + t).
 ALICE_HD double softplus(double x, double far = kFarDouble) {
-  const Decay e = decay<128>(at_most(absolute(x), far));
-  const double lifted = mul_add(e.power, e.rest, e.power), lifted_lo = mul_add(e.power, e.rest, e.power - lifted);
-  const double t = lifted * 0x1p-128, s = t / (2.0 + t), z = s * s;
+  const TailOf<double> e = exp_tail(x, far);
+  const double s = e.t / (2.0 + e.t), z = s * s;
   const double r = poly(z, 0x1.5555555555555p-1, 0x1.999999999a3ddp-2, 0x1.24924923d44c6p-2, 0x1.c71c727143318p-3,
                         0x1.745cf0b0e03bdp-3, 0x1.3b18b294bebf9p-3, 0x1.10ac75dc602b1p-3, 0x1.eb905e8575054p-4,
                         0x1.687a6e7c95176p-4, 0x1.4b0a26c5f2aefp-3);
-  const double inner = mul_add(-z * 0x1p128, r, lifted);
-  const double curve = (lifted + mul_add(-s, inner, lifted_lo)) * 0x1p-128;
+  const double inner = mul_add(-z * 0x1p128, r, e.lifted);
+  const double curve = (e.lifted + mul_add(-s, inner, e.lifted_lo)) * 0x1p-128;
   return x > 0.0 ? x + curve : curve;
 }
 

@@ -57,68 +57,104 @@ ALICE_HD float exp2(float x, float low, float high) {
   return mul_add(power, f * p, power) * (left ? 0x1p-64f : 2.0f);
 }
 
-// For a = min(|x|, far): t = e⁻ᵃ, and the same times 2⁶⁴ in two parts (no subnormals for a ≤ 112).
-struct FloatTail {
-  float a, t, lifted, lifted_lo;
+// e⁻ᵛ for v ≥ 0: as (1 + rest) · power, lifted by a power of two that keeps all of it from being subnormal, which
+// kDown takes back; as `lifted` with what rounding took of it; and as t, which may be 0. Of float64, too.
+template <class T>
+inline constexpr float kDown = 0x1p-64f;  // v ≤ 112
+template <>
+inline constexpr double kDown<double> = 0x1p-128;  // v ≤ 760
+template <class T>
+struct TailOf {
+  T rest, power, t, lifted, lifted_lo;
 };
-ALICE_HD FloatTail exp_tail(float x, float far) {
-  const float a = at_most(absolute(x), far);
-  const FloatSplit s = split_exp(-a, 64.0f);
-  const float rest = expm1_rest(s.r), lifted = mul_add(s.power, rest, s.power);
-  return {a, lifted * 0x1p-64f, lifted, mul_add(s.power, rest, s.power - lifted)};
-}
-
-// 1 − t/(1 + t) or t − t·t/(1 + t): the quotient's errors weigh half at most.
-ALICE_HD float sigmoid(float x, float far = 104.0f) {
-  const float t = exp_tail(x, far).t, c = x < 0.0f ? t : 1.0f;
-  return mul_add(-c, t / (1.0f + t), c);
-}
-
-// 2ᵏ σ(x) σ(−x), which is 2ᵏ (s − s²) for s = σ(−|x|); down = 2ᵏ⁻⁶⁴
-ALICE_HD float scaled_sigmoid_slope(float x, float far, float down) {
-  const FloatTail e = exp_tail(x, far);
-  const float s = e.lifted - mul_add(e.lifted, e.t / (1.0f + e.t), -e.lifted_lo);
-  return mul_add(-s, s * 0x1p-64f, s) * down;
-}
-ALICE_HD float sigmoid_slope(float x, float far = 104.0f) { return scaled_sigmoid_slope(x, far, 0x1p-64f); }
-
-// x σ(v) where (1 + rest) · power · 2⁻⁶⁴ is e^−|v|, v has the sign of x, and a is |x| or a bound of it: −a t/(1 + t) or
-// x/(1 + t). What the denominator and the quotient lost in rounding corrects it; for that, 1/(1 + t) to 6 % will do.
-// Within 2 ULP with fma only.
 template <class T>
-ALICE_HD T gate(T x, T a, T rest, T power) {
-  const auto left = x < 0.0f;
-  const T t = mul_add(power, rest, power) * 0x1p-64f, d = 1.0f + t, d_lo = t - (d - 1.0f), ap = a * power;
-  const T above = choose(left, -mul_add(ap, rest, ap), x), q = above / d;
-  const T missing = number_at_most(mul_add(-q, d_lo, mul_add(-q, d, above)), 0x1p127f);  // NaN at infinity
-  const T inverse = from_bits(0x7ef4fdf4u - to_bits(d));                                 // 1/d, of which bits are a log
-  const T r = mul_add(missing, inverse, q);
-  return choose(left, r * 0x1p-64f, r);
+ALICE_HD TailOf<T> tail_of(T rest, T power) {
+  const T lifted = mul_add(power, rest, power);
+  return {rest, power, lifted * kDown<T>, lifted, mul_add(power, rest, power - lifted)};
+}
+// Of v = min(|x|, far).
+ALICE_HD TailOf<float> exp_tail(float x, float far) {
+  const FloatSplit s = split_exp(-at_most(absolute(x), far), 64.0f);
+  return tail_of(expm1_rest(s.r), s.power);
+}
+
+// q = t/(1 + t), which is σ(−v), and t − q (1 + t), what its rounding and that of 1 + t took of it.
+template <class T>
+ALICE_HD T sigmoid_of(const TailOf<T>& e) {
+  return e.t / (1.0f + e.t);
+}
+template <class T>
+ALICE_HD T missing_of(const TailOf<T>& e, T q) {
+  return mul_add(-q, e.t, e.t - q);
+}
+
+// σ(x), given e^−|x|: 1 − t/(1 + t) or t − t·t/(1 + t), as the quotient's errors then weigh half at most.
+template <class T>
+ALICE_HD T sigmoid(T x, const TailOf<T>& e) {
+  const T c = x < 0.0f ? e.t : T{1};
+  return mul_add(-c, sigmoid_of(e), c);
+}
+// 2ᵏ σ(v) σ(−v), which is 2ᵏ (s − s²) for s = σ(−v); down = 2ᵏ kDown
+template <class T>
+ALICE_HD T scaled_sigmoid_slope(const TailOf<T>& e, T down) {
+  const T s = e.lifted - mul_add(e.lifted, sigmoid_of(e), -e.lifted_lo);
+  return mul_add(-s, s * kDown<T>, s) * down;
+}
+ALICE_HD float sigmoid(float x, float far = 104.0f) { return sigmoid(x, exp_tail(x, far)); }
+ALICE_HD float sigmoid_slope(float x, float far = 104.0f) { return scaled_sigmoid_slope(exp_tail(x, far), 0x1p-64f); }
+
+// x σ(v) where e is e^−|v|, v has the sign of x, and a is |x| or a bound of it: x − a q with q = σ(−|v|), or −(c − c q)
+// with c = a t, into which goes what the quotient missed. Within 2 ULP with fma only.
+template <class T>
+ALICE_HD T gate(T x, T a, const TailOf<T>& e) {
+  const T q = sigmoid_of(e), rest = e.rest - missing_of(e, q), ap = a * e.power, c = mul_add(ap, rest, ap);
+  return choose(x < 0.0f, mul_add(c, q, -c) * kDown<T>, mul_add(-a, q, x));
 }
 
 template <class T>
-ALICE_HD T silu(T x) {
+struct SiluGate {
+  T a;
+  TailOf<T> e;
+};
+template <class T>
+ALICE_HD SiluGate<T> silu_gate(T x) {
   const T a = at_most(absolute(x), 112.0f);
   const SplitOf<T> s = split_exp(-a, 64.0f);
-  return gate(x, a, expm1_rest(s.r), s.power);
+  return {a, tail_of(expm1_rest(s.r), s.power)};
+}
+template <class T>
+ALICE_HD T silu(T x) {
+  const SiluGate<T> g = silu_gate(x);
+  return gate(x, g.a, g.e);
 }
 
-// As in math_erf.h: x σ(v) with v = 2 √(2/π) (x + 0.044715 x³), which is carried in two parts; a = |x|.
+// As in math_erf.h: x σ(v) with v = m x u and u = 1 + k x², m = 2 √(2/π), k = 0.044715, all carried in two parts;
+// a = |x|.
 template <class T>
-ALICE_HD T gelu_tanh(T x) {
+struct GeluTanhGate {
+  T a, ma, ma_lo, kaa, kaa_lo, v, v_lo;
+  TailOf<T> e;
+};
+template <class T>
+ALICE_HD GeluTanhGate<T> gelu_tanh_gate(T x) {
   constexpr float k = 0x1.6e4e26p-5f, m = 0x1.988454p+0f;
   const T a = at_most(absolute(x), 20.0f), aa = a * a;
   const T kaa = k * aa, kaa_lo = mul_add(k, aa, -kaa) + mul_add(k, mul_add(a, a, -aa), aa * 0x1.a9003ep-30f);
   const T u = 1.0f + kaa, back = u - 1.0f, lost = ((1.0f - (u - back)) + (kaa - back)) + kaa_lo;
-  const T am = a * m, am_lo = mul_add(a, m, -am) + a * -0x1.857936p-25f;
-  const T v = am * u, v_lo = mul_add(am, u, -v) + mul_add(am, lost, am_lo * u);
+  const T ma = a * m, ma_lo = mul_add(a, m, -ma) + a * -0x1.857936p-25f;
+  const T v = ma * u, v_lo = mul_add(ma, u, -v) + mul_add(ma, lost, ma_lo * u);
   const SplitOf<T> s = split_exp(-at_most(v, 112.0f), -v_lo, 64.0f);
-  return gate(x, a, expm1_rest(s.r), s.power);
+  return {a, ma, ma_lo, kaa, kaa_lo, v, v_lo, tail_of(expm1_rest(s.r), s.power)};
+}
+template <class T>
+ALICE_HD T gelu_tanh(T x) {
+  const GeluTanhGate<T> g = gelu_tanh_gate(x);
+  return gate(x, g.a, g.e);
 }
 
 // log(1 + eˣ) = max(x, 0) + t P(t) with t = e^−|x|
 ALICE_HD float softplus(float x, float far = 104.0f) {
-  const FloatTail e = exp_tail(x, far);
+  const TailOf<float> e = exp_tail(x, far);
   // log(1 + t)/t on [0, 1], 8.3e-10
   const float p = poly(e.t, 1.0f, -0x1.fffff2p-2f, 0x1.555324p-2f, -0x1.ffb934p-3f, 0x1.9742f8p-3f, -0x1.49797ap-3f,
                        0x1.fb00b2p-4f, -0x1.4f61d4p-4f, 0x1.4fed04p-5f, -0x1.b02382p-7f, 0x1.04667ap-9f);
@@ -126,15 +162,23 @@ ALICE_HD float softplus(float x, float far = 104.0f) {
   return x < 0.0f ? left : right;
 }
 
-// x Φ(x) by way of a Φ(−a) = e^(−a²/2) H(a) for a = |x|, of which the tail is good relative to itself.
+// Φ(−a) = (1 + rest) (curve.value + curve.value_lo) · power · 2⁻⁶⁴ for a = |x|, a bound of which will do.
 template <class T>
-ALICE_HD T gelu(T x) {
+struct GaussianTailOf {
+  T a, rest, power;
+  TableValue<T> curve;
+};
+template <class T>
+ALICE_HD GaussianTailOf<T> gaussian_tail(T x) {
   const T a = at_most(absolute(x), 14.9f), half = -0.5f * a, aa = half * a;
   const SplitOf<T> s = split_exp(aa, mul_add(half, a, -aa), 64.0f);
-  const T rest = expm1_rest(s.r);
-  const auto curve = interval_of(kGelu, to_bits(1.0f + a) >> 21, a);
-  const T tail = mul_add(curve.value, rest, curve.value_lo) + curve.value;
-  return choose(x < 0.0f, T(-0.0f), x) - tail * s.power * 0x1p-64f;
+  return {a, expm1_rest(s.r), s.power, interval_of(kGaussian, to_bits(1.0f + a) >> 21, a)};
+}
+template <class T>
+ALICE_HD T gelu(T x) {
+  const GaussianTailOf<T> g = gaussian_tail(x);
+  const T ap = g.a * g.power, more = ap * mul_add(g.curve.value, g.rest, g.curve.value_lo);
+  return choose(x < 0.0f, T(-0.0f), x) - mul_add(ap, g.curve.value, more) * 0x1p-64f;
 }
 
 // With h = (e^2a − 1)/2 for a = |x|, tanh a = h/(1 + h) = c − c·c/(1 + h) for c = min(h, 1): the quotient is at most ½
@@ -153,7 +197,7 @@ ALICE_HD float tanh(float x, float far = 10.0f, float one = 1.0f) {
 }
 
 // 1/cosh² x = 4 σ(2x) σ(−2x)
-ALICE_HD float tanh_slope(float x, float far = 112.0f) { return scaled_sigmoid_slope(x + x, far, 0x1p-62f); }
+ALICE_HD float tanh_slope(float x, float far = 112.0f) { return scaled_sigmoid_slope(exp_tail(x + x, far), 0x1p-62f); }
 
 template <class T>
 ALICE_HD T erf(T x) {

@@ -5,6 +5,7 @@
 #include <map>
 
 #include "../core/in_place.h"
+#include "../core/slopes.h"
 
 namespace alice::program {
 namespace {
@@ -13,6 +14,8 @@ constexpr std::int64_t kLargestFolded =
     1 << 14;  // elements: a program should not carry large arrays that are cheap to make
 
 constexpr std::size_t kLargestShared = 64;  // bytes
+
+constexpr std::int64_t kFewestJoined = 256;  // elements: fewer are none of a loop's time
 
 // An array that is nowhere yet. The address is never read; a view of it tells its offset.
 Array placed_nowhere(const Dims& shape, DType dtype) {
@@ -38,6 +41,16 @@ void append(std::string& key, const T& value) {
 void append(std::string& key, const Dims& dims) {
   append(key, dims.size());
   for (std::int64_t d : dims) append(key, d);
+}
+
+// Is there a loop for this function that gives the slope by which `scaled` scales? Of a few numbers both are as quick.
+bool gives_slope(const Graph& graph, const Node& function, const Node& scaled) {
+  if (!function.kernel->elementwise || graph.value(function.in[0]).array.numel() < kFewestJoined) return false;
+  const auto loop = [&](const Node& n) {
+    auto [in, out] = graph.described(n);
+    return n.kernel->elementwise({*n.kernel, in, out, n.attrs}).loop;
+  };
+  return slope_loop(loop(function), loop(scaled)) != nullptr;
 }
 
 }  // namespace
@@ -209,29 +222,43 @@ void Graph::join_pairs() {
   nodes_ = std::move(kept);
 }
 
-// Several kernels that scale by the slope at one value become products with it: their work is in the slope.
+// Kernels that scale by the slope at one value become products with it, where their work is done elsewhere: for several
+// of them once, or by the loop of a function of that value before them, which gives the slope, too.
 void Graph::share_slopes() {
   const auto shares = [&](const Node& n) {
     return n.kernel->scaling == Scaling::BySlope && !(updates_ > 0 && may_change(value(n.in[1]))) &&
            !for_storage(value(n.out[0]).array.dtype()) && value(n.in[1]).array.shape() == value(n.out[0]).array.shape();
   };
-  using Place = std::pair<const Kernel*, int>;
-  std::map<Place, int> uses, slopes;
-  for (const Node& n : nodes_)
-    if (shares(n)) ++uses[{n.kernel, n.in[1]}];
+  using Place = std::pair<int, const Kernel*>;  // the value, and what scales by the slope at it
+  std::map<Place, std::vector<std::size_t>> uses;
+  std::map<Place, int> slopes;
+  for (std::size_t i = 0; i < nodes_.size(); ++i)
+    if (shares(nodes_[i])) uses[{nodes_[i].in[1], nodes_[i].kernel}].push_back(i);
+  if (uses.empty()) return;
   std::vector<Node> kept;
-  for (Node& n : nodes_) {
-    if (shares(n) && uses[{n.kernel, n.in[1]}] > 1) {
-      auto [slope, fresh] = slopes.try_emplace({n.kernel, n.in[1]}, -1);
-      if (fresh) {
-        const Array like = value(n.out[0]).array;
-        slope->second = add_value(placed_nowhere(like.shape(), like.dtype()), Source::Node);
-        kept.push_back({n.kernel, {add_constant(one(like.dtype())), n.in[1]}, {slope->second}, {}});
+  const auto add_slope = [&](const Place& at) {
+    const Array like = value(at.first).array;
+    const int slope = add_value(placed_nowhere(like.shape(), like.dtype()), Source::Node);
+    kept.push_back({at.second, {add_constant(one(like.dtype())), at.first}, {slope}, {}});
+    slopes.emplace(at, slope);
+  };
+  for (std::size_t i = 0; i < nodes_.size(); ++i) {
+    Node& n = nodes_[i];
+    if (shares(n)) {
+      const Place at{n.in[1], n.kernel};
+      if (!slopes.contains(at) && uses[at].size() > 1) add_slope(at);
+      if (const auto slope = slopes.find(at); slope != slopes.end()) {
+        n.kernel = &Registry::instance().scale();
+        n.in[1] = slope->second;
       }
-      n.kernel = &Registry::instance().scale();
-      n.in[1] = slope->second;
     }
+    const int of = n.in.size() == 1 ? n.in[0] : -1;
+    std::vector<Place> joined;
+    for (auto u = uses.lower_bound({of, nullptr}); u != uses.end() && u->first.first == of; ++u)
+      if (u->second.back() > i && !slopes.contains(u->first) && gives_slope(*this, n, nodes_[u->second.back()]))
+        joined.push_back(u->first);
     kept.push_back(std::move(n));
+    for (const Place& at : joined) add_slope(at);
   }
   nodes_ = std::move(kept);
 }
