@@ -68,6 +68,8 @@ GROUPS = {
             "reset_peak_memory",
             "trim_memory",
             "build_config",
+            "save_checkpoint",
+            "load_checkpoint",
             "Primitive",
             "primitives",
             "update",

@@ -24,6 +24,8 @@ if _TYPE_CHECKING:
     from . import nn as nn
     from . import optim as optim
     from . import testing as testing
+    from .checkpoints import load_checkpoint as load_checkpoint
+    from .checkpoints import save_checkpoint as save_checkpoint
     from .tracing import Trace as Trace
     from .tracing import trace as trace
     from .transforms.sparse import SparseMatrix as SparseMatrix
@@ -159,6 +161,7 @@ __version__: str = build_config()["version"]
 _LATER = {
     **dict.fromkeys(("bayes", "calibration", "data", "linalg", "linear_model"), ""),
     **dict.fromkeys(("neural_network", "nn", "optim", "testing"), ""),
+    **dict.fromkeys(("load_checkpoint", "save_checkpoint"), "checkpoints"),
     "Trace": "tracing",
     "trace": "tracing",
     **dict.fromkeys(("SparseMatrix", "Sparsity", "sparsity"), "transforms.sparse"),

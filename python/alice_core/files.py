@@ -20,8 +20,10 @@ NPZ_ERRORS = (ValueError, EOFError, zipfile.BadZipFile, zlib.error, NotImplement
 
 
 @contextmanager
-def whole(path: str | os.PathLike[str]) -> Iterator[Path]:
+def whole(path: str | os.PathLike[str], durable: bool = False) -> Iterator[Path]:
     """Give a name to write to, which becomes ``path`` at the end; an error or Ctrl-C leaves ``path`` as it was.
+
+    With ``durable`` that holds when the machine loses its power, too: what was written reaches the disk first.
 
     Examples
     --------
@@ -38,9 +40,21 @@ def whole(path: str | os.PathLike[str]) -> Iterator[Path]:
     unfinished = path.with_name(f".unfinished-{os.getpid()}-{path.name}")
     try:
         yield unfinished
+        if durable:
+            _to_disk(unfinished)
         unfinished.replace(path)
+        if durable and os.name == "posix":
+            _to_disk(path.parent)  # the new name
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def _to_disk(path: Path) -> None:
+    opened = os.open(path, os.O_RDWR if path.is_file() else os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
 
 
 def write_npz(path: str | os.PathLike[str], arrays: Mapping[str, npt.NDArray[Any]]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +12,7 @@ import alice_core as ac
 from ..checks import check_attribute
 from ..errors import DTypeError, ShapeError
 from ..ops.indexing import take
+from ..state import checked, overwrite
 from ..tensors import Tensor
 
 if TYPE_CHECKING:
@@ -37,6 +38,15 @@ class Minibatches:
     def __len__(self) -> int:
         full, rest = divmod(self._n, self._batch_size)
         return full + (rest > 0 and not self._drop_last)
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """The number of the next epoch, for a run that goes on later: see :func:`alice_core.save_checkpoint`."""
+        return {"epoch": ac.tensor(self._epoch)}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on with the epoch that :meth:`state_dict` named."""
+        own = {"epoch": self._epoch}
+        overwrite(own, checked("load_state_dict: Minibatches", own, state))
 
     def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
         epoch = int(self._epoch)
