@@ -24,6 +24,9 @@ READS: dict[str, Any] = {
     "checkpointed": lambda c: ac.checkpoint(lambda: c * 2.0)(),
     "nested": lambda c: _custom_vjp(c, READS["op"])(ac.ones(2, dtype=F64)),
     "numbers": lambda c: ac.asarray(c.numpy() * 2.0),
+    "gradient": lambda c: ac.grad(lambda z: ac.sum(z * z))(c),
+    "pulled back": lambda c: ac.vjp(lambda z: z * z, c)[1](ac.ones(2, dtype=F64))[0],
+    "pushed": lambda c: ac.jvp(lambda z: z * z, [c], [ac.ones(2, dtype=F64)])[1],
 }
 
 

@@ -244,3 +244,13 @@ def test_on_every_instruction_set(level: str) -> None:
     variables = {**os.environ, "ALICE_ISA": level}
     done = subprocess.run(command, capture_output=True, text=True, env=variables, cwd=Path(__file__).parent)
     assert done.returncode == 0, done.stdout[-3000:]
+
+
+def test_examples_of_nothing_run_beside_each_other():
+    def f(x, y):
+        return ac.sum(ac.vmap(lambda x, y: x @ y)(x, y))
+
+    x, y = ac.ones((17, 0, 4)), ac.ones((17, 4))
+    for got, right in zip(ac.compile(ac.grad(f, argnums=(0, 1)))(x, y), ac.grad(f, argnums=(0, 1))(x, y), strict=True):
+        same(got, right)
+    same(ac.compile(lambda y: ac.ones((17, 0, 1)) @ y[:, None, :])(y), ac.ones((17, 0, 1)) @ y[:, None, :])

@@ -326,3 +326,26 @@ def test_pythons_functions_of_tensors() -> None:
     for f in (lambda x: x + 1j, lambda x: 1j * x, lambda x: x == 1j, lambda x: divmod(x, 1j)):
         with pytest.raises(ac.DTypeError, match="expected real numbers"):
             f(x)
+
+
+REAL_IN_BODIES = {
+    "operand of cond": lambda x, n: ac.cond(ac.sum(x) > -1e9, lambda m: x * m, lambda m: x, n),
+    "captured by cond": lambda x, n: ac.cond(ac.sum(x) > -1e9, lambda: x * n, lambda: x),
+    "fori_loop": lambda x, n: ac.fori_loop(0, 2, lambda i, h: h * n, x),
+    "scan": lambda x, n: ac.scan(lambda h, _: (h * n, None), x, None, length=2)[0],
+    "while_loop": lambda x, n: ac.while_loop(lambda h: ac.sum(h) < 2.5 * n, lambda h: h + n, x),
+}
+
+
+@pytest.mark.parametrize("dtype", [ac.float32, ac.float64])
+@pytest.mark.parametrize("kind", REAL_IN_BODIES)
+def test_real_numbers_in_bodies_have_the_bits_of_eager_calls(kind, dtype):
+    x, compiled = ac.tensor([0.1, 0.7], dtype), ac.compile(REAL_IN_BODIES[kind])
+    for n in (2.0, 0.1, 0.3):
+        got, right = compiled(x, n), REAL_IN_BODIES[kind](x, n)
+        assert got.dtype == right.dtype == dtype
+        np.testing.assert_array_equal(got.numpy(), right.numpy())
+
+
+def test_the_least_integer_of_int64_comes_of_a_real_number():
+    assert ac.compile(lambda x, n: x * round(n))(ac.ones(1), -(2.0**63)).item() == -(2.0**63)

@@ -36,4 +36,9 @@ void Captured::read(TensorObject* t) {
   }
 }
 
+void note_captured(TensorObject* t) {
+  if (Interpreter* captured = thread_state().interpreters[Interpreters::kCaptured])
+    static_cast<Captured*>(captured)->read(t);
+}
+
 }  // namespace alice

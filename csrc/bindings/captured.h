@@ -32,4 +32,7 @@ class Captured final : public Interpreter {
   bool later_ = false;      // there is such a trace
 };
 
+// Somebody reads it, or differentiates by it.
+void note_captured(TensorObject* t);
+
 }  // namespace alice

@@ -1,6 +1,7 @@
 // Hot: every call runs through here.
 #include "extension.h"
 
+#include "captured.h"
 #include "features.h"
 #include "origin.h"
 #include "record.h"
@@ -56,6 +57,7 @@ void extend_derived(TensorObject* made, TensorObject* t) {
     extended(made).width = weak_width(t);
   }
   const ThreadState& state = thread_state();
+  if (made->producer || made->contexts) note_captured(t);  // a constant made of it has no derivative
   if (!made->producer && recorder_of(state)) {
     extended(made).origin = borrowed(root_of(t));
     extended(made).origin_trace = tracing_depth(state);

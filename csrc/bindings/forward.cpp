@@ -4,6 +4,7 @@
 #include <optional>
 #include <unordered_map>
 
+#include "captured.h"
 #include "elsewhere.h"
 #include "extension.h"
 #include "features.h"
@@ -311,7 +312,8 @@ void add_forward(py::module_& m) {
   m.def(
       "with_tangent",
       [](py::handle tensor, std::uint64_t context, py::handle tangent) {
-        py::object out = owned(same_value(checked_tensor(tensor, "forward")));
+        note_captured(checked_tensor(tensor, "forward"));
+        py::object out = owned(same_value(as_tensor(tensor.ptr())));
         set_tangent(as_tensor(out.ptr()), context, as_object(checked_tensor(tangent, "forward")));
         return out;
       },

@@ -67,8 +67,7 @@ py::object exchange_checker(ThreadState& state, py::object function) {
 }
 
 void note_read(TensorObject* t) {
-  if (Interpreter* captured = thread_state().interpreters[Interpreters::kCaptured])
-    static_cast<Captured*>(captured)->read(t);
+  note_captured(t);
   const py::object& reads = thread_state().features->reads;
   if (reads && PyList_Append(reads.ptr(), as_object(t)) < 0) throw py::error_already_set();
 }

@@ -131,7 +131,7 @@ void compute(Checked op, std::int64_t a, std::int64_t b, std::int64_t& y) {
 void compute(Checked op, double a, double b, double& y) {
   y = a;
   if (op == Checked::Divisor && a == 0) fail(ErrorKind::Value, "divide: expected a divisor other than 0; got ", a);
-  if (op == Checked::Whole && !(std::abs(a) < 0x1p63)) refuse(op, "whose integer int64 holds", a, b);
+  if (op == Checked::Whole && !(a >= -0x1p63 && a < 0x1p63)) refuse(op, "whose integer int64 holds", a, b);
   if (op == Checked::Base && std::isfinite(a) && std::isfinite(b) && !std::isfinite(std::pow(a, b)))
     refuse(op, "that have a power of float64", a, b);
 }

@@ -215,6 +215,7 @@ class LaneTapeMaker {
   bool same_along(int v, int axis, Elements& own) {
     const Value& value = graph_.value(v);
     const Array& a = value.array;
+    if (a.numel() == 0) return true;
     const std::int64_t inner = size_of(a.shape(), axis + 1), outer = a.numel() / (inner * n_);
     const auto item = static_cast<std::int64_t>(itemsize(a.dtype()));
     for (std::int64_t o = 0; o < outer; ++o)

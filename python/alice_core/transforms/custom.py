@@ -268,7 +268,7 @@ class custom_vjp(_Custom[P, R]):
     ----------
     f : callable
         From Tensors, nested structures of them, and anything else (which stays constant), to Tensors. All that is to
-        be differentiated must be an argument: what f captures raises.
+        be differentiated must be an argument: what f captures raises where it is differentiated by.
 
     Raises
     ------

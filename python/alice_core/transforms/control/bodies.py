@@ -385,6 +385,7 @@ class _Numbering:
         types = [*self._types, *(type_of(of(number)) for number in order)]
         body = Body(types, arranged, outputs, [*output_types, *(type_of(of(number)) for number in changed)])
         read = [of(number) for number in order[: len(order) - len(changed)]]
+        read = [x._tensor_of_number() if x._weak else x for x in read]  # handed in with the dtype that the body knows
         return Traced(body, read, [target for _, target in self._targets.values()])
 
 
