@@ -272,10 +272,6 @@ void gemv_rows(const GemvBlock<T>& g, const T* first, typename Vec<T>::Reg* chai
   for (int r = 0; r < Rows; ++r) chain[r] = acc[r];
 }
 
-// Columns of A contiguous: a vector runs along m, and W accumulators are the chains. A stripe of kStripe vectors
-// goes along k a few steps at a time, with the chains in L1: memory is read in long runs.
-constexpr int kStripe = 32;
-
 // Of many short rows the hardware does not see where they lead to: they are asked for so many bytes ahead.
 constexpr std::int64_t kShortRow = 512, kRowsAhead = 1 << 13;
 
@@ -290,46 +286,68 @@ void ask_ahead(const T* a, std::int64_t count) {
   for (std::int64_t at = 0; at < count * std::int64_t{sizeof(T)}; at += 64) __builtin_prefetch(from + at);
 }
 
+// Columns of A contiguous: a vector runs along m, and each has W chains. A stripe of kStripe vectors goes along k with
+// the chains in L1, and reads the lines of memory as they follow each other, which is what the hardware looks for.
+// Steps of one lane may go together, so that its chains come and go once for all of them.
+constexpr int kStripe = 32, kTogether = 4;
+
+template <class T>
+struct Stripe {
+  using Reg = typename Vec<T>::Reg;
+  Reg chains[Vec<T>::kWidth][kStripe];
+  int full;                    // vectors
+  typename Vec<T>::Mask rest;  // of one more
+  bool has_rest;
+
+  // Lane l takes Steps steps of the sum, which are W apart.
+  template <int Steps>
+  void take(int l, const T* a, std::int64_t a_step, const T* x) {
+    using V = Vec<T>;
+    Reg xv[Steps];
+#pragma GCC unroll 4
+    for (int s = 0; s < Steps; ++s) xv[s] = V::broadcast(x + s * V::kWidth);
+    const auto one = [&](int v, auto load) {
+      Reg chain = chains[l][v];
+#pragma GCC unroll 4
+      for (int s = 0; s < Steps; ++s) chain = V::fma(load(a + s * a_step + v * V::kWidth), xv[s], chain);
+      chains[l][v] = chain;
+    };
+    for (int v = 0; v < full; ++v) one(v, [](const T* p) { return V::load(p); });
+    if (has_rest) one(full, [this](const T* p) { return V::load(p, rest); });
+  }
+};
+
 template <class T>
 void gemv_stripe(const GemvBlock<T>& g, std::int64_t first, std::int64_t columns) {
   using V = Vec<T>;
-  using Reg = typename V::Reg;
   constexpr int W = V::kWidth;
-  // Narrow stripes go longer: their chains would come and go more often than their columns are worth.
-  const std::int64_t steps = columns <= 4 * W ? 64 / W : 32 / W;
-  Reg chains[kStripe][W];
-  for (int v = 0; v * W < columns; ++v)
-    for (int l = 0; l < W; ++l) chains[v][l] = V::zero();
-  for (std::int64_t k0 = 0; k0 < g.k; k0 += steps * W) {
-    const std::int64_t end = g.k - k0 < steps * W ? g.k : k0 + steps * W;
-    for (int v = 0; v * W < columns; ++v) {
-      const auto mask = V::first(columns - v * W < W ? columns - v * W : W);
-      const T* a = g.a + first + v * W + k0 * g.a_col;
-      Reg acc[W];
-#pragma GCC unroll 16
-      for (int l = 0; l < W; ++l) acc[l] = chains[v][l];
-      std::int64_t k = k0;
-      for (; k + W <= end; k += W) {
-        if (v == 0 && leads_nowhere<T>(g.a_col)) ask_ahead(g.a + k * g.a_col, W * g.a_col);
-#pragma GCC unroll 16
-        for (int l = 0; l < W; ++l, a += g.a_col) {
-          asm("" : "+r"(a));  // one pointer, not one per row
-          acc[l] = V::fma(V::load(a, mask), V::broadcast(g.x + k + l), acc[l]);
-        }
-      }
-      if (k < end) {
-        // Lanes beyond the end take + 0, as the masked tail of gemv_rows does: it turns -0 into +0 there.
-#pragma GCC unroll 16
-        for (int l = 0; l < W; ++l)
-          acc[l] = k + l < end ? V::fma(V::load(a + l * g.a_col, mask), V::broadcast(g.x + k + l), acc[l])
-                               : acc[l] + V::zero();
-      }
-#pragma GCC unroll 16
-      for (int l = 0; l < W; ++l) chains[v][l] = acc[l];
-    }
+  Stripe<T> stripe;
+  stripe.full = static_cast<int>(columns / W);
+  stripe.has_rest = columns % W != 0;
+  stripe.rest = V::first(columns % W);
+  const int vectors = stripe.full + stripe.has_rest;
+  for (auto& lane : stripe.chains)
+    for (int v = 0; v < vectors; ++v) lane[v] = V::zero();
+
+  const T* a = g.a + first;
+  std::int64_t k = 0;
+  const auto all_lanes = [&]<int Steps>(std::integral_constant<int, Steps>) {
+    for (; k + Steps * W <= g.k; k += Steps * W)
+      for (int l = 0; l < W; ++l) stripe.template take<Steps>(l, a + (k + l) * g.a_col, W * g.a_col, g.x + k + l);
+  };
+  if (!leads_nowhere<T>(g.a_col)) all_lanes(std::integral_constant<int, kTogether>{});
+  all_lanes(std::integral_constant<int, 1>{});
+  if (const std::int64_t left = g.k - k; left > 0) {
+    for (int l = 0; l < left; ++l) stripe.template take<1>(l, a + (k + l) * g.a_col, 0, g.x + k + l);
+    // Lanes beyond the end take + 0, as the masked tail of gemv_rows does: it turns -0 into +0 there.
+    for (int l = static_cast<int>(left); l < W; ++l)
+      for (int v = 0; v < vectors; ++v) stripe.chains[l][v] += V::zero();
   }
-  for (int v = 0; v * W < columns; ++v)
-    add_chains<T>(chains[v], g.y + first + v * W, columns - v * W < W ? columns - v * W : W, g.accumulate);
+  for (int v = 0; v < vectors; ++v) {
+    typename V::Reg chain[W];
+    for (int l = 0; l < W; ++l) chain[l] = stripe.chains[l][v];
+    add_chains<T>(chain, g.y + first + v * W, columns - v * W < W ? columns - v * W : W, g.accumulate);
+  }
 }
 
 template <class T>
