@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -86,9 +87,27 @@ def test_signs_that_are_turned_again_are_not_turned() -> None:
     compiled = ac.compile(f)
     tape = compiled.program(ac.ones(3)).tape
     assert tape is not None
-    assert tape.operations == 6  # a - b, b c, a + b c, -0.5 a, b / c, b - a
+    assert tape.operations == 8  # a - b, b c, a + b c, -0.5 a, b / c, b - a, a > 0, where
     for numbers in ([1.0, -2.0, 3.0], [0.0, 0.0, -0.0], [-0.0, 0.0, 1.0], [np.inf, np.inf, 0.0], [0.0, -0.0, 2.0]):
         x = ac.tensor(numbers)
+        same(compiled(x), f(x))
+
+
+@pytest.mark.parametrize("dtype", [ac.float32, ac.float64])
+def test_choices_are_operations(dtype: ac.DType) -> None:
+    def f(x: ac.Tensor) -> ac.Tensor:
+        a, b, c = x[0], x[1], x[2]
+        both, either = ac.logical_and(a > b, b <= c), ac.logical_or(a != b, ac.logical_not(c >= 0))
+        return ac.stack(
+            [ac.where(both, a, b), ac.where(either, c, -a), ac.where(b == c, 1.0, a), ac.where(a < 0, b, b)]
+        )
+
+    compiled = ac.compile(f)
+    tape = compiled.program(ac.ones(3, dtype)).tape
+    assert tape is not None
+    assert tape.loops == tape.calls == 0
+    for numbers in itertools.product([1.0, -2.0, 0.0, -0.0, np.nan, np.inf], repeat=3):
+        x = ac.tensor(numbers, dtype)
         same(compiled(x), f(x))
 
 

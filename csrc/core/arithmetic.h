@@ -23,9 +23,9 @@ struct ArithmeticLoops {
   ArithmeticLoop alone, lanes;
 };
 
-inline constexpr int kArithmetics = static_cast<int>(Arithmetic::MultiplyAdd) + 1;
+inline constexpr int kArithmetics = static_cast<int>(Arithmetic::LogicalNot) + 1;
 struct ArithmeticTable {
-  ArithmeticLoops loops[kArithmetics][2];  // by kind, and whether it is of float64 rather than float32; null for None
+  ArithmeticLoops loops[kArithmetics][2];  // by kind, and whether of float64, else float32; null for None
 };
 
 const ArithmeticLoops& arithmetic_loops(Arithmetic kind, bool is_double);

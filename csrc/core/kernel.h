@@ -182,6 +182,17 @@ enum class Arithmetic : std::uint8_t {
   Square,
   Sqrt,
   MultiplyAdd,
+  // These take bools or give them. Only programs of single numbers have steps of them.
+  Where,
+  Equal,
+  NotEqual,
+  Less,
+  LessEqual,
+  Greater,
+  GreaterEqual,
+  LogicalAnd,
+  LogicalOr,
+  LogicalNot,
 };
 
 struct Kernel {

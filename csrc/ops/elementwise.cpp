@@ -266,7 +266,17 @@ void register_elementwise(Registry& registry) {
                                                                      {"strong_div", Arithmetic::StrongDivide},
                                                                      {"negative", Arithmetic::Negative},
                                                                      {"square", Arithmetic::Square},
-                                                                     {"sqrt", Arithmetic::Sqrt}};
+                                                                     {"sqrt", Arithmetic::Sqrt},
+                                                                     {"where", Arithmetic::Where},
+                                                                     {"equal", Arithmetic::Equal},
+                                                                     {"not_equal", Arithmetic::NotEqual},
+                                                                     {"less", Arithmetic::Less},
+                                                                     {"less_equal", Arithmetic::LessEqual},
+                                                                     {"greater", Arithmetic::Greater},
+                                                                     {"greater_equal", Arithmetic::GreaterEqual},
+                                                                     {"logical_and", Arithmetic::LogicalAnd},
+                                                                     {"logical_or", Arithmetic::LogicalOr},
+                                                                     {"logical_not", Arithmetic::LogicalNot}};
   const auto add_row = [&](const ElementwiseRow& row) {
     const ElementwiseTraits& traits = row.traits;
     Kernel k{.name = row.name,

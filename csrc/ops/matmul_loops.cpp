@@ -272,7 +272,8 @@ void gemv_rows(const GemvBlock<T>& g, const T* first, typename Vec<T>::Reg* chai
   for (int r = 0; r < Rows; ++r) chain[r] = acc[r];
 }
 
-// Of many short rows the hardware does not see where they lead to: they are asked for so many bytes ahead.
+// Of many short rows the hardware does not see where they lead to: they are asked for so many bytes ahead, into L2, as
+// the first cache waits for fewer lines at a time.
 constexpr std::int64_t kShortRow = 512, kRowsAhead = 1 << 13;
 
 template <class T>
@@ -283,13 +284,14 @@ bool leads_nowhere(std::int64_t row) {
 template <class T>
 void ask_ahead(const T* a, std::int64_t count) {
   const char* from = reinterpret_cast<const char*>(a) + kRowsAhead;
-  for (std::int64_t at = 0; at < count * std::int64_t{sizeof(T)}; at += 64) __builtin_prefetch(from + at);
+  for (std::int64_t at = 0; at < count * std::int64_t{sizeof(T)}; at += 64) __builtin_prefetch(from + at, 0, 2);
 }
 
 // Columns of A contiguous: a vector runs along m, and each has W chains. A stripe of kStripe vectors goes along k with
 // the chains in L1, and reads the lines of memory as they follow each other, which is what the hardware looks for.
 // Steps of one lane may go together, so that its chains come and go once for all of them.
 constexpr int kStripe = 32, kTogether = 4;
+constexpr std::int64_t kNarrowRow = 256;  // bytes
 
 template <class T>
 struct Stripe {
@@ -335,7 +337,8 @@ void gemv_stripe(const GemvBlock<T>& g, std::int64_t first, std::int64_t columns
     for (; k + Steps * W <= g.k; k += Steps * W)
       for (int l = 0; l < W; ++l) stripe.template take<Steps>(l, a + (k + l) * g.a_col, W * g.a_col, g.x + k + l);
   };
-  if (!leads_nowhere<T>(g.a_col)) all_lanes(std::integral_constant<int, kTogether>{});
+  const bool narrow = g.a_col * std::int64_t{sizeof(T)} <= kNarrowRow;  // those of memory follow each other as they are
+  if (!narrow) all_lanes(std::integral_constant<int, kTogether>{});
   all_lanes(std::integral_constant<int, 1>{});
   if (const std::int64_t left = g.k - k; left > 0) {
     for (int l = 0; l < left; ++l) stripe.template take<1>(l, a + (k + l) * g.a_col, 0, g.x + k + l);

@@ -24,8 +24,8 @@ struct MultiplyAdd {
   }
 };
 
-template <class F, class T, int kOperands>
-ALICE_HD T apply(T a, [[maybe_unused]] T b, [[maybe_unused]] T c) {
+template <class F, int kOperands, class A, class T>
+ALICE_HD auto apply(A a, [[maybe_unused]] T b, [[maybe_unused]] T c) {
   if constexpr (kOperands == 3)
     return F{}(a, b, c);
   else if constexpr (kOperands == 2)
@@ -34,15 +34,16 @@ ALICE_HD T apply(T a, [[maybe_unused]] T b, [[maybe_unused]] T c) {
     return F{}(a);
 }
 
-template <class F, class T, int kOperands>
+// Of operands of type T, and a first one that may be of another.
+template <class F, int kOperands, class T, class Out = T, class A = T>
 void alone(const ArithmeticStep* step, const ArithmeticStep* last, std::byte* registers, std::int64_t) {
   for (; step != last; ++step)
-    *at<T>(registers, step->out) =
-        apply<F, T, kOperands>(*at<T>(registers, step->a), *at<T>(registers, step->b), *at<T>(registers, step->c));
+    *at<Out>(registers, step->out) =
+        apply<F, kOperands>(*at<A>(registers, step->a), *at<T>(registers, step->b), *at<T>(registers, step->c));
 }
 
 // A result may lie where an operand did.
-template <class F, class T, int kOperands>
+template <class F, int kOperands, class T>
 void in_lanes(const ArithmeticStep* step, const ArithmeticStep* last, std::byte* registers, std::int64_t lanes) {
   constexpr std::int64_t kItems = kStepBytes / sizeof(T);
   const std::int64_t n = lanes / kItems * kItems;  // so that the compiler makes no scalar rest
@@ -50,16 +51,24 @@ void in_lanes(const ArithmeticStep* step, const ArithmeticStep* last, std::byte*
     T* out = at<T>(registers, step->out);
     const T *a = at<T>(registers, step->a), *b = at<T>(registers, step->b), *c = at<T>(registers, step->c);
 #pragma GCC ivdep
-    for (std::int64_t i = 0; i < n; ++i) out[i] = apply<F, T, kOperands>(a[i], b[i], c[i]);
+    for (std::int64_t i = 0; i < n; ++i) out[i] = apply<F, kOperands>(a[i], b[i], c[i]);
   }
 }
 
 template <class F, int kOperands = 2>
 struct Kind {
-  static constexpr ArithmeticLoops floats = {alone<F, float, kOperands>, in_lanes<F, float, kOperands>};
-  static constexpr ArithmeticLoops doubles = {alone<F, double, kOperands>, in_lanes<F, double, kOperands>};
+  static constexpr ArithmeticLoops floats = {alone<F, kOperands, float>, in_lanes<F, kOperands, float>};
+  static constexpr ArithmeticLoops doubles = {alone<F, kOperands, double>, in_lanes<F, kOperands, double>};
 };
 
+#define ALICE_COMPARISON(F)                                                     \
+  {                                                                             \
+    {alone<F, 2, float, bool>, nullptr}, { alone<F, 2, double, bool>, nullptr } \
+  }
+#define ALICE_LOGIC(F, N)                              \
+  {                                                    \
+    {alone<F, N, bool>, nullptr}, { nullptr, nullptr } \
+  }
 #define ALICE_KIND(...) {Kind<__VA_ARGS__>::floats, Kind<__VA_ARGS__>::doubles}
 constexpr ArithmeticTable kTable = {{
     {},  // Arithmetic::None, and so on in its order
@@ -73,8 +82,22 @@ constexpr ArithmeticTable kTable = {{
     {},  // a square is a product
     ALICE_KIND(Sqrt, 1),
     ALICE_KIND(MultiplyAdd, 3),
+    // Where moves bits, whatever they mean.
+    {{alone<Where, 3, std::uint32_t, std::uint32_t, std::uint8_t>, nullptr},
+     {alone<Where, 3, std::uint64_t, std::uint64_t, std::uint8_t>, nullptr}},
+    ALICE_COMPARISON(Equal),
+    ALICE_COMPARISON(NotEqual),
+    ALICE_COMPARISON(Less),
+    ALICE_COMPARISON(LessEqual),
+    ALICE_COMPARISON(Greater),
+    ALICE_COMPARISON(GreaterEqual),
+    ALICE_LOGIC(LogicalAnd, 2),
+    ALICE_LOGIC(LogicalOr, 2),
+    ALICE_LOGIC(LogicalNot, 1),
 }};
 #undef ALICE_KIND
+#undef ALICE_LOGIC
+#undef ALICE_COMPARISON
 
 }  // namespace
 

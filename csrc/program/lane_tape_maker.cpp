@@ -363,9 +363,9 @@ class LaneTapeMaker {
     int axis = -1;
     if (!spread_all(node, axes, result.shape(), axis, in)) return false;
     const std::optional<Op> op = arithmetic_of(graph_, node, work);
-    if (op) {
+    if (op && loops_of(*op).lanes) {
       Registers made;
-      for (std::size_t i = 0; i < in[0].size(); ++i) made.push_back(steps_.operate(*op, in[0][i], in.back()[i]));
+      for (std::size_t i = 0; i < in[0].size(); ++i) made.push_back(steps_.operate(*op, in, i));
       wide_ = wide_ || !is_double(*op);
       give(node.out[0], axis, std::move(made));
       return true;

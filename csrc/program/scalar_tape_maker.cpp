@@ -240,7 +240,7 @@ class ScalarTapeMaker {
       in.push_back(spread(v, last_axes(graph_.value(v).array.rank(), result.rank()), result.shape()));
     if (const auto op = arithmetic_of(graph_, node, work)) {
       Registers& made = registers_[static_cast<std::size_t>(node.out[0])];
-      for (std::size_t i = 0; i < in[0].size(); ++i) made.push_back(steps_.operate(*op, in[0][i], in.back()[i]));
+      for (std::size_t i = 0; i < in[0].size(); ++i) made.push_back(steps_.operate(*op, in, i));
       return true;
     }
     add_loops(node, in, work, nullptr);

@@ -10,6 +10,10 @@ namespace {
 
 constexpr std::size_t at(std::int32_t r) { return static_cast<std::size_t>(r); }
 
+constexpr bool gives_bool(Arithmetic kind) { return kind >= Arithmetic::Equal; }
+constexpr bool takes_bools(Arithmetic kind) { return kind >= Arithmetic::LogicalAnd; }
+constexpr bool takes_three(Arithmetic kind) { return kind == Arithmetic::MultiplyAdd || kind == Arithmetic::Where; }
+
 // Of operands that are known: what the step would give.
 Register value_of(Op op, Register a, Register b, Register c) {
   Register registers[4] = {{0.0}, a, b, c};
@@ -99,7 +103,7 @@ std::int32_t Steps::operate(Op op, std::int32_t a, std::int32_t b, std::int32_t 
   const Register *x = known(a), *y = known(b), *z = known(c);
   if (x && y && z) {
     const Register value = value_of(op, *x, *y, *z);
-    return constant(value.bytes, is_double(op) ? 8 : 4);
+    return constant(value.bytes, gives_bool(kind_of(op)) ? 1 : is_double(op) ? 8 : 4);
   }
   if (const std::int32_t simpler = with_fewer_signs(op, a, b, c); simpler >= 0) return simpler;
   const auto is = [&](const Register* r, double number) {
@@ -114,6 +118,20 @@ std::int32_t Steps::operate(Op op, std::int32_t a, std::int32_t b, std::int32_t 
       if (is(x, -1)) return operate(of(Arithmetic::Subtract), c, b);
       if (is(y, -1)) return operate(of(Arithmetic::Subtract), c, a);
       if (is(z, -0.0)) return operate(of(Arithmetic::Multiply), a, b);
+      if (a > b) std::swap(a, b);
+      break;
+    case Arithmetic::Where:
+      if (x) return x->bytes[0] != std::byte{0} ? b : c;
+      if (b == c) return b;
+      break;
+    case Arithmetic::Less:
+    case Arithmetic::LessEqual:
+    case Arithmetic::Greater:
+    case Arithmetic::GreaterEqual: break;
+    case Arithmetic::Equal:
+    case Arithmetic::NotEqual:
+    case Arithmetic::LogicalAnd:
+    case Arithmetic::LogicalOr:
       if (a > b) std::swap(a, b);
       break;
     case Arithmetic::Multiply:
@@ -140,7 +158,7 @@ std::int32_t Steps::operate(Op op, std::int32_t a, std::int32_t b, std::int32_t 
       break;
     default: b = a;
   }
-  const bool three = kind_of(op) == Arithmetic::MultiplyAdd;
+  const bool three = takes_three(kind_of(op));
   const auto [place, is_new] = made_.try_emplace({op, a, b, three ? c : a}, 0);
   if (is_new) {
     place->second = fresh();
@@ -149,6 +167,10 @@ std::int32_t Steps::operate(Op op, std::int32_t a, std::int32_t b, std::int32_t 
     add(op, 0, std::span(reads, three ? 3 : 2), writes);
   }
   return place->second;
+}
+
+std::int32_t Steps::operate(Op op, const std::vector<Registers>& in, std::size_t i) {
+  return operate(op, in[0][i], in[std::min<std::size_t>(1, in.size() - 1)][i], in.back()[i]);
 }
 
 Registers Steps::expand(const Expansion& expansion, bool is_double, std::size_t n,
@@ -232,13 +254,21 @@ std::vector<Steps::Group> Steps::grouped(std::size_t window) const {
 }
 
 std::optional<Op> arithmetic_of(const Graph& graph, const Node& node, const Elementwise& work) {
-  const DType dtype = graph.value(node.out[0]).array.dtype();
-  for (int v : node.in)
-    if (graph.value(v).array.dtype() != dtype) return {};
+  const auto dtype_of = [&](int v) { return graph.value(v).array.dtype(); };
   const Arithmetic kind = node.kernel->arithmetic;
-  if (kind == Arithmetic::None || work.converts() || (dtype != DType::Float64 && dtype != DType::Float32)) return {};
+  if (kind == Arithmetic::None || work.converts()) return {};
+  const DType dtype = dtype_of(node.in.back());
+  const bool chooses = kind == Arithmetic::Where;
+  for (int v : node.in)
+    if (dtype_of(v) != (chooses && v == node.in[0] ? DType::Bool : dtype)) return {};
+  if (dtype_of(node.out[0]) != (gives_bool(kind) ? DType::Bool : dtype)) return {};
+  const std::size_t item = itemsize(dtype);
+  const bool can = takes_bools(kind) ? dtype == DType::Bool
+                   : chooses         ? item == 4 || item == 8
+                                     : dtype == DType::Float32 || dtype == DType::Float64;
+  if (!can) return {};
   // A square is a product, which there may be already.
-  return op_of(kind == Arithmetic::Square ? Arithmetic::Multiply : kind, dtype == DType::Float64);
+  return op_of(kind == Arithmetic::Square ? Arithmetic::Multiply : kind, item == 8);
 }
 
 std::unique_ptr<Expansion> expansion_of(const Graph& graph, const Node& node) {

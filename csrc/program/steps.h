@@ -22,7 +22,7 @@ union Register {
   std::byte bytes[8];
 };
 
-// What a step does: a kind of arithmetic on float32 or float64, a loop over elements, or a call of a kernel.
+// What a step does: a kind of arithmetic on float32 or float64 (or bools), a loop over elements, or a call of a kernel.
 enum class Op : std::uint8_t {};
 constexpr Op op_of(Arithmetic kind, bool is_double) {
   return static_cast<Op>(2 * static_cast<int>(kind) + static_cast<int>(is_double));
@@ -51,6 +51,7 @@ class Steps {
   // The register that has the result. A kind of one operand reads `a`, one of two `a` and `b`.
   std::int32_t operate(Op op, std::int32_t a, std::int32_t b, std::int32_t c);
   std::int32_t operate(Op op, std::int32_t a, std::int32_t b) { return operate(op, a, b, a); }
+  std::int32_t operate(Op op, const std::vector<Registers>& in, std::size_t i);  // number i of each operand
   // The registers of `n` results. Of each operand those of the items of the first one come first, and so on.
   Registers expand(const Expansion& expansion, bool is_double, std::size_t n, const std::vector<Registers>& items);
   void add(Op op, std::int32_t number, std::span<const std::int32_t> reads, std::span<const std::int32_t> writes);
