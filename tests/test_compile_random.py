@@ -68,6 +68,8 @@ def test_every_primitive_is_reached() -> None:
     # Of second order, which few programs are: tests/cases/pooling.py, tests/cases/special.py.
     transforms = {"identity", "remat", "vecmat", "nonnegative", "fitting", "checked_arithmetic", "max_pool_jvp"}
     transforms |= {"log_ndtr_excess"}
+    # tests/test_distributed.py
+    transforms |= {"allreduce", "allreduce_extreme", "allreduce_start", "allreduce_wait", "broadcast"}
     control = {"scan", "while_loop", "switch", "call"}  # tests/test_loops.py, test_compile_calls.py
     assert set(ac.primitives()) - drawing - transforms - control <= reached
 

@@ -33,7 +33,8 @@ LAYERS = [
     {"ops"},
     {"linalg", "random", "special", "array_api", "transforms", "compiling"},
     {"numpy_dispatch", "losses", "nn", "optim", "data", "testing"},  # from here on as a user would: import alice_core
-    {"plot", "estimators", "checkpoints"},
+    {"plot", "estimators", "distributed"},
+    {"checkpoints"},
     {"linear_model", "neural_network", "calibration", "bayes", "teaching", "demo"},
     {"cli", "__main__"},
 ]

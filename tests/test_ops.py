@@ -208,6 +208,7 @@ ELSEWHERE = {
     **dict.fromkeys(UPDATES, "test_optimisers.py"),  # and test_minimize.py
     **dict.fromkeys(REJECTION, "test_distributions.py"),
     "cross_entropy_value_and_vjp": "test_compile.py",
+    **dict.fromkeys(("allreduce_start", "allreduce_wait"), "test_distributed.py"),
     **dict.fromkeys(("scan", "while_loop", "switch"), "test_loops.py"),
     "call": "test_compile_calls.py",
     "slice_add": "test_compile_sums.py",

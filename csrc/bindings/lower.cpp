@@ -1,8 +1,10 @@
 #include "lower.h"
 
+#include <algorithm>
 #include <unordered_map>
 #include <unordered_set>
 
+#include "../program/loops.h"
 #include "body.h"
 #include "joint.h"
 #include "origin.h"
@@ -58,7 +60,7 @@ class Lowering {
     for (Py_ssize_t k = PyTuple_GET_SIZE(equations.ptr()) - 1; k >= 0; --k) {
       const EquationObject* eq = as_equation(PyTuple_GET_ITEM(equations.ptr(), k));
       if (!eq) throw py::type_error("lower: the session's list has something else than Equations");
-      bool wanted = !changed_by(eq).empty();
+      bool wanted = !changed_by(eq).empty() || exchanges(eq);
       for (std::size_t i = 0; i < eq->outputs.size(); ++i) wanted = wanted || needed.count(result_of(eq, i));
       if (!wanted) continue;
       kept.push_back(eq);
@@ -125,6 +127,15 @@ class Lowering {
   program::Graph take() { return std::move(graph_); }
 
  private:
+  // Other processes wait for it, whoever needs its results here.
+  static bool exchanges(const EquationObject* eq) {
+    const Kernel& kernel = *eq->primitive->kernel;
+    if (std::ranges::none_of(kernel.attributes, [](const AttrSpec& a) { return has(a.kinds, AttrKind::Bodies); }))
+      return kernel.exchange != Exchange::None;
+    complete_bodies(eq->attributes);
+    return program::exchange_of(kernel, parse_attributes(kernel, eq->attributes)) != Exchange::None;
+  }
+
   static Name result_of(const EquationObject* eq, std::size_t i) {
     return {reinterpret_cast<PyObject*>(const_cast<EquationObject*>(eq)), static_cast<int>(i)};
   }

@@ -1,9 +1,12 @@
 // The Python module alice_core._core.
+#include <cstring>
+
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
 #include "../core/allocator.h"
+#include "../core/exchange.h"
 #include "../core/isa.h"
 #include "../core/running.h"
 #include "../core/thread_pool.h"
@@ -74,6 +77,20 @@ py::dict build_config() {
   d["cuda"] = py::none();
   d["threads"] = num_threads();
   return d;
+}
+
+// Addresses of functions and handles, in the order of exchange::Library; the last one is the communicator.
+std::int64_t open_channel(const std::vector<std::int64_t>& words) {
+  exchange::Library library;
+  if (words.size() * sizeof(std::int64_t) != sizeof library + sizeof(exchange::Handle))
+    throw py::value_error("open_channel: expected the words of a library and a communicator");
+  std::memcpy(&library, words.data(), sizeof library);
+  return exchange::open(library, static_cast<exchange::Handle>(words.back()));
+}
+
+py::tuple exchange_progress() {
+  const exchange::Progress p = exchange::progress();
+  return py::make_tuple(p.begun, p.ended, p.seconds);
 }
 
 }  // namespace
@@ -183,6 +200,8 @@ PYBIND11_MODULE(_core, m) {
         set_num_threads(n);
       },
       py::arg("n"));
+  m.def("open_channel", &open_channel, py::arg("words"));
+  m.def("exchange_progress", &exchange_progress);
   m.def("_fail_allocation_after", &allocator::fail_after, py::arg("allocations"));
   m.def("build_config", &build_config);
 }

@@ -168,6 +168,10 @@ class Expansion;
 // or by a slope at their second one, which is what they give for a first one of 1. The bits of both are the same.
 enum class Scaling : std::uint8_t { None, ByFactor, BySlope };
 
+// Kernels that other processes wait for are run as often as they were called, and in that order: their results are new
+// each time. Those that only begin an exchange may run earlier.
+enum class Exchange : std::uint8_t { None, Meets, Begins };
+
 // Operations of the processor: of a scalar program, steps of its interpreter. Elementwise kernels may be one. Of the
 // strong ones a first operand of 0 gives 0. MultiplyAdd is a step of a sum of products: a b + c as matmul rounds it.
 enum class Arithmetic : std::uint8_t {
@@ -230,6 +234,7 @@ struct Kernel {
   // Changes a copy of its first operand. It finds that in its result already where a program lets this lie in the
   // operand's memory, because nobody needs the operand any more and no other operand lies in it.
   bool overwrites_first = false;
+  Exchange exchange = Exchange::None;
   // Takes dtypes for storage alone, too. Of other kernels the operands are widened, and results of the dtype that one
   // was widened to take up its dtype: the operand that `like` says, -1 for none; null for the first such one.
   bool any_dtype = false;

@@ -1,3 +1,4 @@
+// Small: once for a call.
 #include "gather_plan.h"
 
 #include <algorithm>

@@ -4,6 +4,7 @@
 //
 // The leading `batch_axes` axes are a batch of examples with weights of their own, each with the bits of a call for it.
 // The first result comes with what the adjoint wants to know of each row (kRowStats): a saved value, no result.
+// Small: loops elsewhere do the work.
 #include <algorithm>
 
 #include "../core/chunks.h"

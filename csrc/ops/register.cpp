@@ -20,6 +20,7 @@ void register_kernels() {
     register_sorting(r);
     register_update(r);
     register_lbfgs(r);
+    register_exchange(r);
     register_random(r);
     register_random_rejection(r);
     register_checks(r);

@@ -22,6 +22,7 @@ void register_searchsorted(Registry&);
 void register_sorting(Registry&);
 void register_update(Registry&);
 void register_lbfgs(Registry&);
+void register_exchange(Registry&);
 void register_random(Registry&);
 void register_random_rejection(Registry&);
 void register_checks(Registry&);

@@ -3,6 +3,7 @@
 
 #include <chrono>
 
+#include "../core/exchange.h"
 #include "../core/in_place.h"
 
 namespace alice::program {
@@ -153,7 +154,21 @@ void CpuExecutor::move(Context& context, std::byte* const* inputs, std::byte* co
 void CpuExecutor::Repeated::operator()(std::byte* const* inputs, std::byte* const* results) {
   if (executor_.tape_) return executor_.tape_->run((*context_).tape, inputs, results);
   executor_.move(*context_, inputs, results);
-  for (const Step& step : executor_.steps_) executor_.execute(step, *context_);
+  std::size_t reached = 0;
+  executor_.execute_all(*context_, &reached);
+}
+
+// What a run that throws has told other processes to write lies in memory that is about to serve others.
+void CpuExecutor::execute_all(Context& context, std::size_t* reached) const {
+  try {
+    for (const Step& step : steps_) {
+      ++*reached;
+      execute(step, context);
+    }
+  } catch (...) {
+    exchange::finish_all();
+    throw;
+  }
 }
 
 void CpuExecutor::run(std::byte* const* inputs, std::byte* const* results, bool profile, std::size_t* reached) const {
@@ -166,13 +181,7 @@ void CpuExecutor::run(std::byte* const* inputs, std::byte* const* results, bool 
   }
   move(context, inputs, results);
 
-  if (!profile) {
-    for (const Step& step : steps_) {
-      ++*reached;
-      execute(step, context);
-    }
-    return;
-  }
+  if (!profile) return execute_all(context, reached);
   using Clock = std::chrono::steady_clock;
   for (std::size_t i = 0; i < steps_.size(); ++i) {
     const auto start = Clock::now();

@@ -73,6 +73,7 @@ class CpuExecutor {
   void add_chain(const Chain& chain, const CpuKernels& kernels, Step& step);
   std::unique_ptr<Context> make_context() const;
   void move(Context& context, std::byte* const* inputs, std::byte* const* results) const;
+  void execute_all(Context& context, std::size_t* reached) const;
   void execute(const Step& step, Context& context) const;
   void update(const Step& step, const Call& call) const;
 

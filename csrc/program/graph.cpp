@@ -6,6 +6,7 @@
 
 #include "../core/in_place.h"
 #include "../core/slopes.h"
+#include "loops.h"
 
 namespace alice::program {
 namespace {
@@ -148,10 +149,12 @@ std::vector<int> Graph::add(const Kernel& kernel, std::vector<int> in, std::vect
     return {add_value(base.array, base.source, base.root, base.offset)};
   }
 
+  const Exchange exchange = exchange_of(kernel, attrs);
   std::vector<int> results;
-  if (constant && fold(call, &results)) return results;
+  if (constant && exchange == Exchange::None && fold(call, &results)) return results;
   if (const int same = unchanged(kernel, in, call); same >= 0) return {same};
   std::string key = key_of(kernel, in, attrs);
+  if (exchange != Exchange::None) append(key, nodes_.size());  // equal to no other
   if (auto found = known_.find(key); found != known_.end()) return found->second;
 
   bool computes = outs.empty();
@@ -199,8 +202,9 @@ void Graph::remove_dead() {
   for (int r : results_) needed[static_cast<std::size_t>(r)] = true;
   std::vector<Node> live;  // the last one first
   for (auto node = nodes_.rbegin(); node != nodes_.rend(); ++node) {
-    const bool wanted = node->update || std::any_of(node->out.begin(), node->out.end(),
-                                                    [&](int v) { return needed[static_cast<std::size_t>(v)]; });
+    const bool wanted =
+        node->update || exchange_of(*node->kernel, node->attrs) != Exchange::None ||
+        std::any_of(node->out.begin(), node->out.end(), [&](int v) { return needed[static_cast<std::size_t>(v)]; });
     if (!wanted) continue;
     for (int v : node->in) needed[static_cast<std::size_t>(value(v).root)] = true;
     live.push_back(std::move(*node));

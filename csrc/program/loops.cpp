@@ -4,6 +4,7 @@
 // the step's items of arrays. It gives the next carry, and items that are stacked: a step writes them where they stay.
 #include "loops.h"
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 
@@ -344,6 +345,17 @@ double Body::flops() const {
   if (program_)
     for (const Instruction& i : program_->plan().instructions()) sum += i.flops;
   return sum;
+}
+
+Exchange exchange_of(const Kernel& kernel, std::span<const Attr> attrs) {
+  const auto exchanges = [](const Node& n) { return exchange_of(*n.kernel, n.attrs) != Exchange::None; };
+  for (const Attr& a : attrs) {
+    if (!a.is(AttrKind::Bodies)) continue;
+    for (const auto& body : a.bodies())
+      if (body->is_complete() && std::ranges::any_of(body->program().plan().graph().nodes(), exchanges))
+        return Exchange::Meets;
+  }
+  return kernel.exchange;
 }
 
 void register_loops(Registry& r) {

@@ -6,6 +6,8 @@
 #include <memory>
 #include <queue>
 
+#include "loops.h"
+
 namespace alice::program {
 namespace {
 
@@ -51,6 +53,10 @@ class Segment {
     if (group < 0) group = new_group(n, can);
     Group& g = groups_[at(group)];
     g.waits_for |= needs(n, group);
+    if (exchange_of(n) != Exchange::None) {
+      if (exchange_ >= 0) g.waits_for = closure(g.waits_for | bit(exchange_) | groups_[at(exchange_)].waits_for);
+      exchange_ = group;
+    }
     g.unit.nodes.push_back(node);
     for (int v : n.out) note(values_.makes, v, group);
     if (!can.elementwise) return;
@@ -59,14 +65,20 @@ class Segment {
       if (whole(v, g.shape)) note(values_.reads_last, v, group);
   }
 
-  // The units, each after those it waits for, otherwise in the order of the trace.
+  // The units, each after those it waits for, otherwise in the order of the trace. What is told to other processes goes
+  // out as soon as it is there, so that it is on its way while the rest is computed; in the order that they expect.
   void finish(std::vector<Unit>& units) {
     const std::size_t count = groups_.size();
     std::vector<std::vector<int>> waiting(count);
     std::vector<int> left(count, 0);
+    int exchange = -1;  // the one before
     for (std::size_t g = 0; g < count; ++g) {
       if (groups_[g].unit.nodes.empty()) continue;  // joined another
       std::vector<int> before;
+      if (exchange_of(g) != Exchange::None) {
+        if (exchange >= 0) before.push_back(exchange);
+        exchange = static_cast<int>(g);
+      }
       for (int node : groups_[g].unit.nodes)
         for (int v : graph_.nodes()[at(node)].in)
           if (const int made = maker(graph_.value(v).root); made >= 0 && made != static_cast<int>(g))
@@ -77,7 +89,10 @@ class Segment {
       for (int b : before) waiting[at(b)].push_back(static_cast<int>(g));
     }
     std::priority_queue<std::pair<int, int>, std::vector<std::pair<int, int>>, std::greater<>> ready;
-    const auto offer = [&](std::size_t g) { ready.push({groups_[g].unit.nodes.back(), static_cast<int>(g)}); };
+    const auto offer = [&](std::size_t g) {
+      const bool early = exchange_of(g) == Exchange::Begins;
+      ready.push({early ? -1 : groups_[g].unit.nodes.back(), static_cast<int>(g)});
+    };
     for (std::size_t g = 0; g < count; ++g)
       if (!groups_[g].unit.nodes.empty() && left[g] == 0) offer(g);
     std::size_t done = 0;
@@ -100,6 +115,11 @@ class Segment {
     bool open = false;
     int merged_into = -1;
   };
+
+  static Exchange exchange_of(const Node& n) { return program::exchange_of(*n.kernel, n.attrs); }
+  Exchange exchange_of(std::size_t group) const {  // one is alone in its group
+    return exchange_of(graph_.nodes()[at(groups_[group].unit.nodes.front())]);
+  }
 
   // The group that this one has become a part of; -1 stays that.
   int find(int group) const {
@@ -237,6 +257,7 @@ class Segment {
   std::vector<Group> groups_;
   std::vector<int> groups_slot_;  // the bit of a group, or -1
   std::size_t joined_ = 0;        // groups that became part of another
+  int exchange_ = -1;             // the group of the last exchange; it cannot grow
   int slots_[kOpen];
   GroupsOfValues& values_;
   std::vector<int> met_;  // values for which there is a group

@@ -1,6 +1,9 @@
 #include "tape.h"
 
+#include <algorithm>
+
 #include "lane_tape.h"
+#include "loops.h"
 #include "scalar_tape.h"
 
 namespace alice::program {
@@ -40,7 +43,8 @@ double expanded_cost(const Graph& graph) {
 }  // namespace
 
 std::unique_ptr<const Tape> Tape::of(const Plan& plan, const CpuKernels& kernels) {
-  if (plan.graph().nodes().empty()) return nullptr;
+  const auto exchanges = [](const Node& n) { return exchange_of(*n.kernel, n.attrs) != Exchange::None; };
+  if (plan.graph().nodes().empty() || std::ranges::any_of(plan.graph().nodes(), exchanges)) return nullptr;
   const double overhead = overhead_of(plan);
   std::unique_ptr<const Tape> best =
       make_scalar_tape(plan, kernels, kClearly * (overhead + expanded_cost(plan.graph())));

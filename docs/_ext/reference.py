@@ -91,6 +91,7 @@ MODULES = [
     "optim",
     "optim.schedules",
     "data",
+    "distributed",
     "linalg",
     "random",
     "special",

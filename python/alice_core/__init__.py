@@ -18,6 +18,7 @@ if _TYPE_CHECKING:
     from . import bayes as bayes
     from . import calibration as calibration
     from . import data as data
+    from . import distributed as distributed
     from . import linalg as linalg
     from . import linear_model as linear_model
     from . import neural_network as neural_network
@@ -159,7 +160,7 @@ __version__: str = build_config()["version"]
 
 #: What is imported when somebody asks for it, as most programs do without: modules, and names of modules.
 _LATER = {
-    **dict.fromkeys(("bayes", "calibration", "data", "linalg", "linear_model"), ""),
+    **dict.fromkeys(("bayes", "calibration", "data", "distributed", "linalg", "linear_model"), ""),
     **dict.fromkeys(("neural_network", "nn", "optim", "testing"), ""),
     **dict.fromkeys(("load_checkpoint", "save_checkpoint"), "checkpoints"),
     "Trace": "tracing",

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import alice_core as ac
 
 from .checks import checked_int, shown
+from .distributed import rank, together
 from .errors import DTypeError
 from .files import NPZ_ERRORS, read_npz, whole, write_npz
 
@@ -22,7 +23,8 @@ def save_checkpoint(path: str | os.PathLike[str], model: Any, opt: Any = None, s
     """Write all that a run needs to go on as if it had never stopped.
 
     The file is written under another name, brought to the disk, and renamed: a process that is killed on the way leaves
-    the checkpoint from before. It is an archive of NumPy arrays, which ``np.load`` reads, whatever it is called.
+    the checkpoint from before. It is an archive of NumPy arrays, which ``np.load`` reads, whatever it is called. All
+    ranks (:mod:`alice_core.distributed`) must call this; the first one writes, and all learn of an error.
 
     Parameters
     ----------
@@ -57,14 +59,19 @@ def save_checkpoint(path: str | os.PathLike[str], model: Any, opt: Any = None, s
     for part, holder in _holders(who, model, opt, rng).items():
         arrays |= {f"{part}/{name}": _array(x) for name, x in _state_of(holder).items()}
 
-    with whole(path, durable=True) as unfinished:
-        write_npz(unfinished, arrays)
+    def write() -> None:
+        if rank() == 0:
+            with whole(path, durable=True) as unfinished:
+                write_npz(unfinished, arrays)
+
+    together(who, write)
 
 
 def load_checkpoint(path: str | os.PathLike[str], model: Any, opt: Any = None, rng: Any = None) -> int:
     """Take over what :func:`save_checkpoint` wrote, given the same kinds of things; returns the step.
 
-    If there is any error, nothing has been changed.
+    If there is any error, nothing has been changed. Every rank reads the file, and there may be more or fewer of them
+    than have written it.
 
     Parameters
     ----------

@@ -13,6 +13,7 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import alice_core as ac
 
@@ -62,12 +63,23 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"alice_core {ac.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    command = commands.add_parser(
-        "demo",
-        help="train a network on handwritten digits",
-        description="Train a multilayer perceptron on images, and report with numbers and pictures.",
-        epilog="Exit status: 0 done, 1 the data or the training failed, 2 wrong arguments, 130 stopped by Ctrl-C.",
-    )
+    training: dict[str, Any] = {
+        "description": "Train a multilayer perceptron on images, and report with numbers and pictures.",
+        "epilog": "Exit status: 0 done, 1 the data or the training failed, 2 wrong arguments, 130 stopped by Ctrl-C.",
+    }
+    _add_training(commands.add_parser("demo", help="train a network on handwritten digits", **training))
+    train = commands.add_parser("train", help="the same, on many processes too: mpiexec -n 4 alice train --distributed",
+                                **training)  # fmt: skip
+    _add_training(train)
+    train.add_argument("--distributed", action="store_true",
+        help="work on the images of each step together with the other processes that mpiexec has started; without "
+             "mpiexec there is one")  # fmt: skip
+
+    commands.add_parser("info", help="print how the engine was built and what it runs on")
+    return parser
+
+
+def _add_training(command: argparse.ArgumentParser) -> None:
     add = command.add_argument
     add("--data", default="digits", metavar="digits|PATH",
         help="'digits': scikit-learn's 1,797 handwritten digits (default); or a folder with the four files of the "
@@ -84,9 +96,6 @@ def _parser() -> argparse.ArgumentParser:
         help="where pictures, numbers and the model go; files of an earlier run are replaced "
              "(default: runs/NAME-seedN)")  # fmt: skip
 
-    commands.add_parser("info", help="print how the engine was built and what it runs on")
-    return parser
-
 
 def _demo(arguments: argparse.Namespace) -> None:
     digits = arguments.data == "digits"
@@ -96,12 +105,19 @@ def _demo(arguments: argparse.Namespace) -> None:
         lr=arguments.lr,
         hidden=tuple(arguments.hidden),
         seed=arguments.seed,
+        distributed=getattr(arguments, "distributed", False),
     )
     name = "digits" if digits else Path(arguments.data).resolve().name
     out: Path = arguments.out or Path("runs") / f"{name}-seed{settings.seed}"
     data = ac.data.load_digits(seed=settings.seed) if digits else ac.data.load_idx(arguments.data)
-    demo.run(data, settings, out)
-    print(_NEXT.format(alice=_command(), python=_relative(sys.executable), source=_relative(demo.__file__)))
+    try:
+        demo.run(data, settings, out)
+    except (ac.AliceError, OSError, MemoryError) as error:
+        if settings.distributed:
+            ac.distributed.abort(str(error))  # the others would wait
+        raise
+    if arguments.command == "demo":
+        print(_NEXT.format(alice=_command(), python=_relative(sys.executable), source=_relative(demo.__file__)))
 
 
 def _relative(path: str) -> str:

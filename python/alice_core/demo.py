@@ -54,6 +54,12 @@ class Settings:
     lr: float = 0.1
     hidden: tuple[int, ...] = (128,)
     seed: int = 0
+    distributed: bool = False
+
+    @property
+    def shard(self) -> tuple[int, int]:
+        """The part of every batch that this process works on, of so many."""
+        return (ac.distributed.rank(), ac.distributed.size()) if self.distributed else (0, 1)
 
 
 @dataclass(frozen=True)
@@ -79,8 +85,12 @@ def build_model(data: ac.data.Dataset, settings: Settings) -> Any:
 def train(data: ac.data.Dataset, model: Any, settings: Settings) -> Iterator[Epoch]:
     """Train ``model`` with SGD and momentum; yields after every epoch."""
     tqdm = require("tqdm", "tqdm", "alice demo").tqdm
-    batches = ac.data.minibatches(data.x_train, data.y_train, settings.batch_size, seed=settings.seed)
-    opt = ac.optim.SGD(model.parameters(), lr=settings.lr, momentum=MOMENTUM)
+    X, Y, shard = data.x_train, data.y_train, settings.shard
+    batches = ac.data.minibatches(X, Y, settings.batch_size, seed=settings.seed, shard=shard)
+    opt: Any = ac.optim.SGD(model.parameters(), lr=settings.lr, momentum=MOMENTUM)
+    if settings.distributed:
+        opt = ac.distributed.data_parallel(opt)
+    quiet = True if shard[0] else None  # None: unless there is a terminal
     steps_left = steps = settings.epochs * len(batches)
 
     @ac.compile
@@ -94,15 +104,18 @@ def train(data: ac.data.Dataset, model: Any, settings: Settings) -> Iterator[Epo
 
     for number in range(1, settings.epochs + 1):
         start = time.perf_counter()
-        total_loss, correct = 0.0, 0
-        for x, y in tqdm(batches, desc=f"epoch {number}/{settings.epochs}", leave=False, disable=None):
+        total_loss, correct, n = 0.0, 0, 0
+        for x, y in tqdm(batches, desc=f"epoch {number}/{settings.epochs}", leave=False, disable=quiet):
             opt.lr = settings.lr * steps_left / steps  # large steps first, small ones at the end
             loss, right = step(x, y)
             steps_left -= 1
             total_loss += loss.item() * len(y)
             correct += int(right.item())
+            n += len(y)
 
-        n = len(data.x_train)
+        if settings.distributed:
+            sums = ac.tensor([total_loss, correct, n], ac.float64)
+            total_loss, correct, n = ac.distributed.allreduce(sums, "sum").tolist()
         answers = predict(model, data.x_test).argmax(axis=1)
         test_accuracy = float(np.mean(answers == data.y_test))
         yield Epoch(number, total_loss / n, correct / n, test_accuracy, time.perf_counter() - start)
@@ -139,13 +152,16 @@ def run(data: ac.data.Dataset, settings: Settings, out: Path) -> float:
         On Ctrl-C; the files of the finished epochs are complete.
     """
     require("matplotlib.figure", "matplotlib", "alice demo")  # now, not after the training
+    model = build_model(data, settings)
+    part, parts = settings.shard
+    if part > 0:  # the first process reports
+        return [epoch.test_accuracy for epoch in train(data, model, settings)][-1]
     try:
         out.mkdir(parents=True, exist_ok=True)  # also now
     except OSError as error:
         raise DemoError(
             f"demo: --out must be a folder that can be made and written; got {out} ({error.strerror}); choose another"
         ) from None
-    model = build_model(data, settings)
     network = "-".join(str(n) for n in (data.x_train.shape[1], *settings.hidden, data.n_classes))
     n_parameters = sum(p.size for p in model.parameters())
     height, width = data.image_shape
@@ -153,6 +169,8 @@ def run(data: ac.data.Dataset, settings: Settings, out: Path) -> float:
           f"{height}x{width} pixels, {data.n_classes} classes")  # fmt: skip
     print(f"network  {network}, {n_parameters} parameters, relu; SGD with momentum {MOMENTUM}, lr {settings.lr:g} "
           f"falling to 0, batch {settings.batch_size}, seed {settings.seed}")  # fmt: skip
+    if settings.distributed:
+        print(f"ranks    {parts}, each with {settings.batch_size // parts} images a step")
 
     history: list[Epoch] = []
     try:

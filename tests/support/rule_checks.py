@@ -180,7 +180,7 @@ def variants(x: np.ndarray[Any, Any], n: int) -> np.ndarray[Any, Any]:
 ATTRIBUTES = {
     "leaky_relu": (0.1,), "leaky_relu_vjp": (0.1,), "elu": (1.5,), "elu_vjp": (1.5,), "pow_log": (2,),
     "astype": (ac.float64,), "polygamma": (1,), "sinc": (0,),
-    "fitting": (ac.int64,),
+    "fitting": (ac.int64,), "allreduce": (0,), "allreduce_start": (0,), "allreduce_wait": (0,),
 }  # fmt: skip
 ELEMENTWISE = {
     n: p

@@ -116,6 +116,14 @@ for images, labels in ac.data.minibatches(np.ones((4, 2), np.float32), np.zeros(
     opt.step()
     assert_type(total, ac.Tensor)
 
+together = ac.distributed.data_parallel(opt, deterministic=True)
+together.zero_grad()
+assert_type(together.backward(lambda x: ac.sum(model(x)), ac.ones((8, 2))), ac.Tensor)
+together.step()
+assert_type(ac.distributed.allreduce({"loss": total}, "sum"), dict[str, ac.Tensor])
+assert_type(ac.distributed.shard(np.ones((4, 2)), [0, 1, 2, 3]), tuple[ac.Tensor, ...])
+assert_type(ac.distributed.rank() + ac.distributed.size(), int)
+
 
 @ac.custom_vjp
 def clipped(x: ac.Tensor, bound: float = 1.0) -> ac.Tensor:

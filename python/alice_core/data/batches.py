@@ -24,8 +24,17 @@ __all__ = ["Minibatches", "minibatches", "whole_number"]
 class Minibatches:
     """What :func:`minibatches` returns: ``len()`` counts the batches, every ``iter()`` is a new epoch."""
 
-    def __init__(self, arrays: tuple[Tensor, ...], batch_size: int, shuffle: bool, seed: int, drop_last: bool) -> None:
+    def __init__(
+        self,
+        arrays: tuple[Tensor, ...],
+        batch_size: int,
+        shuffle: bool,
+        seed: int,
+        drop_last: bool,
+        shard: tuple[int, int] = (0, 1),
+    ) -> None:
         self._arrays, self._n = arrays, arrays[0].shape[0]
+        self._part, self._parts = shard
         self._batch_size, self._shuffle, self._seed, self._drop_last = batch_size, shuffle, seed, drop_last
         # A Tensor, which compiled functions read anew at each call. A counter would be a constant of the program of a
         # step whose object has its data beside it, so that every epoch would trace that again.
@@ -37,7 +46,7 @@ class Minibatches:
 
     def __len__(self) -> int:
         full, rest = divmod(self._n, self._batch_size)
-        return full + (rest > 0 and not self._drop_last)
+        return full + (rest >= self._parts and not self._drop_last)
 
     def state_dict(self) -> dict[str, Tensor]:
         """The number of the next epoch, for a run that goes on later: see :func:`alice_core.save_checkpoint`."""
@@ -57,7 +66,9 @@ class Minibatches:
         # The order depends on (seed, epoch) alone: a loop that is left early does not change the epochs that follow.
         order = np.random.default_rng((self._seed, epoch)).permutation(self._n) if self._shuffle else None
         for start in range(0, len(self) * self._batch_size, self._batch_size):
-            rows = slice(start, start + self._batch_size)
+            each = (min(start + self._batch_size, self._n) - start) // self._parts
+            first = start + self._part * each
+            rows = slice(first, first + each)
             if order is None:
                 yield tuple(a[rows] for a in self._arrays)
             else:
@@ -74,6 +85,7 @@ def minibatches(
     drop_last: bool = False,
     *,
     weights: TensorLike | Any | None = None,
+    shard: tuple[int, int] | None = None,
 ) -> Minibatches:
     """Cut data into batches; each pass over the result is one epoch.
 
@@ -96,6 +108,10 @@ def minibatches(
         Leave out the last batch where it would be smaller.
     weights : array_like, shape (n, ...), optional
         What else belongs to each row.
+    shard : (int, int), optional
+        ``(rank, size)``: of every batch, this part of so many equal ones, as :mod:`alice_core.distributed` has them:
+        ``shard=(ac.distributed.rank(), ac.distributed.size())``. Where the last batch of an epoch cannot be cut evenly,
+        its last rows, fewer than there are parts, are left out.
 
     Returns
     -------
@@ -109,7 +125,7 @@ def minibatches(
     DTypeError
         If batch_size or seed is not an integer.
     ValueError
-        If batch_size is below 1 or seed below 0.
+        If batch_size is below 1 or seed below 0, or there is no such part, or not an equal one.
 
     Source: notes, section 5.3, with erratum E-31: n rows in batches of r make n / r steps an epoch; how many epochs is
     free.
@@ -132,12 +148,15 @@ def minibatches(
             f"minibatches: {', '.join(names[:-1])} and {names[-1]} must have the same length along axis 0; got "
             + ", ".join(f"{name} {a.shape}" for name, a in zip(names, arrays, strict=True))
         )
+    rows = whole_number("minibatches: batch_size", batch_size, 1)
+    part, parts = (0, 1) if shard is None else (whole_number("minibatches: shard", number, 0) for number in shard)
+    if part >= parts or rows % parts:
+        raise ValueError(
+            f"minibatches: shard must be one of so many parts, (0, 4) to (3, 4) for instance, whose number divides "
+            f"batch_size, {rows}; got ({part}, {parts})"
+        )
     return Minibatches(
-        arrays,
-        whole_number("minibatches: batch_size", batch_size, 1),
-        bool(shuffle),
-        whole_number("minibatches: seed", seed, 0),
-        bool(drop_last),
+        arrays, rows, bool(shuffle), whole_number("minibatches: seed", seed, 0), bool(drop_last), (part, parts)
     )
 
 
