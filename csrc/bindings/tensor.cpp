@@ -19,9 +19,10 @@ PyObject* make_tensor(Array array, EquationObject* producer, int index, const Co
   Py_XINCREF(as_object(producer));
   t->index = index;
   new (&t->contexts) Contexts(contexts);
+  py::object made = owned(o);  // who is told may find no memory to remember it
   if (const ThreadState& state = thread_state(); state.interpreters) [[unlikely]]
     state.interpreters.made(t);
-  return o;
+  return made.release().ptr();
 }
 
 namespace {

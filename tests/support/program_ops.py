@@ -32,6 +32,10 @@ EXCLUDED = {
         ("argwhere", "unique", "unique_all", "unique_counts", "unique_inverse", "unique_values"),
         "the shape of its result depends on values; TraceError is tested in test_searching.py",
     ),
+    **dict.fromkeys(
+        ("distributed.allreduce", "distributed.broadcast"),
+        "all ranks must come by; tested in test_distributed.py",
+    ),
 }
 
 _OPERATORS = {

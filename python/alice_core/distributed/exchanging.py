@@ -46,7 +46,7 @@ extreme.defbatch(lambda batched, inputs, *attributes: extreme(*inputs, *attribut
 
 
 def _to_root(g: Tensor, ans: Tensor, x: Tensor, channel: int, root: int) -> Tensor:
-    total: Tensor = _sum(g, channel)
+    total: Tensor = narrow(_sum(wide(g), channel), g)
     return total if world().rank == root else creation.zeros_like(total)
 
 
