@@ -287,7 +287,7 @@ def test_deterministic_training_has_the_same_bits_on_any_number_of_ranks(tmp_pat
     ],
 )
 def test_all_ranks_end_with_an_error_that_names_the_one_at_fault(how: str, reason: str) -> None:
-    done = launch(3, PROGRAMS / "failing.py", how, ALICE_DISTRIBUTED_TIMEOUT="1")
+    done = launch(3, PROGRAMS / "failing.py", how, ALICE_DISTRIBUTED_TIMEOUT="4")
     assert done.returncode != 0
     ended = re.findall(r"distributed: rank (\d) ends: (.*)", done.stdout)
     assert {rank for rank, _ in ended} >= {"0", "2"}, done.stdout
