@@ -1,11 +1,12 @@
-"""Parts of a document that a tool writes, between two lines that name it."""
+"""Parts of README.md that a tool writes, between two lines that name it."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+README = Path(__file__).resolve().parent.parent / "README.md"
 
 
 def with_part(text: str, name: str, tool: str, part: str) -> str:
@@ -17,6 +18,5 @@ def with_part(text: str, name: str, tool: str, part: str) -> str:
     return pattern.sub(lambda m: f"{m[1]}{part}\n{m[2]}", text)
 
 
-def rewrite(path: Path, name: str, tool: str, part: str) -> None:
-    """Replace the part in the file."""
-    path.write_text(with_part(path.read_text(encoding="utf-8"), name, tool, part), encoding="utf-8")
+def rewrite(changed: Callable[[str], str]) -> None:
+    README.write_text(changed(README.read_text(encoding="utf-8")), encoding="utf-8")

@@ -46,4 +46,4 @@ def with_table(text: str) -> str:
 
 
 if __name__ == "__main__":
-    marked.rewrite(ROOT / "README.md", "ops", "optable.py", table())
+    marked.rewrite(with_table)

@@ -73,4 +73,4 @@ def with_table(text: str) -> str:
 
 
 if __name__ == "__main__":
-    marked.rewrite(ROOT / "README.md", "speed", "speedtable.py", part())
+    marked.rewrite(with_table)
