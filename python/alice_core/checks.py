@@ -16,6 +16,7 @@ from . import _core
 from .errors import DeviceError, DTypeError
 
 __all__ = [
+    "OURS",
     "check_attribute",
     "check_device",
     "check_function",
@@ -30,7 +31,7 @@ __all__ = [
 ]
 
 
-_OURS = f"{__name__.partition('.')[0]}."
+OURS = f"{__name__.partition('.')[0]}."  # what the names of our modules begin with
 
 
 def shown(value: Any) -> str:
@@ -106,7 +107,7 @@ def check_attribute(target: object, name: str, known: Sequence[str]) -> None:
     AttributeError: SGD: expected lr, momentum, nesterov or weight_decay to be set; got learning_rate; write lr
     """
     kind = type(target)
-    if name.startswith("_") or hasattr(kind, name) or not kind.__module__.startswith(_OURS):
+    if name.startswith("_") or hasattr(kind, name) or not kind.__module__.startswith(OURS):
         return
     import difflib  # rarely needed
 

@@ -35,7 +35,7 @@ __all__ = ["Module", "Parameter"]
 M = TypeVar("M", bound="Module")
 
 _PLAIN = (bool, int, float, str, type(None))  # hold no Tensors
-_OURS = f"{__name__.rpartition('.')[0]}."
+_LAYERS = f"{__name__.rpartition('.')[0]}."
 
 
 def Parameter(value: Any, dtype: DTypeLike | None = None) -> ac.Tensor:
@@ -390,7 +390,7 @@ _CALL = Module.__call__.__code__
 def _is_read(module: Module, name: str) -> bool:
     """Whether the name occurs in the code of a layer of ours: no setting has another one."""
     kind = type(module)
-    if not kind.__module__.startswith(_OURS):
+    if not kind.__module__.startswith(_LAYERS):
         return True
     if kind not in _USED:
         members = [x for base in kind.__mro__[: kind.__mro__.index(Module)] for x in vars(base).values()]

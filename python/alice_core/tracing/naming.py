@@ -11,11 +11,10 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
+from ..checks import OURS
 from ..tensors import Tensor
 
 __all__ = ["called_in", "key_of", "named_leaves"]
-
-OURS = f"{__name__.partition('.')[0]}."  # where no user keeps a model
 
 
 def key_of(leaf: Any) -> Hashable:
@@ -114,7 +113,7 @@ def _referred(f: Any) -> dict[str, Any]:
     """Globals and free variables of a function of the user's."""
     f = getattr(f, "__func__", f)
     code = getattr(f, "__code__", None)
-    if code is None or (f.__module__ or "").startswith(OURS):
+    if code is None or (f.__module__ or "").startswith(OURS):  # where no user keeps a model
         return {}
     found = {name: f.__globals__[name] for name in code.co_names if name in f.__globals__}
     for name, cell in zip(code.co_freevars, f.__closure__ or (), strict=True):
