@@ -5,6 +5,7 @@
 // Sources: Milakov, Gimelshein, "Online normalizer calculation for softmax", 2018; Dao et al., "FlashAttention", 2022.
 // Small: products of matrices and loops elsewhere do the work.
 #include <algorithm>
+#include <cstring>
 #include <limits>
 
 #include "../core/broadcast.h"
@@ -21,6 +22,7 @@ namespace {
 using std::int64_t;
 
 constexpr int64_t kQueries = 64, kKeys = 128;  // of a block of scores, which stays in L1 or near it
+constexpr int64_t kCausalQueries = 32;         // fewer, as keys that none of them sees are left out
 constexpr int64_t kStats = 2;
 
 struct Level {
@@ -161,13 +163,14 @@ struct Plan {
     }
   }
 
-  int64_t blocks() const { return (queries + kQueries - 1) / kQueries; }
+  int64_t most() const { return causal ? kCausalQueries : kQueries; }
+  int64_t blocks() const { return (queries + most() - 1) / most(); }
 
   // Calls body(first key, keys) for the blocks of keys that the queries from `query` on may see.
   template <class Body>
   void for_keys(int64_t query, int64_t rows, const Body& body) const {
     const int64_t end = causal ? std::min(keys, query + rows) : keys;
-    for (int64_t key = 0; key < end; key += kKeys) body(key, std::min(kKeys, keys - key));
+    for (int64_t key = 0; key < end; key += kKeys) body(key, std::min(kKeys, end - key));
   }
 
   AttentionBlock block(int64_t query, int64_t rows, int64_t key, int64_t n, const std::byte* mask) const {
@@ -199,12 +202,12 @@ class Forward final : public Prepared {
   void run(const Call& call) const override {
     if (call.out[1].numel() == 0) return;
     const int64_t blocks = p_.blocks(), count = p_.items.size() * blocks;
-    const double work = 2.0 * static_cast<double>(std::min(kQueries, p_.queries)) * static_cast<double>(p_.keys) *
+    const double work = 2.0 * static_cast<double>(std::min(p_.most(), p_.queries)) * static_cast<double>(p_.keys) *
                         static_cast<double>(p_.width + p_.values + 16);
     const int64_t together =
         std::max<int64_t>(1, static_cast<int64_t>(static_cast<double>(kChunkMultiplies) / std::max(work, 1.0)));
     parallel_chunks(count, together, [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) some(call, i / blocks, i % blocks * kQueries);
+      for (int64_t i = begin; i < end; ++i) some(call, i / blocks, i % blocks * p_.most());
     });
   }
 
@@ -212,7 +215,7 @@ class Forward final : public Prepared {
   // The queries of one item from `query` on.
   void some(const Call& call, int64_t item, int64_t query) const {
     const auto at = p_.items.at(item);
-    const int64_t rows = std::min(kQueries, p_.queries - query), V = p_.values;
+    const int64_t rows = std::min(p_.most(), p_.queries - query), V = p_.values;
     const T *q = call.in[0].data<T>() + at[kQ] + query * p_.q.row, *k = call.in[1].data<T>() + at[kK],
             *v = call.in[2].data<T>() + at[kV];
     const std::byte* mask = call.in.size() == 4 ? p_.mask_of(call.in[3], at[kMask]) : nullptr;
@@ -270,16 +273,23 @@ class Backward final : public Prepared {
     y += item * L * V, stats += item * L * kStats;
     T *dq = call.out[0].data<T>() + item * L * E, *dk = call.out[1].data<T>() + item * S * E,
       *dv = call.out[2].data<T>() + item * S * V;
-    std::fill_n(dq, L * E, T(0)), std::fill_n(dk, S * E, T(0)), std::fill_n(dv, S * V, T(0));
-    const int64_t most = std::min(kQueries, L), wide = std::min(kKeys, S);
+    const int64_t most = std::min(p_.most(), L), wide = std::min(kKeys, S);
     const Scratch<T> weights(most * wide), slopes(most * wide), dots(most), part(std::max(most, wide) * std::max(E, V));
-    const auto add = [&](int64_t m, int64_t n, int64_t depth, Matrix<T> a, const T* a_data, Matrix<T> b,
+    // `first`: nothing is there yet.
+    const auto add = [&](bool first, int64_t m, int64_t n, int64_t depth, Matrix<T> a, const T* a_data, Matrix<T> b,
                          const T* b_data, T* to) {
-      Product<T>{p_.products, a, b}(m, n, depth, a_data, b_data, part.data());
-      p_.loops.add(m * n, part.data(), to);
+      Product<T>{p_.products, a, b}(m, n, depth, a_data, b_data, first ? to : part.data());
+      if (!first) p_.loops.add(m * n, part.data(), to);
     };
-    for (int64_t query = 0; query < L; query += kQueries) {
-      const int64_t rows = std::min(kQueries, L - query);
+    int64_t met = 0;                      // keys
+    const auto meet = [&](int64_t end) {  // zeros for those that come to it
+      if (end <= met) return;
+      std::memset(dk + met * E, 0, static_cast<std::size_t>((end - met) * E) * sizeof(T));
+      std::memset(dv + met * V, 0, static_cast<std::size_t>((end - met) * V) * sizeof(T));
+      met = end;
+    };
+    for (int64_t query = 0; query < L; query += p_.most()) {
+      const int64_t rows = std::min(p_.most(), L - query);
       const T *q_rows = q + query * p_.q.row, *g_rows = g + query * p_.g.row;
       p_.loops.dots(rows, V, g_rows, p_.g.row, p_.g.col, y + query * V, dots.data());
       p_.for_keys(query, rows, [&](int64_t key, int64_t n) {
@@ -289,11 +299,18 @@ class Backward final : public Prepared {
         p_.loops.weights(p_.block(query, rows, key, n, mask), stats + query * kStats, weights.data());
         Product<T>{p_.products, p_.g, p_.v.transposed()}(rows, n, V, g_rows, v_rows, slopes.data());
         p_.loops.slopes(rows, n, p_.scale, weights.data(), dots.data(), slopes.data());
-        add(n, V, rows, block.transposed(), weights.data(), p_.g, g_rows, dv + key * V);
-        add(rows, E, n, block, slopes.data(), p_.k, k_rows, dq + query * E);
-        add(n, E, rows, block.transposed(), slopes.data(), p_.q, q_rows, dk + key * E);
+        const bool first = key >= met;
+        if (first)
+          met = key + n;
+        else
+          meet(key + n);
+        add(first, n, V, rows, block.transposed(), weights.data(), p_.g, g_rows, dv + key * V);
+        add(key == 0, rows, E, n, block, slopes.data(), p_.k, k_rows, dq + query * E);
+        add(first, n, E, rows, block.transposed(), slopes.data(), p_.q, q_rows, dk + key * E);
       });
     }
+    meet(S);
+    if (S == 0) std::memset(dq, 0, static_cast<std::size_t>(L * E) * sizeof(T));
   }
 
   Plan<T> p_;

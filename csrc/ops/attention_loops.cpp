@@ -8,18 +8,19 @@
 namespace alice::ALICE_ISA {
 namespace {
 
-ALICE_HD float exp_of(float x) { return exp(x); }
+// Of x ≤ 0.
+ALICE_HD float exp_of(float x) { return exp_down(x); }
 ALICE_HD double exp_of(double x) { return exp<Full>(x); }
 
 template <class T>
 constexpr T kInfinity = static_cast<T>(kInf);
 
-// NaN wins.
 template <class T>
 ALICE_HD T larger(T a, T x) {
-  return ((x > a) | (x != x)) ? x : a;
+  return x > a ? x : a;
 }
 
+// NaN does not count: it comes back from its own exponential, and from the sum.
 template <class T>
 T max_of(std::int64_t n, const T* __restrict x) {
   T lane[kLanes];
@@ -29,31 +30,33 @@ T max_of(std::int64_t n, const T* __restrict x) {
 #pragma GCC unroll 1  // unrolled early, these loops would not be vectorised
     for (int l = 0; l < kLanes; ++l) lane[l] = larger(lane[l], x[k + l]);
   for (int l = 0; k + l < n; ++l) lane[l] = larger(lane[l], x[k + l]);
-  for (int half = kLanes / 2; half > 0; half /= 2)
-    for (int l = 0; l < half; ++l) lane[l] = larger(lane[l], lane[l + half]);
-  return lane[0];
+  for (int l = 0; l < 8; ++l) lane[l] = larger(lane[l], lane[l + 8]);
+  for (int l = 0; l < 4; ++l) lane[l] = larger(lane[l], lane[l + 4]);
+  return larger(larger(lane[0], lane[2]), larger(lane[1], lane[3]));
 }
 
-// x = exp(x - max). Infinite items share what there is: each counts as exp(0), the others as 0. Nothing but -inf: 0.
+// x becomes x - max, whose exponential is the weight beside that of the largest item. Infinite items share what there
+// is: each counts as 0, the others as minus infinity. Nothing but -inf stays so.
 template <class T>
-void exp_below(std::int64_t n, T max, T* __restrict x) {
+void put_below(std::int64_t n, T max, T* __restrict x) {
   if (max == kInfinity<T>) {
-    for (std::int64_t k = 0; k < n; ++k) x[k] = x[k] == max ? T(1) : T(0);
-  } else if (max == -kInfinity<T>) {
-    for (std::int64_t k = 0; k < n; ++k) x[k] = T(0);
-  } else {
-    for (std::int64_t k = 0; k < n; ++k) x[k] = exp_of(x[k] - max);
+    for (std::int64_t k = 0; k < n; ++k) x[k] = x[k] == max ? T(0) : x[k] < max ? -kInfinity<T> : x[k];
+  } else if (max != -kInfinity<T>) {
+    for (std::int64_t k = 0; k < n; ++k) x[k] -= max;
   }
 }
 
-// Row i of the scores, scaled and masked, as far as the query sees; returns how far that is. The rest becomes 0, as
-// weights there are.
+// Rows one after the other make one long loop: nothing waits for the end of a short one.
 template <class T>
-std::int64_t prepare(const AttentionBlock& block, std::int64_t i, T* __restrict s) {
+void exp_all(std::int64_t n, T* __restrict x) {
+  for (std::int64_t k = 0; k < n; ++k) x[k] = exp_of(x[k]);
+}
+
+// Row i of the scores, scaled and masked: minus infinity where a key does not count, whatever its score.
+template <class T>
+void prepare(const AttentionBlock& block, std::int64_t i, T* __restrict s) {
   const T scale = static_cast<T>(block.scale);
-  const std::int64_t col = block.mask_col, limit = block.limit + i > 0 ? block.limit + i : 0;
-  const std::int64_t n = limit < block.n ? limit : block.n;
-  for (std::int64_t k = n; k < block.n; ++k) s[k] = T(0);
+  const std::int64_t n = block.n, col = block.mask_col, limit = block.limit + i;
   switch (block.kind) {
     case AttentionBlock::Mask::None:
       for (std::int64_t k = 0; k < n; ++k) s[k] *= scale;
@@ -69,7 +72,6 @@ std::int64_t prepare(const AttentionBlock& block, std::int64_t i, T* __restrict 
     }
     case AttentionBlock::Mask::Numbers: {
       const T* __restrict mask = static_cast<const T*>(block.mask) + i * block.mask_row;
-      // Minus infinity rules out, whatever the score.
       for (std::int64_t k = 0; k < n; ++k) {
         const T add = mask[k * col];
         s[k] = add == -kInfinity<T> ? add : s[k] * scale + add;
@@ -77,7 +79,10 @@ std::int64_t prepare(const AttentionBlock& block, std::int64_t i, T* __restrict 
       break;
     }
   }
-  return n;
+  if (limit < n) {  // compared as numbers as long as T: in lanes
+    const int seen = static_cast<int>(limit), all = static_cast<int>(n);
+    for (int k = 0; k < all; ++k) s[k] = k < seen ? s[k] : -kInfinity<T>;
+  }
 }
 
 template <class T>
@@ -86,15 +91,21 @@ struct Loops {
     T* s = static_cast<T*>(scores);
     T* max = static_cast<T*>(max_);
     T* shrink = static_cast<T*>(shrink_);
-    for (std::int64_t i = 0; i < block.rows; ++i, s += block.n) {
-      const std::int64_t n = prepare(block, i, s);
-      const T top = larger(max[i], max_of(n, s));
-      exp_below(n, top, s);
+    const std::int64_t n = block.n;
+    for (std::int64_t i = 0; i < block.rows; ++i) {
+      T* row = s + i * n;
+      prepare(block, i, row);
+      const T top = larger(max[i], max_of(n, row));
+      put_below(n, top, row);
       shrink[i] = max[i];
-      exp_below(1, top, &shrink[i]);
+      put_below(1, top, &shrink[i]);
+      max[i] = top;
+    }
+    exp_all(block.rows * n, s);
+    exp_all(block.rows, shrink);
+    for (std::int64_t i = 0; i < block.rows; ++i, s += n) {
       const double here = sum_over(n, [&](std::int64_t k) { return static_cast<double>(s[k]); });
       sum[i] = (sum[i] == 0 ? 0.0 : sum[i] * static_cast<double>(shrink[i])) + here;
-      max[i] = top;
     }
   }
 
@@ -131,12 +142,15 @@ struct Loops {
   static void weights(const AttentionBlock& block, const void* stats_, void* scores) {
     const T* stats = static_cast<const T*>(stats_);
     T* s = static_cast<T*>(scores);
-    for (std::int64_t i = 0; i < block.rows; ++i, s += block.n) {
-      const T max = stats[2 * i], sum = stats[2 * i + 1];
-      const std::int64_t n = prepare(block, i, s);
-      exp_below(n, sum == T(0) ? -kInfinity<T> : max, s);
-      const T inverse = sum == T(0) ? T(0) : T(1) / sum;
-      for (std::int64_t k = 0; k < n; ++k) s[k] *= inverse;
+    const std::int64_t n = block.n;
+    for (std::int64_t i = 0; i < block.rows; ++i) {
+      prepare(block, i, s + i * n);
+      put_below(n, stats[2 * i], s + i * n);
+    }
+    exp_all(block.rows * n, s);
+    for (std::int64_t i = 0; i < block.rows; ++i, s += n) {
+      const T inverse = T(1) / stats[2 * i + 1];
+      for (std::int64_t k = 0; k < n; ++k) s[k] = s[k] == T(0) ? T(0) : s[k] * inverse;
     }
   }
 

@@ -46,6 +46,12 @@ ALICE_HD float exp(float x, float low = -104.0f, float high = 89.0f) {
   return mul_add(s.power, expm1_rest(s.r), s.power) * (left ? 0x1p-64f : 2.0f);
 }
 
+// The same for x ≤ 40, with half the work. What comes to 0 is not rounded to it, which takes CPUs long.
+ALICE_HD float exp_down(float x) {
+  const FloatSplit s = split_exp(at_least(x, -104.0f), 64.0f);
+  return mul_add(s.power, expm1_rest(s.r), s.power) * (x <= -104.0f ? 0.0f : 0x1p-64f);
+}
+
 ALICE_HD float exp2(float x, float low, float high) {
   const float c = at_most(at_least(x, low), high);
   const bool left = x < 0.0f;  // as in exp()

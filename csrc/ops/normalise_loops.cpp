@@ -131,6 +131,7 @@ struct Loops {
           continue;
         }
         const T mean = static_cast<T>(centred ? sum / count : 0.0), slope = static_cast<T>(along / count);
+#pragma GCC ivdep  // the two parts of the scratch lie apart
         for (std::int64_t k = 0; k < n; ++k) {
           const T normal = row.normal(x[k]);
           dx[k] = row.factor * ((g[k] * w[k] - mean) - normal * slope);

@@ -15,7 +15,8 @@ namespace {
 constexpr int kBlock = 64;            // exponentials at a time; a row of so many items is a long one
 constexpr std::int64_t kGroup = 512;  // items in a group of short rows (kBlock rows at least)
 
-ALICE_HD float exp_of(float x) { return exp(x); }
+// Of x ≤ 0, give or take what rounding does.
+ALICE_HD float exp_of(float x) { return exp_down(x); }
 ALICE_HD double exp_of(double x) { return exp<Full>(x); }
 
 template <class T>

@@ -52,7 +52,7 @@ def _flags(*shape: int) -> Any:
     return x
 
 
-_LONG = [_qkv((), 3, 300, 2, 2), _qkv((), 130, 5, 2, 2)]  # several blocks
+_LONG = [_qkv((), 3, 300, 2, 2), _qkv((), 130, 5, 2, 2), _qkv((), 70, 140, 2, 2)]  # several blocks
 
 CASES = [
     OpCase(
