@@ -6,17 +6,23 @@
 
 namespace alice {
 
-void Captured::begin(const py::tuple& arguments) {
-  ThreadState& state = thread_state();
-  for (py::handle h : arguments) own_.insert(as_tensor(h.ptr()));
+void Captured::prepare() {
+  const ThreadState& state = thread_state();
   active_ = state.active;
   forward_ = forward_contexts(state);
   depth_ = tracing_depth(state);
   later_ = may_be_followed_later(state);
-  outer_ = static_cast<Captured*>(state.interpreters.exchange(Interpreters::kCaptured, this));
 }
 
-void Captured::end() { thread_state().interpreters.exchange(Interpreters::kCaptured, outer_); }
+void Captured::begin(const py::tuple& own) {
+  for (py::handle h : own) own_.insert(as_tensor(h.ptr()));
+  outer_ = static_cast<Captured*>(thread_state().interpreters.exchange(Interpreters::kCaptured, this));
+  sees_ = true;
+}
+
+void Captured::end() {
+  if (std::exchange(sees_, false)) thread_state().interpreters.exchange(Interpreters::kCaptured, outer_);
+}
 
 void Captured::see(const BoundCall& call) {
   if (call.primitive->differentiable)

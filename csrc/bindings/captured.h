@@ -10,8 +10,10 @@ namespace alice {
 
 class Captured final : public Interpreter {
  public:
-  // Of what is made from now on, and of the arguments, everything may be read.
-  void begin(const py::tuple& arguments);
+  // The contexts that count are those of now; one of them is about to be hidden.
+  void prepare();
+  // Of what is made from now on, and of these, everything may be read.
+  void begin(const py::tuple& own);
   void end();
 
   void see(const BoundCall& call) override;
@@ -30,6 +32,7 @@ class Captured final : public Interpreter {
   ForwardContexts forward_;
   std::uint8_t depth_ = 0;  // of the trace
   bool later_ = false;      // there is such a trace
+  bool sees_ = false;
 };
 
 // Somebody reads it, or differentiates by it.

@@ -9,6 +9,7 @@
 #include <new>
 
 #include "cache.h"
+#include "captured.h"
 #include "describe.h"
 #include "gil.h"
 #include "holder.h"
@@ -124,7 +125,17 @@ PyObject* call_followed(const Traced& traced, const Arguments& arguments) {
 }
 
 // Somebody wants to see every op.
-bool traced(const ThreadState& state) { return state.interpreters.other_than(Interpreters::kForward); }
+bool traced(const ThreadState& state) {
+  return state.interpreters.other_than({Interpreters::kForward, Interpreters::kCaptured});
+}
+
+// The ops of a program are seen by nobody.
+void note_read(const Traced& traced, const Arguments& arguments) {
+  if (!thread_state().interpreters[Interpreters::kCaptured]) return;
+  for (std::size_t i = 0; i < arguments.count(); ++i)
+    if (TensorObject* t = arguments.tensor(i)) note_captured(t);
+  for (const py::object& t : traced.made->outside) note_captured(as_tensor(t.ptr()));
+}
 
 PyObject* call(CompiledObject* self, PyObject* const* args, std::size_t nargsf, PyObject* names) {
   const Py_ssize_t n = PyVectorcall_NARGS(nargsf);
@@ -136,6 +147,7 @@ PyObject* call(CompiledObject* self, PyObject* const* args, std::size_t nargsf, 
   read(self, *arguments, args, n, names);
   if (arguments->runs_as_it_is()) return as_it_is();
   const Cache::Ref entry = entry_for(self, *arguments, true);
+  if (entry) note_read(entry->traced, *arguments);
   if (entry && !entry->traced.call.is_none()) return call_followed(entry->traced, *arguments);
   if (!entry || arguments->differentiated() || entry->traced.runs_as_it_is() || entry->traced.is_split(*arguments))
     return as_it_is();

@@ -1,7 +1,9 @@
 // The interpreters of a thread.
 #pragma once
 
+#include <algorithm>
 #include <array>
+#include <initializer_list>
 
 #include "interpreter.h"
 
@@ -14,7 +16,9 @@ class Interpreters {
   enum Kind { kSession, kChecker, kRecorder, kForward, kCheckpoint, kCaptured, kKinds };
 
   explicit operator bool() const { return count_ != 0; }
-  bool other_than(Kind kind) const { return count_ > (all_[kind] ? 1 : 0); }
+  bool other_than(std::initializer_list<Kind> kinds) const {
+    return count_ > std::count_if(kinds.begin(), kinds.end(), [&](Kind k) { return all_[k] != nullptr; });
+  }
   Interpreter* operator[](Kind kind) const { return all_[kind]; }
   Interpreter* exchange(Kind kind, Interpreter* other);  // returns the one before; null: none
 

@@ -91,7 +91,7 @@ class WithoutInnermostContext {
   }
   void enter() {
     scope_.enter("WithoutInnermostContext");
-    captured_.begin(arguments_);
+    captured_.prepare();
     ThreadState& state = thread_state();
     active_ = state.active;
     forward_ = forward_contexts(state);
@@ -120,6 +120,16 @@ class WithoutInnermostContext {
     if (session_) --std::exchange(session_, nullptr)->hidden;
     captured_.end();
   }
+  // The same values on handles of their own. From now on what is read and none of these, nor made, was captured: it may
+  // be the same Tensor as an argument.
+  py::tuple watch(py::sequence given) {
+    const py::tuple arguments(given);
+    py::tuple own = tuple_of(arguments.size(), [&](std::size_t i) {
+      return owned(same_value(checked_tensor(py::handle(arguments[i]), "joint")));
+    });
+    captured_.begin(own);
+    return own;
+  }
   const py::list& captured() const { return captured_.found(); }
 
  private:
@@ -145,6 +155,10 @@ py::object enter_aside(PyObject* self) {
   return borrowed(self);
 }
 void exit_aside(AsideObject* self, PyObject* const*, Py_ssize_t) { self->value.exit(); }
+py::object watch_aside(AsideObject* self, PyObject* const* args, Py_ssize_t n) {
+  if (n != 1) throw py::type_error("watch: expected the arguments of the function");
+  return self->value.watch(borrowed(args[0]));
+}
 py::object get_captured(AsideObject* self) { return self->value.captured(); }
 
 }  // namespace
@@ -169,6 +183,7 @@ void add_joint(py::module_& m) {
           .getter<get_captured>("captured", "What was read that is no argument, if anybody follows it.")
           .method<enter_aside>("__enter__")
           .method<exit_aside>("__exit__")
+          .method<watch_aside>("watch")
           .add_to(m);
   m.def("join", &join, py::arg("primitive"), py::arg("values"), py::arg("residuals"), py::arg("arguments"));
 }

@@ -16,6 +16,7 @@ from typing import Any, Generic, NamedTuple, ParamSpec, TypeVar
 from .. import _core, tree
 from ..errors import GradientError, ShapeError
 from ..ops import broadcasting, creation, reduction
+from ..ops.identity import identity
 from ..primitive import Primitive
 from ..tensors import Tensor, asarray
 from .batching import vmap
@@ -186,6 +187,15 @@ def _tensors(name: str, result: Any) -> list[Tensor]:
     return leaves
 
 
+def _on_own_handles(aside: Any, args: Any, which: Sequence[bool]) -> Any:
+    """The arguments for the function, which may capture one of them, too: that is another handle on the value."""
+    leaves, form = tree.flatten(args)
+    chosen = [x for x, wanted in zip(leaves, which, strict=True) if wanted]
+    # Another handle on a leaf is another leaf: where contexts further out follow it, an equation is between the two.
+    own = iter(aside.watch([identity(x) if x.is_tracked and x._producer is None else x for x in chosen]))
+    return form.unflatten(next(own) if wanted else x for x, wanted in zip(leaves, which, strict=True))
+
+
 def _split(structure: Any) -> tuple[list[Tensor], Callable[[Sequence[Tensor]], Any]]:
     """The Tensors of a structure, and a function that puts others in their places."""
     leaves, form = tree.flatten(structure)
@@ -313,7 +323,7 @@ class custom_vjp(_Custom[P, R]):
         if not _core.is_followed(arguments) or _is_linear(arguments):
             return self._f(*args)
         with _core.WithoutInnermostContext(arguments) as aside:
-            pair = self._fwd(*args)
+            pair = self._fwd(*_on_own_handles(aside, args, which))
         if not isinstance(pair, tuple) or len(pair) != 2:
             raise GradientError(f"{self._name}: fwd must return a pair (result, residuals); got {type(pair).__name__}")
         result, kept = pair
@@ -381,7 +391,7 @@ class custom_jvp(_Custom[P, R]):
         if not _core.is_followed(arguments) or _is_linear(arguments):
             return self._f(*args)
         with _core.WithoutInnermostContext(arguments) as aside:
-            result = self._f(*args)
+            result = self._f(*_on_own_handles(aside, args, which))
         primals, put = _split(args)
         rule, name = self._rule, self._name
         given_form, form = tree.structure(args), tree.structure(result)
@@ -462,11 +472,12 @@ def custom_primitive(
         placeholders = batch is not None and _core.is_isolated()
         # For each context that follows the inputs there are the rules; only then may the value leave the package.
         with _core.WithoutInnermostContext(arguments) as aside:
+            own = _on_own_handles(aside, inputs, which)
             if placeholders:  # a batch rule needs the shapes of one example alone
-                ones = value(*(creation.ones_like(x) for x in inputs))
+                ones = value(*(creation.ones_like(x) for x in own))
                 result = tree.map(lambda y: _core.abstract(list(y.shape), y.dtype), ones)
             else:
-                result = primitive(*inputs)
+                result = primitive(*own)
         single = not isinstance(result, tuple)
         values = _tensors(called, result)
         n = len(values)
