@@ -49,6 +49,16 @@ def test_gradients_keep_their_bits(f: Callable[[ac.Tensor], ac.Tensor], dtype: s
     assert ac.compile(ac.grad(f))(x).numpy().tobytes() == ac.grad(f)(x).numpy().tobytes()
 
 
+def test_the_parts_of_an_array_are_written_once() -> None:
+    """Neither an array for each part nor a sum of such arrays."""
+    grad = ac.grad(lambda x: ac.sum(ac.exp(x[:, :40]) * ac.tanh(x[:, 40:])))
+    x = ac.tensor(np.random.default_rng(0).standard_normal((70, 80)))
+    program = ac.compile(grad).program(x)
+    assert "slice_vjp" not in str(program)
+    assert str(program).count("slice_add") == 2
+    assert ac.compile(grad)(x).numpy().tobytes() == grad(x).numpy().tobytes()
+
+
 @st.composite
 def _keys(draw: st.DrawFn, shape: tuple[int, ...]) -> tuple[slice | int, ...]:
     """A box of an array, an axis of which may be gone, backwards or in steps."""

@@ -142,11 +142,14 @@ class PreparedSliceAdd final : public Prepared {
     });
   }
   template <class T>
-  static void add_row(std::int64_t n, T* out, std::int64_t out_step, const T* g, std::int64_t g_step) {
+  static void add_row(std::int64_t n, T* __restrict out, std::int64_t out_step, const T* __restrict g,
+                      std::int64_t g_step) {
+    constexpr std::int64_t kTogether = 8;  // rows are short, and a loop of known length is vectorised
+    std::int64_t i = 0;
     if (out_step == 1 && g_step == 1)
-      for (std::int64_t i = 0; i < n; ++i) out[i] += g[i];
-    else
-      for (std::int64_t i = 0; i < n; ++i) out[i * out_step] += g[i * g_step];
+      for (; i + kTogether <= n; i += kTogether)
+        for (std::int64_t l = 0; l < kTogether; ++l) out[i + l] += g[i + l];
+    for (; i < n; ++i) out[i * out_step] += g[i * g_step];
   }
 
   Walk<2> walk_;  // the box and g

@@ -3,7 +3,9 @@
 // added to it at its place, and the rest is left alone.
 //
 // What is left alone has to be what adding 0 gives: it must not be -0. A sum of placed parts has no -0 where one of
-// them has zeros; if two of them lie apart, that is everywhere.
+// them has zeros; if two of them lie apart, that is everywhere. So the first two that lie apart are added to zeros.
+#include <cstring>
+
 #include "graph.h"
 
 namespace alice::program {
@@ -29,6 +31,14 @@ Sum sum_of(const Sum& a, const Sum& b) {
 
 }  // namespace
 
+int Graph::add_zeros(const Dims& shape, DType dtype) {
+  const Array zero = Array::empty({}, dtype);
+  std::memset(zero.bytes(), 0, itemsize(dtype));
+  const int number = add_constant(zero);
+  const Array& shared = value(number).array;
+  return add_value(Array::view(shared, shape, Dims::filled(shape.size(), 0), 0), Source::Constant, number);
+}
+
 void Graph::add_at_places() {
   const std::vector<int> readers = count_readers();
   std::unordered_map<int, Sum> sums;  // by value
@@ -52,7 +62,13 @@ void Graph::add_at_places() {
       continue;
     const Sum a = left->second, b = right->second;
     sums[out] = sum_of(a, b);
-    const bool adds_right = b.placer >= 0 && a.zero_anywhere;
+    const bool begins = a.placer >= 0 && b.placer >= 0 && sums[out].zero_anywhere;
+    if (begins) {
+      Node& first = nodes_[static_cast<std::size_t>(a.placer)];
+      first.kernel = a.kind->add;
+      first.in = {add_zeros(value(out).array.shape(), dtype), first.in[0]};
+    }
+    const bool adds_right = b.placer >= 0 && (a.zero_anywhere || begins);
     if (!adds_right && !(a.placer >= 0 && b.zero_anywhere)) continue;
     const auto placer = static_cast<std::size_t>(adds_right ? b.placer : a.placer);
     gone[placer] = true;

@@ -173,7 +173,6 @@ class MultiheadAttention(Module):
             )
         turned = ndim == 3 and not self.batch_first
         q, k, v = self._projected(query, key, value, turned)
-        q, k, v = self._in_heads(q), self._in_heads(k), self._in_heads(v)
         mask = self._mask(key_padding_mask, attn_mask, q, k)
         weights = None
         if need_weights or (self.training and self.dropout.p > 0):
@@ -192,19 +191,20 @@ class MultiheadAttention(Module):
         return y, ac.mean(weights, axis=-3) if average_attn_weights else weights
 
     def _projected(self, query: ac.Tensor, key: ac.Tensor, value: ac.Tensor, turned: bool) -> list[ac.Tensor]:
-        """Query, key and value as (N, L, E), or without N."""
+        """Query, key and value as (N, heads, L, E / heads), or without N."""
         width = self.embed_dim
         given = [query, key, value]
         if self.in_proj_weight is not None and query is key is value:  # one product for all three
             x = self._affine(ac.swapaxes(query, 0, 1) if turned else query, self.in_proj_weight, self.in_proj_bias)
-            return [x[..., i * width : (i + 1) * width] for i in range(3)]
+            x = ac.reshape(x, (*x.shape[:-1], 3, self.num_heads, -1))  # before it is cut: these are views
+            return [ac.moveaxis(part, -2, -3) for part in ac.unstack(x, axis=-3)]
         if self.in_proj_weight is not None:
             weights: Any = [self.in_proj_weight[i * width : (i + 1) * width] for i in range(3)]
         else:
             weights = [self.q_proj_weight, self.k_proj_weight, self.v_proj_weight]
         biases = [None if (b := self.in_proj_bias) is None else b[i * width : (i + 1) * width] for i in range(3)]
         return [
-            self._affine(ac.swapaxes(x, 0, 1) if turned else x, w, b)
+            self._in_heads(self._affine(ac.swapaxes(x, 0, 1) if turned else x, w, b))
             for x, w, b in zip(given, weights, biases, strict=True)
         ]
 
