@@ -100,7 +100,7 @@ def patiently(read: Callable[[], Any]) -> Any:
 def long_step(w: ac.Tensor) -> Callable[[], object]:
     def step() -> None:
         x = w.detach()
-        for _ in range(40):
+        for _ in range(10):
             x = ac.tanh(x) + 0.1
         w.assign_(x)
 
