@@ -127,7 +127,7 @@ class WithoutInnermostContext {
     py::tuple own = tuple_of(arguments.size(), [&](std::size_t i) {
       return owned(same_value(checked_tensor(py::handle(arguments[i]), "joint")));
     });
-    captured_.begin(own);
+    captured_.begin(own, arguments_);
     return own;
   }
   const py::list& captured() const { return captured_.found(); }

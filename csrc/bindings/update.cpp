@@ -3,6 +3,7 @@
 #include <unordered_map>
 
 #include "../core/in_place.h"
+#include "captured.h"
 #include "elsewhere.h"
 #include "locked.h"
 #include "origin.h"
@@ -58,6 +59,15 @@ void run(const Call& call) {
   });
 }
 
+// A function with rules of its own changes its arguments by way of handles on them.
+py::tuple changed_by(const py::tuple& outputs) {
+  const Captured* captured = captured_in(thread_state());
+  if (!captured) return outputs;
+  return tuple_of(outputs.size(), [&](std::size_t i) {
+    return borrowed(as_object(captured->argument(checked_tensor(py::handle(outputs[i]), "update"))));
+  });
+}
+
 // The equation of an update, for whoever writes the trace down.
 void record(const Kernel& kernel, const std::vector<TensorObject*>& inputs, const py::tuple& attributes,
             const std::vector<TensorObject*>& targets, std::shared_ptr<Record> note) {
@@ -95,7 +105,7 @@ PrimitiveObject* update_primitive(const Kernel* kernel) {
 
 void update(const std::string& name, py::sequence inputs_given, py::sequence attributes_given,
             py::sequence outputs_given) {
-  const py::tuple inputs(inputs_given), attributes(attributes_given), outputs(outputs_given);
+  const py::tuple inputs(inputs_given), attributes(attributes_given), outputs = changed_by(outputs_given);
   const Kernel* kernel = Registry::instance().find(name);
   if (!kernel) throw py::value_error("update: there is no kernel of the name " + name);
   const ThreadState& state = thread_state();
@@ -130,6 +140,7 @@ void update(const std::string& name, py::sequence inputs_given, py::sequence att
     note_changed(*session, out);
   else
     run(call);
+  if (const Captured* captured = captured_in(state)) captured->changed(targets);
   if (checked) check_results(update_primitive(kernel), before, out, attributes);
   if (recorder_of(state)) record(*kernel, sources, attributes, targets, make_update_record(call));
 }

@@ -193,7 +193,11 @@ def _on_own_handles(aside: Any, args: Any, which: Sequence[bool]) -> Any:
     chosen = [x for x, wanted in zip(leaves, which, strict=True) if wanted]
     # Another handle on a leaf is another leaf: where contexts further out follow it, an equation is between the two.
     own = iter(aside.watch([identity(x) if x.is_tracked and x._producer is None else x for x in chosen]))
-    return form.unflatten(next(own) if wanted else x for x, wanted in zip(leaves, which, strict=True))
+    given = form.unflatten(next(own) if wanted else x for x, wanted in zip(leaves, which, strict=True))
+    # What holds none of them is the argument itself: the function may write into it.
+    at = iter(which)
+    held = [sum(next(at) for _ in tree.leaves(a)) for a in args]
+    return [g if n else a for g, a, n in zip(given, args, held, strict=True)]
 
 
 def _split(structure: Any) -> tuple[list[Tensor], Callable[[Sequence[Tensor]], Any]]:
@@ -278,7 +282,8 @@ class custom_vjp(_Custom[P, R]):
     ----------
     f : callable
         From Tensors, nested structures of them, and anything else (which stays constant), to Tensors. All that is to
-        be differentiated must be an argument: what f captures raises where it is differentiated by.
+        be differentiated must be an argument: what f captures raises where it is differentiated by. Arguments that f
+        changes in place (``assign_``) are changed; structures with Tensors are copies of its own.
 
     Raises
     ------
