@@ -134,6 +134,26 @@ struct Product {
   }
 };
 
+// Blocks of keys or values, transposed, as products with queries read them: packed once for several blocks of queries.
+template <class T>
+class Turned {
+ public:
+  Turned(const Products<T>& products, int64_t keys, int64_t width)
+      : products_(products), width_(width), memory_(keys * width) {}
+
+  // `wide` rows of x, whose place is that of `key`, where they are put if they are new.
+  const T* block(int64_t key, int64_t wide, Matrix<T> x, bool is_new) const {
+    T* to = memory_.data() + key * width_;
+    if (is_new) products_.turn(wide, width_, x, to, wide);
+    return to;
+  }
+
+ private:
+  const Products<T>& products_;
+  int64_t width_;
+  Scratch<T> memory_;
+};
+
 enum { kQ, kK, kV, kG, kMask, kOperands };
 
 // What both directions decide before they see data. Operands are read where they lie, through any strides.
@@ -275,6 +295,7 @@ class Backward final : public Prepared {
       *dv = call.out[2].data<T>() + item * S * V;
     const int64_t most = std::min(p_.most(), L), wide = std::min(kKeys, S);
     const Scratch<T> weights(most * wide), slopes(most * wide), dots(most), part(std::max(most, wide) * std::max(E, V));
+    const Turned<T> k_turned(p_.products, S, E), v_turned(p_.products, S, V);
     // `first`: nothing is there yet.
     const auto add = [&](bool first, int64_t m, int64_t n, int64_t depth, Matrix<T> a, const T* a_data, Matrix<T> b,
                          const T* b_data, T* to) {
@@ -295,11 +316,15 @@ class Backward final : public Prepared {
       p_.for_keys(query, rows, [&](int64_t key, int64_t n) {
         const T *k_rows = k + key * p_.k.row, *v_rows = v + key * p_.v.row;
         const Matrix<T> block{nullptr, n, 1};
-        Product<T>{p_.products, p_.q, p_.k.transposed()}(rows, n, E, q_rows, k_rows, weights.data());
-        p_.loops.weights(p_.block(query, rows, key, n, mask), stats + query * kStats, weights.data());
-        Product<T>{p_.products, p_.g, p_.v.transposed()}(rows, n, V, g_rows, v_rows, slopes.data());
-        p_.loops.slopes(rows, n, p_.scale, weights.data(), dots.data(), slopes.data());
         const bool first = key >= met;
+        const int64_t whole = std::min(kKeys, S - key);
+        const Matrix<T> turned{nullptr, whole, 1};
+        const T* k_block = k_turned.block(key, whole, p_.k.at(k_rows), first);
+        Product<T>{p_.products, p_.q, turned}(rows, n, E, q_rows, k_block, weights.data());
+        p_.loops.weights(p_.block(query, rows, key, n, mask), stats + query * kStats, weights.data());
+        const T* v_block = v_turned.block(key, whole, p_.v.at(v_rows), first);
+        Product<T>{p_.products, p_.g, turned}(rows, n, V, g_rows, v_block, slopes.data());
+        p_.loops.slopes(rows, n, p_.scale, weights.data(), dots.data(), slopes.data());
         if (first)
           met = key + n;
         else

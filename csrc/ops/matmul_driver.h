@@ -48,6 +48,11 @@ class Products {
   // The bits of a product of matrices depend on K alone. BLAS chooses the order of its sums by M and N too.
   bool rows_are_independent() const { return !use_blas_; }
 
+  // out[j * ld + i] = x[i, j] for i < m, j < k.
+  void turn(std::int64_t m, std::int64_t k, Matrix<T> x, T* out, std::int64_t ld) const {
+    loops_.pack(m, k, x.data, x.row, x.col, out, ld);
+  }
+
   // Lanes of a vector of the loops.
   int width() const { return loops_.columns / 2; }
 
