@@ -24,10 +24,23 @@ __all__: list[str] = []
 def getitem(x: Tensor, key: Any) -> Tensor:
     """``x[key]`` with NumPy's meaning: ints, slices, ``...``, None, integer arrays and boolean masks."""
     extents = x.shape
-    ndim = len(extents)
-    if isinstance(key, (Tensor, np.ndarray)) and ndim and key.ndim and key.dtype in (int64, int32, uint8):
+    if isinstance(key, (Tensor, np.ndarray)) and extents and key.ndim and key.dtype in (int64, int32, uint8):
         return _take(x, key, 0)  # rows by number: the usual minibatch, without the ceremony below
     entries = key if type(key) is tuple else (key,)
+    if (box := box_of(extents, entries)) is None:
+        return _getitem_arrays(x, entries)
+    starts, sizes, steps, shape = box
+    return _views._slice(x, starts, sizes, steps, shape)
+
+
+# What a key without arrays names: starts, sizes and steps along the axes, and the shape it is seen with. A plain tuple,
+# as every x[i] makes one.
+Box = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], tuple[int, ...]]
+
+
+def box_of(extents: Sequence[int], entries: Sequence[Any]) -> Box | None:
+    """Of plain ints, slices, ``...`` and None; with anything else among them, None."""
+    ndim = len(extents)
     starts: list[int] = []
     sizes: list[int] = []
     steps: list[int] = []
@@ -65,14 +78,14 @@ def getitem(x: Tensor, key: Any) -> Tensor:
             shape += rest
             axis += len(rest)
         else:
-            return _getitem_arrays(x, entries)
+            return None
     rest = extents[axis:]
     if rest:
         starts += [0] * len(rest)
         sizes += rest
         steps += [1] * len(rest)
         shape += rest
-    return _views._slice(x, tuple(starts), tuple(sizes), tuple(steps), tuple(shape))
+    return tuple(starts), tuple(sizes), tuple(steps), tuple(shape)
 
 
 def _too_many(entries: Sequence[Any], extents: Sequence[int]) -> IndexError:
@@ -152,8 +165,8 @@ class Picked(NamedTuple):
 def _getitem_arrays(x: Tensor, key: Sequence[Any]) -> Tensor:
     """``x[key]`` for keys with arrays, masks, or numbers that are not plain Python ints."""
     entries = [_entry(e) for e in key]
-    if is_basic(entries):
-        return getitem(x, tuple(entries))
+    if (box := box_of(x.shape, entries)) is not None:
+        return _views._slice(x, *box)
     picked = picked_by(x, entries)
     x, axes, arrays = picked.x, picked.axes, picked.arrays
     if picked.cuts is not None:
@@ -163,11 +176,6 @@ def _getitem_arrays(x: Tensor, key: Sequence[Any]) -> Tensor:
     else:
         result = _gather(x, *arrays, axes, picked.out_axis)
     return _views.expand_dims(result, picked.new) if picked.new else result
-
-
-def is_basic(entries: Sequence[Any]) -> bool:
-    """Whether a key is a view: without arrays."""
-    return all(e is None or e is Ellipsis or type(e) in (int, slice) for e in entries)
 
 
 def picked_by(x: Tensor, entries: Sequence[Any]) -> Picked:

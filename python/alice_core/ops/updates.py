@@ -15,7 +15,7 @@ from ..errors import ShapeError
 from ..tensors import Tensor, bool_, int32, int64, uint8
 from . import selection as _selection
 from . import views as _views
-from .keys import _axes_used, _entry, getitem, is_basic, picked_by
+from .keys import Box, _entry, box_of, picked_by
 from .scatter import MODES, _slice_set, fitting, spread_to
 
 if TYPE_CHECKING:
@@ -101,21 +101,26 @@ def _updated(x: Tensor, key: Any, value: Any, mode: str) -> Tensor:
     if isinstance(key, (Tensor, np.ndarray)) and x.ndim and key.ndim and key.dtype in (int64, int32, uint8):
         v = spread_to(name, v, (*key.shape, *x.shape[1:]))  # rows by number, without the ceremony below
         return MODES[mode].at_indices(x, v, key, (0,), 0)
-    entries = [_entry_or_mask(e) for e in (key if type(key) is tuple else (key,))]
-    if is_basic(entries):
-        return _at_box(name, x, tuple(entries), v, mode)
+    entries: Sequence[Any] = key if type(key) is tuple else (key,)
+    box = box_of(x.shape, entries)
+    if box is None:  # arrays, or numbers that are not plain ints
+        entries = [_entry_or_mask(e) for e in entries]
+        box = box_of(x.shape, entries)
+    if box is not None:
+        return _at_box(name, x, box, v, mode)
     if len(entries) == 1 and getattr(entries[0], "dtype", None) == bool_ and v.ndim <= x.ndim - entries[0].ndim:
         return _at_mask(name, x, entries[0], v, mode)
     picked = picked_by(x, [_entry(e) for e in entries])
-    base = picked.x if picked.cuts is None else getitem(picked.x, picked.cuts)
+    cut = None if picked.cuts is None else box_of(picked.x.shape, picked.cuts)
+    base = picked.x if cut is None else _views._slice(picked.x, *cut)
     shape = _shape_of(base, picked.arrays, picked.axes, picked.out_axis)
     with_new = list(shape)
     for axis in picked.new:
         with_new.insert(axis, 1)
     v = _views.reshape(spread_to(name, v, tuple(with_new)), shape)
     result = MODES[mode].at_indices(base, v, *picked.arrays, picked.axes, picked.out_axis)
-    if picked.cuts is not None:
-        result = _slice_set(picked.x, result, *_box(picked.x.shape, picked.cuts))
+    if cut is not None:
+        result = _at_box(name, picked.x, cut, result, "set")
     return result if picked.x is x else _views.reshape(result, x.shape)
 
 
@@ -134,28 +139,12 @@ def _shape_of(x: Tensor, arrays: Sequence[Any], axes: Sequence[int], out_axis: i
     return (*rest[:out_axis], *shape, *rest[out_axis:])
 
 
-def _at_box(name: str, x: Tensor, key: tuple[Any, ...], v: Tensor, mode: str) -> Tensor:
-    part = getitem(x, key)
-    v = spread_to(name, v, part.shape)
-    new = _combined(part, v, mode)
-    whole = [e for e in key if e is not None]
-    if Ellipsis in whole:
-        at = whole.index(Ellipsis)
-        whole[at : at + 1] = [slice(None)] * (x.ndim - sum(map(_axes_used, whole)))
-    return _slice_set(x, new, *_box(x.shape, whole))
-
-
-def _box(shape: Sequence[int], key: Sequence[Any]) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
-    """Starts, sizes and steps of a checked key of ints and slices; further axes are whole."""
-    ranges = []
-    for n, entry in zip(shape, [*key, *[slice(None)] * (len(shape) - len(key))], strict=True):
-        ranges.append(range(n)[entry] if isinstance(entry, slice) else range(entry % n, entry % n + 1))
-    # An absurd step of one element fits no native integer.
-    return (
-        tuple(r.start for r in ranges),
-        tuple(len(r) for r in ranges),
-        tuple(r.step if len(r) > 1 else 1 for r in ranges),
-    )
+def _at_box(name: str, x: Tensor, box: Box, v: Tensor, mode: str) -> Tensor:
+    starts, sizes, steps, shape = box
+    v = spread_to(name, v, shape)
+    if mode != "set":
+        v = _combined(_views._slice(x, starts, sizes, steps, shape), v, mode)
+    return _slice_set(x, v, starts, sizes, steps)
 
 
 def _at_mask(name: str, x: Tensor, mask: Any, v: Tensor, mode: str) -> Tensor:
