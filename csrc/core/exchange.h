@@ -33,7 +33,8 @@ std::int64_t open(const Library& library, Handle communicator);
 void check(const char* op, std::int64_t channel);
 bool reduces(std::int64_t channel, DType dtype);
 
-// Contiguous arrays of one layout. `out` may be `in`.
+// Contiguous arrays of one layout. `out` may be `in`. A heading goes before each: all of these throw on every rank if
+// the ranks have met in different ones. The extreme of numbers among which there is a NaN is NaN.
 void allreduce(std::int64_t channel, Reduction how, const Array& in, const Array& out);
 void broadcast(std::int64_t channel, std::int64_t root, const Array& in, const Array& out);
 // The elements of `out` are not there, and may not be touched, before finish().

@@ -39,6 +39,18 @@ for dtype in ("float32", "float64", "int32", "int64", "uint8", "int8", "int16", 
         got = distributed.allreduce(x, op)
         assert got.dtype == x.dtype
         close(got, fold.reduce(all_x))
+inf, nan = np.inf, np.nan  # and NaN, wherever it is; neither zeros nor subnormal numbers nor infinities are lost
+special = [[nan, 1.0, -0.0, -inf, 1e-45, -1e-45], [1.0, nan, 0.0, -2.5, -0.0, -1.0]] + [
+    [0.5, 0.5, -0.0, -3.0, 0.0, -2.0]
+] * 2
+for dtype in (ac.float32, ac.float64, ac.float16):
+    x = ac.tensor(special[rank], dtype)
+    for op, fold in (("max", np.maximum), ("min", np.minimum)):
+        got, want = distributed.allreduce(x, op), fold.reduce([ac.tensor(s, dtype).numpy() for s in special[:size]])
+        assert got.dtype == dtype
+        assert np.array_equal(got.numpy(), want, equal_nan=True), (op, got, want)
+assert np.signbit(distributed.allreduce(ac.tensor(0.0 if rank == 1 else -0.0), "min").numpy())
+assert not np.signbit(distributed.allreduce(ac.tensor(0.0 if rank == 1 else -0.0), "max").numpy())
 for dtype in (ac.float16, ac.bfloat16):
     got = distributed.allreduce(ac.tensor(float(rank), dtype), "mean")
     assert got.dtype == dtype
@@ -126,8 +138,26 @@ refused(
     lambda: distributed.allreduce(ac.ones(2 + (rank == 1))), "rank 1 has Tensor 0 of shape (3,)", "rank 0 has Tensor 0"
 )
 refused(lambda: distributed.allreduce(ac.ones(2, "float64" if rank == 1 else "float32")), "rank 1", "float64")
-refused(lambda: distributed.allreduce([x] * (1 + (rank == 1))), "rank 1 has 2 Tensors; rank 0 has 1 Tensors")
+refused(lambda: distributed.allreduce([x] * (1 + (rank == 1))), "rank 1 has a tree [*, *]; rank 0 has a tree [*]")
 refused(lambda: distributed.allreduce(x, "sum" if rank == 1 else "max"), "rank 1", "op 'sum'")
+refused(lambda: distributed.allreduce({"a" if rank == 1 else "b": x}), "rank 1 has a tree {'a': *}", "{'b': *}")
+refused(lambda: distributed.broadcast((x,) if rank == 1 else [x]), "rank 1 has a tree (*,)", "a tree [*]")
+# Likewise in programs, which were traced before and ask nobody any more; and between what is compiled and what is not.
+summed = ac.compile(lambda x: distributed.allreduce(x, "sum"))
+chosen = ac.compile(
+    lambda p, x: ac.cond(p, lambda x: distributed.allreduce(x, "max"), lambda x: distributed.allreduce(x, "sum"), x)
+)
+sent = ac.compile(lambda x: distributed.broadcast(x, 1))
+for shape in ((2, 3), (3, 2), (7,), (0,)):
+    summed(ac.ones(shape))
+    sent(ac.ones(shape))
+chosen(ac.tensor(True), x)
+for one, other in (((2, 3), (3, 2)), ((2, 3), (7,)), ((0,), (7,))):
+    shape = one if rank == 1 else other
+    refused(lambda shape=shape: summed(ac.ones(shape)), f"this one has float32 of shape {shape}")
+    refused(lambda shape=shape: sent(ac.ones(shape)), f"this one has float32 of shape {shape}")
+refused(lambda: chosen(ac.tensor(rank == 1), x), "all ranks must exchange the same here")
+refused(lambda: summed(ac.ones(7)) if rank == 1 else distributed.allreduce(x), "all ranks must exchange the same here")
 model = ac.nn.MLP([3, 4 + (rank == 1), 2])
 refused(
     lambda: distributed.data_parallel(ac.optim.SGD(model.parameters(), lr=0.1)),

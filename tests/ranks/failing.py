@@ -1,4 +1,4 @@
-"""Run by tests/test_distributed.py: rank 1 does not come to the second exchange."""
+"""Run by tests/test_distributed.py: rank 1 does not come to the second exchange, or to another one."""
 
 from __future__ import annotations
 
@@ -9,9 +9,20 @@ import time
 
 import alice_core as ac
 from alice_core import distributed
+from alice_core.distributed.exchanging import summed_in_buckets
+from alice_core.distributed.world import world
 
 step = ac.compile(lambda x: distributed.allreduce(x, "sum"))
 step(ac.ones(3))
+if sys.argv[1] == "other arrays":  # of what was begun before it is known
+    begun = ac.compile(lambda x: summed_in_buckets([ac.tanh(x), x], [world().channel], True))
+    begun(ac.ones(3))
+    begun(ac.ones(40))
+    begun(ac.ones(40) if distributed.rank() == 1 else ac.ones(3))
+if sys.argv[1] == "another function":
+    step(ac.ones(3)) if distributed.rank() != 1 else distributed.allreduce(ac.ones(3), "sum")
+if sys.argv[1] == "another trace":
+    step(ac.ones(3 + (distributed.rank() == 1)))
 if distributed.rank() == 1:
     if sys.argv[1] == "raise":
         raise ValueError("the data are damaged")

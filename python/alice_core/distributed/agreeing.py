@@ -24,8 +24,8 @@ extreme = Primitive("allreduce_extreme", saves=(0, "ans"))
 _traced: set[tuple[str, ...]] = set()
 
 
-def agree(what: str, named: Sequence[tuple[str, Tensor]]) -> None:
-    """Raise on every rank unless all have the same here: Tensors of the same names, shapes and dtypes.
+def agree(what: str, named: Sequence[tuple[str, Tensor]], form: object = None) -> None:
+    """Raise on every rank unless all have the same here: Tensors of the same names, shapes and dtypes, in one form.
 
     That costs a message of 16 bytes. Of functions that are traced all ranks agree once, when they trace.
 
@@ -43,7 +43,11 @@ def agree(what: str, named: Sequence[tuple[str, Tensor]]) -> None:
     here = world()
     if here.size == 1:
         return
-    own = (what, *(f"{name} of shape {x.shape}, {x.dtype.name}" for name, x in named))
+    own = (
+        what,
+        *([] if form is None else [f"a tree {form}"]),
+        *(f"{name} of shape {x.shape}, {x.dtype.name}" for name, x in named),
+    )
     if all(is_known(x) for _, x in named):
         digest = int.from_bytes(blake2b("\n".join(own).encode(), digest_size=8).digest(), "little", signed=True)
         if extreme(tensor([digest, ~digest]), here.channel, True).tolist() == [digest, ~digest]:

@@ -80,12 +80,14 @@ def allreduce(tree: T, op: str = "mean") -> T:
 
     Accuracy
     --------
-    In which order MPI adds depends on the number of ranks, but not on anything else; all ranks get the same bits.
+    In which order MPI adds depends on the number of ranks, but not on anything else; all ranks get the same bits. The
+    extreme of numbers among which there is a NaN is NaN; 0 is more than -0.
 
     Raises
     ------
     ShapeError
-        If the ranks give different trees, on all of them; it names the rank and the Tensor.
+        If the ranks give different trees, on all of them; it names the rank and the Tensor. Of programs, which agree
+        upon names when they are traced, each rank says what it has.
     DTypeError
         If a mean is of integers, or a Tensor of bools.
     ValueError
@@ -107,7 +109,7 @@ def allreduce(tree: T, op: str = "mean") -> T:
                 f"x.astype(ac.float32), or take the sum"
             )
     here = world()
-    agree(f"allreduce of op {name!r}", [(f"Tensor {i}", x) for i, x in enumerate(given)])
+    agree(f"allreduce of op {name!r}", [(f"Tensor {i}", x) for i, x in enumerate(given)], form)
     if name in ("max", "min"):
         found = [narrow(extreme(wide(x), here.channel, name == "max"), x) for x in given]
     else:
@@ -154,7 +156,7 @@ def broadcast(tree: T, root: int = 0) -> T:
         raise ValueError(f"broadcast: root must be a rank, from 0 to {here.size - 1}; got {source}")
     leaves, form = _tree.flatten(tree)
     given = [asarray(x) for x in leaves]
-    agree(f"broadcast from rank {source}", [(f"Tensor {i}", x) for i, x in enumerate(given)])
+    agree(f"broadcast from rank {source}", [(f"Tensor {i}", x) for i, x in enumerate(given)], form)
     result: T = form.unflatten([_broadcast(x, here.channel, source) for x in given])
     return result
 
@@ -172,13 +174,14 @@ def narrow(y: Tensor, like: Tensor) -> Tensor:
 def buckets(tensors: Sequence[Tensor]) -> list[list[int]]:
     """Numbers of the Tensors that travel together, in their order: of one dtype, and no more than a bucket holds."""
     made: list[list[int]] = []
+    filled = 0
     for i, x in enumerate(tensors):
-        if made and x.dtype == tensors[made[-1][0]].dtype:
-            filled = sum(tensors[k].nbytes for k in made[-1])
-            if filled + x.nbytes <= BUCKET:
-                made[-1].append(i)
-                continue
-        made.append([i])
+        filled += x.nbytes
+        if made and x.dtype == tensors[made[-1][0]].dtype and filled <= BUCKET:
+            made[-1].append(i)
+        else:
+            made.append([i])
+            filled = x.nbytes
     return made
 
 

@@ -41,7 +41,7 @@ class _Watcher:
         self.previous = sys.excepthook
         self.over = self.leaving = False
         self.asked: float | None = None
-        self.answers: dict[int, tuple[int, bool]] = {}
+        self.answers: dict[int, tuple[int, bool, str]] = {}
         self.sent: list[Any] = []  # requests own the messages that are on their way
         self.thread = threading.Thread(target=self.run, name="alice_core.distributed", daemon=True)
         self.thread.start()
@@ -56,6 +56,12 @@ class _Watcher:
         native: float = _core.exchange_progress()[2]
         since = self.since
         return native if since is None else time.monotonic() - since
+
+    def place(self) -> str:
+        """What this rank waits for, if it does."""
+        if self.since is not None:
+            return self.what
+        return "an exchange of arrays" if self.waited() > 0.0 else ""
 
     def run(self) -> None:
         while not self.over:
@@ -77,7 +83,7 @@ class _Watcher:
             source, tag = status.Get_source(), status.Get_tag()
             message = self.comm.recv(source=source, tag=tag)
             if tag == _ASK:
-                self.send((self.begun(), self.leaving), source, _ANSWER)
+                self.send((self.begun(), self.leaving, self.place()), source, _ANSWER)
             elif tag == _ANSWER:
                 self.answers[source] = message
             else:
@@ -94,18 +100,22 @@ class _Watcher:
             return
         if len(self.answers) < self.here.size - 1 and time.monotonic() - self.asked < max(2.0, _timeout / 4):
             return
-        begun, what = self.begun(), self.what if self.since is not None else "an exchange of arrays"
+        begun, what = self.begun(), self.place()
         silent = [r for r in self.others() if r not in self.answers]
-        gone = [r for r, (_, leaving) in self.answers.items() if leaving and not self.leaving]
-        behind = [r for r, (there, _) in self.answers.items() if there < begun and r not in gone]
+        gone = [r for r, (_, leaving, _) in self.answers.items() if leaving and not self.leaving]
+        behind = [r for r, (there, _, _) in self.answers.items() if there < begun and r not in gone]
+        apart: list[str] = []
         if not (silent or behind or gone):
             self.asked = None  # all are there: it takes long, or somebody has just come
-            if all(there == begun for there, _ in self.answers.values()) and self.waited() < 4 * _timeout:
+            waits = {r: other for r, (_, _, other) in self.answers.items() if other not in ("", what)}
+            apart = [] if self.leaving else [f"rank {r} waits for {other}" for r, other in waits.items()]
+            if not apart and all(n == begun for n, _, _ in self.answers.values()) and self.waited() < 4 * _timeout:
                 return
         parts = [
             f"no answer from {_ranks(silent)}: dead, stopped, or cut off" if silent else "",
             f"the program has ended on {_ranks(gone)}" if gone else "",
             f"it was not reached by {_ranks(behind)}: hanging, slower than that, or on another way" if behind else "",
+            *apart,
         ]
         reason = "; ".join(p for p in parts if p) or "all ranks have come to it, and it does not end"
         self.end(f"rank {self.here.rank} waits for {what} (number {begun}), longer than {_timeout:g} s: {reason}")
