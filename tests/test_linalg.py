@@ -205,6 +205,21 @@ def test_errors_name_the_first_matrix_whatever_thread_finds_one() -> None:
     np.testing.assert_array_equal(compiled(ac.tensor(np.eye(2) * 4.0)).numpy(), np.eye(2) * 2.0)
 
 
+@pytest.mark.parametrize("coupled", [0.0, 0.5])
+@pytest.mark.parametrize("bad", [0.0, -1.0, np.nan, -np.inf])
+@pytest.mark.parametrize("n", [1, 4, 16, 20])
+def test_the_first_bad_minor_is_named_wherever_it_stands(n: int, bad: float, coupled: float) -> None:
+    """L D Lᵀ with one item of D that is not positive; the rows after it may have nothing to do with it."""
+    lower = np.tri(n, k=-1) * coupled + np.eye(n)
+    for k in range(n):
+        pivots = np.full(n, 4.0)
+        pivots[k] = 0.0
+        a = lower @ np.diag(pivots) @ lower.T
+        a[k, k] += bad
+        with pytest.raises(ac.LinAlgError, match=rf"leading minor of order {k + 1} is not positive"):
+            linalg.cholesky(ac.tensor(a))
+
+
 @pytest.mark.parametrize("n", [3, 30])
 def test_nearly_singular_matrices_are_no_factors_of_noise(n: int) -> None:
     v = np.ones((n, 1))

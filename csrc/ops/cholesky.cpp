@@ -52,7 +52,9 @@ void cholesky(const Call& call, FirstFailure& failure) {
   if (n <= kSmall)
     return for_groups<T>(count, time / kLanes<T>, [&](int64_t first, int64_t items, void* work) {
       small_loops<T>().cholesky(items, n, a.group(first, items), l + first * size, work);
-      for (int64_t i = first; i < first + items; ++i) check(i);
+      // What follows a diagonal item that is not positive is NaN or minus infinity under a root: the last one tells.
+      for (int64_t i = first; i < first + items; ++i)
+        if (!(l[(i + 1) * size - 1] > T{0})) check(i);
     });
   for_matrices(count, time, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {

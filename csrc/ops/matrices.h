@@ -39,7 +39,8 @@ class Matrices {
   const T* operator[](std::int64_t item) const { return data_ + walk_.at(item)[0]; }
   Group<T> group(std::int64_t first, std::int64_t count) const {
     Group<T> g{{}, row, col};
-    for (std::int64_t l = 0; l < count; ++l) g.at[l] = (*this)[first + l];
+    Walk<1>::Cursor item(walk_, walk_.rank(), first);
+    for (std::int64_t l = 0; l < count; ++l, item.next()) g.at[l] = data_ + item.offset();
     return g;
   }
 
