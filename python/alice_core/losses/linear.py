@@ -21,7 +21,7 @@ _SMALL, _LARGE = 1 << 20, 1 << 24
 #: Parts that rows are cut into. The fewer, the longer the sums of the products that make the weights' gradient.
 _PARTS = 7
 #: Elements of the part of the weights' gradient that is added at once.
-_BLOCK = 1 << 20
+_BLOCK = 1 << 22
 
 
 def _rows(n: int, classes: int) -> int:
