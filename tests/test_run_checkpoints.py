@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 from pathlib import Path
@@ -94,6 +95,12 @@ def altered(path: Path, change: Any) -> None:
         (lambda a: a.update({"model/layers.0.bias": np.zeros(9, np.float32)}), ac.ShapeError, "layers.0.bias must"),
         (lambda a: a.update({"opt/hyper": np.full(4, np.nan)}), (ValueError, ac.ShapeError), "hyper|number"),
         (lambda a: a.pop("generators/common"), ValueError, "must have the states of"),
+        (lambda a: a.update({"generators/common": np.arange(3)}), ValueError, "state of common must be two integers"),
+        (lambda a: a.update({"step": np.array("x")}), ValueError, "the step of .* must be one integer"),
+        (lambda a: a.update({"step": np.array(np.nan)}), ValueError, "the step of .* must be one integer"),
+        (lambda a: a.update({"step": np.array([1, 2])}), ValueError, "the step of .* must be one integer"),
+        (lambda a: a.update({"optimiser": np.array("AdamW")}), ValueError, "of the kind Adam; got AdamW; pass one of"),
+        (lambda a: a.pop("optimiser"), ValueError, "of the kind Adam; got none"),
         (lambda a: a.update({"rng1/epoch": np.array("x")}), ac.DTypeError, "epoch"),
         (lambda a: a.update({"rng0/other": np.zeros(2)}), ValueError, "rng0 must have the states of state; got other"),
     ],
@@ -106,6 +113,37 @@ def test_what_does_not_fit_changes_nothing(change: Any, error: Any, message: str
     with pytest.raises(error, match=message):
         run.load(tmp_path / "c")
     assert run.bits() == before
+
+
+def test_a_damaged_file_is_refused_or_what_it_was(tmp_path: Path) -> None:
+    """Cut anywhere, or with any bit turned."""
+    model = ac.nn.Linear(2, 1, seed=0)
+    ac.save_checkpoint(tmp_path / "c", model, step=5)
+    whole, before = (tmp_path / "c").read_bytes(), model.weight.tolist()
+
+    def load(data: bytes) -> None:
+        (tmp_path / "d").write_bytes(data)
+        with contextlib.suppress(ValueError):
+            assert ac.load_checkpoint(tmp_path / "d", model) == 5
+        assert model.weight.tolist() == before
+
+    rng = np.random.default_rng(0)
+    for cut in rng.integers(0, len(whole), 100):
+        load(whole[:cut])
+    flags = [i + 8 for i in range(len(whole)) if whole[i : i + 4] == b"PK\1\2"]  # the lowest bit there: encrypted
+    for at in [*flags, *rng.integers(0, len(whole), 200)]:
+        damaged = bytearray(whole)
+        damaged[at] ^= 1 << rng.integers(8) if at not in flags else 1
+        load(bytes(damaged))
+
+
+def test_an_optimiser_of_another_kind_with_the_same_state_is_refused(tmp_path: Path) -> None:
+    model = ac.nn.Linear(2, 1)
+    ac.save_checkpoint(tmp_path / "c", model, ac.optim.Adam(model.parameters(), lr=0.1))
+    with pytest.raises(ValueError, match="must be of an optimiser of the kind AdamW; got Adam"):
+        ac.load_checkpoint(tmp_path / "c", model, ac.optim.AdamW(model.parameters(), lr=0.1))
+    wrapped = ac.distributed.data_parallel(ac.optim.Adam(model.parameters(), lr=0.1))
+    assert ac.load_checkpoint(tmp_path / "c", model, wrapped) == 0
 
 
 def test_messages(tmp_path: Path) -> None:
@@ -121,6 +159,8 @@ def test_messages(tmp_path: Path) -> None:
         ac.save_checkpoint(tmp_path / "c", model, 3)
     with pytest.raises(ac.DTypeError, match="save_checkpoint: step"):
         ac.save_checkpoint(tmp_path / "c", model, step=1.5)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="save_checkpoint: step must fit 64 bits"):
+        ac.save_checkpoint(tmp_path / "c", model, step=1 << 63)
     with pytest.raises(OSError, match="No such file"):
         ac.save_checkpoint(tmp_path / "no" / "c", model)
 

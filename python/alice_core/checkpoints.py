@@ -55,7 +55,12 @@ def save_checkpoint(path: str | os.PathLike[str], model: Any, opt: Any = None, s
     100
     """
     who = "save_checkpoint"
-    arrays = {"step": np.asarray(checked_int(who, "step", step), np.int64)}
+    number = checked_int(who, "step", step)
+    if not -(1 << 63) <= number < 1 << 63:
+        raise ValueError(f"{who}: step must fit 64 bits; got {number}")
+    arrays: dict[str, npt.NDArray[Any]] = {"step": np.asarray(number, np.int64)}
+    if opt is not None:
+        arrays["optimiser"] = np.asarray(_kind_of(opt))
     for part, holder in _holders(who, model, opt, rng).items():
         arrays |= {f"{part}/{name}": _array(x) for name, x in _state_of(holder).items()}
 
@@ -101,11 +106,19 @@ def load_checkpoint(path: str | os.PathLike[str], model: Any, opt: Any = None, r
             f"{who}: {path} is no checkpoint ({error}); pass a file that ac.save_checkpoint wrote"
         ) from None
     holders = _holders(who, model, opt, rng)
-    found = {name.partition("/")[0] for name in arrays} - {"step"}
+    found = {name.partition("/")[0] for name in arrays} - {"step", "optimiser"}
     if "step" not in arrays or found - {"generators"} != set(holders) - {"generators"}:
         raise ValueError(
             f"{who}: {path} must hold {', '.join(holders)}; got {', '.join(sorted(found)) or 'nothing'}; pass what was "
             f"given to save_checkpoint"
+        )
+    step = arrays["step"]
+    if step.shape or step.dtype.kind not in "iu":
+        raise ValueError(f"{who}: the step of {path} must be one integer; got {step!r}")
+    if opt is not None and (kind := str(arrays.get("optimiser", ""))) != _kind_of(opt):
+        raise ValueError(
+            f"{who}: {path} must be of an optimiser of the kind {_kind_of(opt)}; got {kind or 'none'}; pass one of the "
+            f"kind that was given to save_checkpoint"
         )
     before = {part: _state_of(holder) for part, holder in holders.items()}
     changed = []
@@ -121,7 +134,12 @@ def load_checkpoint(path: str | os.PathLike[str], model: Any, opt: Any = None, r
         for part in changed:
             _load(who, holders[part], before[part])
         raise
-    return int(arrays["step"])
+    return int(step)
+
+
+def _kind_of(opt: Any) -> str:
+    """By whose rule the state is to be read; that of data_parallel's optimiser is its own."""
+    return type(getattr(opt, "optimizer", opt)).__name__
 
 
 def _holders(who: str, model: Any, opt: Any, rng: Any) -> dict[str, Any]:
@@ -163,7 +181,10 @@ def _load(who: str, holder: Any, state: Mapping[str, Any]) -> None:
             f"pass a model with the same layers"
         )
     for name, generator in generators.items():
-        key, draw = np.asarray(state[name]).tolist()
+        words = np.asarray(state[name])
+        if words.shape != (2,):
+            raise ValueError(f"{who}: the state of {name} must be two integers; got shape {words.shape}")
+        key, draw = words.tolist()
         generator.state = (key, draw)
 
 

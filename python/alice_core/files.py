@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import zipfile
 import zlib
@@ -16,7 +17,7 @@ import numpy.typing as npt
 __all__ = ["NPZ_ERRORS", "read_npz", "whole", "write_npz"]
 
 #: What reading a file raises that is no archive of arrays.
-NPZ_ERRORS = (ValueError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError)
+NPZ_ERRORS = (ValueError, EOFError, zipfile.BadZipFile, zlib.error, RuntimeError)  # the last one of what is encrypted
 
 
 @contextmanager
@@ -80,6 +81,15 @@ def write_npz(path: str | os.PathLike[str], arrays: Mapping[str, npt.NDArray[Any
 
 def read_npz(path: str | os.PathLike[str]) -> dict[str, npt.NDArray[Any]]:
     """The arrays by name; ``np.load`` would mix up ``w`` and ``w.npy``."""
+    try:
+        return _read_npz(path)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        raise ValueError("it refers to places that it does not have") from None
+
+
+def _read_npz(path: str | os.PathLike[str]) -> dict[str, npt.NDArray[Any]]:
     with zipfile.ZipFile(path) as archive:
         names = archive.namelist()
         if len(set(names)) != len(names) or not all(name.endswith(".npy") for name in names):
