@@ -333,6 +333,16 @@ def test_the_command_trains_on_two_ranks(tmp_path: Path) -> None:
 
 
 @on_ranks
+def test_the_command_says_what_does_not_fit_the_ranks(tmp_path: Path) -> None:
+    pytest.importorskip("sklearn")
+    pytest.importorskip("matplotlib")
+    done = launch(3, "-m", "alice_core", "train", "--distributed", "--out", tmp_path / "run")
+    assert done.returncode != 0
+    assert "demo: --batch-size must be a multiple of the number of processes, 3; got 32" in done.stdout
+    assert "Traceback" not in done.stdout
+
+
+@on_ranks
 def test_an_error_of_the_first_rank_ends_the_command_on_all(tmp_path: Path) -> None:
     pytest.importorskip("sklearn")
     pytest.importorskip("matplotlib")

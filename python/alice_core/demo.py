@@ -147,13 +147,17 @@ def run(data: ac.data.Dataset, settings: Settings, out: Path) -> float:
     Raises
     ------
     DemoError
-        If the folder cannot be made, or the training diverges.
+        If the folder cannot be made, the processes cannot share the batches, or the training diverges.
     Interrupted
         On Ctrl-C; the files of the finished epochs are complete.
     """
     require("matplotlib.figure", "matplotlib", "alice demo")  # now, not after the training
     model = build_model(data, settings)
     part, parts = settings.shard
+    if settings.batch_size % parts:
+        raise DemoError(
+            f"demo: --batch-size must be a multiple of the number of processes, {parts}; got {settings.batch_size}"
+        )
     if part > 0:  # the first process reports
         return [epoch.test_accuracy for epoch in train(data, model, settings)][-1]
     try:
