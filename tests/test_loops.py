@@ -489,3 +489,40 @@ def test_bodies_are_blocks_of_the_printed_trace() -> None:
     assert text.count("body(") == 3  # the step, and both branches within
     assert re.search(r"      \w: float32\[\] = multiply\(", text)
     assert "    body(" in str(ac.trace(f)(ac.tensor(2.0), ac.ones(4)).reverse())
+
+
+def test_constants_of_a_body_are_part_of_it() -> None:
+    """No operands, so that a program knows them; and nobody can change them."""
+    table = np.array([1.0, 2.0])
+
+    def f(x: ac.Tensor) -> ac.Tensor:
+        def step(c: ac.Tensor, _: Any) -> Any:
+            return ac.where(c > 100, c, 2.0 * c + ac.asarray(table, dtype=ac.float32)), None
+
+        return ac.scan(step, x, length=3)[0]
+
+    x = ac.tensor([1.0, 0.5])
+    want = np.array([8.0 + 7.0, 4.0 + 14.0])
+    compiled = ac.compile(f)
+    assert "scan(in0)" in str(compiled.program(x))
+    assert ac.compile(ac.grad(lambda x: ac.sum(f(x))))(x).numpy().tolist() == [8.0, 8.0]
+    for g in (f, compiled, ac.vmap(lambda x: f(x))):
+        y = g(x) if g in (f, compiled) else g(x[None])[0]
+        np.testing.assert_array_equal(y.numpy(), want)
+    table[:] = 0.0
+    np.testing.assert_array_equal(compiled(x).numpy(), [8.0, 4.0])
+    np.testing.assert_array_equal(f(x).numpy(), [8.0, 4.0])
+    table[:] = [1.0, 2.0]
+    np.testing.assert_array_equal(f(x).numpy(), want)
+
+
+def test_what_an_enclosing_derivative_is_taken_by_is_no_constant_of_a_body() -> None:
+    def f(x: ac.Tensor) -> ac.Tensor:
+        def inner(y: ac.Tensor) -> ac.Tensor:
+            return ac.fori_loop(0, 3, lambda i, c: c * y, x)
+
+        return ac.grad(inner)(ac.tensor(2.0)) + ac.jvp(inner, [ac.tensor(3.0)], [ac.tensor(1.0)])[1]
+
+    for g in (f, ac.compile(f), lambda x: ac.scan(lambda c, _: (f(c), None), x, length=1)[0]):
+        assert g(ac.tensor(5.0)).item() == 5.0 * 3 * (4.0 + 9.0)
+        assert ac.grad(g)(ac.tensor(5.0)).item() == 3 * (4.0 + 9.0)

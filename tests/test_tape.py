@@ -61,7 +61,7 @@ def test_a_tape_is_taken_where_it_pays() -> None:
     small, large = ac.compile(orbit), ac.compile(orbit)
     tape = small.program(ac.ones(2)).tape
     assert tape is not None
-    assert tape.loops == 5  # one sine each; slices and stacks are none
+    assert tape.loops == 3  # five sines, two of them beside others; slices and stacks are none
     assert tape.calls == 0
     assert tape.operations == 20
     assert "runs as a tape of 20 scalar operations" in str(small.program(ac.ones(2)))
@@ -127,6 +127,74 @@ def test_products_of_tiny_matrices_are_operations() -> None:
     assert slopes.calls == 0
     larger = ac.compile(lambda a: a @ a @ a).program(ac.ones((8, 8))).tape
     assert larger is None or larger.calls == 2  # 512 operations each
+
+
+def test_integers_are_operations() -> None:
+    def f(n: ac.Tensor, x: ac.Tensor) -> Any:
+        a, b, c = n[0], n[1], n[2]
+        other = ac.where(a == b, 0, a + 1) - b * c + (-a)
+        flags = ac.stack([a < b, b <= c, c > a, a >= c, a != b])
+        return ac.where(other > 3, other, c), ac.where(n < 2, x, -x), flags
+
+    compiled = ac.compile(f)
+    x = ac.tensor([0.5, -0.0, np.nan])
+    tape = compiled.program(ac.zeros(3, ac.int64), x).tape
+    assert tape is not None
+    assert tape.loops == tape.calls == 0
+    for numbers in itertools.product([0, -1, 2, 2**53 + 1, 2**63 - 1, -(2**63)], repeat=3):
+        n = ac.tensor(np.array(numbers))
+        for ours, theirs in zip(compiled(n, x), f(n, x), strict=True):
+            same(ours, theirs)
+
+
+#: Of five numbers and of ten: along the last axis, along the first, and along two.
+SUMS: list[Callable[..., Any]] = [
+    ac.sum,
+    lambda x: ac.sum(x[:1]),
+    lambda x: ac.sum(x[:2]),
+    lambda x: ac.sum(x[1:4]) * x[0],
+    lambda x: ac.sum(ac.stack([x, ac.flip(x)]), axis=0),
+    lambda x: ac.sum(ac.stack([x, ac.flip(x)]), axis=1),
+    lambda x: ac.sum(ac.stack([x, ac.flip(x), ac.roll(x, 1), x[::2].sum() * x, ac.roll(x, 2)], axis=0), axis=0),
+    lambda x: ac.sum(ac.reshape(ac.concat([x[:4], ac.roll(x, 1)[:4]]), (2, 2, 2)), axis=(0, 2)),
+    lambda x: ac.sum(ac.reshape(ac.concat([x[:4], ac.roll(x, 1)[:4]]), (2, 2, 2)), axis=(0, 1)),
+]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("f", SUMS)
+def test_sums_of_few_numbers_have_the_bits_of_the_kernel(f: Callable[..., Any], dtype: str) -> None:
+    compiled = ac.compile(f)
+    numbers = np.random.default_rng(0)
+    kinds = [0.1, -2.0, 1e16, -1e16, 1e300, -1e308, 1e308, np.inf, -np.inf, np.nan, 5e-324, -5e-324, 0.0, -0.0, 3.0]
+    for values in [*numbers.choice(kinds[:5], (200, 5)), *numbers.choice(kinds, (200, 5)), [-0.0] * 5]:
+        with np.errstate(over="ignore"):
+            x = ac.tensor(np.array(values).astype(dtype))
+        same(compiled(x), f(x))
+
+
+def test_sums_of_few_float64_are_operations() -> None:
+    for f in (SUMS[0], SUMS[4], ac.grad(lambda x: ac.sum(x * ac.sum(x * x)))):
+        tape = ac.compile(f).program(ac.ones(5, ac.float64)).tape
+        assert tape is not None
+        assert tape.loops == tape.calls == 0
+    squares = ac.compile(lambda x: ac.sum(x * x)).program(ac.ones(2, ac.float64)).tape
+    assert squares is not None
+    assert squares.operations == 3  # a square is no -0, which else becomes 0
+
+
+def test_equal_loops_side_by_side_are_one() -> None:
+    def f(x: ac.Tensor) -> Any:
+        a, b = ac.exp(x[:2]), ac.exp(x[1:])
+        return ac.concat([a, ac.sin(b), ac.exp(x + 1.0)]) * x[0], ac.clip(x, -1.0, 1.0) + ac.clip(x, -2.0, 2.0) * x
+
+    compiled = ac.compile(f)
+    x = ac.tensor([0.5, -0.25, 7.0])
+    tape = compiled.program(x).tape
+    assert tape is not None
+    assert tape.loops <= 5
+    for ours, theirs in zip(compiled(x), f(x), strict=True):
+        same(ours, theirs)
 
 
 def test_reductions_of_few_items_are_loops() -> None:

@@ -115,6 +115,8 @@ class SessionScope {
 
 using SessionObject = Holder<SessionScope>;
 
+constexpr std::int64_t kLargestConstant = 64;  // elements
+
 py::object make_session(PyTypeObject*, PyObject* args, PyObject* kwargs) {
   static const char* names[] = {"isolated", nullptr};
   int isolated = false;
@@ -135,6 +137,21 @@ bool wrote_gradients(SessionObject* self) {
 }
 bool checked(SessionObject* self) { return self->value.session().checked; }
 
+// Nobody else can change the copy, and wherever it is met it is a constant.
+py::object constant_of(SessionObject* self, PyObject* x) {
+  const TensorObject* t = checked_tensor(x, "Session.constant");
+  const Array& a = t->array;
+  if (t->trace < self->value.session().depth || t->producer || t->requires_grad || a.is_abstract() ||
+      a.numel() > kLargestConstant || for_storage(a.dtype()))
+    return py::none();
+  Array copy;
+  Call call{Registry::instance().copy(), {&a, 1}, {&copy, 1}, {}};
+  evaluate(call);
+  py::object made = owned(make_tensor(std::move(copy)));
+  as_tensor(made.ptr())->trace = UINT8_MAX;
+  return made;
+}
+
 }  // namespace
 
 Session& session_of(py::handle scope) { return SessionObject::value_of(scope).session(); }
@@ -147,6 +164,7 @@ void add_session(py::module_& m) {
           .getter<get_equations>("equations", nullptr)
           .getter<wrote_gradients>("wrote_gradients", "Some gradient was replaced.")
           .getter<checked>("checked", "The function wants its values checked, which only a run as it is can do.")
+          .method<constant_of>("constant", "A copy of a small constant that the trace made; None of other Tensors.")
           .method<enter_session>("__enter__")
           .method<exit_session>("__exit__")
           .add_to(m);

@@ -23,12 +23,16 @@ struct ArithmeticLoops {
   ArithmeticLoop alone, lanes;
 };
 
+// What they work on. Where takes whatever has as many bytes; logic, of bools, stands with float32.
+enum class Numbers : std::uint8_t { Float32, Float64, Int64 };
+inline constexpr int kNumbers = 3;
+
 inline constexpr int kArithmetics = static_cast<int>(Arithmetic::LogicalNot) + 1;
 struct ArithmeticTable {
-  ArithmeticLoops loops[kArithmetics][2];  // by kind, and whether of float64, else float32; null for None
+  ArithmeticLoops loops[kArithmetics][kNumbers];  // null where there is no such step
 };
 
-const ArithmeticLoops& arithmetic_loops(Arithmetic kind, bool is_double);
+const ArithmeticLoops& arithmetic_loops(Arithmetic kind, Numbers of);
 void set_arithmetic_loops(const ArithmeticTable& table);
 
 }  // namespace alice

@@ -1,3 +1,4 @@
+// Small: for people to read, and once for a call.
 #include <charconv>
 #include <iterator>
 #include <string_view>

@@ -174,6 +174,8 @@ enum class Exchange : std::uint8_t { None, Meets, Begins };
 
 // Operations of the processor: of a scalar program, steps of its interpreter. Elementwise kernels may be one. Of the
 // strong ones a first operand of 0 gives 0. MultiplyAdd is a step of a sum of products: a b + c as matmul rounds it.
+// Of a sum that carries its rounding errors along (reduce_loops.h), SumError is what a + b loses, and SumTotal brings
+// the sum and its errors together.
 enum class Arithmetic : std::uint8_t {
   None,
   Add,
@@ -186,6 +188,8 @@ enum class Arithmetic : std::uint8_t {
   Square,
   Sqrt,
   MultiplyAdd,
+  SumError,
+  SumTotal,
   // These take bools or give them. Only programs of single numbers have steps of them.
   Where,
   Equal,

@@ -1,3 +1,4 @@
+// Small: once for a call; what is long is copied elsewhere.
 // Arrays one behind the other along an axis.
 #include "../core/chunks.h"
 #include "axes.h"

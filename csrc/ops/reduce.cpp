@@ -193,6 +193,10 @@ double reduce_cost(const Call& call) {
   return kReduceCost + kResultCost * static_cast<double>(call.out[0].numel()) + streaming_cost(call);
 }
 
+bool adds(const Reduction& r) {
+  return !r.second && (r.finish == Finish<float>::sum || r.finish == Finish<double>::sum);
+}
+
 std::unique_ptr<Expansion> expand_reduce(const Call& call) {
   const Array& x = call.in[0];
   const ReduceKernel& kernel = impl(call);
@@ -200,7 +204,8 @@ std::unique_ptr<Expansion> expand_reduce(const Call& call) {
   const bool retries = kernel.safe.first && x.dtype() == DType::Float64;
   return FewItems::of(call, reduced_axes(call, x.rank()), call.attrs[1].flag(),
                       call.attrs.size() > 2 ? call.attrs[2].real() : 0, kernel.fast[static_cast<int>(x.dtype())],
-                      retries ? &kernel.safe : nullptr, kernel.smallest_trusted);
+                      retries ? &kernel.safe : nullptr, kernel.smallest_trusted,
+                      adds(kernel.fast[static_cast<int>(x.dtype())]));
 }
 
 // ---- sum_to -------------------------------------------------------------------------------------------------
@@ -250,7 +255,8 @@ class PreparedSumTo final : public Prepared {
 std::unique_ptr<Expansion> expand_sum_to(const Call& call) {
   const Array& x = call.in[0];
   if (static_cast<int>(x.dtype()) >= kComputedCount) return nullptr;
-  return FewItems::of(call, broadcast_axes(x, call.attrs[0].dims()), true, 0, of_dtype(call), nullptr, 0);
+  return FewItems::of(call, broadcast_axes(x, call.attrs[0].dims()), true, 0, of_dtype(call), nullptr, 0,
+                      adds(of_dtype(call)));
 }
 
 // ---- registration -------------------------------------------------------------------------------------------

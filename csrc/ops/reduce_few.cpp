@@ -1,3 +1,4 @@
+// Small: what is called often are steps of tapes.
 #include "reduce_few.h"
 
 #include <algorithm>
@@ -6,13 +7,14 @@
 namespace alice {
 namespace {
 
-constexpr std::int64_t kTile = 64;    // results at a time: what fits `packed`
-constexpr std::int64_t kFewRows = 8;  // fewer, and no lanes of `packed` are more than one result's
+constexpr std::int64_t kTile = 64;      // results at a time: what fits `packed`
+constexpr std::int64_t kFewRows = 8;    // fewer, and no lanes of `packed` are more than one result's
+constexpr std::int64_t kMostAdded = 8;  // items: of more a loop is as quick
 
 }  // namespace
 
 std::unique_ptr<Expansion> FewItems::of(const Call& call, const Dims& reduced, bool keeps_axes, double parameter,
-                                        const Reduction& fast, const Reduction* safe, double smallest) {
+                                        const Reduction& fast, const Reduction* safe, double smallest, bool adds) {
   const Array &x = call.in[0], &out = call.out[0];
   const ReducePlan plan(x.shape(), contiguous_strides(x.shape()), reduced);
   if (plan.results == 0 || plan.items > kMostItems || plan.rows >= (plan.by_rows ? kShortRow : kFewRows) ||
@@ -27,7 +29,40 @@ std::unique_ptr<Expansion> FewItems::of(const Call& call, const Dims& reduced, b
     kept += !reduced[i];
   }
   made->axes.push_back(axes);
+  if (adds && made->adds_few(x.dtype())) {
+    const double terms = static_cast<double>(plan.items / plan.rows * made->terms_of_block());
+    made->loop = false;
+    made->operations = static_cast<double>(plan.items) - terms + (terms > 2 ? 3 * terms - 3 : terms);
+  }
   return made;
+}
+
+// A sum of one or two numbers is exact but for its last rounding, whatever carries it. Of more float64 carries what
+// roundings lose, and float32 is carried by float64, which is no operation.
+bool FewItems::adds_few(DType dtype) const {
+  if (narrow_ && !by_rows_ && items_ != rows_) return false;  // blocks are added by themselves
+  return items_ > 0 && items_ <= (dtype == DType::Float64 ? kMostAdded : dtype == DType::Float32 ? 2 : 0);
+}
+
+// As fold() takes them in: -0 becomes 0.
+std::int32_t FewItems::result(const std::int32_t* const* items, Operations& to) const {
+  std::int32_t sum = -1, errors = -1;
+  const std::int32_t* x = items[0];
+  for (std::int64_t k = 0; k < items_;) {
+    const bool pair = !by_rows_ && k % rows_ < rows_ / kFoldUnroll * kFoldUnroll;
+    const std::int32_t term = pair ? to.operate(Arithmetic::Add, x[k], x[k + 1]) : x[k];
+    k += pair ? 2 : 1;
+    if (sum < 0) {
+      sum = to.operate(Arithmetic::Add, term, to.zero());
+      continue;
+    }
+    if (items_ > 2) {
+      const std::int32_t error = to.operate(Arithmetic::SumError, sum, term);
+      errors = errors < 0 ? error : to.operate(Arithmetic::Add, errors, error);
+    }
+    sum = to.operate(Arithmetic::Add, sum, term);
+  }
+  return errors < 0 ? sum : to.operate(Arithmetic::SumTotal, sum, errors);
 }
 
 FewItems::FewItems(const ReducePlan& plan, const Call& call, double parameter, const Reduction& fast,

@@ -1,3 +1,4 @@
+// Small: once for a call.
 // Slices: an array's box as a view, its adjoint, and arrays that are written or added to a box.
 #include <cstdlib>
 

@@ -2,7 +2,11 @@
 // each, or as many lanes as there are examples side by side.
 #include "step_loops.h"
 
+#include <cmath>
+#include <limits>
+
 #include "elementwise.h"
+#include "math_bits.h"
 
 namespace alice::ALICE_ISA {
 namespace {
@@ -21,6 +25,17 @@ struct MultiplyAdd {
 #else
     return a * b + c;
 #endif
+  }
+};
+
+struct SumError {
+  ALICE_HD double operator()(double a, double b) const { return two_sum(a, b).lo; }
+};
+
+// An infinite sum makes its errors NaN.
+struct SumTotal {
+  ALICE_HD double operator()(double sum, double errors) const {
+    return std::fabs(sum) <= std::numeric_limits<double>::max() ? sum + errors : sum;
   }
 };
 
@@ -59,32 +74,42 @@ template <class F, int kOperands = 2>
 struct Kind {
   static constexpr ArithmeticLoops floats = {alone<F, kOperands, float>, in_lanes<F, kOperands, float>};
   static constexpr ArithmeticLoops doubles = {alone<F, kOperands, double>, in_lanes<F, kOperands, double>};
+  static constexpr ArithmeticLoops integers = {alone<F, kOperands, std::int64_t>, nullptr};
 };
 
-#define ALICE_COMPARISON(F)                                                     \
+#define ALICE_COMPARISON(F)                                                      \
+  {                                                                              \
+    {alone<F, 2, float, bool>, nullptr}, {alone<F, 2, double, bool>, nullptr}, { \
+      alone<F, 2, std::int64_t, bool>, nullptr                                   \
+    }                                                                            \
+  }
+#define ALICE_LOGIC(F, N)                                                  \
+  {                                                                        \
+    {alone<F, N, bool>, nullptr}, {nullptr, nullptr}, { nullptr, nullptr } \
+  }
+#define ALICE_KIND(...)                                                         \
   {                                                                             \
-    {alone<F, 2, float, bool>, nullptr}, { alone<F, 2, double, bool>, nullptr } \
+    Kind<__VA_ARGS__>::floats, Kind<__VA_ARGS__>::doubles, { nullptr, nullptr } \
   }
-#define ALICE_LOGIC(F, N)                              \
-  {                                                    \
-    {alone<F, N, bool>, nullptr}, { nullptr, nullptr } \
-  }
-#define ALICE_KIND(...) {Kind<__VA_ARGS__>::floats, Kind<__VA_ARGS__>::doubles}
+#define ALICE_NUMBERS(...) {Kind<__VA_ARGS__>::floats, Kind<__VA_ARGS__>::doubles, Kind<__VA_ARGS__>::integers}
 constexpr ArithmeticTable kTable = {{
     {},  // Arithmetic::None, and so on in its order
-    ALICE_KIND(Add),
-    ALICE_KIND(Subtract),
-    ALICE_KIND(Multiply),
+    ALICE_NUMBERS(Add),
+    ALICE_NUMBERS(Subtract),
+    ALICE_NUMBERS(Multiply),
     ALICE_KIND(Divide),
     ALICE_KIND(StrongMultiply),
     ALICE_KIND(StrongDivide),
-    ALICE_KIND(Negative, 1),
+    ALICE_NUMBERS(Negative, 1),
     {},  // a square is a product
     ALICE_KIND(Sqrt, 1),
     ALICE_KIND(MultiplyAdd, 3),
+    {{nullptr, nullptr}, Kind<SumError>::doubles, {nullptr, nullptr}},
+    {{nullptr, nullptr}, Kind<SumTotal>::doubles, {nullptr, nullptr}},
     // Where moves bits, whatever they mean.
     {{alone<Where, 3, std::uint32_t, std::uint32_t, std::uint8_t>, nullptr},
-     {alone<Where, 3, std::uint64_t, std::uint64_t, std::uint8_t>, nullptr}},
+     {alone<Where, 3, std::uint64_t, std::uint64_t, std::uint8_t>, nullptr},
+     {nullptr, nullptr}},
     ALICE_COMPARISON(Equal),
     ALICE_COMPARISON(NotEqual),
     ALICE_COMPARISON(Less),
@@ -96,6 +121,7 @@ constexpr ArithmeticTable kTable = {{
     ALICE_LOGIC(LogicalNot, 1),
 }};
 #undef ALICE_KIND
+#undef ALICE_NUMBERS
 #undef ALICE_LOGIC
 #undef ALICE_COMPARISON
 

@@ -18,8 +18,9 @@ class Body {
   const std::vector<Array>& outputs() const { return outputs_; }
 
   // The program reads and writes nothing but its inputs and results.
-  void complete(std::shared_ptr<const CpuExecutor> program) { program_ = std::move(program); }
+  void complete(std::shared_ptr<const CpuExecutor> program);
   bool is_complete() const { return program_ != nullptr; }
+  bool exchanges() const { return exchanges_; }  // with other processes; false before it is complete
   const CpuExecutor& program() const;
 
   double cost() const { return program_ ? program_->plan().cost() : 0; }  // of one run, in nanoseconds
@@ -28,6 +29,7 @@ class Body {
  private:
   std::vector<Array> inputs_, outputs_;  // layouts
   std::shared_ptr<const CpuExecutor> program_;
+  bool exchanges_ = false;
 };
 
 }  // namespace alice::program

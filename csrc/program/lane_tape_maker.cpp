@@ -278,8 +278,8 @@ class LaneTapeMaker {
   // Additions where the second operand lies; elsewhere the first one stays (PlacedSum).
   bool add_placed(const Node& node, const PlacedSum& sum) {
     const Array& result = graph_.value(node.out[0]).array;
-    const Op add = op_of(Arithmetic::Add, result.dtype() == DType::Float64);
-    wide_ = wide_ || !is_double(add);
+    const Op add = op_of(Arithmetic::Add, numbers_of(result.dtype()));
+    wide_ = wide_ || numbers_of(add) == Numbers::Float32;
     std::vector<Array> out;
     Elements rest, part;
     Registers made;
@@ -343,15 +343,12 @@ class LaneTapeMaker {
     const Array& result = graph_.value(node.out[0]).array;
     const auto n = static_cast<std::size_t>(axis < 0 ? result.numel() : result.numel() / n_);
     if (!expansion.loop) {
-      const bool is_double = result.dtype() == DType::Float64;
-      wide_ = wide_ || !is_double;
-      give(node.out[0], axis, steps_.expand(expansion, is_double, n, items));
+      const Numbers of = numbers_of(result.dtype());
+      wide_ = wide_ || of == Numbers::Float32;
+      give(node.out[0], axis, steps_.expand(expansion, of, n, items));
       return true;
     }
-    const std::size_t n_items = items[0].size() / n;
-    std::vector<Registers> in(n_items);
-    for (std::size_t i = 0; i < items[0].size(); ++i) in[i % n_items].push_back(items[0][i]);
-    give(node.out[0], axis, add_loops(in, n, {{}, &expansion, false}));
+    give(node.out[0], axis, add_loops(by_item(items[0], n), n, {{}, &expansion, false}));
     return true;
   }
 
@@ -366,7 +363,7 @@ class LaneTapeMaker {
     if (op && loops_of(*op).lanes) {
       Registers made;
       for (std::size_t i = 0; i < in[0].size(); ++i) made.push_back(steps_.operate(*op, in, i));
-      wide_ = wide_ || !is_double(*op);
+      wide_ = wide_ || numbers_of(*op) == Numbers::Float32;
       give(node.out[0], axis, std::move(made));
       return true;
     }

@@ -335,6 +335,12 @@ void run_call(const Call& call) { run_once(*call.attrs[0].bodies().at(0), call.i
 
 }  // namespace
 
+void Body::complete(std::shared_ptr<const CpuExecutor> program) {
+  program_ = std::move(program);
+  const auto exchanges = [](const Node& n) { return exchange_of(*n.kernel, n.attrs) != Exchange::None; };
+  exchanges_ = std::ranges::any_of(program_->plan().graph().nodes(), exchanges);
+}
+
 const CpuExecutor& Body::program() const {
   if (!program_) fail(ErrorKind::Trace, "loop: its body was traced only, and cannot run");
   return *program_;
@@ -348,13 +354,9 @@ double Body::flops() const {
 }
 
 Exchange exchange_of(const Kernel& kernel, std::span<const Attr> attrs) {
-  const auto exchanges = [](const Node& n) { return exchange_of(*n.kernel, n.attrs) != Exchange::None; };
-  for (const Attr& a : attrs) {
-    if (!a.is(AttrKind::Bodies)) continue;
-    for (const auto& body : a.bodies())
-      if (body->is_complete() && std::ranges::any_of(body->program().plan().graph().nodes(), exchanges))
-        return Exchange::Meets;
-  }
+  for (const Attr& a : attrs)
+    if (a.is(AttrKind::Bodies) && std::ranges::any_of(a.bodies(), [](const auto& b) { return b->exchanges(); }))
+      return Exchange::Meets;
   return kernel.exchange;
 }
 

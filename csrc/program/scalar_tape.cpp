@@ -7,9 +7,20 @@
 namespace alice::program {
 namespace {
 
-// Most items are of 8 bytes or 4, for which it is one move.
+// Most items are of 8 bytes or 4, and bools of one, for which it is one move.
 void copy_item(std::byte* to, const std::byte* from, std::size_t item) {
-  item == 8 ? std::memcpy(to, from, 8) : item == 4 ? std::memcpy(to, from, 4) : std::memcpy(to, from, item);
+  item == 8   ? std::memcpy(to, from, 8)
+  : item == 4 ? std::memcpy(to, from, 4)
+  : item == 1 ? std::memcpy(to, from, 1)
+              : std::memcpy(to, from, item);
+}
+
+// The largest items come first: one loop for those of 8 bytes.
+template <class Moves, class Copy>
+void each_move(const Moves& moves, Copy copy) {
+  auto m = moves.begin();
+  for (; m != moves.end() && m->item == 8; ++m) copy(*m, 8);
+  for (; m != moves.end(); ++m) copy(*m, m->item);
 }
 
 }  // namespace
@@ -35,23 +46,21 @@ Tape::Size ScalarTape::size() const {
 
 void ScalarTape::run(Memory& memory, std::byte* const* inputs, std::byte* const* results) const {
   auto* const r = reinterpret_cast<Register*>(memory.registers.bytes());
-  for (const Move& m : loads_) {
+  each_move(loads_, [&](const Move& m, std::size_t item) {
     const std::byte* from = m.base < 0 ? reinterpret_cast<const std::byte*>(m.offset) : inputs[m.base] + m.offset;
-    copy_item(r[m.reg].bytes, from, m.item);
-  }
+    copy_item(r[m.reg].bytes, from, item);
+  });
   for (const Group& group : groups_) {
-    const ArithmeticStep *first = steps_.data() + group.first, *last = steps_.data() + group.last;
     if (group.run) {
-      group.run(first, last, r->bytes, 1);
+      group.run(group.first, group.last, r->bytes, 1);
       continue;
     }
-    for (; first != last; ++first)
-      group.op == kLoop ? run_lanes(loops_[static_cast<std::size_t>(first->a)], r)
-                        : run_call(calls_[static_cast<std::size_t>(first->a)], memory, r);
+    for (const ArithmeticStep* s = group.first; s != group.last; ++s)
+      group.op == kLoop ? run_lanes(loops_[static_cast<std::size_t>(s->a)], r)
+                        : run_call(calls_[static_cast<std::size_t>(s->a)], memory, r);
   }
-  for (const Move& m : stores_) {
-    copy_item(results[m.base] + m.offset, r[m.reg].bytes, m.item);
-  }
+  each_move(stores_,
+            [&](const Move& m, std::size_t item) { copy_item(results[m.base] + m.offset, r[m.reg].bytes, item); });
 }
 
 // A loop takes whole blocks: lanes that nobody asked for hold zeros, as the last block of a long array does.

@@ -21,7 +21,7 @@ class ScalarTape final : public Tape {
   struct Group {
     ArithmeticLoop run;  // null for loops and calls
     Op op;
-    std::int32_t first, last;
+    const ArithmeticStep *first, *last;
   };
   // Between memory and a register.
   struct Move {
@@ -59,8 +59,8 @@ class ScalarTape final : public Tape {
   void run_items(const Lanes& lanes, Register* r) const;
   void run_call(const KernelCall& call, Memory& memory, Register* r) const;
 
-  std::vector<Register> start_;  // registers before the first step: the constants
-  std::vector<Move> loads_, stores_;
+  std::vector<Register> start_;       // registers before the first step: the constants
+  std::vector<Move> loads_, stores_;  // the largest items first
   std::vector<ArithmeticStep> steps_;
   std::vector<Group> groups_;  // of the steps, in their order
   std::vector<Lanes> loops_;

@@ -1,5 +1,6 @@
 // From a plan to its scalar tape: which registers every value has, and what is done with them.
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <utility>
 
@@ -62,18 +63,70 @@ class ScalarTapeMaker {
 
   void write_steps() {
     tape_->start_ = steps_.registers();
+    for (std::vector<ScalarTape::Move>* moves : {&tape_->loads_, &tape_->stores_})
+      std::ranges::stable_sort(*moves, std::ranges::greater{}, &ScalarTape::Move::item);
+    tape_->steps_.reserve(steps_.all().size());  // groups point to them
+    const auto end = [&] { return std::as_const(tape_->steps_).data() + tape_->steps_.size(); };
     for (const Steps::Group& group : steps_.grouped(steps_.all().size())) {
-      const auto first = static_cast<std::int32_t>(tape_->steps_.size());
-      for (std::int32_t i : group.steps) {
-        const Steps::Step& s = steps_.all()[static_cast<std::size_t>(i)];
-        const auto reads = steps_.reads(s);
-        tape_->steps_.push_back(is_arithmetic(s.op)
-                                    ? ArithmeticStep{steps_.writes(s)[0], reads[0], reads[1], reads.back()}
-                                    : ArithmeticStep{0, s.number, 0, 0});
-      }
-      tape_->groups_.push_back({is_arithmetic(group.op) ? loops_of(group.op).alone : nullptr, group.op, first,
-                                static_cast<std::int32_t>(tape_->steps_.size())});
+      const ArithmeticStep* const first = end();
+      if (group.op == kLoop)
+        for (std::int32_t number : joined_loops(group)) tape_->steps_.push_back({0, number, 0, 0});
+      else
+        for (std::int32_t i : group.steps) {
+          const Steps::Step& s = steps_.all()[static_cast<std::size_t>(i)];
+          const auto reads = steps_.reads(s);
+          tape_->steps_.push_back(is_arithmetic(s.op)
+                                      ? ArithmeticStep{steps_.writes(s)[0], reads[0], reads[1], reads.back()}
+                                      : ArithmeticStep{0, s.number, 0, 0});
+        }
+      tape_->groups_.push_back({is_arithmetic(group.op) ? loops_of(group.op).alone : nullptr, group.op, first, end()});
     }
+  }
+
+  // Loops that do the same side by side become one, as far as its lanes reach: a call of a loop takes as long as many
+  // of its lanes.
+  std::vector<std::int32_t> joined_loops(const Steps::Group& group) {
+    std::vector<std::int32_t> kept;
+    for (std::int32_t i : group.steps) {
+      const std::int32_t number = steps_.all()[static_cast<std::size_t>(i)].number;
+      const auto joins = [&](std::int32_t k) { return join(loop(k), loop(number)); };
+      if (std::ranges::none_of(kept, joins)) kept.push_back(number);
+    }
+    return kept;
+  }
+
+  ScalarTape::Lanes& loop(std::int32_t number) { return tape_->loops_[static_cast<std::size_t>(number)]; }
+
+  // What is one number for all lanes may be read from the first of them alone.
+  bool same_operand(const ScalarTape::Lanes& lanes, const ScalarTape::Lanes& others, std::size_t k) const {
+    const auto of = [&](const ScalarTape::Lanes& l, std::size_t i) { return tape_->lists_[l.first + k * l.n + i]; };
+    const auto holds = [&](const ScalarTape::Lanes& l) {
+      for (std::size_t i = 1; i < l.n; ++i)
+        if (of(l, i) != of(l, 0)) return false;
+      return true;
+    };
+    return !(holds(lanes) || holds(others)) || (holds(lanes) && holds(others) && of(lanes, 0) == of(others, 0));
+  }
+
+  bool join(ScalarTape::Lanes& lanes, const ScalarTape::Lanes& others) {
+    const Elementwise &work = lanes.work, &other = others.work;
+    if (lanes.items || others.items || lanes.n + others.n > static_cast<int>(ScalarTape::kLanes) ||
+        work.loop != other.loop || work.converts() || other.converts() ||
+        !std::ranges::equal(work.params, other.params) || lanes.n_in != others.n_in ||
+        lanes.out_item != others.out_item || !std::ranges::equal(lanes.in_item, others.in_item))
+      return false;
+    for (std::size_t k = 0; k < lanes.n_in && lanes.n_in > 1; ++k)
+      if (!same_operand(lanes, others, k)) return false;
+    const std::size_t first = tape_->lists_.size();
+    for (std::size_t k = 0; k <= lanes.n_in; ++k)
+      for (const ScalarTape::Lanes* l : {&std::as_const(lanes), &others})
+        for (std::size_t i = 0; i < l->n; ++i) {
+          const std::int32_t r = tape_->lists_[l->first + k * l->n + i];
+          tape_->lists_.push_back(r);
+        }
+    lanes.first = first;
+    lanes.n = static_cast<std::uint8_t>(lanes.n + others.n);
+    return true;
   }
 
   // What it would cost if no operation could be left out: to make a tape for nothing takes long.
@@ -225,7 +278,7 @@ class ScalarTapeMaker {
 
   // Additions where the second operand lies; elsewhere the first one stays (PlacedSum).
   bool add_placed(const Node& node, const PlacedSum& sum) {
-    const Op add = op_of(Arithmetic::Add, graph_.value(node.out[0]).array.dtype() == DType::Float64);
+    const Op add = op_of(Arithmetic::Add, numbers_of(graph_.value(node.out[0]).array.dtype()));
     const Registers rest = elements(node.in[0]), part = ends(*sum.place, std::span(node.in).subspan(1), node)[0];
     Registers& made = registers_[static_cast<std::size_t>(node.out[0])];
     for (std::size_t i = 0; i < rest.size(); ++i)
@@ -279,13 +332,10 @@ class ScalarTapeMaker {
       items.push_back(spread(node.in[k], expansion->axes[k], expansion->shape));
     if (!expansion->loop) {
       registers_[static_cast<std::size_t>(node.out[0])] =
-          steps_.expand(*expansion, result.dtype() == DType::Float64, n, items);
+          steps_.expand(*expansion, numbers_of(result.dtype()), n, items);
       return true;
     }
-    const std::size_t n_items = items[0].size() / n;
-    std::vector<Registers> in(n_items);
-    for (std::size_t i = 0; i < items[0].size(); ++i) in[i % n_items].push_back(items[0][i]);
-    add_loops(node, in, {}, expansion.get());
+    add_loops(node, by_item(items[0], n), {}, expansion.get());
     tape_->expansions_.push_back(std::move(expansion));
     return true;
   }

@@ -67,7 +67,7 @@ std::int32_t Steps::opposite(std::int32_t r, bool of_numbers) {
   for (const Arithmetic kind : {Arithmetic::Multiply, Arithmetic::Divide}) {
     const Step* by = maker(r, kind);
     if (!by) continue;
-    const Op op = by->op, minus = op_of(Arithmetic::Negative, is_double(op));
+    const Op op = by->op, minus = op_of(Arithmetic::Negative, numbers_of(op));
     const std::int32_t a = reads(*by)[0], b = reads(*by)[1];
     for (const std::int32_t x : {a, b}) {
       const std::int32_t turned = of_numbers && known(x) ? operate(minus, x, x) : negated(x);
@@ -77,10 +77,20 @@ std::int32_t Steps::opposite(std::int32_t r, bool of_numbers) {
   return -1;
 }
 
+// A square is no -0, nor is what one is added to. Of anything else it is not asked.
+bool Steps::never_negative_zero(std::int32_t r) const {
+  const auto squares = [&](std::int32_t x) {
+    const Step* by = maker(x, Arithmetic::Multiply);
+    return by && reads(*by)[0] == reads(*by)[1];
+  };
+  const Step* sum = maker(r, Arithmetic::Add);
+  return squares(r) || (sum && (squares(reads(*sum)[0]) || squares(reads(*sum)[1])));
+}
+
 // The same with fewer signs turned, or -1: a + -b is a - b, and so on. Every bit stays but the sign of a NaN, which is
 // left open of sums and products. Strong products are no such: of 0 they make +0, whatever its sign.
 std::int32_t Steps::with_fewer_signs(Op op, std::int32_t a, std::int32_t b, std::int32_t c) {
-  const auto of = [&](Arithmetic kind) { return op_of(kind, is_double(op)); };
+  const auto of = [&](Arithmetic kind) { return op_of(kind, numbers_of(op)); };
   const Arithmetic kind = kind_of(op);
   if (kind == Arithmetic::Negative) return opposite(a, true);
   if (kind == Arithmetic::Add || kind == Arithmetic::Subtract) {
@@ -98,19 +108,20 @@ std::int32_t Steps::with_fewer_signs(Op op, std::int32_t a, std::int32_t b, std:
 }
 
 // Only what keeps every bit is left out: what is known now, what was computed before, and operands that change nothing.
-// x + 0 stays, as -0 + 0 is 0; so does 0 * x, which may be NaN.
+// x + 0 stays where x may be -0, as -0 + 0 is 0; so does 0 * x, which may be NaN.
 std::int32_t Steps::operate(Op op, std::int32_t a, std::int32_t b, std::int32_t c) {
   const Register *x = known(a), *y = known(b), *z = known(c);
   if (x && y && z) {
     const Register value = value_of(op, *x, *y, *z);
-    return constant(value.bytes, gives_bool(kind_of(op)) ? 1 : is_double(op) ? 8 : 4);
+    return constant(value.bytes, gives_bool(kind_of(op)) ? 1 : numbers_of(op) == Numbers::Float32 ? 4 : 8);
   }
+  if (numbers_of(op) == Numbers::Int64) return made(op, a, b, c);
   if (const std::int32_t simpler = with_fewer_signs(op, a, b, c); simpler >= 0) return simpler;
   const auto is = [&](const Register* r, double number) {
-    const double value = !r ? 0 : is_double(op) ? r->d : static_cast<double>(r->f);
+    const double value = !r ? 0 : numbers_of(op) == Numbers::Float64 ? r->d : static_cast<double>(r->f);
     return r && value == number && std::signbit(value) == std::signbit(number);
   };
-  const auto of = [&](Arithmetic kind) { return op_of(kind, is_double(op)); };
+  const auto of = [&](Arithmetic kind) { return op_of(kind, numbers_of(op)); };
   switch (kind_of(op)) {
     case Arithmetic::MultiplyAdd:
       if (is(x, 1)) return operate(of(Arithmetic::Add), b, c);
@@ -127,7 +138,9 @@ std::int32_t Steps::operate(Op op, std::int32_t a, std::int32_t b, std::int32_t 
     case Arithmetic::Less:
     case Arithmetic::LessEqual:
     case Arithmetic::Greater:
-    case Arithmetic::GreaterEqual: break;
+    case Arithmetic::GreaterEqual:
+    case Arithmetic::SumError:
+    case Arithmetic::SumTotal: break;
     case Arithmetic::Equal:
     case Arithmetic::NotEqual:
     case Arithmetic::LogicalAnd:
@@ -140,8 +153,8 @@ std::int32_t Steps::operate(Op op, std::int32_t a, std::int32_t b, std::int32_t 
       if (a > b) std::swap(a, b);
       break;
     case Arithmetic::Add:
-      if (is(x, -0.0)) return b;
-      if (is(y, -0.0)) return a;
+      if (is(x, -0.0) || (is(x, 0.0) && never_negative_zero(b))) return b;
+      if (is(y, -0.0) || (is(y, 0.0) && never_negative_zero(a))) return a;
       if (a > b) std::swap(a, b);
       break;
     case Arithmetic::Subtract:
@@ -158,6 +171,11 @@ std::int32_t Steps::operate(Op op, std::int32_t a, std::int32_t b, std::int32_t 
       break;
     default: b = a;
   }
+  return made(op, a, b, c);
+}
+
+// The result of a step that there may be already.
+std::int32_t Steps::made(Op op, std::int32_t a, std::int32_t b, std::int32_t c) {
   const bool three = takes_three(kind_of(op));
   const auto [place, is_new] = made_.try_emplace({op, a, b, three ? c : a}, 0);
   if (is_new) {
@@ -173,17 +191,16 @@ std::int32_t Steps::operate(Op op, const std::vector<Registers>& in, std::size_t
   return operate(op, in[0][i], in[std::min<std::size_t>(1, in.size() - 1)][i], in.back()[i]);
 }
 
-Registers Steps::expand(const Expansion& expansion, bool is_double, std::size_t n,
-                        const std::vector<Registers>& items) {
+Registers Steps::expand(const Expansion& expansion, Numbers of, std::size_t n, const std::vector<Registers>& items) {
   struct Writer final : Operations {
     Steps& steps;
-    bool is_double;
-    Writer(Steps& steps, bool is_double) : steps(steps), is_double(is_double) {}
+    Numbers of;
+    Writer(Steps& steps, Numbers of) : steps(steps), of(of) {}
     std::int32_t zero() override { return steps.zero(); }
     std::int32_t operate(Arithmetic kind, std::int32_t a, std::int32_t b, std::int32_t c) override {
-      return steps.operate(op_of(kind, is_double), a, b, c);
+      return steps.operate(op_of(kind, of), a, b, c);
     }
-  } writer(*this, is_double);
+  } writer(*this, of);
   Registers made;
   std::vector<const std::int32_t*> of_result(items.size());
   for (std::size_t i = 0; i < n; ++i) {
@@ -265,10 +282,13 @@ std::optional<Op> arithmetic_of(const Graph& graph, const Node& node, const Elem
   const std::size_t item = itemsize(dtype);
   const bool can = takes_bools(kind) ? dtype == DType::Bool
                    : chooses         ? item == 4 || item == 8
-                                     : dtype == DType::Float32 || dtype == DType::Float64;
+                                     : dtype == DType::Float32 || dtype == DType::Float64 || dtype == DType::Int64;
   if (!can) return {};
   // A square is a product, which there may be already.
-  return op_of(kind == Arithmetic::Square ? Arithmetic::Multiply : kind, item == 8);
+  const Op op = op_of(kind == Arithmetic::Square ? Arithmetic::Multiply : kind, !chooses    ? numbers_of(dtype)
+                                                                                : item == 8 ? Numbers::Float64
+                                                                                            : Numbers::Float32);
+  return loops_of(op).alone ? std::optional(op) : std::nullopt;
 }
 
 std::unique_ptr<Expansion> expansion_of(const Graph& graph, const Node& node) {
@@ -276,6 +296,12 @@ std::unique_ptr<Expansion> expansion_of(const Graph& graph, const Node& node) {
   const auto [in, out] = graph.described(node);
   std::vector<Array> results = out;
   return node.kernel->expand({*node.kernel, in, results, node.attrs});
+}
+
+std::vector<Registers> by_item(const Registers& items, std::size_t n) {
+  std::vector<Registers> made(items.size() / n);
+  for (std::size_t i = 0; i < items.size(); ++i) made[i % made.size()].push_back(items[i]);
+  return made;
 }
 
 Dims last_axes(int rank, int of) {

@@ -22,17 +22,20 @@ union Register {
   std::byte bytes[8];
 };
 
-// What a step does: a kind of arithmetic on float32 or float64 (or bools), a loop over elements, or a call of a kernel.
+// What a step does: a kind of arithmetic on numbers of some kind, a loop over elements, or a call of a kernel.
 enum class Op : std::uint8_t {};
-constexpr Op op_of(Arithmetic kind, bool is_double) {
-  return static_cast<Op>(2 * static_cast<int>(kind) + static_cast<int>(is_double));
+constexpr Op op_of(Arithmetic kind, Numbers of) {
+  return static_cast<Op>(kNumbers * static_cast<int>(kind) + static_cast<int>(of));
 }
-inline constexpr Op kLoop = op_of(static_cast<Arithmetic>(kArithmetics), false);
-inline constexpr Op kCall = op_of(static_cast<Arithmetic>(kArithmetics), true);
+inline constexpr Op kLoop = op_of(static_cast<Arithmetic>(kArithmetics), Numbers{0});
+inline constexpr Op kCall = op_of(static_cast<Arithmetic>(kArithmetics), Numbers{1});
 constexpr bool is_arithmetic(Op op) { return op < kLoop; }
-constexpr Arithmetic kind_of(Op op) { return static_cast<Arithmetic>(static_cast<int>(op) / 2); }
-constexpr bool is_double(Op op) { return static_cast<int>(op) % 2 != 0; }
-inline const ArithmeticLoops& loops_of(Op op) { return arithmetic_loops(kind_of(op), is_double(op)); }
+constexpr Arithmetic kind_of(Op op) { return static_cast<Arithmetic>(static_cast<int>(op) / kNumbers); }
+constexpr Numbers numbers_of(Op op) { return static_cast<Numbers>(static_cast<int>(op) % kNumbers); }
+inline const ArithmeticLoops& loops_of(Op op) { return arithmetic_loops(kind_of(op), numbers_of(op)); }
+constexpr Numbers numbers_of(DType t) {  // of float32, float64 or int64, and of what has float32's place
+  return t == DType::Float64 ? Numbers::Float64 : t == DType::Int64 ? Numbers::Int64 : Numbers::Float32;
+}
 
 using Registers = std::vector<std::int32_t>;  // by their numbers
 
@@ -53,7 +56,7 @@ class Steps {
   std::int32_t operate(Op op, std::int32_t a, std::int32_t b) { return operate(op, a, b, a); }
   std::int32_t operate(Op op, const std::vector<Registers>& in, std::size_t i);  // number i of each operand
   // The registers of `n` results. Of each operand those of the items of the first one come first, and so on.
-  Registers expand(const Expansion& expansion, bool is_double, std::size_t n, const std::vector<Registers>& items);
+  Registers expand(const Expansion& expansion, Numbers of, std::size_t n, const std::vector<Registers>& items);
   void add(Op op, std::int32_t number, std::span<const std::int32_t> reads, std::span<const std::int32_t> writes);
 
   const std::vector<Step>& all() const { return steps_; }
@@ -76,8 +79,10 @@ class Steps {
 
  private:
   const Register* known(std::int32_t r) const;
+  std::int32_t made(Op op, std::int32_t a, std::int32_t b, std::int32_t c);
   const Step* maker(std::int32_t r, Arithmetic kind) const;
   std::int32_t negated(std::int32_t r) const;
+  bool never_negative_zero(std::int32_t r) const;
   std::int32_t opposite(std::int32_t r, bool of_numbers);
   std::int32_t with_fewer_signs(Op op, std::int32_t a, std::int32_t b, std::int32_t c);
 
@@ -95,6 +100,9 @@ std::optional<Op> arithmetic_of(const Graph& graph, const Node& node, const Elem
 
 // Null where a node is left to its kernel.
 std::unique_ptr<Expansion> expansion_of(const Graph& graph, const Node& node);
+
+// Of the items of `n` results, as Steps::expand() takes them: for each item those of all results.
+std::vector<Registers> by_item(const Registers& items, std::size_t n);
 
 // Of an operand of so many axes that is broadcast: which of those of the result they are.
 Dims last_axes(int rank, int of);

@@ -281,7 +281,7 @@ def written_down(
 ) -> Traced:
     """The body of a session that is over, which belongs to the caller. ``roots``: of its results, each as its key and
     its handle."""
-    traced = _Numbering(name, inputs, False).traced(session.equations, roots, [type_of(y) for _, y in roots])
+    traced = _Numbering(name, inputs, False, None).traced(session.equations, roots, [type_of(y) for _, y in roots])
     traced.body.own()
     return traced
 
@@ -299,12 +299,12 @@ def _traced(name: str, f: Callable[[list[Tensor]], Iterable[Any]], types: Sequen
         output_types = [type_of(y) for y in results]
     if session.wrote_gradients:
         raise TraceError(f"{name}: the function changes .grad; use ac.grad inside, which returns gradients")
-    return _Numbering(name, inputs, is_closed).traced(session.equations, outputs, output_types)
+    return _Numbering(name, inputs, is_closed, session).traced(session.equations, outputs, output_types)
 
 
 class _Numbering:
-    def __init__(self, name: str, inputs: Sequence[Tensor], is_closed: bool) -> None:
-        self._name, self._closed = name, is_closed
+    def __init__(self, name: str, inputs: Sequence[Tensor], is_closed: bool, session: _core.Session | None) -> None:
+        self._name, self._closed, self._session = name, is_closed, session
         self._types = [type_of(x) for x in inputs]
         # Values from outside are numbered when they are met: below zero until it is known how many there are.
         self._numbers: dict[Hashable, int] = {x._key: i for i, x in enumerate(inputs)}
@@ -355,6 +355,8 @@ class _Numbering:
             # A number in the function's text, or a constant that a rule makes.
             if not x.is_abstract and (self._closed or (x.ndim == 0 and (key is None or x._weak))):
                 return x
+            if self._session is not None and (constant := self._session.constant(x)) is not None:
+                return constant
             self._outside.append(x)
             number = -len(self._outside)
             if key is not None:
