@@ -194,6 +194,24 @@ def test_reductions_of_few_items_have_lanes(dtype: str) -> None:
         same(compiled(x, y), f(x, y))
 
 
+def test_adjoints_of_items_some_of_which_all_examples_share() -> None:
+    """A Runge-Kutta step: of what depends on no state the cotangents are the same everywhere."""
+
+    def field(s: Any) -> Any:
+        return ac.stack([s[2], s[3], ac.sin(s[1]) * s[3], ac.cos(s[1]) * s[3]])
+
+    def step(s: Any) -> Any:
+        a = field(s)
+        b = field(s + 0.1 * a)
+        return s + 0.1 * (a + 2.0 * b + field(s + 0.1 * b))
+
+    f = ac.vmap(ac.jacrev(step))
+    s = ac.tensor(np.random.default_rng(0).normal(size=(40, 4)))
+    compiled = ac.compile(f)
+    assert lanes(compiled, s) == 40
+    same(compiled(s), f(s))
+
+
 def test_as_many_examples_as_elements() -> None:
     x, y = rows(3, 4, np.float64)
     f = ac.vmap(ac.jacrev(swing))

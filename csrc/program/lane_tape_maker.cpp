@@ -282,14 +282,18 @@ class LaneTapeMaker {
     wide_ = wide_ || numbers_of(add) == Numbers::Float32;
     std::vector<Array> out;
     Elements rest, part;
-    Registers made;
     if (!elements(node.in[0], rest) || !ends(*sum.place, std::span(node.in).subspan(1), node, out) ||
-        !sort_lanes(out[0], part) ||
-        !spread(node.in[0], std::move(rest), last_axes(result.rank(), result.rank()), result.shape(), part.axis, made))
+        !sort_lanes(out[0], part))
+      return false;
+    const int axis = part.axis >= 0 ? part.axis : rest.axis;  // one of the two may be the same for all examples
+    const Dims axes = last_axes(result.rank(), result.rank());
+    Registers made, placed;
+    if (!spread(node.in[0], std::move(rest), axes, result.shape(), axis, made) ||
+        !spread(node.out[0], std::move(part), axes, result.shape(), axis, placed))
       return false;
     for (std::size_t i = 0; i < made.size(); ++i)
-      if (part.registers[i] >= 0) made[i] = steps_.operate(add, made[i], part.registers[i]);
-    give(node.out[0], part.axis, std::move(made));
+      if (placed[i] >= 0) made[i] = steps_.operate(add, made[i], placed[i]);
+    give(node.out[0], axis, std::move(made));
     return true;
   }
 
