@@ -1,4 +1,3 @@
-// Small: once for a call.
 // Where values belong among sorted ones. Values are divided among threads.
 #include <algorithm>
 
