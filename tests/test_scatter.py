@@ -185,7 +185,7 @@ def test_errors() -> None:
         ac.DTypeError, match=r"at\.set: a value of dtype float32 does not fit into a Tensor of dtype int64"
     ):
         ac.arange(3).at[0].set(0.5)
-    with pytest.raises(ac.DTypeError, match="expected numbers that uint8 holds"):
+    with pytest.raises(ac.DTypeError, match=r"at\.set: expected numbers that uint8 holds"):
         ac.zeros(3, ac.uint8).at[0].set(300)
 
 

@@ -258,7 +258,9 @@ MODES = {
 
 def fitting(name: str, x: Tensor, value: Any) -> Tensor:
     """The value in the dtype of x, unless that loses what it is: the kind of number, or digits of an integer."""
-    if not isinstance(value, (Tensor, int, float)):  # real numbers as they are, not in the default dtype
+    if type(value) is int and x.dtype.kind in "iu":
+        value = to_numpy(value, x.dtype, name)
+    elif not isinstance(value, (Tensor, int, float)):  # real numbers as they are, not in the default dtype
         value = to_numpy(value, x.dtype if x.dtype.kind == "f" else None, name)
     v = _beside(value, x)
     if v.dtype == x.dtype:
