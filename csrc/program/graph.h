@@ -70,7 +70,7 @@ class Graph {
   void join_pairs();
   void share_slopes();
   void add_at_places();
-  int add_zeros(const Dims& shape, DType dtype);  // one number, seen with the shape
+  int add_zeros(Dims shape, DType dtype);  // one number, seen with the shape, of a value that may move
   bool fold(const Call& call, std::vector<int>* out);
   bool join(Node& first, const Node& second) const;
   int unchanged(const Kernel& kernel, const std::vector<int>& in, const Call& call) const;

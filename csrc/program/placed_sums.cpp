@@ -31,7 +31,7 @@ Sum sum_of(const Sum& a, const Sum& b) {
 
 }  // namespace
 
-int Graph::add_zeros(const Dims& shape, DType dtype) {
+int Graph::add_zeros(Dims shape, DType dtype) {
   const Array zero = Array::empty({}, dtype);
   std::memset(zero.bytes(), 0, itemsize(dtype));
   const int number = add_constant(zero);
