@@ -16,6 +16,7 @@ class Captured final : public Interpreter {
   // Of what is made from now on, and of these handles on the arguments, everything may be read.
   void begin(py::tuple handles, const py::tuple& arguments);
   void end();
+  bool begun() const { return sees_; }
 
   void see(const BoundCall& call) override;
   void made(TensorObject* t) override;

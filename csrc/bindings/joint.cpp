@@ -113,17 +113,24 @@ class WithoutInnermostContext {
       state.active = state.active - Contexts(followers.innermost());
     }
   }
-  void exit() {
+  bool exit() {  // whether it watched
     scope_.exit("WithoutInnermostContext");
+    const bool watched = captured_.begun();
     thread_state().active = active_;
     exchange_forward(thread_state(), std::move(forward_));
     if (session_) --std::exchange(session_, nullptr)->hidden;
     captured_.end();
+    return watched;
   }
   // The same values on handles of their own. From now on what is read and none of these, nor made, was captured: it may
   // be the same Tensor as an argument.
   py::tuple watch(py::sequence given) {
     const py::tuple arguments(given);
+    if (!scope_.entered() || captured_.begun())
+      fail(ErrorKind::Value, "WithoutInnermostContext: expected watch() once, inside of a with statement");
+    if (arguments.size() != arguments_.size())
+      fail(ErrorKind::Value, "WithoutInnermostContext: expected the ", arguments_.size(), " arguments; got ",
+           arguments.size());
     py::tuple own = tuple_of(arguments.size(), [&](std::size_t i) {
       return owned(same_value(checked_tensor(py::handle(arguments[i]), "joint")));
     });
@@ -154,10 +161,15 @@ py::object enter_aside(PyObject* self) {
   AsideObject::value_of(self).enter();
   return borrowed(self);
 }
-void exit_aside(AsideObject* self, PyObject* const*, Py_ssize_t) { self->value.exit(); }
+void exit_aside(AsideObject* self, PyObject* const*, Py_ssize_t) {
+  if (self->value.exit()) Py_DECREF(self);
+}
+// Until it is left: the thread knows it meanwhile.
 py::object watch_aside(AsideObject* self, PyObject* const* args, Py_ssize_t n) {
   if (n != 1) throw py::type_error("watch: expected the arguments of the function");
-  return self->value.watch(borrowed(args[0]));
+  py::object own = self->value.watch(borrowed(args[0]));
+  Py_INCREF(self);
+  return own;
 }
 py::object get_captured(AsideObject* self) { return self->value.captured(); }
 

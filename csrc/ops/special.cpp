@@ -41,9 +41,10 @@ struct GradientOf {
 // An integer attribute besides: which derivative it is.
 template <auto Function>
 struct Derivative {
-  int n;
-  explicit Derivative(const double* params) : n(static_cast<int>(params[0])) {}
-  double operator()(double x) const { return Function(n, x); }
+  int n;  // -1: the order is none that the public functions let pass, and would take hours
+  explicit Derivative(const double* params)
+      : n(params[0] >= 0.0 && params[0] <= 65535.0 ? static_cast<int>(params[0]) : -1) {}
+  double operator()(double x) const { return n < 0 ? kNaN : Function(n, x); }
 };
 
 struct Hypot {

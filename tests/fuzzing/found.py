@@ -42,4 +42,10 @@ FOUND = {
     "a primitive made again": "core.PrimitiveBase('multiply')\nac.Primitive",
     "a method of nobody": "for t in (core.Session, core.WithoutInnermostContext, core.Segment): quietly(lambda: t.__exit__(None)), quietly(lambda: t.run(None))",
     "a call that was taken apart": "ac.compile(lambda x: x).__init__(1, 2, 3, 4)",
+    "what is captured is watched outside of a with statement": """
+        alone(lambda: (((core.WithoutInnermostContext([]))).watch(T((2,), 'int64')), quietly(lambda: ac.grad(lambda x: ac.sum(ac.exp(x) * x))(T((3,))))))
+    """,
+    "a polygamma of an order that fits no int": """
+        eager(lambda *xs: P('polygamma')(*xs, 1e39), T((37,), 'int64', 'few', 'misaligned'))
+    """,
 }
