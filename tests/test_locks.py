@@ -97,10 +97,10 @@ def patiently(read: Callable[[], Any]) -> Any:
                 raise
 
 
-def long_step(w: ac.Tensor, ops: int = 10) -> Callable[[], object]:
+def long_step(w: ac.Tensor) -> Callable[[], object]:
     def step() -> None:
         x = w.detach()
-        for _ in range(ops):
+        for _ in range(40):
             x = ac.tanh(x) + 0.1
         w.assign_(x)
 
@@ -137,7 +137,7 @@ def test_strangers_do_not_wait(kind: str) -> None:
 def test_who_waits_does_not_stop_other_threads() -> None:
     """A busy machine gives a thread no time, so there are some attempts; waiting with the lock fails in all."""
     w = ac.zeros((2 * LONG,))
-    step, look = long_step(w, 40), ac.compile(lambda: w[:1] + 0.0)
+    step, look = long_step(w), ac.compile(lambda: w[:1] + 0.0)
     look()
 
     def ticks_meanwhile() -> int:
