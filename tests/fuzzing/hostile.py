@@ -28,6 +28,17 @@ def then(result: Any, *actions: Callable[[], Any]) -> Callable[..., Any]:
     return method
 
 
+def _ending(method: Callable[..., Any]) -> Callable[..., Any]:
+    """A ``__getitem__`` with an end: where it never raises IndexError, Python itself iterates for ever."""
+
+    def getitem(self: Any, key: Any = None, *rest: Any) -> Any:
+        if isinstance(key, int) and key >= 1000:
+            raise IndexError(key)
+        return method(self, key, *rest)
+
+    return getitem
+
+
 def hostile(base: type = object, *args: Any, **methods: Any) -> Any:
     """An instance of a new subclass of ``base``; ``eq=boom`` defines ``__eq__``, ``_dtype=3`` the attribute ``dtype``.
 
@@ -39,6 +50,8 @@ def hostile(base: type = object, *args: Any, **methods: Any) -> Any:
             names[name[1:]] = property(method) if callable(method) else method
         else:
             names[f"__{name}__"] = method if callable(method) or method is None else then(method)
+    if callable(names.get("__getitem__")):
+        names["__getitem__"] = _ending(names["__getitem__"])
     if "__eq__" in names and "__hash__" not in names:
         names["__hash__"] = base.__hash__
     made = type("Hostile", (base,), names)
