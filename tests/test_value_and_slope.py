@@ -151,10 +151,57 @@ def test_what_an_update_changes_between_the_two_has_the_slope_at_its_new_value()
     assert found == bits(step())
 
 
+#: Functions that are 0 at 0 and rise there, in ac or ac.special; the three above do too.
+RISING = [
+    "asin",
+    "asinh",
+    "atan",
+    "atanh",
+    "elu",
+    "erf",
+    "erfinv",
+    "expm1",
+    "leaky_relu",
+    "log1p",
+    "relu",
+    "selu",
+    "sin",
+]
+RISING += ["sinh", "sqrt", "tan", "tanh"]
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
+@pytest.mark.parametrize("name", ["silu", "gelu", "gelu_tanh", *RISING])
+def test_zero_keeps_its_sign(name: str, dtype: str) -> None:
+    """Alone, beside the slope, fused, and on tapes of scalars and of lanes."""
+    f = FUNCTIONS.get(name) or getattr(ac if hasattr(ac, name) else ac.special, name)
+
+    def both(x: ac.Tensor) -> tuple[ac.Tensor, ac.Tensor]:
+        y, pullback = ac.vjp(f, x * 2.0)
+        return y, pullback(ac.full_like(x, 1.5))[0]
+
+    compiled, lanes = ac.compile(both), ac.compile(ac.vmap(both))
+    forms: dict[str, Callable[[ac.Tensor], ac.Tensor]] = {
+        "eager": f,
+        "beside the slope": lambda x: both(x)[0],
+        "compiled": ac.compile(f),
+        "compiled beside the slope": lambda x: compiled(x)[0],
+        "fused": ac.compile(lambda x: f(x * 2.0) * 3.0),
+        "lanes": lambda x: ac.reshape(lanes(ac.reshape(x, (-1, 1)))[0], (-1,)),
+    }
+    for n in (1, 3, 16, 40, 300):
+        zeros = np.where(np.arange(n) % 3 == 0, -0.0, 0.0)
+        x = ac.asarray(zeros).astype(getattr(ac, dtype))
+        for form, of in forms.items():
+            found = of(x).astype(ac.float64).numpy()
+            np.testing.assert_array_equal(found, zeros, err_msg=form)
+            np.testing.assert_array_equal(np.signbit(found), np.signbit(zeros), err_msg=form)
+
+
 @pytest.mark.parametrize("level", ["baseline", "avx2", "avx512"])
 def test_on_every_instruction_set(level: str) -> None:
     """A level that this processor has not falls back to the best that it has."""
-    chosen = "test_every_length or test_the_forward_pass"
+    chosen = "test_every_length or test_the_forward_pass or test_zero_keeps"
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-k", chosen, __file__]
     done = subprocess.run(command, env=os.environ | {"ALICE_ISA": level}, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -206,7 +206,7 @@ ALICE_FLOAT_AND_SLOPE(GeluAndSlope, gelu)
 
 struct GeluTanh {
   static constexpr bool kInVectors = true;
-  double far_full = kFarDouble, bound_full = 40.0;
+  double far_full = kGeluTanhFar;
   template <class T>
   ALICE_HD T operator()(T x) const {
     if constexpr (ALICE_HAS_FMA)
@@ -216,11 +216,11 @@ struct GeluTanh {
   }
   ALICE_HD double operator()(double x) const { return last(first(x), x); }
   ALICE_HD Pair first(double x) const {
-    const Decay e = gelu_tanh_decay(x, far_full, bound_full);
+    const Decay e = gelu_tanh_decay(x, far_full);
     return {e.rest, e.power};
   }
   ALICE_HD double last(Pair e, double x) const {
-    return ALICE_HAS_FMA ? gelu_tanh(x, {e.hi, e.lo}, bound_full) : gelu_tanh<Full>(x);
+    return ALICE_HAS_FMA ? gelu_tanh(x, {e.hi, e.lo}, far_full) : gelu_tanh<Full>(x);
   }
 };
 ALICE_SLOPE(GeluTanhSlope, gelu_tanh_slope<AcrossZero<P>>(x))

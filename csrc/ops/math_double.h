@@ -47,18 +47,15 @@ ALICE_HD double tanh(double x, double far = 20.0) {
 
 ALICE_HD double silu(double x, double far = kFarDouble) { return gate(x, at_most(absolute(x), far), exp_tail(x, far)); }
 
-// x σ(v) with v = 2 √(2/π) (x + 0.044715 x³) = x (m + b x²), in two parts, of which this is e^−|v|.
-ALICE_HD Decay gelu_tanh_decay(double x, double far, double bound) {
-  constexpr double m = 4.0 * kInvSqrt2Pi, m_lo = 4.0 * kInvSqrt2PiLo, b = 0x1.2444f2a4d8b4bp-4,
-                   b_lo = -0x1.6c843a29d1c7p-61;
-  const double a = at_most(absolute(x), bound), aa = a * a;
-  const double baa = b * aa, baa_lo = mul_add(b, aa, -baa) + mul_add(b, mul_add(a, a, -aa), b_lo * aa);
-  const Pair u = two_sum(m, baa);
-  const double v = a * u.hi, v_lo = mul_add(a, u.hi, -v) + a * (u.lo + (baa_lo + m_lo));
-  return decay<128>(at_most(v, far), v_lo);
+// x σ(v) with v = 2 √(2/π) (x + 0.044715 x³), of which this is e^−|v|.
+inline constexpr double kGeluTanhFar = 21.65;  // where v is 759
+ALICE_HD Decay gelu_tanh_decay(double x, double far) {
+  const PairOf<double> v = cubic(at_most(absolute(x), far), 0x1.9884533d436p+0, 0x1.42343f2cf1403p-46,
+                                 0x1.2444f2a4d8b4bp-4, -0x1.6c843a29d1c7p-61);
+  return decay<128>(v.hi, v.lo);
 }
-ALICE_HD double gelu_tanh(double x, Decay e, double bound) {
-  return gate(x, at_most(absolute(x), bound), tail_of(e.rest, e.power));
+ALICE_HD double gelu_tanh(double x, Decay e, double far) {
+  return gate(x, at_most(absolute(x), far), tail_of(e.rest, e.power));
 }
 
 // log(1 + eˣ) = max(x, 0) + log(1 + t) with t = e^−|x|, and log(1 + t) = t − s (t − s² R(s²)) with s = t/(2 + t).
@@ -122,8 +119,8 @@ ALICE_HD double gelu(double x, Decay e) {
               poly(aa, 0x1.9884533d4365p-2, -0x1.1058377e2cd0dp-4, 0x1.46d0429733deep-7, -0x1.37403f469a0d8p-10,
                    0x1.e42af401e4654p-14, -0x1.3ce446145a2a5p-17, 0x1.649145efd6082p-21, -0x1.472c137bb56d9p-25),
               0.5 * x);
-  const double far = x < 0.0 ? -tail : x - tail;
-  return a < 0.6 ? near : far;
+  const double far = x < 0.0 ? tail : x - tail;
+  return copy_sign(a < 0.6 ? near : far, x);  // of −0, too
 }
 
 }  // namespace alice::ALICE_ISA

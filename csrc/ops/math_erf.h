@@ -115,7 +115,7 @@ ALICE_HD double gelu(double x) {
   const double negative = scale_down(quotient<P>(product<P>(half_tail, {-t.a, 0.0}), t.s.below), t.n);
   const Pair phi = two_sum(1.0, -scale_down(quotient<P>(half_tail, t.s.below), t.n));
   const double positive = mul_add(x, phi.hi, t.a * phi.lo);
-  return x < 0.0 ? negative : positive;
+  return copy_sign(x < 0.0 ? negative : positive, x);  // of −0, too
 }
 
 template <class P>
@@ -167,7 +167,7 @@ ALICE_HD double gate(double x, Pair v) {
   const bool left = v.hi < 0.0;
   const Pair xe = product<P>(g.e, {x, 0.0});
   const double r = quotient<P>({left ? xe.hi : x, left ? xe.lo : 0.0}, g.d);
-  return left ? scale_down(r, g.n) : r;
+  return copy_sign(left ? scale_down(r, g.n) : r, x);  // of −0, too
 }
 
 // σ(v) + w σ(v) σ(−v), the slope of x σ(v) with w = x dv/dx

@@ -134,23 +134,31 @@ ALICE_HD T silu(T x) {
   return gate(x, g.a, g.e);
 }
 
-// As in math_erf.h: x σ(v) with v = m x u and u = 1 + k x², m = 2 √(2/π), k = 0.044715, all carried in two parts;
-// a = |x|.
+// a (m + b a²) in two parts; m has so few bits that the sum less m is exact.
+template <class T>
+struct PairOf {
+  T hi, lo;
+};
+template <class T, class C>
+ALICE_HD PairOf<T> cubic(T a, C m, C m_lo, C b, C b_lo) {
+  const T aa = a * a, aa_lo = mul_add(a, a, -aa), u = mul_add(b, aa, m);
+  const T u_lo = mul_add(b, aa, m - u) + mul_add(b, aa_lo, mul_add(b_lo, aa, m_lo)), v = a * u;
+  return {v, mul_add(a, u_lo, mul_add(a, u, -v))};
+}
+
+// As in math_erf.h: x σ(v) with v = 2 √(2/π) (x + 0.044715 x³); a = |x|.
 template <class T>
 struct GeluTanhGate {
-  T a, ma, ma_lo, kaa, kaa_lo, v, v_lo;
+  T a;
   TailOf<T> e;
 };
+inline constexpr float kGeluTanh = 0x1.98844p+0f, kGeluTanhLo = 0x1.33d436p-20f;
 template <class T>
 ALICE_HD GeluTanhGate<T> gelu_tanh_gate(T x) {
-  constexpr float k = 0x1.6e4e26p-5f, m = 0x1.988454p+0f;
-  const T a = at_most(absolute(x), 20.0f), aa = a * a;
-  const T kaa = k * aa, kaa_lo = mul_add(k, aa, -kaa) + mul_add(k, mul_add(a, a, -aa), aa * 0x1.a9003ep-30f);
-  const T u = 1.0f + kaa, back = u - 1.0f, lost = ((1.0f - (u - back)) + (kaa - back)) + kaa_lo;
-  const T ma = a * m, ma_lo = mul_add(a, m, -ma) + a * -0x1.857936p-25f;
-  const T v = ma * u, v_lo = mul_add(ma, u, -v) + mul_add(ma, lost, ma_lo * u);
-  const SplitOf<T> s = split_exp(-at_most(v, 112.0f), -v_lo, 64.0f);
-  return {a, ma, ma_lo, kaa, kaa_lo, v, v_lo, tail_of(expm1_rest(s.r), s.power)};
+  const T a = at_most(absolute(x), 10.95f);  // v ≤ 111.2
+  const PairOf<T> v = cubic(a, kGeluTanh, kGeluTanhLo, 0x1.2444f2p-4f, 0x1.49b16ap-29f);
+  const SplitOf<T> s = split_exp(-v.hi, -v.lo, 64.0f);
+  return {a, tail_of(expm1_rest(s.r), s.power)};
 }
 template <class T>
 ALICE_HD T gelu_tanh(T x) {

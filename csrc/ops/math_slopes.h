@@ -11,10 +11,6 @@ namespace alice::ALICE_ISA {
 // --- float32: N is some h(a) times what the function is made of, too: computed once where both are wanted ---------
 
 template <class T>
-struct PairOf {
-  T hi, lo;
-};
-template <class T>
 ALICE_HD PairOf<T> two_sum(T a, T b) {
   const T s = a + b, t = s - a;
   return {s, (a - (s - t)) + (b - t)};
@@ -58,10 +54,8 @@ ALICE_HD T silu_slope(T x) {
 template <class T>
 ALICE_HD T gelu_tanh_slope(T x) {
   const GeluTanhGate<T> g = gelu_tanh_gate(x);
-  // w = v + 2 m k a³
-  const T y = g.ma * g.kaa, y_lo = mul_add(g.ma, g.kaa, -y) + mul_add(g.ma, g.kaa_lo, g.ma_lo * g.kaa);
-  const T w = mul_add(2.0f, y, g.v), w_lo = mul_add(2.0f, y, g.v - w) + mul_add(2.0f, y_lo, g.v_lo);
-  const PairOf<T> h = across(g.a, 0x1.8142ap-1f, 0.25f, gate_rest(g.e, w, w_lo),  // to 1.1e-9
+  const PairOf<T> w = cubic(g.a, kGeluTanh, kGeluTanhLo, 0x1.b6676cp-3f, -0x1.175e2p-32f);
+  const PairOf<T> h = across(g.a, 0x1.8142ap-1f, 0.25f, gate_rest(g.e, w.hi, w.lo),  // to 1.1e-9
                              0x1.3af6cep+1f, -0x1.df5e66p-26f, -0x1.f05dap-24f, -0x1.993ccep-4f, 0x1.9a0ef6p-2f,
                              0x1.371c9ap-4f, 0x1.f3765cp-6f, 0x1.764886p-7f, 0x1.e8d902p-9f);
   return gate_slope(x, h, g.e);
