@@ -317,8 +317,8 @@ def test_queries_that_no_key_counts_for_give_zeros_and_no_gradient() -> None:
 
 
 @pytest.mark.parametrize("causal", [False, True])
-@pytest.mark.parametrize("queries", [1, 63, 64, 65, 200])
-@pytest.mark.parametrize("keys", [1, 127, 128, 129, 300])
+@pytest.mark.parametrize("queries", [1, 15, 16, 17, 150])
+@pytest.mark.parametrize("keys", [1, 111, 112, 113, 300])
 def test_blocks_of_scores_are_what_the_whole_matrix_is(queries: int, keys: int, causal: bool) -> None:
     q, k, v, g = (normal(2, *s, seed=i) for i, s in enumerate([(queries, 3), (keys, 3), (keys, 5), (queries, 5)]))
     mask = normal(queries, keys, seed=9) * 3.0

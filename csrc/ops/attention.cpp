@@ -21,8 +21,7 @@ namespace {
 
 using std::int64_t;
 
-constexpr int64_t kQueries = 64, kKeys = 128;  // of a block of scores, which stays in L1 or near it
-constexpr int64_t kCausalQueries = 32;         // fewer, as keys that none of them sees are left out
+constexpr int64_t kKeys = 112;  // of a block of scores, which stays in L1; so few that products do not pack them
 constexpr int64_t kStats = 2;
 
 struct Level {
@@ -124,36 +123,6 @@ Matrix<T> matrix(const Array& a) {
   return {nullptr, a.strides()[last - 1], a.strides()[last]};
 }
 
-// A product of blocks, whose extents are full or those of what is left at an end.
-template <class T>
-struct Product {
-  const Products<T>& products;
-  Matrix<T> a, b;
-  void operator()(int64_t m, int64_t n, int64_t k, const T* a_data, const T* b_data, T* c) const {
-    products.gemm(products.plan(m, n, k, a, b), a_data, b_data, c, nullptr);
-  }
-};
-
-// Blocks of keys or values, transposed, as products with queries read them: packed once for several blocks of queries.
-template <class T>
-class Turned {
- public:
-  Turned(const Products<T>& products, int64_t keys, int64_t width)
-      : products_(products), width_(width), memory_(keys * width) {}
-
-  // `wide` rows of x, whose place is that of `key`, where they are put if they are new.
-  const T* block(int64_t key, int64_t wide, Matrix<T> x, bool is_new) const {
-    T* to = memory_.data() + key * width_;
-    if (is_new) products_.turn(wide, width_, x, to, wide);
-    return to;
-  }
-
- private:
-  const Products<T>& products_;
-  int64_t width_;
-  Scratch<T> memory_;
-};
-
 enum { kQ, kK, kV, kG, kMask, kOperands };
 
 // What both directions decide before they see data. Operands are read where they lie, through any strides.
@@ -173,9 +142,10 @@ struct Plan {
     queries = qs.dim(last - 1), width = qs.dim(last);
     keys = vs.dim(last - 1), values = vs.dim(last);
     if (masked) {
-      const Array& mask = call.in[first + 3];
-      kind = mask.dtype() == DType::Bool ? AttentionBlock::Mask::Flags : AttentionBlock::Mask::Numbers;
-      mask_row = mask.strides()[last - 1], mask_col = mask.strides()[last];
+      mask = first + 3;
+      const Array& numbers = call.in[mask];
+      mask_item = static_cast<int64_t>(itemsize(numbers.dtype()));
+      mask_row = numbers.strides()[last - 1], mask_col = numbers.strides()[last];
     }
     for (int i = 0; i + 2 < qs.rank(); ++i) {
       const auto step = [&](std::size_t operand) { return call.in[operand].strides()[i]; };
@@ -183,8 +153,7 @@ struct Plan {
     }
   }
 
-  int64_t most() const { return causal ? kCausalQueries : kQueries; }
-  int64_t blocks() const { return (queries + most() - 1) / most(); }
+  int64_t blocks() const { return (queries + kQueries - 1) / kQueries; }
 
   // Calls body(first key, keys) for the blocks of keys that the queries from `query` on may see.
   template <class Body>
@@ -193,14 +162,41 @@ struct Plan {
     for (int64_t key = 0; key < end; key += kKeys) body(key, std::min(kKeys, end - key));
   }
 
-  AttentionBlock block(int64_t query, int64_t rows, int64_t key, int64_t n, const std::byte* mask) const {
-    const int64_t item = kind == AttentionBlock::Mask::Flags ? 1 : static_cast<int64_t>(sizeof(T));
-    const int64_t limit = causal ? query + 1 - key : n;
-    const std::byte* from = mask ? mask + (query * mask_row + key * mask_col) * item : nullptr;
-    return {rows, n, scale, limit, kind, from, mask_row, mask_col};
+  // Items that the masks of a block need.
+  int64_t mask_room() const { return mask ? 2 * kQueries * std::min(kKeys, keys) : 0; }
+  const std::byte* mask_of(const Call& call, int64_t offset) const {
+    return mask ? call.in[mask].bytes() + offset * mask_item : nullptr;
   }
-  const std::byte* mask_of(const Array& mask, int64_t offset) const {
-    return mask.bytes() + offset * (kind == AttentionBlock::Mask::Flags ? 1 : static_cast<int64_t>(sizeof(T)));
+  AttentionBlock block(int64_t query, int64_t rows, int64_t key, int64_t n, const std::byte* from, T* room) const {
+    const int64_t limit = causal ? query + 1 - key : n;
+    if (!from) return {rows, n, scale, limit, nullptr};
+    from += (query * mask_row + key * mask_col) * mask_item;
+    Matrix<T> numbers{reinterpret_cast<const T*>(from), mask_row, mask_col};
+    if (mask_item == 1) {
+      T* rows_of = room + kQueries * n;
+      for (int64_t i = 0; i < rows; ++i)
+        loops.numbers(n, reinterpret_cast<const std::uint8_t*>(from) + i * mask_row, mask_col, rows_of + i * n);
+      numbers = {rows_of, n, 1};
+    }
+    turn(rows, n, numbers, room);
+    return {rows, n, scale, limit, room};
+  }
+
+  // Rows of x, one for each query of a block, as lanes.
+  void turn(int64_t rows, int64_t n, Matrix<T> x, T* out) const {
+    if (rows < kQueries) std::fill_n(out, n * kQueries, T(0));
+    products.turn(rows, n, x, out, kQueries);
+  }
+
+  // C = A B, or C += A B with the help of `part`, which has room for C.
+  void multiply(int64_t m, int64_t n, int64_t k, Matrix<T> a, Matrix<T> b, T* c, T* part = nullptr) const {
+    GemmPlan<T> plan = products.plan(m, n, k, a, b);
+    if (part && plan.path == GemmPlan<T>::Path::Direct && !plan.turned) {
+      plan.block.accumulate = true;
+      part = nullptr;
+    }
+    products.gemm(plan, a.data, b.data, part ? part : c, nullptr);
+    if (part) loops.add(m * n, part, c);
   }
 
   const Products<T>& products;
@@ -209,8 +205,8 @@ struct Plan {
   bool causal;
   double scale;
   int64_t queries, keys, width, values;  // L, S, E, V
-  AttentionBlock::Mask kind = AttentionBlock::Mask::None;
-  int64_t mask_row = 0, mask_col = 0;
+  std::size_t mask = 0;                  // the operand; 0: none
+  int64_t mask_row = 0, mask_col = 0, mask_item = 0;
   Walk<kOperands> items;
 };
 
@@ -222,12 +218,12 @@ class Forward final : public Prepared {
   void run(const Call& call) const override {
     if (call.out[1].numel() == 0) return;
     const int64_t blocks = p_.blocks(), count = p_.items.size() * blocks;
-    const double work = 2.0 * static_cast<double>(std::min(p_.most(), p_.queries)) * static_cast<double>(p_.keys) *
-                        static_cast<double>(p_.width + p_.values + 16);
+    const double work = 2.0 * static_cast<double>(std::min<int64_t>(kQueries, p_.queries)) *
+                        static_cast<double>(p_.keys) * static_cast<double>(p_.width + p_.values + 16);
     const int64_t together =
         std::max<int64_t>(1, static_cast<int64_t>(static_cast<double>(kChunkMultiplies) / std::max(work, 1.0)));
     parallel_chunks(count, together, [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) some(call, i / blocks, i % blocks * p_.most());
+      for (int64_t i = begin; i < end; ++i) some(call, i / blocks, i % blocks * kQueries);
     });
   }
 
@@ -235,28 +231,25 @@ class Forward final : public Prepared {
   // The queries of one item from `query` on.
   void some(const Call& call, int64_t item, int64_t query) const {
     const auto at = p_.items.at(item);
-    const int64_t rows = std::min(p_.most(), p_.queries - query), V = p_.values;
+    const int64_t rows = std::min<int64_t>(kQueries, p_.queries - query), E = p_.width, V = p_.values;
     const T *q = call.in[0].data<T>() + at[kQ] + query * p_.q.row, *k = call.in[1].data<T>() + at[kK],
             *v = call.in[2].data<T>() + at[kV];
-    const std::byte* mask = call.in.size() == 4 ? p_.mask_of(call.in[3], at[kMask]) : nullptr;
+    const std::byte* mask = p_.mask_of(call, at[kMask]);
     const int64_t row = item * p_.queries + query;
     T *y = call.out[0].data<T>() + row * V, *stats = call.out[1].data<T>() + row * kStats;
-    const Scratch<T> scores(rows * std::min(kKeys, p_.keys)), part(p_.keys > kKeys ? rows * V : 0), max(rows),
-        shrink(rows);
-    const Scratch<double> sum(rows);
-    std::fill_n(max.data(), rows, -std::numeric_limits<T>::infinity());
-    std::fill_n(sum.data(), rows, 0.0);
-    bool first = true;
-    const Product<T> scoring{p_.products, p_.q, p_.k.transposed()};
+    const Scratch<T> scores(kQueries * std::min(kKeys, p_.keys)), part(p_.keys > kKeys ? rows * V : 0),
+        q_turned(kQueries * E), room(p_.mask_room());
+    T max[kQueries], shrink[kQueries];
+    double sum[kQueries] = {};
+    std::fill_n(max, kQueries, -std::numeric_limits<T>::infinity());
+    p_.turn(rows, E, p_.q.at(q), q_turned.data());
     p_.for_keys(query, rows, [&](int64_t key, int64_t n) {
-      scoring(rows, n, p_.width, q, k + key * p_.k.row, scores.data());
-      p_.loops.weigh(p_.block(query, rows, key, n, mask), scores.data(), max.data(), sum.data(), shrink.data());
-      const Product<T> mixing{p_.products, {nullptr, n, 1}, p_.v};
-      mixing(rows, V, n, scores.data(), v + key * p_.v.row, first ? y : part.data());
-      if (!first) p_.loops.gather(rows, V, false, part.data(), shrink.data(), y);
-      first = false;
+      p_.multiply(n, kQueries, E, p_.k.at(k + key * p_.k.row), {q_turned.data(), kQueries, 1}, scores.data());
+      p_.loops.weigh(p_.block(query, rows, key, n, mask, room.data()), scores.data(), max, sum, shrink);
+      p_.multiply(rows, V, n, {scores.data(), 1, kQueries}, p_.v.at(v + key * p_.v.row), key == 0 ? y : part.data());
+      if (key > 0) p_.loops.gather(rows, V, part.data(), shrink, y);
     });
-    p_.loops.finish(rows, V, max.data(), sum.data(), y, stats);
+    p_.loops.finish(rows, V, max, sum, y, stats);
   }
 
   Plan<T> p_;
@@ -289,19 +282,15 @@ class Backward final : public Prepared {
     const auto at = p_.items.at(item);
     const T *g = call.in[0].data<T>() + at[kG], *q = call.in[3].data<T>() + at[kQ], *k = call.in[4].data<T>() + at[kK],
             *v = call.in[5].data<T>() + at[kV];
-    const std::byte* mask = call.in.size() == 7 ? p_.mask_of(call.in[6], at[kMask]) : nullptr;
+    const std::byte* mask = p_.mask_of(call, at[kMask]);
     y += item * L * V, stats += item * L * kStats;
     T *dq = call.out[0].data<T>() + item * L * E, *dk = call.out[1].data<T>() + item * S * E,
       *dv = call.out[2].data<T>() + item * S * V;
-    const int64_t most = std::min(p_.most(), L), wide = std::min(kKeys, S);
-    const Scratch<T> weights(most * wide), slopes(most * wide), dots(most), part(std::max(most, wide) * std::max(E, V));
-    const Turned<T> k_turned(p_.products, S, E), v_turned(p_.products, S, V);
-    // `first`: nothing is there yet.
-    const auto add = [&](bool first, int64_t m, int64_t n, int64_t depth, Matrix<T> a, const T* a_data, Matrix<T> b,
-                         const T* b_data, T* to) {
-      Product<T>{p_.products, a, b}(m, n, depth, a_data, b_data, first ? to : part.data());
-      if (!first) p_.loops.add(m * n, part.data(), to);
-    };
+    const int64_t wide = std::min(kKeys, S);
+    const Scratch<T> weights(kQueries * wide), slopes(kQueries * wide),
+        part(std::max<int64_t>(kQueries, wide) * std::max(E, V)), q_turned(kQueries * E), g_turned(kQueries * V),
+        y_turned(kQueries * V), room(p_.mask_room());
+    T dots[kQueries];
     int64_t met = 0;                      // keys
     const auto meet = [&](int64_t end) {  // zeros for those that come to it
       if (end <= met) return;
@@ -309,29 +298,28 @@ class Backward final : public Prepared {
       std::memset(dv + met * V, 0, static_cast<std::size_t>((end - met) * V) * sizeof(T));
       met = end;
     };
-    for (int64_t query = 0; query < L; query += p_.most()) {
-      const int64_t rows = std::min(p_.most(), L - query);
-      const T *q_rows = q + query * p_.q.row, *g_rows = g + query * p_.g.row;
-      p_.loops.dots(rows, V, g_rows, p_.g.row, p_.g.col, y + query * V, dots.data());
+    for (int64_t query = 0; query < L; query += kQueries) {
+      const int64_t rows = std::min<int64_t>(kQueries, L - query);
+      const Matrix<T> q_rows = p_.q.at(q + query * p_.q.row), g_rows = p_.g.at(g + query * p_.g.row);
+      p_.turn(rows, E, q_rows, q_turned.data());
+      p_.turn(rows, V, g_rows, g_turned.data());
+      p_.turn(rows, V, {y + query * V, V, 1}, y_turned.data());
+      p_.loops.dots(V, g_turned.data(), y_turned.data(), dots);
       p_.for_keys(query, rows, [&](int64_t key, int64_t n) {
-        const T *k_rows = k + key * p_.k.row, *v_rows = v + key * p_.v.row;
-        const Matrix<T> block{nullptr, n, 1};
-        const bool first = key >= met;
-        const int64_t whole = std::min(kKeys, S - key);
-        const Matrix<T> turned{nullptr, whole, 1};
-        const T* k_block = k_turned.block(key, whole, p_.k.at(k_rows), first);
-        Product<T>{p_.products, p_.q, turned}(rows, n, E, q_rows, k_block, weights.data());
-        p_.loops.weights(p_.block(query, rows, key, n, mask), stats + query * kStats, weights.data());
-        const T* v_block = v_turned.block(key, whole, p_.v.at(v_rows), first);
-        Product<T>{p_.products, p_.g, turned}(rows, n, V, g_rows, v_block, slopes.data());
-        p_.loops.slopes(rows, n, p_.scale, weights.data(), dots.data(), slopes.data());
-        if (first)
+        const Matrix<T> k_rows = p_.k.at(k + key * p_.k.row), v_rows = p_.v.at(v + key * p_.v.row);
+        p_.multiply(n, kQueries, E, k_rows, {q_turned.data(), kQueries, 1}, weights.data());
+        p_.loops.weights(p_.block(query, rows, key, n, mask, room.data()), stats + query * kStats, weights.data());
+        p_.multiply(n, kQueries, V, v_rows, {g_turned.data(), kQueries, 1}, slopes.data());
+        p_.loops.slopes(n, p_.scale, weights.data(), dots, slopes.data());
+        const bool is_first = key >= met;
+        if (is_first)
           met = key + n;
         else
           meet(key + n);
-        add(first, n, V, rows, block.transposed(), weights.data(), p_.g, g_rows, dv + key * V);
-        add(key == 0, rows, E, n, block, slopes.data(), p_.k, k_rows, dq + query * E);
-        add(first, n, E, rows, block.transposed(), slopes.data(), p_.q, q_rows, dk + key * E);
+        const Matrix<T> by_key{weights.data(), kQueries, 1}, slopes_by_key = by_key.at(slopes.data());
+        p_.multiply(n, V, rows, by_key, g_rows, dv + key * V, is_first ? nullptr : part.data());
+        p_.multiply(rows, E, n, slopes_by_key.transposed(), k_rows, dq + query * E, key == 0 ? nullptr : part.data());
+        p_.multiply(n, E, rows, slopes_by_key, q_rows, dk + key * E, is_first ? nullptr : part.data());
       });
     }
     meet(S);

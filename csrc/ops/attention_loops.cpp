@@ -3,7 +3,6 @@
 
 #include "math_exp.h"
 #include "math_float.h"
-#include "row_sums.h"
 
 namespace alice::ALICE_ISA {
 namespace {
@@ -20,102 +19,84 @@ ALICE_HD T larger(T a, T x) {
   return x > a ? x : a;
 }
 
-// NaN does not count: it comes back from its own exponential, and from the sum.
-template <class T>
-T max_of(std::int64_t n, const T* __restrict x) {
-  T lane[kLanes];
-  for (int l = 0; l < kLanes; ++l) lane[l] = -kInfinity<T>;
-  std::int64_t k = 0;
-  for (; k + kLanes <= n; k += kLanes)
-#pragma GCC unroll 1  // unrolled early, these loops would not be vectorised
-    for (int l = 0; l < kLanes; ++l) lane[l] = larger(lane[l], x[k + l]);
-  for (int l = 0; k + l < n; ++l) lane[l] = larger(lane[l], x[k + l]);
-  for (int l = 0; l < 8; ++l) lane[l] = larger(lane[l], lane[l + 8]);
-  for (int l = 0; l < 4; ++l) lane[l] = larger(lane[l], lane[l + 4]);
-  return larger(larger(lane[0], lane[2]), larger(lane[1], lane[3]));
+// Calls f(l) for every query of a block: no call depends on another.
+template <class F>
+ALICE_HD void lanes(F f) {
+#pragma GCC ivdep
+#pragma GCC unroll 1  // unrolled early, choices would not be vectorised
+  for (int l = 0; l < kQueries; ++l) f(l);
 }
 
-// x becomes x - max, whose exponential is the weight beside that of the largest item. Infinite items share what there
-// is: each counts as 0, the others as minus infinity. Nothing but -inf stays so.
+// What is taken from the scores of a query: their maximum, but never minus infinity, from which nothing can be taken.
 template <class T>
-void put_below(std::int64_t n, T max, T* __restrict x) {
-  if (max == kInfinity<T>) {
-    for (std::int64_t k = 0; k < n; ++k) x[k] = x[k] == max ? T(0) : x[k] < max ? -kInfinity<T> : x[k];
-  } else if (max != -kInfinity<T>) {
-    for (std::int64_t k = 0; k < n; ++k) x[k] -= max;
-  }
+void shifts_of(const T* top, T* shift) {
+  lanes([&](int l) { shift[l] = top[l] == -kInfinity<T> ? T(0) : top[l]; });
 }
 
-// Rows one after the other make one long loop: nothing waits for the end of a short one.
+// The exponential of x is the weight beside that of the largest item. Infinite items share what there is: each counts
+// as 0, the others as minus infinity.
 template <class T>
-void exp_all(std::int64_t n, T* __restrict x) {
-  for (std::int64_t k = 0; k < n; ++k) x[k] = exp_of(x[k]);
+ALICE_HD T below(T x, T shift) {
+  return x == shift ? T(0) : x - shift;
 }
 
-// Row i of the scores, scaled and masked: minus infinity where a key does not count, whatever its score.
+// Scores, scaled and masked: minus infinity where a key does not count, whatever its score. And `top`, if it is less,
+// becomes the largest of each query: NaN does not count, it comes back from its own exponential, and from the sum.
 template <class T>
-void prepare(const AttentionBlock& block, std::int64_t i, T* __restrict s) {
+void prepare(const AttentionBlock& block, T* __restrict s, T* __restrict top) {
   const T scale = static_cast<T>(block.scale);
-  const std::int64_t n = block.n, col = block.mask_col, limit = block.limit + i;
-  switch (block.kind) {
-    case AttentionBlock::Mask::None:
-      for (std::int64_t k = 0; k < n; ++k) s[k] *= scale;
-      break;
-    case AttentionBlock::Mask::Flags: {
-      const std::uint8_t* __restrict mask = static_cast<const std::uint8_t*>(block.mask) + i * block.mask_row;
-      if (col == 1) {
-        for (std::int64_t k = 0; k < n; ++k) s[k] = mask[k] ? s[k] * scale : -kInfinity<T>;
-      } else {
-        for (std::int64_t k = 0; k < n; ++k) s[k] = mask[k * col] ? s[k] * scale : -kInfinity<T>;
-      }
-      break;
+  const T* __restrict mask = static_cast<const T*>(block.mask);
+  T largest[kQueries];
+  lanes([&](int l) { largest[l] = top[l]; });
+  for (std::int64_t k = 0; k < block.n; ++k, s += kQueries) {
+    if (mask) {
+      lanes([&](int l) { s[l] = mask[l] == -kInfinity<T> ? mask[l] : s[l] * scale + mask[l]; });
+      mask += kQueries;
+    } else {
+      lanes([&](int l) { s[l] *= scale; });
     }
-    case AttentionBlock::Mask::Numbers: {
-      const T* __restrict mask = static_cast<const T*>(block.mask) + i * block.mask_row;
-      for (std::int64_t k = 0; k < n; ++k) {
-        const T add = mask[k * col];
-        s[k] = add == -kInfinity<T> ? add : s[k] * scale + add;
-      }
-      break;
+    if (k >= block.limit) {
+      const int blind = static_cast<int>(k - block.limit) + 1;  // so many queries do not see it
+      lanes([&](int l) { s[l] = l < blind ? -kInfinity<T> : s[l]; });
     }
+    lanes([&](int l) { largest[l] = larger(largest[l], s[l]); });
   }
-  if (limit < n) {  // compared as numbers as long as T: in lanes
-    const int seen = static_cast<int>(limit), all = static_cast<int>(n);
-    for (int k = 0; k < all; ++k) s[k] = k < seen ? s[k] : -kInfinity<T>;
-  }
+  lanes([&](int l) { top[l] = largest[l]; });
 }
 
 template <class T>
 struct Loops {
   static void weigh(const AttentionBlock& block, void* scores, void* max_, double* sum, void* shrink_) {
-    T* s = static_cast<T*>(scores);
+    T* __restrict s = static_cast<T*>(scores);
     T* max = static_cast<T*>(max_);
     T* shrink = static_cast<T*>(shrink_);
+    T before[kQueries], shift[kQueries];
+    lanes([&](int l) { before[l] = max[l]; });
+    prepare(block, s, max);
+    shifts_of(max, shift);
+    lanes([&](int l) { shrink[l] = exp_of(below(before[l], shift[l])); });
     const std::int64_t n = block.n;
-    for (std::int64_t i = 0; i < block.rows; ++i) {
-      T* row = s + i * n;
-      prepare(block, i, row);
-      const T top = larger(max[i], max_of(n, row));
-      put_below(n, top, row);
-      shrink[i] = max[i];
-      put_below(1, top, &shrink[i]);
-      max[i] = top;
-    }
-    exp_all(block.rows * n, s);
-    exp_all(block.rows, shrink);
-    for (std::int64_t i = 0; i < block.rows; ++i, s += n) {
-      const double here = sum_over(n, [&](std::int64_t k) { return static_cast<double>(s[k]); });
-      sum[i] = (sum[i] == 0 ? 0.0 : sum[i] * static_cast<double>(shrink[i])) + here;
-    }
+    for (std::int64_t k = 0; k < n; ++k)
+      lanes([&](int l) { s[k * kQueries + l] = exp_of(below(s[k * kQueries + l], shift[l])); });
+    // In double, but for the first additions: four numbers up to 1.
+    double total[kQueries];
+    lanes([&](int l) { total[l] = sum[l] == 0 ? 0.0 : sum[l] * static_cast<double>(shrink[l]); });
+    std::int64_t k = 0;
+    for (; k + 4 <= n; k += 4, s += 4 * kQueries)
+      lanes([&](int l) {
+        total[l] += static_cast<double>((s[l] + s[l + kQueries]) + (s[l + 2 * kQueries] + s[l + 3 * kQueries]));
+      });
+    for (; k < n; ++k, s += kQueries) lanes([&](int l) { total[l] += static_cast<double>(s[l]); });
+    lanes([&](int l) { sum[l] = total[l]; });
   }
 
-  static void gather(std::int64_t rows, std::int64_t n, bool first, const void* x_, const void* shrink_, void* y_) {
+  static void gather(std::int64_t rows, std::int64_t n, const void* x_, const void* shrink_, void* y_) {
     const T* __restrict x = static_cast<const T*>(x_);
     const T* shrink = static_cast<const T*>(shrink_);
     T* __restrict y = static_cast<T*>(y_);
     for (std::int64_t i = 0; i < rows; ++i, x += n, y += n) {
       const T factor = shrink[i];
-      if (first || factor == T(0)) {  // what was there counts no more
+      if (factor == T(0)) {  // what was there counts no more
         for (std::int64_t k = 0; k < n; ++k) y[k] = x[k];
       } else {
         for (std::int64_t k = 0; k < n; ++k) y[k] = y[k] * factor + x[k];
@@ -141,38 +122,42 @@ struct Loops {
 
   static void weights(const AttentionBlock& block, const void* stats_, void* scores) {
     const T* stats = static_cast<const T*>(stats_);
-    T* s = static_cast<T*>(scores);
-    const std::int64_t n = block.n;
-    for (std::int64_t i = 0; i < block.rows; ++i) {
-      prepare(block, i, s + i * n);
-      put_below(n, stats[2 * i], s + i * n);
-    }
-    exp_all(block.rows * n, s);
-    for (std::int64_t i = 0; i < block.rows; ++i, s += n) {
-      const T inverse = T(1) / stats[2 * i + 1];
-      for (std::int64_t k = 0; k < n; ++k) s[k] = s[k] == T(0) ? T(0) : s[k] * inverse;
-    }
+    T* __restrict s = static_cast<T*>(scores);
+    T max[kQueries] = {}, inverse[kQueries] = {}, shift[kQueries];
+    for (int i = 0; i < block.rows; ++i) max[i] = stats[2 * i], inverse[i] = T(1) / stats[2 * i + 1];
+    shifts_of(max, shift);
+    prepare(block, s, max);
+    for (std::int64_t k = 0; k < block.n; ++k, s += kQueries)
+      lanes([&](int l) {
+        const T weight = exp_of(below(s[l], shift[l]));
+        s[l] = weight == T(0) ? T(0) : weight * inverse[l];
+      });
   }
 
-  static void dots(std::int64_t rows, std::int64_t n, const void* g_, std::int64_t g_row, std::int64_t g_col,
-                   const void* y_, void* out_) {
-    const T* g = static_cast<const T*>(g_);
-    const T* y = static_cast<const T*>(y_);
-    T* out = static_cast<T*>(out_);
-    for (std::int64_t i = 0; i < rows; ++i, g += g_row, y += n)
-      out[i] = static_cast<T>(
-          sum_over(n, [&](std::int64_t k) { return static_cast<double>(g[k * g_col]) * static_cast<double>(y[k]); }));
+  static void dots(std::int64_t n, const void* g_, const void* y_, void* out_) {
+    const T* __restrict g = static_cast<const T*>(g_);
+    const T* __restrict y = static_cast<const T*>(y_);
+    double total[kQueries] = {};
+    for (std::int64_t k = 0; k < n; ++k, g += kQueries, y += kQueries)
+      lanes([&](int l) { total[l] += static_cast<double>(g[l]) * static_cast<double>(y[l]); });
+    lanes([&](int l) { static_cast<T*>(out_)[l] = static_cast<T>(total[l]); });
   }
 
-  static void slopes(std::int64_t rows, std::int64_t n, double scale_, const void* weights_, const void* dots_,
-                     void* slopes_) {
+  static void slopes(std::int64_t n, double scale_, const void* weights_, const void* dots_, void* slopes_) {
     const T* __restrict p = static_cast<const T*>(weights_);
-    const T* dot = static_cast<const T*>(dots_);
+    const T* __restrict dot = static_cast<const T*>(dots_);
     T* __restrict s = static_cast<T*>(slopes_);
     const T scale = static_cast<T>(scale_);
-    for (std::int64_t i = 0; i < rows; ++i, p += n, s += n) {
-      const T mean = dot[i];
-      for (std::int64_t k = 0; k < n; ++k) s[k] = p[k] == T(0) ? T(0) : p[k] * (s[k] - mean) * scale;
+    for (std::int64_t k = 0; k < n; ++k, p += kQueries, s += kQueries)
+      lanes([&](int l) { s[l] = p[l] == T(0) ? T(0) : p[l] * (s[l] - dot[l]) * scale; });
+  }
+
+  static void numbers(std::int64_t n, const std::uint8_t* flags, std::int64_t step, void* out_) {
+    T* __restrict out = static_cast<T*>(out_);
+    if (step == 1) {
+      for (std::int64_t k = 0; k < n; ++k) out[k] = flags[k] ? T(0) : -kInfinity<T>;
+    } else {
+      for (std::int64_t k = 0; k < n; ++k) out[k] = flags[k * step] ? T(0) : -kInfinity<T>;
     }
   }
 
@@ -182,7 +167,7 @@ struct Loops {
     for (std::int64_t k = 0; k < n; ++k) y[k] += x[k];
   }
 
-  static constexpr AttentionLoops table() { return {weigh, gather, finish, weights, dots, slopes, add}; }
+  static constexpr AttentionLoops table() { return {weigh, gather, finish, weights, dots, slopes, numbers, add}; }
 };
 
 constexpr AttentionLoops kFloat = Loops<float>::table(), kDouble = Loops<double>::table();

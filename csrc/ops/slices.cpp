@@ -128,31 +128,11 @@ class PreparedSliceAdd final : public Prepared {
     if (x.bytes() != out.bytes()) strided_copy(out, x);
     dispatch_floating(g.dtype(), [&](auto tag) {
       using T = decltype(tag);
-      add_all(g.data<T>(), out.data<T>() + offset_);
+      strided_add(walk_, g.data<T>(), out.data<T>() + offset_);
     });
   }
 
  private:
-  template <class T>
-  void add_all(const T* g, T* out) const {
-    const std::int64_t n = walk_.row(), rows = n > 0 ? walk_.size() / n : 0;
-    parallel_chunks(rows, rows_per_chunk(n), [&](std::int64_t begin, std::int64_t end) {
-      Walk<2>::Cursor row(walk_, std::max(walk_.rank() - 1, 0), begin);
-      for (std::int64_t r = begin; r < end; ++r, row.next())
-        add_row(n, out + row.offset(0), walk_.row_step(0), g + row.offset(1), walk_.row_step(1));
-    });
-  }
-  template <class T>
-  static void add_row(std::int64_t n, T* __restrict out, std::int64_t out_step, const T* __restrict g,
-                      std::int64_t g_step) {
-    constexpr std::int64_t kTogether = 8;  // rows are short, and a loop of known length is vectorised
-    std::int64_t i = 0;
-    if (out_step == 1 && g_step == 1)
-      for (; i + kTogether <= n; i += kTogether)
-        for (std::int64_t l = 0; l < kTogether; ++l) out[i + l] += g[i + l];
-    for (; i < n; ++i) out[i * out_step] += g[i * g_step];
-  }
-
   Walk<2> walk_;  // the box and g
   std::int64_t offset_;
 };

@@ -31,11 +31,20 @@ Box simplify(const Array& dst, const Array& src) {
   return box;
 }
 
+// A call of memcpy costs more than such a row.
+constexpr std::int64_t kShortRow = 256;  // bytes
+
+// Rows are short, and loops of known length are vectorised.
+constexpr std::int64_t kTogether = 8;
+
 template <class T>
 void copy_row(std::int64_t n, const T* src, std::int64_t src_step, T* dst, std::int64_t dst_step) {
   if (dst_step == 1) {
     if (src_step == 1) {
-      std::memcpy(dst, src, static_cast<std::size_t>(n) * sizeof(T));
+      if (n * static_cast<std::int64_t>(sizeof(T)) <= kShortRow)
+        for (; n >= kTogether; n -= kTogether, src += kTogether, dst += kTogether)
+          std::memcpy(dst, src, kTogether * sizeof(T));
+      if (n > 0) std::memcpy(dst, src, static_cast<std::size_t>(n) * sizeof(T));
     } else if (src_step == 0) {
       std::fill_n(dst, n, *src);
     } else {
@@ -133,7 +142,28 @@ void copy_box(const Box& box, const T* src, T* dst) {
   }
 }
 
+template <class T>
+void add_row(std::int64_t n, const T* __restrict src, std::int64_t src_step, T* __restrict dst, std::int64_t dst_step) {
+  std::int64_t i = 0;
+  if (dst_step == 1 && src_step == 1)
+    for (; i + kTogether <= n; i += kTogether)
+      for (std::int64_t l = 0; l < kTogether; ++l) dst[i + l] += src[i + l];
+  for (; i < n; ++i) dst[i * dst_step] += src[i * src_step];
+}
+
 }  // namespace
+
+template <class T>
+void strided_add(const Box& box, const T* src, T* dst) {
+  const std::int64_t n = box.row(), rows = n > 0 ? box.size() / n : 0;
+  parallel_chunks(rows, rows_per_chunk(n), [&](std::int64_t begin, std::int64_t end) {
+    Box::Cursor at(box, std::max(box.rank() - 1, 0), begin);
+    for (std::int64_t row = begin; row < end; ++row, at.next())
+      add_row(n, src + at.offset(kFrom), box.row_step(kFrom), dst + at.offset(kTo), box.row_step(kTo));
+  });
+}
+template void strided_add(const Box&, const float*, float*);
+template void strided_add(const Box&, const double*, double*);
 
 void strided_copy(const Array& dst, const Array& src) {
   if (dst.numel() == 0) return;

@@ -2,12 +2,18 @@
 #pragma once
 
 #include "../core/array.h"
+#include "../core/walk.h"
 
 namespace alice {
 
 // Writes every item of `src` to the same index of `dst`: shapes and item sizes are equal, the memory does not
 // overlap, strides are any (0 in `src` broadcasts). Copies large boxes on the pool.
 void strided_copy(const Array& dst, const Array& src);
+
+// Adds every item of `src` to the item of `dst` beside it in the walk, whose first array is that of `dst`. float,
+// double.
+template <class T>
+void strided_add(const Walk<2>& box, const T* src, T* dst);
 
 // Sets every item of `dst` to the item at `value`, which has dst's dtype.
 void strided_fill(const Array& dst, const void* value);
