@@ -117,6 +117,34 @@ def test_a_batch_has_the_bits_of_a_loop(problem: Any, dtype: str, seed: int) -> 
             check_batch(ac.primitives()[name], batched, inputs, attributes)
 
 
+@settings(max_examples=60, deadline=None)
+@given(
+    problem=problems(3),
+    images=st.integers(16, 70),
+    dtype=st.sampled_from(["float32", "float64"]),
+    seed=st.integers(0, 99),
+    strange=st.sampled_from([None, np.inf, np.nan]),
+)
+def test_many_small_images_have_the_bits_of_each_alone(
+    problem: Any, images: int, dtype: str, seed: int, strange: float | None
+) -> None:
+    """Together they lie across, and zeros around them are left out: but for weights that would make NaN of them."""
+    x_shape, w_shape, options = problem
+    rng = np.random.default_rng(seed)
+    w_shape = (options["groups"] * 16, *w_shape[1:])
+    x, w = numbers(rng, (images, *x_shape[1:]), dtype), numbers(rng, w_shape, dtype)
+    if strange is not None:
+        w.flat[rng.integers(w.size)] = strange
+    f = lambda x: CONV[len(w_shape) - 2](x, ac.tensor(w), **options)  # noqa: E731
+    y, pullback = ac.vjp(f, ac.tensor(x))
+    g = numbers(rng, y.shape, dtype)
+    (by_x,) = pullback(ac.tensor(g))
+    for i in (0, images // 2, images - 1):
+        alone, pull = ac.vjp(f, ac.tensor(x[i : i + 1]))
+        np.testing.assert_array_equal(y[i : i + 1].numpy(), alone.numpy())
+        np.testing.assert_array_equal(by_x[i : i + 1].numpy(), pull(ac.tensor(g[i : i + 1]))[0].numpy())
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize(
     ("x_shape", "w_shape", "options"),
@@ -128,6 +156,7 @@ def test_a_batch_has_the_bits_of_a_loop(problem: Any, dtype: str, seed: int) -> 
         ((2, 160, 5, 5), (200, 160, 3, 3), {"padding": 1}),
         ((1, 32, 3000), (16, 32, 9), {"padding": "same", "dilation": 1}),
         ((4, 48, 9, 9), (48, 1, 3, 3), {"padding": 1, "groups": 48}),
+        ((70, 96, 5, 4), (80, 96, 3, 3), {"padding": 1}),
     ],
 )
 def test_threads_and_programs_change_no_bit(x_shape: Any, w_shape: Any, options: Any, dtype: str) -> None:

@@ -115,7 +115,7 @@ std::vector<LatticeAxis> transposed_axis(const WindowAxis& a) {
   std::vector<LatticeAxis> phases;
   for (int64_t first = 0; first < std::min(a.stride, a.in); ++first) {
     LatticeAxis phase{a.out, 1, (a.in - first - 1) / a.stride + 1, first, a.stride, a.in, {}, {}};
-    for (int64_t t = 0; t < a.window; ++t) {
+    for (int64_t t = a.window; t-- > 0;) {  // memory is read upwards
       const int64_t from = first + a.lo - t * a.dilation;
       if (from % a.stride != 0) continue;
       phase.taps.push_back(t);

@@ -22,7 +22,7 @@ constexpr int kHighest[4] = {6, 6, 3, 1};
 #endif
 
 template <class T, int Rows, int Vectors>
-void tile(std::int64_t k, const T* a, const T* b, const std::int64_t* steps, T* c, bool accumulate) {
+void tile(std::int64_t k, const T* first, const T* b, const SumStep* steps, T* c, bool accumulate) {
   using V = Vec<T>;
   using Reg = typename V::Reg;
   Reg acc[Rows][Vectors];
@@ -30,8 +30,8 @@ void tile(std::int64_t k, const T* a, const T* b, const std::int64_t* steps, T* 
   for (int r = 0; r < Rows; ++r)
 #pragma GCC unroll 8
     for (int v = 0; v < Vectors; ++v) acc[r][v] = V::zero();
-  for (const std::int64_t* end = steps + k; steps != end; ++steps, a += Rows) {
-    const T* p = b + *steps;
+  for (const SumStep* end = steps + k; steps != end; ++steps) {
+    const T *a = first + steps->column * Rows, *p = b + steps->at;
     if constexpr (Vectors > 2) {  // few rows: their numbers stay in registers, the vectors pass by
       Reg av[Rows];
 #pragma GCC unroll 16
@@ -62,7 +62,7 @@ void tile(std::int64_t k, const T* a, const T* b, const std::int64_t* steps, T* 
 
 template <class T, int Vectors, int Log, int... Rows>
 constexpr void enter(ConvolutionLoops<T>& loops, std::integer_sequence<int, Rows...>) {
-  ((loops.tiles[Rows + 1][Log] = tile<T, Rows + 1, Vectors>), ...);
+  ((loops.tiles[Rows + 1][Log] = tile<T, Rows + 1, Vectors>, loops.widest[Rows + 1] = Log), ...);
 }
 
 template <class T>

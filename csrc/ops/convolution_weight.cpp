@@ -64,8 +64,9 @@ WeightGradient<T>::WeightGradient(const Windows& windows, int64_t images, int64_
     for (int64_t i = 0; i < z.out; ++i)
       for (int64_t j = 0; j < y.out; ++j)
         for (int64_t k = 0; k < x.out; ++k)
-          steps_.push_back(n * image_ +
-                           ((i * z.stride * extent_[1] + j * y.stride) * extent_[2] + k * x.stride) * channels);
+          steps_.push_back(
+              {static_cast<int64_t>(steps_.size()),
+               n * image_ + ((i * z.stride * extent_[1] + j * y.stride) * extent_[2] + k * x.stride) * channels});
   add_panels();
 }
 
@@ -142,7 +143,7 @@ void WeightGradient<T>::multiply(int64_t images, const T* packed, const T* buffe
                           for (int64_t i = 0; i < tiles_; ++i) {
                             const int64_t row = tile_row(i), rows = tile_row(i + 1) - row;
                             loops_.tiles[rows][panel.vectors](
-                                nk, packed + row * k + k0 * rows, buffer + panel.from, steps_.data() + k0,
+                                nk, packed + row * k, buffer + panel.from, steps_.data() + k0,
                                 sums + panel.sums + row * (int64_t{loops_.width} << panel.vectors), !first || d > 0);
                           }
                         }

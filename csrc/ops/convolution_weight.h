@@ -42,7 +42,7 @@ class WeightGradient {
   std::int64_t tiles_, height_, higher_;  // of the rows: the first `higher_` have height_ + 1
   std::int64_t extent_[3];                // of an image in the copy
   std::int64_t image_ = 0, images_ = 1;   // items of one, and how many at once
-  std::vector<std::int64_t> steps_;       // where the places lie
+  std::vector<SumStep> steps_;            // where the places lie
   std::vector<Panel> panels_;
   std::int64_t sums_ = 0;
 };
