@@ -176,23 +176,28 @@ ALICE_HD float softplus(float x, float far = 104.0f) {
   return x < 0.0f ? left : right;
 }
 
-// Φ(−a) = (1 + rest) (curve.value + curve.value_lo) · power · 2⁻⁶⁴ for a = |x|, a bound of which will do.
+// e^(−a²/2) = (1 + rest) · power · 2⁻⁶⁴ for a = |x|, a bound of which will do; and the distance t from the centre of an
+// interval in kGaussian, with the curve of which functions there are first + slope t + curve t².
 template <class T>
-struct GaussianTailOf {
-  T a, rest, power;
-  TableValue<T> curve;
+struct GaussianOf {
+  T a, rest, power, t, curve;
+  decltype(to_bits(T{0.0f})) interval;
 };
 template <class T>
-ALICE_HD GaussianTailOf<T> gaussian_tail(T x) {
+ALICE_HD GaussianOf<T> gaussian(T x) {
   const T a = at_most(absolute(x), 14.9f), half = -0.5f * a, aa = half * a;
   const SplitOf<T> s = split_exp(aa, mul_add(half, a, -aa), 64.0f);
-  return {a, expm1_rest(s.r), s.power, interval_of(kGaussian, to_bits(1.0f + a) >> 21, a)};
+  const auto interval = to_bits(1.0f + a) >> 21;
+  const T t = a - look_up(kGaussian[0], interval);
+  return {a, expm1_rest(s.r), s.power, t, curve_of<5>(kGaussian + 5, interval, t), interval};
 }
 template <class T>
 ALICE_HD T gelu(T x) {
-  const GaussianTailOf<T> g = gaussian_tail(x);
-  const T ap = g.a * g.power, more = ap * mul_add(g.curve.value, g.rest, g.curve.value_lo);
-  return choose(x < 0.0f, T(-0.0f), x) - mul_add(ap, g.curve.value, more) * 0x1p-64f;
+  const GaussianOf<T> g = gaussian(x);
+  const T c0 = look_up(kGaussian[1], g.interval), ap = g.a * g.power;
+  const T moved = g.t * mul_add(g.curve, g.t, look_up(kGaussian[2], g.interval));
+  const T more = ap * mul_add(c0 + moved, g.rest, moved);
+  return mul_add(mul_add(ap, c0, more), T(-kDown<T>), choose(x < 0.0f, T(-0.0f), x));
 }
 
 // With h = (e^2a − 1)/2 for a = |x|, tanh a = h/(1 + h) = c − c·c/(1 + h) for c = min(h, 1): the quotient is at most ½
@@ -216,7 +221,8 @@ ALICE_HD float tanh_slope(float x, float far = 112.0f) { return scaled_sigmoid_s
 template <class T>
 ALICE_HD T erf(T x) {
   const T a = at_most(absolute(x), kErfFar);
-  return copy_sign(a * interval_of(kErf, to_bits(mul_add(a, kErfPerUnit, kRoundFloat)), a).value, x);
+  const auto interval = to_bits(mul_add(a, kErfPerUnit, kRoundFloat));
+  return copy_sign(a * curve_of<6>(kErf + 1, interval, a - look_up(kErf[0], interval)), x);
 }
 
 ALICE_HD float log(float x) {

@@ -64,15 +64,11 @@ ALICE_HD T gelu_tanh_slope(T x) {
 // Of x Φ(x) with the normal distribution: N = e^(−a²/2) h with h = Φ(−a) e^(a²/2) − a/√(2π)
 template <class T>
 ALICE_HD T gelu_slope(T x) {
-  constexpr float c = 0x1.988454p-2f, c_lo = -0x1.857936p-27f;
-  const GaussianTailOf<T> g = gaussian_tail(x);
-  const T far = mul_add(g.a, -c, g.curve.value), lost = mul_add(g.a, -c, -far) + g.curve.value;
-  const PairOf<T> h = across<T>(g.a, 0x1.80ead2p-1f, 0.25f, {far, mul_add(g.a, -c_lo, g.curve.value_lo) + lost},
-                                // to 3e-9
-                                0x1.25126cp-1f, -0x1.dc87p-28f, 0x1.8e2622p-30f, 0x1.5b298p-4f, 0x1.2bad28p-5f,
-                                0x1.d502e6p-7f, 0x1.526d2ap-8f, 0x1.cc86aep-10f, 0x1.239fdcp-11f);
-  const T n = mul_add(h.hi, g.rest, h.hi), n_lo = mul_add(h.hi, g.rest, h.hi - n) + mul_add(h.lo, g.rest, h.lo);
-  const T left = (n + n_lo) * g.power * kDown<T>;
+  const GaussianOf<T> g = gaussian(x);
+  const T h0 = look_up(kGaussian[3], g.interval), h1 = look_up(kGaussian[4], g.interval), curved = g.curve * g.t;
+  const T h = mul_add(h1 + curved, g.t, h0);
+  const T h_lo = mul_add(curved, g.t, mul_add(h1, g.t, h0 - h)) + kGaussianRest;
+  const T left = (h + mul_add(h, g.rest, mul_add(h_lo, g.rest, h_lo))) * g.power * kDown<T>;
   return choose(x < 0.0f, left, 1.0f - left);
 }
 

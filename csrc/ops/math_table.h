@@ -118,20 +118,14 @@ ALICE_HD Floats look_up(const Table& table, Floats::Bits index) {
 }
 #endif
 
-// Of an interval: c₀ + c₁ t + c₂ t² + … with t = x − centre, and what rounding took of it. The first table holds the
-// centres, chosen such that c₀ is a float all but.
-template <class T>
-struct TableValue {
-  T value, value_lo;
-};
-template <class T, class Index, int N>
-ALICE_HD TableValue<T> interval_of(const Table (&tables)[N], Index index, T x) {
-  const T t = x - look_up(tables[0], index), first = look_up(tables[1], index);
-  T rest = look_up(tables[N - 1], index);
+// Of an interval: c₀ + c₁ t + c₂ t² + … of which each table holds one coefficient. t is the distance from a centre,
+// chosen such that c₀ is a float all but.
+template <int N, class Index, class T>
+ALICE_HD T curve_of(const Table* tables, Index interval, T t) {
+  T c = look_up(tables[N - 1], interval);
 #pragma GCC unroll 8
-  for (int k = N - 2; k > 1; --k) rest = mul_add(rest, t, look_up(tables[k], index));
-  const T value = mul_add(rest, t, first);
-  return {value, mul_add(rest, t, first - value)};
+  for (int k = N - 2; k >= 0; --k) c = mul_add(c, t, look_up(tables[k], interval));
+  return c;
 }
 
 // erf a/a on [0, 3.925], 4.3e-9
@@ -159,32 +153,41 @@ inline constexpr Table kErf[] = {
       0x1.17e002p-6f, 0x1.d16572p-7f, 0x1.0419ecp-7f, 0x1.6fdd48p-9f, 0x1.581ae6p-13f, -0x1.a62c16p-11f,
       -0x1.bbd25ep-11f, -0x1.637102p-11f, -0x1.eff1c6p-12f, -0x1.5ce91ep-12f}},
 };
-// Φ(−a) e^(a²/2) on [0, 15], 1.2e-8
+// Φ(−a) e^(a²/2) and that less a/√(2π) on [0, 15], 8e-9 of each: centres, c₀ and c₁ of the one, c₀ and c₁ of the other,
+// and what follows, which is the same. The other is 0 at 0.7518. The centre there is the float next to it, where c₀ is
+// kGaussianRest, which is left out of c₀ everywhere: products with t are then all that there is, and exact to the end.
+inline constexpr float kGaussianRest = -0x1.dc87p-28f;
 inline constexpr Table kGaussian[] = {
-    {{0x1.3ff1b8p+0f, 0x1.bfeef8p+0f, 0x1.1ff24p+1f, 0x1.600268p+1f, 0x1.bffd08p+1f, 0x1.1ff76p+2f, 0x1.5ff96p+2f,
-      0x1.a0101p+2f, 0x1.fff7cp+2f, 0x1.400d2p+3f, 0x1.7ff19p+3f, 0x1.c0111p+3f, 0x1.000adp-3f, 0x1.7ffa08p-2f,
-      0x1.400008p-1f, 0x1.bffe78p-1f}},
-    {{0x1.d8a57ep-3f, 0x1.7b64eep-3f, 0x1.3ab994p-3f, 0x1.0bb7e4p-3f, 0x1.b39984p-4f, 0x1.5b645ep-4f, 0x1.2024c6p-4f,
-      0x1.eb93d2p-5f, 0x1.926fbep-5f, 0x1.439686p-5f, 0x1.0e87d6p-5f, 0x1.d0762ap-6f, 0x1.d0ad52p-2f, 0x1.84b88ep-2f,
-      0x1.4b1ddep-2f, 0x1.1e7ca6p-2f}},
-    {{-0x1.c4a84ep-4f, -0x1.326288p-4f, -0x1.b423a2p-5f, -0x1.4327acp-5f, -0x1.b60866p-6f, -0x1.1bf1dcp-6f,
-      -0x1.8b26fep-7f, -0x1.219994p-7f, -0x1.86c454p-8f, -0x1.fbca54p-9f, -0x1.63ea04p-9f, -0x1.06ba06p-9f,
-      -0x1.5e6c34p-2f, -0x1.06c162p-2f, -0x1.932346p-3f, -0x1.3bb03ap-3f}},
-    {{0x1.7b91dcp-5f, 0x1.bd63a2p-6f, 0x1.15c4fep-6f, 0x1.6c58c8p-7f, 0x1.a2a5aep-8f, 0x1.bfdd7ap-9f, 0x1.07f146p-9f,
-      0x1.4e8152p-10f, 0x1.7636fp-11f, 0x1.8ac372p-12f, 0x1.d12e7ep-13f, 0x1.27c6ep-13f, 0x1.a4ddeep-3f, 0x1.22319p-3f,
-      0x1.9a45acp-4f, 0x1.28c00cp-4f}},
-    {{-0x1.1f48bp-6f, -0x1.297a76p-7f, -0x1.49e1a4p-8f, -0x1.838444p-9f, -0x1.7e8358p-10f, -0x1.55db02p-11f,
-      -0x1.58147p-12f, -0x1.7b298ep-13f, -0x1.619572p-14f, -0x1.30224ep-15f, -0x1.2e09cap-16f, -0x1.4b60eep-17f,
-      -0x1.b02694p-4f, -0x1.15cbb6p-4f, -0x1.6e91c6p-5f, -0x1.efa182p-6f}},
-    {{0x1.90156ap-8f, 0x1.7244b8p-9f, 0x1.70f89p-10f, 0x1.87a702p-11f, 0x1.4fb7fap-12f, 0x1.fa7496p-14f,
-      0x1.b661dep-15f, 0x1.a632e2p-16f, 0x1.49dbfap-17f, 0x1.d08ef4p-19f, 0x1.85be94p-20f, 0x1.718782p-21f,
-      0x1.89e622p-5f, 0x1.dc43c4p-6f, 0x1.27b328p-6f, 0x1.789fc6p-7f}},
-    {{-0x1.05d0e4p-9f, -0x1.b4a7c2p-11f, -0x1.89dd22p-12f, -0x1.7c2f2ap-13f, -0x1.207302p-14f, -0x1.7102b4p-16f,
-      -0x1.13aeap-17f, -0x1.d1372p-19f, -0x1.35e264p-20f, -0x1.6472c2p-22f, -0x1.f89db6p-24f, -0x1.9d0b36p-25f,
-      -0x1.47115cp-6f, -0x1.76204ap-7f, -0x1.b7ce7ap-8f, -0x1.094eacp-8f}},
-    {{0x1.3f5626p-11f, 0x1.e270cp-13f, 0x1.8efa88p-14f, 0x1.64d0a6p-15f, 0x1.d7928ep-17f, 0x1.02dcfep-18f,
-      0x1.51bda8p-20f, 0x1.ef548cp-22f, 0x1.1a0c8cp-23f, 0x1.0b892cp-25f, 0x1.42ab44p-27f, 0x1.c50542p-29f,
-      0x1.e355a2p-8f, 0x1.07b7bep-8f, 0x1.35f042p-9f, 0x1.6a183ep-10f}},
+    {{0x1.3ffcd6p+0f, 0x1.c00bb2p+0f, 0x1.2002p+1f, 0x1.60045p+1f, 0x1.c0106p+1f, 0x1.200358p+2f, 0x1.5ffcf8p+2f,
+      0x1.a0079ep+2f, 0x1.fffdbp+2f, 0x1.3fee5p+3f, 0x1.7ffabcp+3f, 0x1.c00fep+3f, 0x1.ffe7ep-4f, 0x1.800c16p-2f,
+      0x1.80ead2p-1f, 0x1.80ead2p-1f}},
+    {{0x1.d89baap-3f, 0x1.7b53bep-3f, 0x1.3aac2ap-3f, 0x1.0bb6bp-3f, 0x1.b388f8p-4f, 0x1.5b5718p-4f, 0x1.2022p-4f,
+      0x1.eb9d6p-5f, 0x1.926b36p-5f, 0x1.43b518p-5f, 0x1.0e8176p-5f, 0x1.d07762p-6f, 0x1.d0b13cp-2f, 0x1.84b3ecp-2f,
+      0x1.331e9ap-2f, 0x1.331e9ap-2f}},
+    {{-0x1.c497d4p-4f, -0x1.32498cp-4f, -0x1.b40176p-5f, -0x1.4324f6p-5f, -0x1.b5e8cap-6f, -0x1.1bdceep-6f,
+      -0x1.8b1f96p-7f, -0x1.21a49ep-7f, -0x1.86bbacp-8f, -0x1.fc296ap-9f, -0x1.63d95ap-9f, -0x1.06bb66p-9f,
+      -0x1.5e70e8p-2f, -0x1.06bc44p-2f, -0x1.63410ap-3f, -0x1.63410ap-3f}},
+    {{-0x1.125286p-2f, -0x1.06a82ep-1f, -0x1.7ced04p-1f, -0x1.eecf28p-1f, -0x1.4a484ap+0f, -0x1.b5e4c2p+0f,
+      -0x1.0fd77ep+1f, -0x1.444322p+1f, -0x1.9238cep+1f, -0x1.f97a5ap+1f, -0x1.304208p+2f, -0x1.63affcp+2f,
+      0x1.9da31ap-2f, 0x1.d6faf6p-3f, 0.0f, 0.0f}},
+    {{-0x1.04d524p-1f, -0x1.e516b6p-2f, -0x1.cf0482p-2f, -0x1.c0e8f2p-2f, -0x1.b3e2ep-2f, -0x1.aa4222p-2f,
+      -0x1.a4dd5p-2f, -0x1.a19178p-2f, -0x1.9e9f42p-2f, -0x1.9c7ca6p-2f, -0x1.9b4c06p-2f, -0x1.9a91cap-2f,
+      -0x1.7b7a9ep-1f, -0x1.4fa04cp-1f, -0x1.25126cp-1f, -0x1.25126cp-1f}},
+    {{0x1.7b7f2cp-5f, 0x1.bd3194p-6f, 0x1.15a68ep-6f, 0x1.6c5472p-7f, 0x1.a27a56p-8f, 0x1.bfad8ap-9f, 0x1.07ea06p-9f,
+      0x1.4e941ap-10f, 0x1.762aa6p-11f, 0x1.8b315ap-12f, 0x1.d10e06p-13f, 0x1.27c93p-13f, 0x1.a4e52ep-3f,
+      0x1.222a38p-3f, 0x1.5b2984p-4f, 0x1.5b297cp-4f}},
+    {{-0x1.1f3644p-6f, -0x1.29504cp-7f, -0x1.49b3c8p-8f, -0x1.837e0cp-9f, -0x1.7e4cfap-10f, -0x1.55a9fp-11f,
+      -0x1.580724p-12f, -0x1.7b44c4p-13f, -0x1.61812cp-14f, -0x1.309046p-15f, -0x1.2decep-16f, -0x1.4b63bep-17f,
+      -0x1.b02f28p-4f, -0x1.15c334p-4f, -0x1.2bab1cp-5f, -0x1.2babecp-5f}},
+    {{0x1.8fefe4p-8f, 0x1.7204ecp-9f, 0x1.70bcd2p-10f, 0x1.87a66ep-11f, 0x1.4f809ap-12f, 0x1.fa1e08p-14f,
+      0x1.b65166p-15f, 0x1.a64fbap-16f, 0x1.49c782p-17f, 0x1.d1615ep-19f, 0x1.859492p-20f, 0x1.71860cp-21f,
+      0x1.89e4a8p-5f, 0x1.dc2a36p-6f, 0x1.d59b52p-7f, 0x1.d4aaf8p-7f}},
+    {{-0x1.0626b4p-9f, -0x1.b4d66ap-11f, -0x1.89f42ap-12f, -0x1.7c762p-13f, -0x1.20f8aep-14f, -0x1.716b8ap-16f,
+      -0x1.140554p-17f, -0x1.d1eca6p-19f, -0x1.36cd9cp-20f, -0x1.65fc96p-22f, -0x1.f92444p-24f, -0x1.9d8e94p-25f,
+      -0x1.47458cp-6f, -0x1.763ee4p-7f, -0x1.4972b6p-8f, -0x1.4c6fa2p-8f}},
+    {{0x1.427bdcp-11f, 0x1.e43776p-13f, 0x1.8e7d86p-14f, 0x1.60850ap-15f, 0x1.d80556p-17f, 0x1.02fcd6p-18f,
+      0x1.50ddccp-20f, 0x1.f5bfp-22f, 0x1.1a9e3ap-23f, 0x1.0c663p-25f, 0x1.41b522p-27f, 0x1.c93a5ap-29f, 0x1.f1844cp-8f,
+      0x1.0dc66ap-8f, 0x1.21fd26p-9f, 0x1.6b5b4cp-10f}},
 };
 
 // For powers: r, and −log2 r in two parts, of which the first has 15 bits behind the point, for m in sixteenths of a
