@@ -20,6 +20,9 @@ BUILD_REQUIRES = $(shell sed -n 's/^requires = \[\(.*\)\]$$/\1/p' pyproject.toml
 SOURCES := CMakeLists.txt pyproject.toml $(shell find csrc python -name __pycache__ -prune -o -print)
 CXX_FILES = $(shell find csrc tests/native -name '*.h' -o -name '*.cpp' -o -name '*.cu')
 
+# Tests start hundreds of Python processes: what one has compiled the next need not compile again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help demo test docs lint format sanitize sanitize-tests tsan tsan-stress fuzz bench bench-quick bench-rows bench-beside clean

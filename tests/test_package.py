@@ -91,6 +91,7 @@ def test_size_of_the_wheel() -> None:
 def test_two_copies_of_openblas_live_side_by_side() -> None:
     """Ours and NumPy's are different files, and both still compute after the other has."""
     out = run(
+        "import os; os.environ.pop('OPENBLAS_NUM_THREADS', None)\n"  # with all its threads
         "import numpy as np, alice_core as ac\n"
         "a = np.random.default_rng(0).standard_normal((300, 300))\n"
         "want = a @ a\n"
