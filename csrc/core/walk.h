@@ -71,6 +71,7 @@ class Walk {
     }
     std::int64_t offset(int array = 0) const { return offsets_[static_cast<std::size_t>(array)]; }
     void next() {
+#pragma GCC unroll 1  // or it would be written out for every rank, wherever something is walked
       for (int axis = rank_ - 1; axis >= 0; --axis) {
         move(axis, 1);
         if (++index_[axis] < walk_.extents_[axis]) return;

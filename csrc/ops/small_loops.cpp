@@ -37,6 +37,12 @@ struct Small {
     for (int64_t i = 0; i < n; ++i)
       for (int64_t j = 0; j <= i; ++j) put(count, to[i * n + j], from, i * from.row + j * from.col);
   }
+  // Columns `first` and following of matrices.
+  static void load_columns(int64_t count, int64_t rows, int64_t first, int64_t cols, const Group<T>& from, V* to) {
+    Group<T> part = from;
+    for (int64_t l = 0; l < count; ++l) part.at[l] += first * from.col;
+    load(count, rows, cols, part, to);
+  }
   // `cell` as the items number `at` of matrices of `size` each.
   static void get(int64_t count, const V& cell, T* to, int64_t at, int64_t size) {
     const V v = cell;
@@ -44,6 +50,13 @@ struct Small {
       for (int64_t l = 0; l < kWidth; ++l) to[l * size + at] = v[l];
     else
       for (int64_t l = 0; l < count; ++l) to[l * size + at] = v[l];
+  }
+
+  // And back: into matrices of n rows and k columns.
+  [[gnu::noinline]] static void store_columns(int64_t count, int64_t n, int64_t k, int64_t first, int64_t cols,
+                                              const V* from, T* to) {
+    for (int64_t i = 0; i < n; ++i)
+      for (int64_t c = 0; c < cols; ++c) get(count, from[i * cols + c], to, i * k + first + c, n * k);
   }
 
   static void root(V& v) {
@@ -120,15 +133,15 @@ struct Small {
   };
 
   // x becomes op(a)⁻¹ x.
-  static void substitute(int64_t n, int64_t k, const Read& a, bool forwards, bool unit, V* x) {
+  [[gnu::noinline]] static void substitute(int64_t n, int64_t k, const Read& a, bool forwards, bool unit, V* x) {
     for (int64_t at = 0; at < n; ++at) {
       const int64_t i = forwards ? at : n - 1 - at;
       const int64_t first = forwards ? 0 : i + 1, last = forwards ? i : n;
-      for (int64_t j = first; j < last; ++j)
-        for (int64_t c = 0; c < k; ++c) x[i * k + c] -= a(i, j) * x[j * k + c];
-      if (unit) continue;
-      const V d = a(i, i);
-      for (int64_t c = 0; c < k; ++c) x[i * k + c] /= d;
+      for (int64_t c = 0; c < k; ++c) {  // one sum at a time: it stays out of memory
+        V s = x[i * k + c];
+        for (int64_t j = first; j < last; ++j) s -= a(i, j) * x[j * k + c];
+        x[i * k + c] = unit ? s : s / a(i, i);
+      }
     }
   }
 
@@ -144,11 +157,9 @@ struct Small {
     load(count, n, n, a, m);
     const Read read = how.transposed ? Read{m, 1, n} : Read{m, n, 1};
     by_columns(k, [&](int64_t first, int64_t columns) {
-      for (int64_t i = 0; i < n; ++i)
-        for (int64_t c = 0; c < columns; ++c) put(count, x[i * columns + c], b, i * b.row + (first + c) * b.col);
+      load_columns(count, n, first, columns, b, x);
       substitute(n, columns, read, how.lower != how.transposed, how.unit, x);
-      for (int64_t i = 0; i < n; ++i)
-        for (int64_t c = 0; c < columns; ++c) get(count, x[i * columns + c], out, i * k + first + c, n * k);
+      store_columns(count, n, k, first, columns, x, out);
     });
   }
 
@@ -209,29 +220,35 @@ struct Small {
     substitute(n, k, read, false, transposed, x);
   }
 
+  // Rows of x as the permutation takes them to y, or takes them back. All are looked at in lanes: reading each lane by
+  // itself takes longer.
+  [[gnu::noinline]] static void permute(int64_t n, int64_t k, const I* permutation, bool back, const V* x, V* y) {
+    for (int64_t i = 0; i < n; ++i)
+      for (int64_t row = 0; row < n; ++row) {
+        const I here = permutation[back ? row : i] == I{} + static_cast<Index>(back ? i : row);
+        for (int64_t c = 0; c < k; ++c) {
+          const V other = x[row * k + c], own = row == 0 ? other : y[i * k + c];
+          y[i * k + c] = here ? other : own;
+        }
+      }
+  }
+
   static void solve(int64_t count, int64_t n, int64_t k, bool transposed, const Group<T>& a, const Group<T>& b, T* out,
                     int64_t* singular, void* work) {
-    V *m = static_cast<V*>(work), *x = m + n * n;
-    I* rows = reinterpret_cast<I*>(x + n * kSmall);
+    V *m = static_cast<V*>(work), *x = m + n * n, *y = x + n * kSmall;
+    I* rows = reinterpret_cast<I*>(y + n * kSmall);
     load(count, n, n, a, m);
     factor(n, m, rows);
     by_columns(k, [&](int64_t first, int64_t columns) {
-      for (int64_t i = 0; i < n; ++i)
-        for (int64_t c = 0; c < columns; ++c) {
-          V v{};
-          for (int64_t l = 0; l < count; ++l) {
-            const int64_t row = transposed ? i : rows[i][l];
-            v[l] = b.at[l][row * b.row + (first + c) * b.col];
-          }
-          x[i * columns + c] = v;
-        }
-      both(n, columns, transposed, m, x);
-      for (int64_t i = 0; i < n; ++i)
-        for (int64_t c = 0; c < columns; ++c)
-          for (int64_t l = 0; l < count; ++l) {
-            const int64_t row = transposed ? rows[i][l] : i;
-            out[(l * n + row) * k + first + c] = x[i * columns + c][l];
-          }
+      load_columns(count, n, first, columns, b, x);
+      if (transposed) {
+        both(n, columns, true, m, x);
+        permute(n, columns, rows, true, x, y);
+      } else {
+        permute(n, columns, rows, false, x, y);
+        both(n, columns, false, m, y);
+      }
+      store_columns(count, n, k, first, columns, y, out);
     });
     find_singular(count, n, m, singular);
   }
@@ -252,7 +269,7 @@ struct Small {
     for (int64_t i = 0; i < n; ++i)
       for (int64_t c = 0; c < n; ++c) x[i * n + c] = rows[i] == I{} + static_cast<Index>(c) ? V{} + T{1} : V{};
     both(n, n, false, m, x);
-    for (int64_t i = 0; i < n * n; ++i) get(count, x[i], out, i, n * n);
+    store_columns(count, n, n, 0, n, x, out);
     find_singular(count, n, m, singular);
   }
 

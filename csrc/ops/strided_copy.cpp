@@ -55,6 +55,24 @@ void copy_row(std::int64_t n, const T* src, std::int64_t src_step, T* dst, std::
   }
 }
 
+template <class T>
+void add_row(std::int64_t n, const T* __restrict src, std::int64_t src_step, T* __restrict dst, std::int64_t dst_step) {
+  std::int64_t i = 0;
+  if (dst_step == 1 && src_step == 1)
+    for (; i + kTogether <= n; i += kTogether)
+      for (std::int64_t l = 0; l < kTogether; ++l) dst[i + l] += src[i + l];
+  for (; i < n; ++i) dst[i * dst_step] += src[i * src_step];
+}
+
+// Once in the code for each kind of row, however it is called.
+template <auto Row, class T>
+[[gnu::noinline]] void each_row(const Box& box, std::int64_t begin, std::int64_t end, const T* src, T* dst) {
+  const std::int64_t n = box.row(), src_step = box.row_step(kFrom), dst_step = box.row_step(kTo);
+  Box::Cursor at(box, std::max(box.rank() - 1, 0), begin);
+  for (std::int64_t row = begin; row < end; ++row, at.next())
+    Row(n, src + at.offset(kFrom), src_step, dst + at.offset(kTo), dst_step);
+}
+
 // dst[r, c] = src[c, r] for one tile: rows of dst are contiguous, and so are rows of src.
 template <class T>
 void transpose_tile(std::int64_t rows, std::int64_t cols, const T* src, std::int64_t src_step, T* dst,
@@ -134,21 +152,9 @@ void copy_box(const Box& box, const T* src, T* dst) {
                dst + at.offset(kTo) + begin * dst_step, dst_step);
     });
   } else {
-    parallel_chunks(rows, rows_per_chunk(n, chunk_items), [&](std::int64_t begin, std::int64_t end) {
-      Box::Cursor at(box, inner, begin);
-      for (std::int64_t row = begin; row < end; ++row, at.next())
-        copy_row(n, src + at.offset(kFrom), src_step, dst + at.offset(kTo), dst_step);
-    });
+    parallel_chunks(rows, rows_per_chunk(n, chunk_items),
+                    [&](std::int64_t begin, std::int64_t end) { each_row<copy_row<T>>(box, begin, end, src, dst); });
   }
-}
-
-template <class T>
-void add_row(std::int64_t n, const T* __restrict src, std::int64_t src_step, T* __restrict dst, std::int64_t dst_step) {
-  std::int64_t i = 0;
-  if (dst_step == 1 && src_step == 1)
-    for (; i + kTogether <= n; i += kTogether)
-      for (std::int64_t l = 0; l < kTogether; ++l) dst[i + l] += src[i + l];
-  for (; i < n; ++i) dst[i * dst_step] += src[i * src_step];
 }
 
 }  // namespace
@@ -156,11 +162,8 @@ void add_row(std::int64_t n, const T* __restrict src, std::int64_t src_step, T* 
 template <class T>
 void strided_add(const Box& box, const T* src, T* dst) {
   const std::int64_t n = box.row(), rows = n > 0 ? box.size() / n : 0;
-  parallel_chunks(rows, rows_per_chunk(n), [&](std::int64_t begin, std::int64_t end) {
-    Box::Cursor at(box, std::max(box.rank() - 1, 0), begin);
-    for (std::int64_t row = begin; row < end; ++row, at.next())
-      add_row(n, src + at.offset(kFrom), box.row_step(kFrom), dst + at.offset(kTo), box.row_step(kTo));
-  });
+  parallel_chunks(rows, rows_per_chunk(n),
+                  [&](std::int64_t begin, std::int64_t end) { each_row<add_row<T>>(box, begin, end, src, dst); });
 }
 template void strided_add(const Box&, const float*, float*);
 template void strided_add(const Box&, const double*, double*);
