@@ -21,8 +21,9 @@ settings.register_profile("no deadline", deadline=None)
 settings.load_profile("no deadline")
 
 
-def pytest_collection_finish() -> None:
-    """Thousands of tests and what they import live to the end: no collection of garbage has to look through them."""
+@pytest.fixture(scope="module", autouse=True)
+def _earlier_modules_are_not_looked_through() -> None:
+    """What thousands of tests, and what they import, keep to the end would cost every collection of garbage anew."""
     gc.collect()
     gc.freeze()
 

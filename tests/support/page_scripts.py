@@ -17,10 +17,9 @@ from alice_core.tracing.page.program import ARITHMETIC, items, scripts
 #: Per call of a program: the op, the dtype of its result, how far it is from Python in multiples of what is allowed
 #: (or what went wrong), and the operands.
 PROBE = """
-function probe(text) {
-  const data = JSON.parse(text);
+function probe(data) {
   const { types, values } = readProgram({ ...data.programs, calls: [], outputs: [] });
-  return JSON.stringify(Object.values(data.sections).flatMap((calls) =>
+  return Object.values(data.sections).flatMap((calls) =>
     readProgram({ ...data.programs, calls, outputs: [] }).calls.map((call) => {
       const dtype = types[call.results[0]].dtype;
       if (!(call.op in ops)) return [call.op, dtype, "unknown", ""];
@@ -33,7 +32,7 @@ function probe(text) {
       } catch (error) {
         return [call.op, dtype, String(error.stack), ""];
       }
-    })));
+    }));
 }
 """
 
@@ -56,8 +55,12 @@ def live_data(t: ac.Trace) -> dict[str, Any]:
     return live(t, _derived(t, True)[0], 10**6, 10**6)
 
 
-def probe(data: dict[str, Any]) -> list[tuple[str, str, str, str]]:
-    found: list[tuple[str, str, str, str]] = json.loads(engine().eval(f"probe({json.dumps(as_script(data))})"))
+def probe(*data: dict[str, Any]) -> list[tuple[str, str, str, str]]:
+    """Of all calls of some programs, which go to the engine together: going there takes as long as many calls."""
+    texts = json.dumps([as_script(d) for d in data])
+    found: list[tuple[str, str, str, str]] = json.loads(
+        engine().eval(f"JSON.stringify({texts}.flatMap((text) => probe(JSON.parse(text))))")
+    )
     return found
 
 
