@@ -173,22 +173,24 @@ ALICE_HD double inverse_root(double of) {
   const double r = mul_add(q, d - 0.5 * e * q * q, q);
   return (x > 0.0 && x < kInf ? r : q) * (tiny ? 0x1p100 : 1.0);
 }
-ALICE_HD double cube(double x) {
-  const Pair xx = two_prod(x, x);
-  return xx.hi < 0x1p700 ? mul_add(xx.hi, x, xx.lo * x) : xx.hi * x;  // overflows beyond
+// `far` is a number that is held, as in math_float.h, whose cube overflows and whose square does not.
+ALICE_HD double cube(double x, double far) {
+  const double c = at_most(at_least(x, -far), far);
+  const Pair cc = two_prod(c, c);
+  return mul_add(cc.hi, c, cc.lo * c);
 }
-ALICE_HD float cube(float x) {
+ALICE_HD float cube(float x, float far) {
   if (!ALICE_HAS_FMA)
     return static_cast<float>(static_cast<double>(x) * static_cast<double>(x) * static_cast<double>(x));
-  const float xx = x * x, lo = mul_add(x, x, -xx);
-  return xx < 0x1p90f ? mul_add(xx, x, lo * x) : xx * x;
+  const float c = at_most(at_least(x, -far), far), cc = c * c;
+  return mul_add(cc, c, mul_add(c, c, -cc) * c);
 }
 
 // a·b + c for a c far below the product, in one rounding all but.
 ALICE_HD double product_plus(double a, double b, double c) {
   if (ALICE_HAS_FMA) return mul_add(a, b, c);
   const Pair p = two_prod(a, b);
-  return p.hi + (p.lo + c);
+  return p.hi < kInf ? p.hi + (p.lo + c) : p.hi;
 }
 // x² √x with √x = s + (x − s²)/(2 s)
 ALICE_HD double square_times_root(double x) {
@@ -217,8 +219,15 @@ struct SimplePower {
     if constexpr (Twice == 5)
       return kShort ? static_cast<T>(wide * wide * std::sqrt(under_root(wide)))
                     : static_cast<T>(square_times_root(wide));
-    if constexpr (Twice == 6) return cube(x);
   }
+};
+
+template <>
+struct SimplePower<6> {
+  float far = 0x1p50f;
+  double far_full = 0x1p400;
+  ALICE_HD float operator()(float x) const { return cube(x, far); }
+  ALICE_HD double operator()(double x) const { return cube(x, far_full); }
 };
 
 #define ALICE_CHOOSE_SIMPLE(twice) \
