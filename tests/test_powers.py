@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -125,3 +128,11 @@ def test_angles_are_within_2_ulp(dtype: Any) -> None:
         assert ulps(found, exact, dtype) <= 2.0
     x, y = np.meshgrid(np.array(EDGES, dtype), np.array(EDGES, dtype))
     np.testing.assert_allclose(ac.atan2(ac.asarray(y), ac.asarray(x)).numpy(), np.arctan2(y, x), rtol=3e-7)
+
+
+@pytest.mark.skipif(ac.build_config()["isa"] == "baseline", reason="it is what the tests themselves run on here")
+def test_powers_are_within_their_bounds_without_fma() -> None:
+    chosen = ["-k", "within_their_bounds", "-p", "no:cacheprovider", "-p", "no:xdist", __file__]
+    command, variables = [sys.executable, "-m", "pytest", "-q", *chosen], os.environ | {"ALICE_ISA": "baseline"}
+    done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
