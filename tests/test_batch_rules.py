@@ -71,8 +71,9 @@ def test_batch_is_a_loop(case: OpCase, dtype: str) -> None:
         seen.add(key)
         inputs = [concrete(x, rng) for x in eq.inputs]
         domain = DOMAINS.get(p.name, lambda x: x)
-        for batched, n in product(masks(len(inputs)), (0, 1, 3)):
-            first, *others = (variants(x, n) if b else x for b, x in zip(batched, inputs, strict=True))
+        varied = {n: [variants(x, n) for x in inputs] for n in (0, 1, 3)}
+        for batched, n in product(masks(len(inputs)), varied):
+            first, *others = (many if b else x for b, x, many in zip(batched, inputs, varied[n], strict=True))
             check_batch(p, batched, [domain(first), *others], attributes)
     assert seen, f"{case.name} has no equations"
 
@@ -201,7 +202,7 @@ def test_reductions_of_so_many_items_that_they_are_divided(name: str) -> None:
         ((200, 1100), (2, 9)),
     ):
         for size, dtype in product(sizes, ("float32", "float64")):
-            x = np.exp(rng.standard_normal((size, *shape)) / 300).astype(dtype)
+            x = (1 + (rng.random((size, *shape), dtype) - 0.5) / 90).astype(dtype)  # products stay in range
             check_batch(p, (True,), [x], (0, *OVER_AXES[name]))
         fed = ac.compile(lambda x: p(ac.exp(x), 1, *OVER_AXES[name]))  # items that are computed on the way
         small = ac.asarray((x - 1) / 2)

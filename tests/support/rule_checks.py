@@ -121,6 +121,8 @@ def pulled(f: Callable[..., Any], n: int) -> Callable[..., Any]:
 def assert_same_bits(got: ac.Tensor, want: np.ndarray[Any, Any], what: Any) -> None:
     a = got.numpy()
     assert (a.shape, a.dtype) == (want.shape, want.dtype), what
+    if a.tobytes() == want.tobytes():
+        return
     if a.dtype.kind == "f":
         bits = np.dtype(f"i{a.dtype.itemsize}")
         same = (np.ascontiguousarray(a).view(bits) == np.ascontiguousarray(want).view(bits)) | (
@@ -139,12 +141,14 @@ def check_batch(
     layout: Callable[[np.ndarray[Any, Any]], Any] = ac.asarray,
 ) -> None:
     """The batch rule against a loop. ``inputs`` are arrays, with axis 0 as the batch where ``batched`` says so."""
-    what = (p.name, batched, [x.shape for x in inputs], [str(x.dtype) for x in inputs], tuple(attributes))
+    what = (p.name, batched, [x.shape for x in inputs], [x.dtype for x in inputs], tuple(attributes))
     got = flat(p.batch_rule(tuple(batched), tuple(layout(x) for x in inputs), *attributes))
     n = next(x.shape[0] for b, x in zip(batched, inputs, strict=True) if b)
 
+    given = [x if b else ac.asarray(x) for b, x in zip(batched, inputs, strict=True)]
+
     def example(e: int) -> Any:
-        return p(*(ac.asarray(x[e] if b else x) for b, x in zip(batched, inputs, strict=True)), *attributes)
+        return p(*(ac.asarray(x[e]) if b else x for b, x in zip(batched, given, strict=True)), *attributes)
 
     if n == 0:  # what any example has
         one = [ac.abstract(x.shape[1:] if b else x.shape, x.dtype) for b, x in zip(batched, inputs, strict=True)]

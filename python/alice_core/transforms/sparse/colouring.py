@@ -34,9 +34,11 @@ def of_columns(rows: Ints, columns: Ints, shape: tuple[int, int]) -> Ints:
     The columns from left to right, which is best for bands, or the fullest first, whichever needs fewer.
     """
     m, n = shape
+    least = int(np.bincount(rows).max()) if rows.size else 0
+    if least == n:  # a row is full
+        return np.arange(n, dtype=np.int64)
     found = _lists(rows, columns, n)
     colours = _of_columns(found, range(n), m)
-    least = int(np.bincount(rows).max()) if rows.size else 0
     if int(colours.max(initial=-1)) + 1 > least:
         other = _of_columns(found, sorted(range(n), key=lambda j: -len(found[j])), m)
         colours = min(colours, other, key=lambda c: int(c.max()))
