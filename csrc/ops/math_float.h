@@ -180,7 +180,7 @@ ALICE_HD float softplus(float x, float far = 104.0f) {
 // interval in kGaussian, with the curve of which functions there are first + slope t + curve t².
 template <class T>
 struct GaussianOf {
-  T a, rest, power, t, curve;
+  T a, rest, power, t, slope, curve;
   decltype(to_bits(T{0.0f})) interval;
 };
 template <class T>
@@ -189,13 +189,14 @@ ALICE_HD GaussianOf<T> gaussian(T x) {
   const SplitOf<T> s = split_exp(aa, mul_add(half, a, -aa), 64.0f);
   const auto interval = to_bits(1.0f + a) >> 21;
   const T t = a - look_up(kGaussian[0], interval);
-  return {a, expm1_rest(s.r), s.power, t, curve_of<5>(kGaussian + 5, interval, t), interval};
+  const T slope = look_up(kGaussian[2], interval), curve = curve_of<5>(kGaussian + 4, interval, t);
+  return {a, expm1_rest(s.r), s.power, t, slope, curve, interval};
 }
 template <class T>
 ALICE_HD T gelu(T x) {
   const GaussianOf<T> g = gaussian(x);
   const T c0 = look_up(kGaussian[1], g.interval), ap = g.a * g.power;
-  const T moved = g.t * mul_add(g.curve, g.t, look_up(kGaussian[2], g.interval));
+  const T moved = g.t * mul_add(g.curve, g.t, g.slope);
   const T more = ap * mul_add(c0 + moved, g.rest, moved);
   return mul_add(mul_add(ap, c0, more), T(-kDown<T>), choose(x < 0.0f, T(-0.0f), x));
 }

@@ -65,7 +65,7 @@ ALICE_HD T gelu_tanh_slope(T x) {
 template <class T>
 ALICE_HD T gelu_slope(T x) {
   const GaussianOf<T> g = gaussian(x);
-  const T h0 = look_up(kGaussian[3], g.interval), h1 = look_up(kGaussian[4], g.interval), curved = g.curve * g.t;
+  const T h0 = look_up(kGaussian[3], g.interval), h1 = g.slope - 0x1.988454p-2f, curved = g.curve * g.t;
   const T h = mul_add(h1 + curved, g.t, h0);
   const T h_lo = mul_add(curved, g.t, mul_add(h1, g.t, h0 - h)) + kGaussianRest;
   const T left = (h + mul_add(h, g.rest, mul_add(h_lo, g.rest, h_lo))) * g.power * kDown<T>;
