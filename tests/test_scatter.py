@@ -189,6 +189,22 @@ def test_errors() -> None:
         ac.zeros(3, ac.uint8).at[0].set(300)
 
 
+WRONG_KEYS: list[Any] = [
+    5, (0, -4), np.int64(5), ([0], 3), (0, 0, 0), (0, [0], 0), (slice(None),) * 3, (..., ...), (..., [0], ...),
+    0.5, "a", [0.5], np.array([0.5]), ([0, 1], [0, 1, 2]), np.ones(3, bool), (slice(None), np.ones(2, bool)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("key", WRONG_KEYS, ids=str)
+def test_errors_of_keys_name_who_was_asked(key: Any) -> None:
+    x = ac.zeros((2, 3))
+    for mode in ("set", *UFUNCS):
+        with pytest.raises((IndexError, ac.ShapeError), match=rf"^at\.{mode}: "):
+            getattr(x.at[key], mode)(0.0)
+    with pytest.raises((IndexError, ac.ShapeError), match=r"^(getitem|gather): "):
+        x[key]
+
+
 def test_segments_have_the_bits_of_a_loop_for_any_number_of_threads() -> None:
     rng = np.random.default_rng(0)
     data, ids = rng.standard_normal((20_000, 8)).astype(np.float32), rng.integers(0, 50, 20_000)

@@ -38,8 +38,8 @@ def getitem(x: Tensor, key: Any) -> Tensor:
 Box = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], tuple[int, ...]]
 
 
-def box_of(extents: Sequence[int], entries: Sequence[Any]) -> Box | None:
-    """Of plain ints, slices, ``...`` and None; with anything else among them, None."""
+def box_of(extents: Sequence[int], entries: Sequence[Any], name: str = "getitem") -> Box | None:
+    """Of plain ints, slices, ``...`` and None; with anything else among them, None. ``name`` is for errors."""
     ndim = len(extents)
     starts: list[int] = []
     sizes: list[int] = []
@@ -50,17 +50,17 @@ def box_of(extents: Sequence[int], entries: Sequence[Any]) -> Box | None:
         kind = type(entry)
         if kind is int:
             if axis == ndim:
-                raise _too_many(entries, extents)
+                raise _too_many(name, entries, extents)
             n = extents[axis]
             if not -n <= entry < n:
-                raise IndexError(f"getitem: index {entry} is out of range for axis {axis} with size {n}")
+                raise IndexError(f"{name}: index {entry} is out of range for axis {axis} with size {n}")
             starts.append(entry if entry >= 0 else entry + n)
             sizes.append(1)
             steps.append(1)
             axis += 1
         elif kind is slice:
             if axis == ndim:
-                raise _too_many(entries, extents)
+                raise _too_many(name, entries, extents)
             start, stop, step = entry.indices(extents[axis])
             size = len(range(start, stop, step))
             starts.append(start)
@@ -71,7 +71,7 @@ def box_of(extents: Sequence[int], entries: Sequence[Any]) -> Box | None:
         elif entry is None:
             shape.append(1)
         elif entry is Ellipsis:
-            rest = extents[axis : ndim - _axes_after_ellipsis(entries)]
+            rest = extents[axis : ndim - _axes_after_ellipsis(name, entries)]
             starts += [0] * len(rest)
             sizes += rest
             steps += [1] * len(rest)
@@ -88,9 +88,9 @@ def box_of(extents: Sequence[int], entries: Sequence[Any]) -> Box | None:
     return tuple(starts), tuple(sizes), tuple(steps), tuple(shape)
 
 
-def _too_many(entries: Sequence[Any], extents: Sequence[int]) -> IndexError:
+def _too_many(name: str, entries: Sequence[Any], extents: Sequence[int]) -> IndexError:
     used = sum(_axes_used(e) for e in entries)
-    return IndexError(f"getitem: at most {len(extents)} indices fit shape {tuple(extents)}; got {used}")
+    return IndexError(f"{name}: at most {len(extents)} indices fit shape {tuple(extents)}; got {used}")
 
 
 def _axes_used(entry: Any) -> int:
@@ -102,19 +102,19 @@ def _axes_used(entry: Any) -> int:
     return 1
 
 
-def _axes_after_ellipsis(entries: Sequence[Any]) -> int:
+def _axes_after_ellipsis(name: str, entries: Sequence[Any]) -> int:
     after, found = 0, False
     for entry in entries:
         if entry is Ellipsis:
             if found:
-                raise IndexError("getitem: an index can have only one ellipsis ('...')")
+                raise IndexError(f"{name}: an index can have only one ellipsis ('...')")
             found = True
         elif found:
             after += _axes_used(entry)
     return after
 
 
-def _entry(entry: Any) -> Any:
+def _entry(entry: Any, name: str = "getitem") -> Any:
     """An entry of a key as an int, slice, None, Ellipsis, bool, or an array of integers or booleans."""
     if entry is None or entry is Ellipsis or type(entry) in (int, slice, bool):
         return entry
@@ -130,13 +130,13 @@ def _entry(entry: Any) -> Any:
         try:
             return as_int(entry)
         except TypeError:
-            raise _bad_entry(type(entry).__name__) from None
+            raise _bad_entry(name, type(entry).__name__) from None
     if array.dtype.kind not in "biu":
-        raise _bad_entry(f"an array of {array.dtype}")
+        raise _bad_entry(name, f"an array of {array.dtype}")
     if isinstance(array, Tensor):
         if array.dtype == bool_ and array.is_abstract:
             raise TraceError(
-                "getitem: the shape of x[mask] depends on the values of the mask, which are not known while tracing; "
+                f"{name}: the shape of x[mask] depends on the values of the mask, which are not known while tracing; "
                 "choose by value with ac.where"
             )
         return array
@@ -145,9 +145,9 @@ def _entry(entry: Any) -> Any:
     return as_indices(array)
 
 
-def _bad_entry(got: str) -> IndexError:
+def _bad_entry(name: str, got: str) -> IndexError:
     return IndexError(
-        f"getitem: an index must be an int, a slice, '...', None, or an array of integers or booleans; got {got}"
+        f"{name}: an index must be an int, a slice, '...', None, or an array of integers or booleans; got {got}"
     )
 
 
@@ -178,15 +178,15 @@ def _getitem_arrays(x: Tensor, key: Sequence[Any]) -> Tensor:
     return _views.expand_dims(result, picked.new) if picked.new else result
 
 
-def picked_by(x: Tensor, entries: Sequence[Any]) -> Picked:
+def picked_by(x: Tensor, entries: Sequence[Any], name: str = "getitem") -> Picked:
     """What a key of such entries as :func:`_entry` returns means for x."""
     missing = x.ndim - sum(_axes_used(e) for e in entries)
     if missing < 0:
-        raise _too_many(entries, x.shape)
-    _axes_after_ellipsis(entries)  # refuses a second one
+        raise _too_many(name, entries, x.shape)
+    _axes_after_ellipsis(name, entries)  # refuses a second one
     gap = next((i for i, e in enumerate(entries) if e is Ellipsis), len(entries))
     # The ellipsis stays in front of the slices that it stands for: even without any it separates its neighbours.
-    x, places = _places(x, [*entries[: gap + 1], *[slice(None)] * missing, *entries[gap + 1 :]])
+    x, places = _places(name, x, [*entries[: gap + 1], *[slice(None)] * missing, *entries[gap + 1 :]])
     cuts = tuple(p if isinstance(p, slice) else slice(None) for p in places if p is not None and p is not Ellipsis)
 
     # The dimensions of the indices stand where the first array stood, or in front of everything if something stands
@@ -225,7 +225,7 @@ def picked_by(x: Tensor, entries: Sequence[Any]) -> Picked:
     )
 
 
-def _places(x: Tensor, entries: Sequence[Any]) -> tuple[Tensor, list[Any]]:
+def _places(name: str, x: Tensor, entries: Sequence[Any]) -> tuple[Tensor, list[Any]]:
     """Slices and integer arrays for every axis of x (with None and ``...`` between them); x gets an axis per bool."""
     places: list[Any] = []
     axis = 0
@@ -238,7 +238,7 @@ def _places(x: Tensor, entries: Sequence[Any]) -> tuple[Tensor, list[Any]]:
                 extents = x.shape[axis : axis + entry.ndim]
                 if entry.shape != extents:
                     raise IndexError(
-                        f"getitem: a boolean mask must have the shape of the axes it selects from; got mask "
+                        f"{name}: a boolean mask must have the shape of the axes it selects from; got mask "
                         f"{entry.shape} for axes of shape {extents}"
                     )
                 places += nonzero(entry)
@@ -251,7 +251,7 @@ def _places(x: Tensor, entries: Sequence[Any]) -> tuple[Tensor, list[Any]]:
         elif isinstance(entry, int):
             n = x.shape[axis]
             if not -n <= entry < n:  # checked here, because the kernel skips indices that broadcast away
-                raise IndexError(f"getitem: index {entry} is out of range for axis {axis} with size {n}")
+                raise IndexError(f"{name}: index {entry} is out of range for axis {axis} with size {n}")
             entry = np.asarray(entry, np.int64)
         places.append(entry)
         axis += 1

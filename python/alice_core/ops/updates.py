@@ -102,18 +102,18 @@ def _updated(x: Tensor, key: Any, value: Any, mode: str) -> Tensor:
         v = spread_to(name, v, (*key.shape, *x.shape[1:]))  # rows by number, without the ceremony below
         return MODES[mode].at_indices(x, v, key, (0,), 0)
     entries: Sequence[Any] = key if type(key) is tuple else (key,)
-    box = box_of(x.shape, entries)
+    box = box_of(x.shape, entries, name)
     if box is None:  # arrays, or numbers that are not plain ints
-        entries = [_entry_or_mask(e) for e in entries]
-        box = box_of(x.shape, entries)
+        entries = [_entry_or_mask(e, name) for e in entries]
+        box = box_of(x.shape, entries, name)
     if box is not None:
         return _at_box(name, x, box, v, mode)
     if len(entries) == 1 and getattr(entries[0], "dtype", None) == bool_ and v.ndim <= x.ndim - entries[0].ndim:
         return _at_mask(name, x, entries[0], v, mode)
-    picked = picked_by(x, [_entry(e) for e in entries])
+    picked = picked_by(x, [_entry(e, name) for e in entries], name)
     cut = None if picked.cuts is None else box_of(picked.x.shape, picked.cuts)
     base = picked.x if cut is None else _views._slice(picked.x, *cut)
-    shape = _shape_of(base, picked.arrays, picked.axes, picked.out_axis)
+    shape = _shape_of(name, base, picked.arrays, picked.axes, picked.out_axis)
     with_new = list(shape)
     for axis in picked.new:
         with_new.insert(axis, 1)
@@ -124,18 +124,18 @@ def _updated(x: Tensor, key: Any, value: Any, mode: str) -> Tensor:
     return result if picked.x is x else _views.reshape(result, x.shape)
 
 
-def _entry_or_mask(entry: Any) -> Any:
+def _entry_or_mask(entry: Any, name: str) -> Any:
     """As :func:`_entry`, but of masks no values are asked for: it may be that none are needed."""
-    return entry if isinstance(entry, Tensor) and entry.dtype == bool_ else _entry(entry)
+    return entry if isinstance(entry, Tensor) and entry.dtype == bool_ else _entry(entry, name)
 
 
-def _shape_of(x: Tensor, arrays: Sequence[Any], axes: Sequence[int], out_axis: int) -> tuple[int, ...]:
+def _shape_of(name: str, x: Tensor, arrays: Sequence[Any], axes: Sequence[int], out_axis: int) -> tuple[int, ...]:
     rest = [n for axis, n in enumerate(x.shape) if axis not in axes]
     try:
         shape = np.broadcast_shapes(*(np.shape(a) for a in arrays))
     except ValueError:
         shapes = ", ".join(str(np.shape(a)) for a in arrays)
-        raise ShapeError(f"at: index arrays must broadcast together; got shapes {shapes}") from None
+        raise ShapeError(f"{name}: index arrays must broadcast together; got shapes {shapes}") from None
     return (*rest[:out_axis], *shape, *rest[out_axis:])
 
 
