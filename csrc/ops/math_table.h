@@ -153,10 +153,10 @@ inline constexpr Table kErf[] = {
       0x1.17e002p-6f, 0x1.d16572p-7f, 0x1.0419ecp-7f, 0x1.6fdd48p-9f, 0x1.581ae6p-13f, -0x1.a62c16p-11f,
       -0x1.bbd25ep-11f, -0x1.637102p-11f, -0x1.eff1c6p-12f, -0x1.5ce91ep-12f}},
 };
-// Φ(−a) e^(a²/2) and that less a/√(2π) on [0, 15], 8e-9 of each: centres, c₀ and c₁ of the one, c₀ of the other, whose c₁
-// is less by 1/√(2π), and what follows, which is the same. The other is 0 at 0.7518. The centre there is the float next
-// to it, where c₀ is kGaussianRest, which is left out of c₀ everywhere: products with t are then all that there is, and
-// exact to the end.
+// Φ(−a) e^(a²/2) and that less a/√(2π) on [0, 15], 8e-9 of each: centres, c₀ and c₁ of the one, c₀ of the other, whose
+// c₁ is less by 1/√(2π), and what follows, which is the same. The other is 0 at 0.7518. The centre there is the float
+// next to it, where c₀ is kGaussianRest, which is left out of c₀ everywhere: products with t are then all that there
+// is, and exact to the end.
 inline constexpr float kGaussianRest = -0x1.dc87p-28f;
 inline constexpr Table kGaussian[] = {
     {{0x1.3ffcd6p+0f, 0x1.c00bb2p+0f, 0x1.2002p+1f, 0x1.60045p+1f, 0x1.c0106p+1f, 0x1.200358p+2f, 0x1.5ffcf8p+2f,
