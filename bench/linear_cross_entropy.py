@@ -2,8 +2,8 @@
 
     python bench/linear_cross_entropy.py [--rows 2048 --features 512 --classes 32000 --repeats 5]
 
-Both take three products of rows x features x classes: the gradient is made while a part of the logits is there. What
-parts cost beside that: W is packed again for each, and their shares of the gradient by W are added up.
+Both take three products of rows x features x classes: the gradient is made while a part of the logits is there, and in
+their place. What parts cost beside that: W is packed again for each.
 
 Alternating runs after a warm-up; medians. "extra" is the most memory that is in use beyond the inputs and the gradients
 themselves, which both forms need.

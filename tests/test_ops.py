@@ -204,6 +204,7 @@ ELSEWHERE = {
     "checked_arithmetic": "test_python_numbers.py",
     "slice_set": "test_scatter.py",
     "vecmat": "test_vecmat.py",
+    "matmul_add": "test_linear_cross_entropy.py",
     "sgd": "test_optim.py",
     **dict.fromkeys(UPDATES, "test_optimisers.py"),  # and test_minimize.py
     **dict.fromkeys(REJECTION, "test_distributions.py"),
@@ -220,7 +221,7 @@ def test_kernels_primitives_and_rows_match() -> None:
     primitives = set(ac.primitives())
     covered = {p for case in CASES for p in case.primitives}
     assert covered <= kernels, f"rows name kernels that do not exist: {sorted(covered - kernels)}"
-    only_in_programs = {"sgd", *UPDATES, "cross_entropy_value_and_vjp", "slice_add"}
+    only_in_programs = {"sgd", *UPDATES, "cross_entropy_value_and_vjp", "slice_add", "matmul_add"}
     assert kernels - only_in_programs == primitives, f"no primitive, or no kernel: {sorted(kernels ^ primitives)}"
     missing = kernels - covered - set(ELSEWHERE)
     assert not missing, f"no row covers the kernels {sorted(missing)}"

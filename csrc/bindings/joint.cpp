@@ -82,6 +82,12 @@ bool is_followed(py::sequence arguments_given) {
   return may_be_followed_later(state);
 }
 
+// Does nobody see what is computed of these, so that what is made on the way may change in place?
+bool is_unseen(py::sequence arguments) {
+  if (is_followed(arguments) || thread_state().interpreters.other_than({Interpreters::kCaptured})) return false;
+  return std::ranges::none_of(arguments, [](py::handle h) { return as_tensor(h.ptr())->array.is_abstract(); });
+}
+
 // with _core.WithoutInnermostContext(arguments): … The innermost differentiation context that follows the arguments is
 // not there: it gets its derivatives from the rules. The others may differentiate the rules themselves.
 class WithoutInnermostContext {
@@ -183,6 +189,7 @@ const Kernel& joint_kernel() {
 void add_joint(py::module_& m) {
   m.def("make_joint", &make_joint, py::arg("type"), py::arg("name"));
   m.def("is_followed", &is_followed, py::arg("arguments"));
+  m.def("is_unseen", &is_unseen, py::arg("arguments"));
   m.def("is_isolated", [] {
     const Session* session = open_session(thread_state());
     return session && session->isolated;

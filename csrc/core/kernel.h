@@ -235,9 +235,9 @@ struct Kernel {
   Arithmetic arithmetic = Arithmetic::None;
   bool moves = false;   // gives elements of its operands, of any dtype, in other places, and zeros
   bool copies = false;  // the one that gives an operand memory of its own
-  // Changes a copy of its first operand. It finds that in its result already where a program lets this lie in the
-  // operand's memory, because nobody needs the operand any more and no other operand lies in it.
-  bool overwrites_first = false;
+  // The result that is a changed copy of the first operand. It finds that there already where a program lets the result
+  // lie in the operand's memory, because nobody needs the operand any more and no other operand lies in it.
+  int overwriting = -1;
   Exchange exchange = Exchange::None;
   // Takes dtypes for storage alone, too. Of other kernels the operands are widened, and results of the dtype that one
   // was widened to take up its dtype: the operand that `like` says, -1 for none; null for the first such one.

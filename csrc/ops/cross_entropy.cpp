@@ -279,13 +279,21 @@ class CrossEntropy final : public Prepared {
     const Scratch<Pair> sums(n_sums);
     std::fill_n(sums.data(), n_sums, Pair{});
 
+    bool in_place = false;
+    if constexpr (D == Direction::Both) in_place = call.out[kLogitsGradient].data<T>() == logits.data<T>();
+    // Losses that need all logits are found while these are there.
+    const bool losses_first = in_place && (p_.probabilities || p_.options.smoothing != 0);
+
     p_.for_rows([&](std::int64_t first, std::int64_t rows, std::int64_t sum) {
       if (rows < 1) return;  // never; or the compiler warns of descriptions of no row
       const T* x = logits.data<T>() + first * classes;
       const T* q = p_.probabilities ? targets.data<T>() + first * classes : nullptr;
       T* row_stats = stats + 2 * first;
       const std::int64_t* label = labels.data() + first;
-      double log_sum[kRows];
+      double log_sum[kRows], losses[kRows], picked[kRows];
+      if (in_place && !q)  // the logits of the labels, whose gradient takes their place
+        for (std::int64_t i = 0; i < rows; ++i)
+          picked[i] = p_.is_ignored(label[i]) ? 0.0 : static_cast<double>(x[i * classes + label[i]]);
       if constexpr (kGradient) {
         SoftmaxLoops::Row row[kRows];
         double flow[kRows];
@@ -297,17 +305,21 @@ class CrossEntropy final : public Prepared {
         }
         describe_rows(step ? rows : 1, x, q, flow, row);
         T* dx = call.out[kLogitsGradient].data<T>() + first * classes;
-        if constexpr (kForward)
+        if (kForward && !losses_first) {
           p_.loops.both(rows, classes, x, q, row, step, row_stats, log_sum, dx);
-        else
+        } else {
+          if constexpr (kForward) {
+            p_.loops.stats(rows, classes, x, row_stats, log_sum);
+            find_losses(rows, x, q, label, picked, row_stats, log_sum, losses);
+          }
           p_.loops.gradient(rows, classes, x, row_stats, q, row, step, dx);
+        }
         finish_rows(rows, q ? nullptr : label, flow, row, step, dx);
       } else {
         p_.loops.stats(rows, classes, x, row_stats, log_sum);
       }
       if constexpr (kForward) {
-        double losses[kRows];
-        find_losses(rows, x, q, label, row_stats, log_sum, losses);
+        if (!losses_first) find_losses(rows, x, q, label, in_place ? picked : nullptr, row_stats, log_sum, losses);
         if (each) {
           T* out = call.out[0].data<T>() + first;
           for (std::int64_t i = 0; i < rows; ++i) out[i] = static_cast<T>(losses[i]);
@@ -336,8 +348,8 @@ class CrossEntropy final : public Prepared {
 
   // From the statistics of some rows of logits.
   template <class T>
-  void find_losses(std::int64_t rows, const T* x, const T* q, const std::int64_t* label, const T* stats,
-                   const double* log_sum, double* losses) const {
+  void find_losses(std::int64_t rows, const T* x, const T* q, const std::int64_t* label, const double* picked,
+                   const T* stats, const double* log_sum, double* losses) const {
     const double smoothing = p_.options.smoothing;
     for (std::int64_t i = 0; i < rows; ++i, x += p_.classes) {
       const double max = static_cast<double>(stats[2 * i]);
@@ -348,7 +360,7 @@ class CrossEntropy final : public Prepared {
         losses[i] = 0;
         continue;
       } else {
-        const double logit = static_cast<double>(x[label[i]]);
+        const double logit = picked ? picked[i] : static_cast<double>(x[label[i]]);
         // Both infinite: the item is the maximum, or shares it.
         losses[i] = (max == logit && max > 0 ? 0.0 : max - logit) + log_sum[i];
       }

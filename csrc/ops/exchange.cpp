@@ -58,7 +58,7 @@ void register_exchange(Registry& registry) {
                   .infer = infer,
                   .run = {run},
                   .cost = cost,
-                  .overwrites_first = true,
+                  .overwriting = 0,
                   .exchange = exchange,
                   .any_dtype = true});
   };

@@ -7,9 +7,11 @@
 #include "../core/broadcast.h"
 #include "../core/chunks.h"
 #include "../core/expansion.h"
+#include "../core/in_place.h"
 #include "blas.h"
 #include "matmul_driver.h"
 #include "register.h"
+#include "strided_copy.h"
 
 namespace alice {
 namespace {
@@ -153,6 +155,11 @@ class Product {
   // The result is one matrix, or one row or column, and not a batch of them.
   bool one_matrix() const { return one_matrix_; }
 
+  // C += A B; false, and nothing is done, where that is no one call of the driver.
+  bool add(const T* a, const T* b, T* c) const {
+    return one_matrix_ && kind_ == Kind::Matrix && products_.add_gemm(plan_, a, b, c);
+  }
+
   void run(const T* a, const T* b, T* c, const Epilogue* then = nullptr) const {
     if (items_ == 1) {
       item(a, b, c, then);
@@ -259,6 +266,44 @@ void run_matmul(const Call& call) {
     case DType::Int32: return multiply(level.table.i32, s, a, b, out.data<std::int32_t>());
     default: return multiply(level.table.i64, s, a, b, out.data<std::int64_t>());
   }
+}
+
+// matmul_add: c + a b for a c of the result's shape, with the bits of the two.
+void infer_matmul_add(Call& call) {
+  Call product{call.kernel, call.in.subspan(1), call.out, call.attrs};
+  infer_matmul(product);
+  const Array& c = call.in[0];
+  if (!(c.shape() == call.out[0].shape()))
+    fail(ErrorKind::Shape, call.kernel.name, ": c must have the shape of a @ b; got c ", c.shape(), ", a @ b ",
+         call.out[0].shape());
+  if (!is_floating(c.dtype()) || c.dtype() != call.in[1].dtype() || c.dtype() != call.in[2].dtype())
+    fail(ErrorKind::DType, call.kernel.name, ": c, a and b must have one floating dtype; got ", name(c.dtype()), ", ",
+         name(call.in[1].dtype()), " and ", name(call.in[2].dtype()));
+}
+
+template <class T>
+void add_product(const Products<T>& products, const Shape& s, const Array& a, const Array& b, const Array& c) {
+  const Product<T> product(products, false, s, a, b);
+  T* to = c.data<T>();
+  if (product.add(a.data<T>(), b.data<T>(), to)) return;
+  const Array whole = Array::empty(c.shape(), c.dtype());
+  const T* from = whole.data<T>();
+  product.run(a.data<T>(), b.data<T>(), whole.data<T>());
+  parallel_chunks(c.numel(), kLightChunkItems, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) to[i] += from[i];
+  });
+}
+
+void run_matmul_add(const Call& call) {
+  const Array &c = call.in[0], &a = call.in[1], &b = call.in[2], &out = call.out[0];
+  if (out.numel() == 0) return;
+  if (!same_layout(c, out)) strided_copy(out, c);
+  const Shape s = shape_of(call.kernel.name, a.shape(), b.shape());
+  const Level& level = level_of(call);
+  if (out.dtype() == DType::Float32)
+    add_product(level.f32, s, a, b, out);
+  else
+    add_product(level.f64, s, a, b, out);
 }
 
 // Integer products: there is little to prepare beside the work.
@@ -373,6 +418,16 @@ void register_matmul(Registry& registry) {
   };
   add("matmul", infer_matmul, matmul);
   add("vecmat", infer_vecmat, vecmat);
+  registry.add(
+      {.name = "matmul_add",
+       .n_in = 3,
+       .inputs = Inputs::Floating,
+       .infer = infer_matmul_add,
+       .run = {run_matmul_add},
+       .cost = [](const Call& call) { return cost({call.kernel, call.in.subspan(1), call.out, call.attrs}); },
+       .impl = &matmul,
+       .flops = [](const Call& call) { return flops({call.kernel, call.in.subspan(1), call.out, call.attrs}); },
+       .overwriting = 0});
 }
 
 }  // namespace alice

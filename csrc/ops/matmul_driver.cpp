@@ -157,6 +157,14 @@ void Products<T>::gemm(const GemmPlan<T>& plan, const T* a, const T* b, T* c, co
 }
 
 template <class T>
+bool Products<T>::add_gemm(const GemmPlan<T>& plan, const T* a, const T* b, T* c) const {
+  using Path = typename GemmPlan<T>::Path;
+  if ((plan.path != Path::Direct && plan.path != Path::Blocked) || plan.turned || plan.k > kDepth<T>) return false;
+  blocked(plan, a, b, c, nullptr, true);
+  return true;
+}
+
+template <class T>
 void Products<T>::compute(const GemmPlan<T>& plan, const T* a, const T* b, T* c, const Epilogue* then) const {
   switch (plan.path) {
     case GemmPlan<T>::Path::Empty: return;
@@ -182,7 +190,8 @@ void Products<T>::gemm_batch(const GemmPlan<T>& plan, int64_t items, const T* a,
 
 // Loops, from the outside: bands of rows, depth blocks, slices of columns, and chunks for the threads.
 template <class T>
-void Products<T>::blocked(const GemmPlan<T>& plan, const T* a_data, const T* b_data, T* c, const Epilogue* then) const {
+void Products<T>::blocked(const GemmPlan<T>& plan, const T* a_data, const T* b_data, T* c, const Epilogue* then,
+                          bool accumulate) const {
   const int64_t m = plan.m, n = plan.n, k = plan.k;
   const Matrix<T> a = plan.a.at(a_data), b = plan.b.at(b_data);
   const int64_t tile_rows = loops_.rows, panel = loops_.columns;
@@ -215,7 +224,7 @@ void Products<T>::blocked(const GemmPlan<T>& plan, const T* a_data, const T* b_d
           block.b_row = bd.row;
           block.b_panel = panel * (pack_b ? nk : 1);
           block.c_row = n;
-          block.accumulate = d > 0;
+          block.accumulate = accumulate || d > 0;
           loops_.gemm(block, ad.data + i * (pack_a ? nk : ad.row), bd.data + j * (pack_b ? nk : 1),
                       c + (i0 + i) * n + j0 + j);
           if (then && d + 1 == depths) then->done(then->context, i0 + i, i0 + i + block.m, j0 + j, j0 + j + block.n);

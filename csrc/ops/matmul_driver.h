@@ -60,6 +60,8 @@ class Products {
   GemmPlan<T> plan(std::int64_t m, std::int64_t n, std::int64_t k, Matrix<T> a, Matrix<T> b) const;
   // C is contiguous. `then`, if there is one, hears of every part of C.
   void gemm(const GemmPlan<T>& plan, const T* a, const T* b, T* c, const Epilogue* then) const;
+  // C += A B, each product summed up before it is added; false, and nothing is done, where the loops do not do that.
+  bool add_gemm(const GemmPlan<T>& plan, const T* a, const T* b, T* c) const;
   // The same for several products whose operands follow each other at equal steps, on this thread.
   void gemm_batch(const GemmPlan<T>& plan, std::int64_t items, const T* a, std::int64_t a_item, const T* b,
                   std::int64_t b_item, T* c) const;
@@ -77,7 +79,8 @@ class Products {
   bool turned(std::int64_t m, std::int64_t n, std::int64_t k, const Matrix<T>& a) const;
   bool to_blas(std::int64_t m, std::int64_t n, std::int64_t k) const;
   void compute(const GemmPlan<T>& plan, const T* a, const T* b, T* c, const Epilogue* then) const;
-  void blocked(const GemmPlan<T>& plan, const T* a, const T* b, T* c, const Epilogue* then) const;
+  void blocked(const GemmPlan<T>& plan, const T* a, const T* b, T* c, const Epilogue* then,
+               bool accumulate = false) const;
   Matrix<T> pack_lines(int slot, std::int64_t lines, std::int64_t k, Matrix<T> x) const;
   Matrix<T> pack_panels(T* out, std::int64_t m, std::int64_t k, std::int64_t height, Matrix<T> x) const;
   void by_blas(const GemmPlan<T>& plan, const T* a, const T* b, T* c, const Epilogue* then) const;

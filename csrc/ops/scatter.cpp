@@ -176,7 +176,7 @@ void register_scatter(Registry& registry) {
                   .run = {scatter_run},
                   .cost = cost,
                   .impl = &mode,
-                  .overwrites_first = true,
+                  .overwriting = 0,
                   .orders = mode == Mode::Minimum || mode == Mode::Maximum,
                   .indices = 2});
 }

@@ -196,7 +196,7 @@ void register_slices(Registry& registry) {
                 .run = {slice_set_run},
                 .cost = streaming_cost,
                 .moves = true,
-                .overwrites_first = true,
+                .overwriting = 0,
                 .any_dtype = true});
   const Kernel& added = registry.add({.name = "slice_add",
                                       .n_in = 2,
@@ -206,7 +206,7 @@ void register_slices(Registry& registry) {
                                       .cost = slice_add_cost,
                                       .prepare = slice_add_prepare,
                                       .flops = slice_add_flops,
-                                      .overwrites_first = true});
+                                      .overwriting = 0});
   registry.add(PlacedSum{&placed, &added, slices_apart});
 }
 

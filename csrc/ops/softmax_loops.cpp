@@ -385,7 +385,7 @@ struct Loops {
       });
     } else {
       for (std::int64_t i = 0; i < rows; ++i) {
-        T* __restrict to = dx + i * n;
+        T* to = dx + i * n;  // perhaps x itself: a block is read before it is written
         stats[2 * i] = max_of(n, x + i * n);
         Lanes lanes;
         for_exp_blocks(n, x + i * n, stats[2 * i], [&](std::int64_t k, std::int64_t count, const T* e) {

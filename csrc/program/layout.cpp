@@ -61,11 +61,11 @@ class Placing {
       dying.push_back(root);
   }
 
-  // The operand that a kernel changes a copy of, if it is alone in its memory; -1 for none.
-  int overwritten_by(const Instruction& instruction) const {
+  // The operand that a result is a changed copy of, if it is alone in its memory; -1 for none.
+  int overwritten_by(const Instruction& instruction, int result) const {
     const Node& node = graph_.nodes()[at(instruction.kernel_node)];
-    if (node.update || !node.kernel->overwrites_first || graph_.value(node.in[0]).view) return -1;
-    const int first = node.in[0];
+    const int first = node.in[0], which = node.kernel->overwriting;
+    if (node.update || which < 0 || node.out[at(which)] != result || graph_.value(first).view) return -1;
     const auto lies_there = [&](int v) { return graph_.value(v).root == first; };
     return std::count_if(node.in.begin(), node.in.end(), lies_there) == 1 ? first : -1;
   }
@@ -82,7 +82,7 @@ class Placing {
     std::vector<int> own;
     for (int v : instruction.out) {
       if (v == left) continue;
-      const int from = instruction.chain ? instruction.chain->may_take(v) : overwritten_by(instruction);
+      const int from = instruction.chain ? instruction.chain->may_take(v) : overwritten_by(instruction, v);
       if (from >= 0 && from == left && !placed_[at(left)] && last_use_[at(left)] == i) {
         if (!placed_[at(v)]) take(v);
         settle(left, places_[at(v)]);

@@ -69,11 +69,11 @@ bool Plan::may_read_changed(const Node& update) const {
   return !read_before(captured, targets).empty();
 }
 
-// Does its result lie in the operand that it changes a copy of?
+// Does its only result lie in the operand that it is a changed copy of?
 bool Plan::finds_copy(const Instruction& instruction) const {
   if (instruction.kernel_node < 0 || instruction.chain) return false;
   const Node& node = graph_.nodes()[static_cast<std::size_t>(instruction.kernel_node)];
-  return !node.update && node.kernel->overwrites_first && place(node.in[0]) == place(node.out[0]);
+  return !node.update && node.kernel->overwriting == 0 && place(node.in[0]) == place(node.out[0]);
 }
 
 void Plan::estimate(Instruction& instruction) {

@@ -200,3 +200,9 @@ def followed(tensors: Sequence[_core.TensorBase]) -> bool:
     context outside of ``vmap``, which follows them only when the batch runs."""
     floating = [x for x in tensors if x.dtype.kind == "f"]
     return bool(floating) and _core.is_followed(floating)
+
+
+def unseen(tensors: Sequence[_core.TensorBase]) -> bool:
+    """Whether nobody follows, traces or looks at what is computed from these Tensors, so that what a function makes on
+    its way may change in place (``ac.update``)."""
+    return _core.is_unseen(tensors)

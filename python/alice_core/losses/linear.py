@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import alice_core as ac
 
 from ..checks import checked_choice, checked_int, checked_number, known_values
-from ..ops.cross_entropy import labels_of
+from ..ops.cross_entropy import change_into_slope, labels_of
+from ..reading import unseen
 from . import cross_entropy
 from .checking import check_classes
 
@@ -16,30 +17,39 @@ if TYPE_CHECKING:
 
 __all__ = ["linear_cross_entropy"]
 
-#: Elements of the logits (and of their gradient, which is there too) that are no trouble.
+#: Elements of the logits that are no trouble.
 _SMALL, _LARGE = 1 << 20, 1 << 24
-#: Parts that rows are cut into. The fewer, the longer the sums of the products that make the weights' gradient.
-_PARTS = 7
+#: Parts that rows are cut into: the fewer, the less often W is read. Where the gradient of the logits takes their
+#: place, and where it is there beside them.
+_PARTS, _PARTS_TWICE = 4, 7
+#: So many rows by the bytes of an item make one sum of a product, which is added to others without a place of its own.
+_CHAIN = {4: 512, 8: 320}
 #: Elements of the part of the weights' gradient that is added at once.
 _BLOCK = 1 << 22
 
 
-def _rows(n: int, classes: int) -> int:
+def _rows(h: Tensor, classes: int, parts: int) -> int:
     """How many rows of logits to have at a time."""
+    n = h.shape[0]
     if n * classes <= _SMALL:
         return max(n, 1)
-    return max(1, min(-(-n // _PARTS), max(256, _LARGE // classes)))
+    size = max(1, min(-(-n // parts), max(256, _LARGE // classes)))
+    chain = _CHAIN[h.dtype.itemsize]
+    return chain if chain < size < 2 * chain else size
 
 
-def _logits(h: Tensor, W: Tensor, bias: Tensor | None) -> Tensor:
+def _logits(h: Tensor, W: Tensor, bias: Tensor | None, alone: bool = False) -> Tensor:
     z = h @ W
-    return z if bias is None else ac.add(z, bias)
+    if bias is None or not alone:
+        return z if bias is None else ac.add(z, bias)
+    ac.update("add", [z, bias], (), [z])
+    return z
 
 
 @ac.custom_vjp
 def _total(h: Tensor, W: Tensor, bias: Tensor | None, y: Tensor, options: dict[str, Any]) -> Tensor:
     """The sum over rows."""
-    size = _rows(h.shape[0], W.shape[1])
+    size = _rows(h, W.shape[1], _PARTS)
     starts = range(0, h.shape[0], size)
     parts = [cross_entropy(_logits(h[i : i + size], W, bias), y[i : i + size], "sum", **options) for i in starts]
     return ac.sum(ac.stack(parts))
@@ -49,23 +59,37 @@ def _plus(total: Tensor | None, more: Tensor) -> Tensor:
     return more if total is None else ac.add(total, more)
 
 
+def _plus_product(total: Tensor | None, a: Tensor, b: Tensor, alone: bool) -> Tensor:
+    if total is None or not alone:
+        return _plus(total, a @ b)
+    ac.update("matmul_add", [total, a, b], (), [total])
+    return total
+
+
+def _slope(z: Tensor, y: Tensor, options: dict[str, Any], alone: bool) -> tuple[Tensor, Tensor]:
+    """The loss of some logits, and its gradient, which takes their place."""
+    if not alone or isinstance(options["label_smoothing"], ac.Tensor):
+        return ac.value_and_grad(lambda z: cross_entropy(z, y, "sum", **options))(z)
+    return change_into_slope(z, y, **options), z
+
+
 def _with_gradients(
     h: Tensor, W: Tensor, bias: Tensor | None, y: Tensor, options: dict[str, Any]
 ) -> tuple[Tensor, list[Tensor | None]]:
     """The value and, as the logits are there already, what its gradient will be times the cotangent."""
-    size, width = _rows(h.shape[0], W.shape[1]), max(1, _BLOCK // max(1, W.shape[0]))
+    alone = unseen([h, W] if bias is None else [h, W, bias])  # then what is made here may change in place
+    size, width = _rows(h, W.shape[1], _PARTS), max(1, _BLOCK // max(1, W.shape[0]))
     columns = range(0, W.shape[1], width)
     losses, by_h = [], []
     by_bias = None
     by_W: list[Any] = [None] * len(columns)
     for i in range(0, h.shape[0], size):
         part, labels = h[i : i + size], y[i : i + size]
-        of_logits = ac.value_and_grad(lambda z, y=labels: cross_entropy(z, y, "sum", **options))
-        loss, slope = of_logits(_logits(part, W, bias))  # which nobody holds: from here on only their gradient is there
+        loss, slope = _slope(_logits(part, W, bias, alone), labels, options, alone)
         losses.append(loss)
         by_h.append(slope @ W.T)
         for k, j in enumerate(columns):
-            by_W[k] = _plus(by_W[k], part.T @ slope[:, j : j + width])
+            by_W[k] = _plus_product(by_W[k], part.T, slope[:, j : j + width], alone)
         if bias is not None:
             by_bias = _plus(by_bias, ac.sum(slope, axis=0))
         del slope
@@ -114,11 +138,12 @@ def linear_cross_entropy(
         0-d, or of shape (...) with reduction "none".
 
     Gradient
-        That of the cross-entropy, by h, W and bias, in both modes and of every order. First derivatives need a seventh
-        of the memory of all logits and their gradients; higher ones keep everything.
+        That of the cross-entropy, by h, W and bias, in both modes and of every order. First derivatives need an eighth
+        of the memory of all logits and their gradients, a quarter in compiled programs, and with "none" a seventh;
+        higher ones keep everything.
 
     Accuracy
-        That of :func:`alice_core.losses.cross_entropy`; the gradient by W is a sum over at most seven parts, or over
+        That of :func:`alice_core.losses.cross_entropy`; the gradient by W is a sum over at most eight parts, or over
         parts of 256 rows and more.
 
     Raises
@@ -181,7 +206,7 @@ def linear_cross_entropy(
 
 def _per_row(h: Tensor, W: Tensor, bias: Tensor | None, y: Tensor, options: dict[str, Any]) -> Tensor:
     """Every row has a cotangent of its own, which is not known yet: parts are computed again for the gradient."""
-    size = _rows(h.shape[0], W.shape[1])
+    size = _rows(h, W.shape[1], _PARTS_TWICE)
 
     def part(h: Tensor, W: Tensor, bias: Tensor | None, y: Tensor) -> Tensor:
         return cross_entropy(_logits(h, W, bias), y, "none", **options)

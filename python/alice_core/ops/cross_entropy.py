@@ -17,7 +17,7 @@ import numpy as np
 from .._dtypes import uint64
 from ..checks import checked_choice, known_values
 from ..errors import ShapeError
-from ..primitive import Primitive
+from ..primitive import Primitive, update
 from ..tensors import Tensor, asarray
 from . import arithmetic as _arithmetic
 from . import broadcasting as _broadcasting
@@ -243,6 +243,14 @@ def cross_entropy(
     if weight is not None:
         return _weighted(x, q, code, ignore_index, label_smoothing, _class_weights(weight, x))
     loss: Tensor = _cross_entropy(x, q, code, ignore_index, label_smoothing, 0)[0]
+    return loss
+
+
+def change_into_slope(logits: Tensor, labels: Tensor, ignore_index: int | None, label_smoothing: float) -> Tensor:
+    """The sum of the losses, whose gradient takes the place of the logits, (N, C): nobody may see them."""
+    x = logits
+    loss, stats, one = (_creation.ones(s, x.dtype) for s in ((), (x.shape[0], 2), ()))
+    update("cross_entropy_value_and_vjp", [x, labels, one], (_SUM, ignore_index, label_smoothing, 0), [loss, stats, x])
     return loss
 
 
