@@ -15,8 +15,10 @@ using std::int64_t;
 constexpr int64_t kSliceBytes = 2048;
 // Below this many rows of A, a packed B would be read too few times to pay for the packing.
 constexpr int64_t kPackRows = 120;
-// A is packed when at least this many columns of B use it, in bands of kBandRows rows.
-constexpr int64_t kPackColumns = 192;
+// A is packed when at least this many columns of B use it, in bands of kBandRows rows; when its rows are short, and lie
+// near each other as it is, so many.
+constexpr int64_t kPackColumns = 192, kPackColumnsOfShort = 1024;
+constexpr int64_t kShortRowBytes = 512;
 constexpr int64_t kBandRows = 2048;
 constexpr int64_t kPackStep = 16;  // steps of the sum that are packed at a time
 // vecmat: operands are packed in parts of this size, and B is read in such parts where it is read in place. With fewer
@@ -198,7 +200,8 @@ void Products<T>::blocked(const GemmPlan<T>& plan, const T* a_data, const T* b_d
   const int64_t slice = kSliceBytes / static_cast<int64_t>(sizeof(T));
   const int64_t depths = ceil_div(k, kDepth<T>);
   const bool pack_b = b.col != 1 || m >= kPackRows;
-  const bool pack_a = n >= kPackColumns && m >= kPackRows;
+  const bool is_near = a.col == 1 && a.row >= 0 && a.row * static_cast<int64_t>(sizeof(T)) <= kShortRowBytes;
+  const bool pack_a = n >= (is_near ? kPackColumnsOfShort : kPackColumns) && m >= kPackRows;
   // Bands of equal height, of whole tiles: a low one would pack all of B for little.
   const int64_t bands = pack_a ? ceil_div(m, kBandRows) : 1, band = ceil_div(ceil_div(m, bands), tile_rows) * tile_rows;
   for (int64_t i0 = 0; i0 < m; i0 += band) {

@@ -45,6 +45,8 @@ void copy_row(std::int64_t n, const T* src, std::int64_t src_step, T* dst, std::
         for (; n >= kTogether; n -= kTogether, src += kTogether, dst += kTogether)
           std::memcpy(dst, src, kTogether * sizeof(T));
       if (n > 0) std::memcpy(dst, src, static_cast<std::size_t>(n) * sizeof(T));
+    } else if (src_step == 0 && *src == T{}) {
+      std::memset(dst, 0, static_cast<std::size_t>(n) * sizeof(T));
     } else if (src_step == 0) {
       std::fill_n(dst, n, *src);
     } else {
@@ -64,13 +66,22 @@ void add_row(std::int64_t n, const T* __restrict src, std::int64_t src_step, T* 
   for (; i < n; ++i) dst[i * dst_step] += src[i * src_step];
 }
 
-// Once in the code for each kind of row, however it is called.
+// Once in the code for each kind of row, however it is called. Rows of the innermost axis but one are at equal steps.
 template <auto Row, class T>
 [[gnu::noinline]] void each_row(const Box& box, std::int64_t begin, std::int64_t end, const T* src, T* dst) {
   const std::int64_t n = box.row(), src_step = box.row_step(kFrom), dst_step = box.row_step(kTo);
-  Box::Cursor at(box, std::max(box.rank() - 1, 0), begin);
-  for (std::int64_t row = begin; row < end; ++row, at.next())
-    Row(n, src + at.offset(kFrom), src_step, dst + at.offset(kTo), dst_step);
+  const int axis = box.rank() - 2;
+  const std::int64_t rows = axis < 0 ? 1 : box.extent(axis), src_row = axis < 0 ? 0 : box.step(axis, kFrom),
+                     dst_row = axis < 0 ? 0 : box.step(axis, kTo);
+  if (begin >= end) return;
+  Box::Cursor at(box, std::max(axis, 0), begin / rows);
+  for (std::int64_t r = begin % rows, left = end - begin; left > 0; r = 0, at.next()) {
+    const T* from = src + at.offset(kFrom) + r * src_row;
+    T* to = dst + at.offset(kTo) + r * dst_row;
+    const std::int64_t last = std::min(rows, r + left);
+    left -= last - r;
+    for (; r < last; ++r, from += src_row, to += dst_row) Row(n, from, src_step, to, dst_step);
+  }
 }
 
 // dst[r, c] = src[c, r] for one tile: rows of dst are contiguous, and so are rows of src.
