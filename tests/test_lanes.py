@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import alice_core as ac
+from levels import run_on_level
 from tiny_programs import OTHERS, PRODUCTS, REDUCTIONS, SPECIAL, function_of, operations, same, square
 
 #: What moves elements of an example, by views and by kernels, and what changes dtypes on the way.
@@ -246,22 +244,8 @@ def test_many_examples_on_every_number_of_threads() -> None:
 
 @pytest.mark.parametrize("level", ["baseline", "avx2"])
 def test_on_every_instruction_set(level: str) -> None:
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "-x",
-        "-p",
-        "no:cacheprovider",
-        "-p",
-        "no:xdist",
-        Path(__file__).name,
-    ]
-    command += ["-k", "side_by_side or elements_may_move or products or reductions or bits_are"]
-    variables = {**os.environ, "ALICE_ISA": level}
-    done = subprocess.run(command, capture_output=True, text=True, env=variables, cwd=Path(__file__).parent)
-    assert done.returncode == 0, done.stdout[-3000:]
+    chosen = "side_by_side or elements_may_move or products or reductions or bits_are"
+    run_on_level(level, Path(__file__).name, chosen=chosen)
 
 
 def test_examples_of_nothing_run_beside_each_other():

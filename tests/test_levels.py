@@ -5,14 +5,10 @@ Which code runs depends on both: how far a loop reads and writes at once, and wh
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 
 import alice_core as ac
+from levels import run_on_level
 
 FAULTS = (
     "test_compile_overlap.py",  # operands that share memory
@@ -32,11 +28,4 @@ def test_no_fault_returns(level: str, threads: int) -> None:
     """A level that this processor has not falls back to the best that it has."""
     if (level, threads) == (ac.build_config()["isa"], ac.get_num_threads()):
         pytest.skip("it is what the tests themselves run on here")
-    folder = Path(__file__).parent
-    variables = {"ALICE_ISA": level, "ALICE_NUM_THREADS": str(threads), "PYTHONFAULTHANDLER": "1"}
-    options = ["-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist", "-k", f"not {ELSEWHERE}"]
-    command = [sys.executable, "-m", "pytest", *options, *FAULTS]
-    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **variables}, cwd=folder)
-    assert done.returncode == 0, f"{done.returncode}: {done.stdout[-3000:]}\n{done.stderr[-3000:]}"
-    passed = [line for line in done.stdout.splitlines() if " passed" in line]
-    assert passed, done.stdout[-3000:]
+    run_on_level(level, *FAULTS, chosen=f"not {ELSEWHERE}", threads=threads)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +10,7 @@ import pytest
 from mpmath import mp, mpf
 
 import alice_core as ac
+from levels import run_on_level
 from test_accuracy import spacing
 
 EXPONENTS = (-3.0, -2.0, -1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 1.7, 2.0, 2.5, 3.0, 4.0, 1e-30, 7.0)
@@ -132,7 +131,4 @@ def test_angles_are_within_2_ulp(dtype: Any) -> None:
 
 @pytest.mark.skipif(ac.build_config()["isa"] == "baseline", reason="it is what the tests themselves run on here")
 def test_powers_are_within_their_bounds_without_fma() -> None:
-    chosen = ["-k", "within_their_bounds", "-p", "no:cacheprovider", "-p", "no:xdist", __file__]
-    command, variables = [sys.executable, "-m", "pytest", "-q", *chosen], os.environ | {"ALICE_ISA": "baseline"}
-    done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+    run_on_level("baseline", Path(__file__).name, chosen="within_their_bounds")

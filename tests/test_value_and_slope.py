@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import alice_core as ac
+from levels import run_on_level
 
 FUNCTIONS: dict[str, Callable[[ac.Tensor], ac.Tensor]] = {
     "sigmoid": ac.sigmoid,
@@ -153,21 +152,9 @@ def test_what_an_update_changes_between_the_two_has_the_slope_at_its_new_value()
 
 #: Functions that are 0 at 0 and rise there, in ac or ac.special; the three above do too.
 RISING = [
-    "asin",
-    "asinh",
-    "atan",
-    "atanh",
-    "elu",
-    "erf",
-    "erfinv",
-    "expm1",
-    "leaky_relu",
-    "log1p",
-    "relu",
-    "selu",
-    "sin",
-]
-RISING += ["sinh", "sqrt", "tan", "tanh"]
+    "asin", "asinh", "atan", "atanh", "elu", "erf", "erfinv", "expm1", "leaky_relu", "log1p", "relu", "selu", "sin",
+    "sinh", "sqrt", "tan", "tanh",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
@@ -204,6 +191,4 @@ def test_on_every_instruction_set(level: str) -> None:
     if level == ac.build_config()["isa"]:
         pytest.skip("it is what the tests themselves run on here")
     chosen = "test_every_length or test_the_forward_pass or test_zero_keeps"
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-k", chosen, __file__]
-    done = subprocess.run(command, env=os.environ | {"ALICE_ISA": level}, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+    run_on_level(level, Path(__file__).name, chosen=chosen)

@@ -190,11 +190,8 @@ struct Plan {
 
   // C = A B, or C += A B with the help of `part`, which has room for C.
   void multiply(int64_t m, int64_t n, int64_t k, Matrix<T> a, Matrix<T> b, T* c, T* part = nullptr) const {
-    GemmPlan<T> plan = products.plan(m, n, k, a, b);
-    if (part && plan.path == GemmPlan<T>::Path::Direct && !plan.turned) {
-      plan.block.accumulate = true;
-      part = nullptr;
-    }
+    const GemmPlan<T> plan = products.plan(m, n, k, a, b);
+    if (part && products.add_gemm(plan, a.data, b.data, c)) return;
     products.gemm(plan, a.data, b.data, part ? part : c, nullptr);
     if (part) loops.add(m * n, part, c);
   }

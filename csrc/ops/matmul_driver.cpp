@@ -161,7 +161,14 @@ void Products<T>::gemm(const GemmPlan<T>& plan, const T* a, const T* b, T* c, co
 template <class T>
 bool Products<T>::add_gemm(const GemmPlan<T>& plan, const T* a, const T* b, T* c) const {
   using Path = typename GemmPlan<T>::Path;
-  if ((plan.path != Path::Direct && plan.path != Path::Blocked) || plan.turned || plan.k > kDepth<T>) return false;
+  if (plan.turned || plan.k > kDepth<T>) return false;
+  if (plan.path == Path::Direct) {
+    GemmBlock<T> block = plan.block;
+    block.accumulate = true;
+    loops_.gemm(block, a, b, c);
+    return true;
+  }
+  if (plan.path != Path::Blocked) return false;
   blocked(plan, a, b, c, nullptr, true);
   return true;
 }
