@@ -67,6 +67,40 @@ def test_a_tensor_without_axes() -> None:
     assert x.round().item() == 2.0
 
 
+def test_both_orders() -> None:
+    for x in (A, np.float64(2.0), np.zeros((0, 3)), np.arange(24.0).reshape(2, 3, 4)[:, ::-1]):
+        for order in ("C", "F"):
+            for got in (ac.tensor(x).flatten(order), ac.tensor(x).ravel(order=order), ac.ravel(x, order)):
+                np.testing.assert_array_equal(got.numpy(), np.ravel(x, order))
+
+
+@pytest.mark.parametrize("array", [A, A[:1], np.zeros((0, 3)), np.array(1.5), np.array([np.nan, 2.0])])
+@pytest.mark.parametrize(
+    "value", [1.5, 2, True, A[0], A[0].tolist(), A[:, :1], [[]], "a", None, np.nan, object(), np.arange(7.0)]
+)
+def test_whether_a_value_is_in_it_is_numpys(array: np.ndarray, value: Any) -> None:
+    try:
+        want: Any = value in array
+    except ValueError:
+        want = None
+    if want is None:
+        with pytest.raises(ac.ShapeError, match="equal: shapes must broadcast"):
+            assert value in ac.tensor(array)
+    else:
+        assert (value in ac.tensor(array)) is want
+        assert (ac.tensor(value) in ac.tensor(array) if isinstance(value, np.ndarray) else want) is want
+
+
+def test_rows_without_items_are_not_looked_at() -> None:
+    assert 1.0 not in ac.zeros((2**33, 0, 2))
+
+
+@pytest.mark.parametrize("transform", [ac.compile, ac.vmap])
+def test_whether_an_unknown_value_is_in_it_cannot_be_asked(transform: Any) -> None:
+    with pytest.raises(ac.TraceError, match="bool: this Tensor is abstract"):
+        transform(lambda x: x if 1.0 in x else -x)(ac.ones((2, 2)))
+
+
 def test_constants() -> None:
     assert (ac.pi, ac.e, ac.inf) == (math.pi, math.e, math.inf)
     assert math.isnan(ac.nan)

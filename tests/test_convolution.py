@@ -230,3 +230,17 @@ def test_layouts(layout: str) -> None:
     np.testing.assert_allclose(got.numpy(), conv(x, w, layout=layout, padding="same"), rtol=1e-12, atol=1e-12)
     with pytest.raises(ValueError, match='conv2d: layout must be "NCHW" or "NHWC"; got \'NCW\''):
         ac.conv2d(x, w, layout="NCW")
+
+
+@pytest.mark.parametrize("rank", [1, 2, 3])
+@pytest.mark.parametrize("last", [False, True])
+@pytest.mark.parametrize("transposed", [False, True])
+def test_a_bias_is_added_to_each_channel(rank: int, last: bool, transposed: bool) -> None:
+    rng = np.random.default_rng(5)
+    f = getattr(ac, f"conv_transpose{rank}d") if transposed else CONV[rank]
+    x, w, b = (rng.standard_normal(s) for s in ((2, *(3,) * rank), (2, 2, *(2,) * rank), (2,)))
+    x = np.moveaxis(x, 0, -1) if last else x
+    options = {"layout": f"N{'DHW'[3 - rank :]}C"} if last else {}
+    plain = f(x, w, **options).numpy()
+    np.testing.assert_array_equal(f(x, w, b, **options).numpy(), plain + (b if last else b[(..., *(None,) * rank)]))
+    ac.testing.check_grads(lambda x, w, b: f(x, w, b, **options), [x, w, b], modes=("rev", "fwd"))

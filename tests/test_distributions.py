@@ -423,6 +423,9 @@ def test_gamma_at_its_ends() -> None:
         (lambda g: g.choice(0, 1), ValueError, "expected at least 1 parts to choose from; got 0"),
         (lambda g: g.choice(3, 2, replace=False, p=np.eye(3)[0]), ValueError, "and positive in 2 places at least; got"),
         (lambda g: g.choice(3, 2, p=np.ones(2)), ac.ShapeError, "p must have a floating number for each of 3 parts"),
+        (lambda g: g.choice(2, 2, p=np.array([0.6, 0.6])), ValueError, "p must add up to 1; got a sum of 1.2"),
+        (lambda g: g.choice(2, 2, p=np.array([np.inf, 1.0])), ValueError, "p must add up to 1; got a sum of inf"),
+        (lambda g: g.choice(2, 2, p=np.array([np.nan, 1.0])), ValueError, "p must not be negative"),
         (
             lambda g: g.choice(2, 2, p=np.array([-1.0, 2])),
             ValueError,

@@ -134,6 +134,19 @@ MISTAKES = [
     ("f'{X:.2f}'", S, "format", "expected a Tensor with one element", r"got shape \(2, 2\)", r"x\[0\]:\.2f"),
     ("setattr(V, 'requires_grad', True)", A_, "requires_grad", "a call", "of True", r"requires_grad_\(True\)"),
     ("setattr(V, 'data', 1.0)", A_, "Tensor", "has no attribute", "'data'", r"p\.assign_\(value\)"),
+    ("ac.tensor([2**70])", D, "tensor", "an integer dtype holds", "got some from 1180", "dtype=ac.float64"),
+    ("ac.tensor(-(2**70))", D, "tensor", "integers that an integer dtype holds", "got some from -1180", "dtype="),
+    ("ac.asarray([2**70], ac.int64)", D, "asarray", "an integer dtype", "got some from 1180", "dtype=ac.float64"),
+    ("ac.tensor([10**400], ac.float64)", D, "tensor", "a floating dtype holds", "got an integer of 1329 bits", "scale"),
+    ("X.flatten('A')", ValueError, "ravel", 'order must be "C" or "F"', "got 'A'", "must be"),
+    ("ac.vmap(by_value)(X, in_axes=0)", D, "vmap", "given to vmap itself", "in a call", r"ac\.vmap\(f, in_axes=…\)"),
+    ("ac.vmap(by_value)(X, out_axes=0)", D, "vmap", "given to vmap itself", "in a call", r"ac\.vmap\(f, out_axes=…\)"),
+    ("ac.conv1d(ac.ones((2, 4)), ac.ones((3, 2, 2)), V)", S, "conv1d", "of 3 channels", r"got shape \(2,\)", "must"),
+    ("ac.conv1d(ac.ones((2, 4)), ac.ones((3, 2, 2)), 2)", S, "conv1d", "of 3 channels", r"got shape \(\)", "must"),
+    ("ac.random.choice(3, p=[0.5, 0.1, 0.1])", ValueError, "choice", "add up to 1", r"a sum of 0\.7", r"p / p\.sum"),
+    ("ac.histogram([1.0, np.nan])", ValueError, "histogram", "finite", "from nan to nan", r"range=\(low, high\)"),
+    ("ac.histogram([1.0, np.inf])", ValueError, "histogram", "finite", "from 1.0 to inf", r"range=\(low, high\)"),
+    ("ac.max_pool2d(X, 2, padding=2)", S, "max_pool2d", "at most half a window", "got 2 and 2 around", r"ac\.pad"),
     # NumPy
     ("add_in_place(P)", TypeError, r"np\.add", "values", "out=", r"stop_gradient\(x\)"),
     ("np.spacing(P)", TypeError, r"np\.spacing", "no such", "", r"ac\.stop_gradient\(x\)\.numpy\(\)"),
@@ -213,6 +226,15 @@ def test_class_indices_in_any_integer_dtype(dtype) -> None:
 ])  # fmt: skip
 def test_an_empty_tensor_shows_its_shape(shape, text) -> None:
     assert repr(ac.ones(shape)) == text
+
+
+def test_a_function_may_have_an_argument_called_in_axes() -> None:
+    assert ac.vmap(lambda x, in_axes: x + in_axes)(V, in_axes=V).tolist() == [2.0, 4.0]
+
+
+def test_large_integers_of_a_floating_dtype() -> None:
+    assert ac.tensor([2**70, -1.5], ac.float64).tolist() == [2.0**70, -1.5]
+    assert ac.tensor(-(2**70), "float32").item() == -(2.0**70)
 
 
 def test_formats_of_one_element() -> None:

@@ -142,6 +142,16 @@ def test_narrow_dtypes_end_where_rounding_begins(method: str, dtype: Any) -> Non
     )
 
 
+@pytest.mark.parametrize("x0", [[3.0, -2.0], (3.0, -2.0), [3, -2]])
+def test_a_list_of_numbers_is_a_vector(x0: Any) -> None:
+    found = ac.optim.minimize(lambda x: ac.sum((x - 1.0) ** 2), x0, bounds=[(None, None), (2.0, 4.0)])
+    np.testing.assert_allclose(found.x.numpy(), [1.0, 2.0], rtol=1e-6)
+    found = ac.optim.minimize(lambda x: ac.sum((x - 1.0) ** 2), x0, bounds=([-5.0, 2.0], 4.0))
+    np.testing.assert_allclose(found.x.numpy(), [1.0, 2.0], rtol=1e-6)
+    pair = ac.optim.minimize(lambda x: ac.sum(x[0] ** 2) + x[1] ** 2, [np.ones(2), np.array(2.0)])
+    assert [x.shape for x in pair.x] == [(2,), ()]
+
+
 def test_a_module() -> None:
     x = ac.tensor(np.random.default_rng(0).standard_normal((20, 3)))
     y = x @ ac.tensor([1.0, -2.0, 0.5], ac.float64) + 0.25
@@ -297,7 +307,7 @@ def test_native_directions_refuse_what_does_not_fit() -> None:
             r"must broadcast to shape \(3,\)",
         ),
         (
-            lambda f, x: minimize(f, x, bounds=([0, 0, 0], 1)),
+            lambda f, x: minimize(f, x, bounds=({"low": 0.0}, 1)),
             ac.DTypeError,
             "low must be None, a number, or a tr",
         ),

@@ -61,6 +61,14 @@ def sinc_slope(x: Any) -> Any:
 
 #: name → the op, the function, its slope, the bounds in ULP of both, and where it is compared.
 EXACT: dict[str, tuple[Any, Exact, Exact, float, float, list[tuple[float, float]]]] = {
+    "gamma": (
+        ac.special.gamma,
+        mp.gamma,
+        lambda x: mp.gamma(x) * mp.digamma(x),
+        2,
+        6,
+        [(1e-150, 1e-3), (1e-3, 4), (4, 170)],
+    ),
     "gammaln": (ac.special.gammaln, mp.loggamma, mp.digamma, 2, 2, [(1e-300, 1e-3), (1e-3, 4), (4, 50), (50, 1e300)]),
     "digamma": (
         ac.special.digamma,
@@ -201,6 +209,11 @@ def test_left_of_zero() -> None:
                 )
                 scale = max(float(abs(parts)), float(mp.pi ** (n + 1)))
                 assert abs(mpf(float(y)) - want) <= 1e-14 * scale, (n, a)
+        error, at = worst(ac.special.gamma(ac.tensor(x)).numpy(), mp.gamma, x)
+        assert error <= 6, at
+        far = -np.random.default_rng(2).uniform(100, 180, 200)  # to where it is subnormal
+        error, at = worst(ac.special.gamma(ac.tensor(far)).numpy(), mp.gamma, far)
+        assert error <= 6, at
         for a, y in zip(x, ac.special.gammaln(ac.tensor(x)).numpy(), strict=True):
             want = mp.re(mp.loggamma(mpf(float(a))))
             assert abs(mpf(float(y)) - want) <= 4 * 2.0**-53 * (4 + float(mp.loggamma(-mpf(float(a))))), a
@@ -234,6 +247,11 @@ def test_places_where_functions_are_not_finite() -> None:
     np.testing.assert_array_equal(
         of(s.gammaln, 0.0, -1.0, inf, nan, 1.0, 2.0, 1e308), [inf, inf, inf, nan, 0.0, 0.0, inf]
     )
+    np.testing.assert_array_equal(
+        of(s.gamma, 0.0, -0.0, -1.0, inf, -inf, nan, 1.0, 5.0, 172.0, -250.5, -251.5, -1e300),
+        [inf, -inf, nan, inf, nan, nan, 1.0, 24.0, inf, -0.0, 0.0, nan],
+    )
+    assert [math.copysign(1.0, y) for y in of(s.gamma, -250.5, -251.5)] == [-1.0, 1.0]
     np.testing.assert_array_equal(of(s.digamma, 0.0, -0.0, -1.0, inf, nan), [-inf, inf, nan, inf, nan])
     np.testing.assert_array_equal(of(lambda x: s.polygamma(1, x), 0.0, -3.0, inf, nan), [inf, inf, 0.0, nan])
     np.testing.assert_array_equal(of(s.log_ndtr, -inf, inf, nan), [-inf, 0.0, nan])

@@ -103,6 +103,8 @@ struct LogAddExp2Vjp {
 constexpr ElementwiseTraits kOrder = {.params = {"n"}};
 
 constexpr ElementwiseRow kRows[] = {
+    row<Of<gamma>, 1>("gamma", 50.0f),
+    row<GradientOf<gamma_slope>, 2>("gamma_vjp", 90.0f),
     row<Of<log_gamma>, 1>("gammaln", 40.0f),
     row<Derivative<polygamma>, 1>("polygamma", 60.0f, kOrder),
     row<Of<log_beta>, 2>("betaln", 120.0f),

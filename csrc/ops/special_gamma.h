@@ -1,4 +1,4 @@
-// The logarithm of the gamma function, its derivatives, and those of the beta function.
+// The gamma function, its logarithm, that one's derivatives, and those of the beta function.
 //
 // Between 1 and 3 they are polynomials in pieces, without the zeros that are there. Recurrences lead to that interval
 // from below 8, where Stirling's series take over; what lies left of 0 is reflected.
@@ -51,6 +51,39 @@ inline double log_gamma(double x) {
   return std::log(kPi) - std::log(absolute(sin_pi(z))) - std::log(z) - log_gamma_right(z);
 }
 
+// --- Γ: by its logarithm in two parts ---------------------------------------------------------------------------
+
+inline Pair exp_pair(Pair p) {
+  const ExpReduction e = reduce_exp<Full>(p.hi, p.lo);
+  const Pair m = exp_mantissa<Full>(e);
+  return {scale_exp<Full>(m.hi, e.n), scale_exp<Full>(m.lo, e.n)};
+}
+
+inline double gamma_right(double x) {
+  if (x < 1e-17) return 1.0 / x;
+  if (x < 1.0) return quotient<Full>(exp_pair(log_gamma_near(x)), {x, 0.0});
+  if (x < kStirling) {
+    Pair steps = {1.0, 0.0};
+    while (x >= 3.0) steps = product<Full>(steps, {x -= 1.0, 0.0});
+    return product<Full>(exp_pair(log_gamma_near(x - 1.0)), steps).hi;
+  }
+  if (x > 172.0) return kInf;
+  const Pair l = log_pair(x), factor = two_sum(l.hi, -1.0);
+  const Pair main = product<Full>({x - 0.5, 0.0}, fast_two_sum(factor.hi, factor.lo + l.lo));
+  const Pair r = two_sum(main.hi, (kHalfLogTau - 0.5) + stirling_rest(x));
+  return exp_pair({r.hi, r.lo + main.lo}).hi;
+}
+
+inline double gamma(double x) {
+  if (x > 0.0 || x != x) return gamma_right(x);
+  if (x == 0.0) return 1.0 / x;
+  if (is_integer(x)) return kNaN;
+  if (x < -200.0) return odd(std::floor(x)) ? -0.0 : 0.0;
+  Pair steps = {1.0, 0.0};  // from where 1/Γ(−x) is a number
+  for (; x < -150.0; x += 1.0) steps = product<Full>(steps, {x, 0.0});
+  return kPi / (x * sin_pi(-x) * gamma_right(-x)) / steps.hi;
+}
+
 // Σ B₂ₖ/(2k) x⁻²ᵏ of t = 1/x², which is log x − 1/(2x) − ψ(x).
 inline constexpr double kDigammaSeries[] = {
     0x1.5555555555555p-4,  -0x1.1111111111111p-7, 0x1.0410410410410p-8,  -0x1.1111111111111p-8, 0x1.f07c1f07c1f08p-8,
@@ -92,6 +125,8 @@ inline double digamma(double x) {
   const double z = -x;  // ψ(−z) = ψ(z) + 1/z + π/tan πz
   return digamma_right(z) + 1.0 / z + kPi / tan_pi(z);
 }
+
+inline double gamma_slope(double x) { return gamma(x) * digamma(x); }
 
 // --- polygamma(n), n ≥ 1: (−1)ⁿ⁺¹ n! Σ 1/(x + k)ⁿ⁺¹ ------------------------------------------------------------
 

@@ -161,6 +161,8 @@ def to_numpy(obj: Any, dtype: DTypeLike | None, name: str) -> npt.NDArray[Any]:
         ) from None
     if array.dtype.kind == "f" and array is not obj and type(obj) is not float:
         array = _large_integers(name, obj, array, dtype)
+    if array.dtype == object and array.size and all(isinstance(x, _REAL) for x in array.flat):  # integers from 2^64 on
+        array = _as_floating(name, array, dtype)
     if array.dtype.kind not in "biuf" and array.dtype != bfloat16:
         raise DTypeError(f"{name}: expected numbers; got {type(obj).__name__} that NumPy reads as dtype {array.dtype}")
     if dtype is None and array.dtype == np.float64 and not double:
@@ -171,6 +173,27 @@ def to_numpy(obj: Any, dtype: DTypeLike | None, name: str) -> npt.NDArray[Any]:
 
 
 _NUMBERS = frozenset((bool, int, float))
+_REAL = (int, float, np.integer, np.floating)
+
+
+def _as_floating(name: str, exact: npt.NDArray[Any], dtype: Any) -> npt.NDArray[Any]:
+    """Python's numbers in the floating dtype that was asked for, else :class:`DTypeError`."""
+    if dtype is None or checked_dtype(name, dtype).kind != "f":
+        raise DTypeError(
+            f"{name}: expected integers that an integer dtype holds; got some from {_short(exact.min())} to "
+            f"{_short(exact.max())}; say which floating one shall, with dtype=ac.float64"
+        )
+    try:
+        return exact.astype(np.float64)
+    except OverflowError:
+        raise DTypeError(
+            f"{name}: expected numbers that a floating dtype holds, at most 1.8e308; got {_short(exact.max())}; "
+            f"scale them first, as Python's integers"
+        ) from None
+
+
+def _short(x: Any) -> str:
+    return f"an integer of {x.bit_length()} bits" if isinstance(x, int) and x.bit_length() > 200 else str(x)
 
 
 def _large_integers(name: str, obj: Any, array: npt.NDArray[Any], dtype: Any) -> npt.NDArray[Any]:
@@ -182,12 +205,7 @@ def _large_integers(name: str, obj: Any, array: npt.NDArray[Any], dtype: Any) ->
         return array
     if exact.min() >= 0 and exact.max() < 2**64:
         return exact.astype(np.uint64)
-    if dtype is None:
-        raise DTypeError(
-            f"{name}: no integer dtype holds integers from {exact.min()} to {exact.max()}; say which floating one "
-            f"shall, with dtype="
-        )
-    return array
+    return _as_floating(name, exact, dtype) if dtype is None else array
 
 
 def _plain(obj: Any) -> tuple[Any, bool]:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
+import numpy as np
+
 from . import _core
 from ._dtypes import DTypeLike
 
@@ -53,9 +55,9 @@ class ArrayMethods(_core.TensorBase):
         """The elements in C order in another shape, given as a tuple or as ints, one of which may be -1."""
         return ops.views.reshape(self, shape[0] if len(shape) == 1 else shape)
 
-    def flatten(self) -> Tensor:
-        """The elements in C order along one axis."""
-        return ops.views.reshape(self, (-1,))
+    def flatten(self, order: str = "C") -> Tensor:
+        """The elements along one axis; see :func:`alice_core.ravel`."""
+        return ops.views.ravel(self, order)
 
     def squeeze(self, axis: Axis = None) -> Tensor:
         """Without the given axes, which must have extent 1 (None: without all such axes)."""
@@ -68,9 +70,9 @@ class ArrayMethods(_core.TensorBase):
         order = axes[0] if len(axes) == 1 and (axes[0] is None or isinstance(axes[0], (tuple, list))) else axes
         return self.T if not order and self.ndim else ops.views.permute_dims(self, order or ())
 
-    def ravel(self) -> Tensor:
-        """The elements in C order along one axis; see :func:`alice_core.ravel`."""
-        return ops.views.ravel(self)
+    def ravel(self, order: str = "C") -> Tensor:
+        """The elements along one axis; see :func:`alice_core.ravel`."""
+        return ops.views.ravel(self, order)
 
     def swapaxes(self, axis1: int, axis2: int) -> Tensor:
         """See :func:`alice_core.swapaxes`."""
@@ -117,6 +119,11 @@ class ArrayMethods(_core.TensorBase):
 
     def __iter__(self) -> Iterator[Tensor]:
         return (self[i] for i in range(len(self)))
+
+    def __contains__(self: Any, value: Any) -> bool:
+        """Whether any element is equal to ``value``, or to the one at its place in an array that broadcasts."""
+        found = self == (np.asarray(value) if isinstance(value, (list, tuple)) else value)
+        return bool(found if isinstance(found, bool) else ops.extremes.any(found))
 
     def __getitem__(self: Any, key: Any) -> Tensor:
         return ops.keys.getitem(self, key)

@@ -48,6 +48,21 @@ CASES = [
     ),
     _row("max_pool2d", _max[2], _MAX, ((2, 5, 6), 3), stride=2, padding=1),
     _row("max_pool2d", _max[2], _MAX, ((1, 6, 5), 2), stride=1, padding=((0, 2), (1, 0)), dilation=2),
+    _row("max_pool1d", _max[1], _MAX, ((4,), 3), ((1, 1), 2), stride=1, padding=1),
+    *(
+        _row(
+            f"{name}_pool{rank}d", pool[rank], how, ((2,) * rank, 2),
+            errors=[
+                _error((3,) * rank, rf"{name}_pool{rank}d: padding must be at most half a window", 2, padding=2),
+                _error((3,) * rank, "so that each window has an item; got 2 and 2", 3, padding=2),
+                _error((3,) * rank, "got 0 and 2 around", 2, padding=((0, 2),) * rank),
+                *([_error((1,) * rank, "got 1 and 1 around", 2, padding=1, dilation=2)] if name == "max" else []),
+            ],
+        )
+        for name, pool, how in (("max", _max, _MAX), ("avg", _avg, _AVG))
+        for rank in (1, 2, 3)
+    ),
+    _row("avg_pool1d", _avg[1], _AVG, ((4,), 3), stride=1, padding=((2, 0),), count_include_pad=False),
     _row("max_pool2d", _max[2], _MAX, ((2, 4, 6, 3), 2), layout="NHWC"),
     _row("max_pool1d", _max[1], _MAX, ((7,), 2), ((2, 6), (3,)), stride=2),
     _row("max_pool3d", _max[3], _MAX, ((2, 4, 3, 4), 2), stride=(2, 1, 2)),

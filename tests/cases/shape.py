@@ -251,7 +251,7 @@ CASES = [
         np.tile,
         [(SCALAR, 3), (VECTOR, 2), (MATRIX, (2, 1, 3)), (CUBE, (2,)), (VECTOR, 0), (EMPTY, (1, 2, 2)), (MATRIX, ())],
         tol={"float32": 1e-6, "float64": 1e-14},
-        errors=[((np.zeros(2), -1), {}, ac.ShapeError, "tile: repetitions must not be negative")],
+        errors=[((np.zeros(2), -1), {}, ac.ShapeError, "tile: reps must not be negative")],
     ),
     OpCase(
         "repeat",

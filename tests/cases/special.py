@@ -38,6 +38,7 @@ def same(name: str, reference: Any, low: float, high: float) -> OpCase:
 
 
 CASES = [
+    row("gamma", special.gamma, 1.6, 4.4, "gamma_vjp", "polygamma"),
     row("gammaln", special.gammaln, 0.3, 0.9, "polygamma"),
     OpCase("special.digamma", special.digamma, unary(1.6, 9), primitives=("polygamma",), tol=FINE),
     OpCase(

@@ -74,7 +74,7 @@ def expm(x: TensorLike, /) -> Tensor:
     return y
 
 
-def matrix_power(x: TensorLike, n: int, /) -> Tensor:
+def matrix_power(x: TensorLike, /, n: int) -> Tensor:
     """The n-th power of a matrix, ``x x … x``.
 
     Parameters

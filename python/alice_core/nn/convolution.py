@@ -91,10 +91,11 @@ class _Convolution(Module):
         self.bias = Parameter(init.uniform((outputs,), bound, dtype, generator)) if with_bias else None
 
     def _applied(self, x: ac.Tensor, **options: Any) -> ac.Tensor:
-        y = (_TRANSPOSED if self.transposed else _CONVOLVED)[self.rank](x, self.weight, groups=self.groups, **options)
+        apply = (_TRANSPOSED if self.transposed else _CONVOLVED)[self.rank]
+        y = apply(x, self.weight, self.bias, groups=self.groups, **options)
         if y.dtype is not self.weight.dtype:
             raise widened(type(self).__name__, x, self.weight)
-        return y if self.bias is None else y + ac.reshape(self.bias, (-1, *(1,) * self.rank))
+        return y
 
     def _channels(self) -> str:
         rows, columns = self.weight.shape[0], self.weight.shape[1] * self.groups

@@ -84,6 +84,24 @@ def check_fit(op: str, extents: Sequence[int], how: Sequence[Sequence[int]]) -> 
             )
 
 
+def check_items(op: str, extents: Sequence[int], how: Sequence[Sequence[int]]) -> None:
+    """Refuse padding by which a window would lie beside all items: at most a window, on either side less than one."""
+    windows, strides, pads, dilations = how
+    for i, n in enumerate(extents):
+        window, stride, dilation, before, behind = windows[i], strides[i], dilations[i], pads[2 * i], pads[2 * i + 1]
+        span = dilation * (window - 1) + 1
+        beside = max(before, behind) >= span or before + behind > span
+        if not beside and n < dilation:  # some places of a window have no item between them
+            starts = range(-before, n + behind - span + 1, stride)
+            beside = any(all(not 0 <= s + k * dilation < n for k in range(window)) for s in starts)
+        if beside:
+            raise ShapeError(
+                f"{op}: padding must be at most half a window on both sides, so that each window has an item; got "
+                f"{before} and {behind} around a spatial axis of {n}, for windows over {span}; pad less, or with "
+                f"ac.pad, which says by what value"
+            )
+
+
 def _brief(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= 100 else f"{text[:97]}..."

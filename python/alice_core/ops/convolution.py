@@ -19,6 +19,7 @@ from ..checks import checked_int
 from ..errors import ShapeError
 from ..primitive import Primitive
 from ..tensors import abstract, asarray
+from . import arithmetic as _arithmetic
 from . import creation as _creation
 from . import views as _views
 from ._windows import channels_back, channels_first, check_fit, images_of, merged, paddings, parted, per_axis, repeated
@@ -109,7 +110,16 @@ _conv_weight.defbatch(_weight_batch)
 
 
 def _convolve(
-    op: str, rank: int, x: TensorLike, w: TensorLike, stride: Any, padding: Any, dilation: Any, groups: Any, layout: str
+    op: str,
+    rank: int,
+    x: TensorLike,
+    w: TensorLike,
+    bias: TensorLike | None,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    groups: Any,
+    layout: str,
 ) -> Tensor:
     images, front = images_of(channels_first(op, asarray(x), rank, layout, True), rank)
     weight = _checked_weight(op, asarray(w), rank)
@@ -123,7 +133,7 @@ def _convolve(
         )
     pads = paddings(op, padding, weight.shape[2:], strides, dilations)
     check_fit(op, images.shape[2:], (weight.shape[2:], strides, pads, dilations))
-    return _finished(_conv(images, weight, strides, pads, dilations, groups), front, rank, layout)
+    return _finished(op, _conv(images, weight, strides, pads, dilations, groups), bias, front, rank, layout)
 
 
 def _transpose(
@@ -131,6 +141,7 @@ def _transpose(
     rank: int,
     x: TensorLike,
     w: TensorLike,
+    bias: TensorLike | None,
     stride: Any,
     padding: Any,
     output_padding: Any,
@@ -164,12 +175,18 @@ def _transpose(
             f"{op}: the result must have spatial extents of at least 0, of inputs of at least 1; got {size} for x "
             f"{images.shape}, weight {weight.shape} and padding {pads}; pad less"
         )
-    return _finished(_conv_transpose(images, weight, strides, pads, dilations, groups, size), front, rank, layout)
+    y = _conv_transpose(images, weight, strides, pads, dilations, groups, size)
+    return _finished(op, y, bias, front, rank, layout)
 
 
-def _finished(y: Tensor, front: tuple[int, ...], rank: int, layout: str) -> Tensor:
+def _finished(op: str, y: Tensor, bias: TensorLike | None, front: tuple[int, ...], rank: int, layout: str) -> Tensor:
     if len(front) != 1:
         y = _views.reshape(y, (*front, *y.shape[1:]))
+    if bias is not None:
+        bias = asarray(bias)
+        if bias.shape != (channels := y.shape[-1 - rank],):
+            raise ShapeError(f"{op}: bias must have a number for each of {channels} channels; got shape {bias.shape}")
+        y = _arithmetic.add(y, _views.reshape(bias, (-1, *(1,) * rank)))
     return channels_back(y, rank, layout)
 
 
@@ -192,6 +209,7 @@ def _checked_groups(op: str, groups: Any) -> int:
 def conv2d(
     x: TensorLike,
     weight: TensorLike,
+    bias: TensorLike | None = None,
     /,
     *,
     stride: int | Sequence[int] = 1,
@@ -210,6 +228,8 @@ def conv2d(
     x : Tensor, shape (..., C, H, W) or, for layout "NHWC", (..., H, W, C), floating
         Any number of leading axes, also none; integers become float32.
     weight : Tensor, shape (O, C / groups, K, L), in either layout
+    bias : Tensor, shape (O,), optional
+        What is added to each channel of the result.
     stride, dilation : int or sequence of int
         Steps from one window to the next, and from one item of a window to the next.
     padding : int, sequence of int, sequence of pairs, "valid" or "same"
@@ -249,12 +269,13 @@ def conv2d(
     >>> ac.conv2d(ac.ones((8, 3, 32, 32)), ac.ones((16, 3, 3, 3)), stride=2, padding=1).shape
     (8, 16, 16, 16)
     """
-    return _convolve("conv2d", 2, x, weight, stride, padding, dilation, groups, layout)
+    return _convolve("conv2d", 2, x, weight, bias, stride, padding, dilation, groups, layout)
 
 
 def conv1d(
     x: TensorLike,
     weight: TensorLike,
+    bias: TensorLike | None = None,
     /,
     *,
     stride: int | Sequence[int] = 1,
@@ -286,12 +307,13 @@ def conv1d(
     >>> ac.conv1d(ac.tensor([[1.0, 2.0, 4.0, 8.0]]), ac.tensor([[[-1.0, 1.0]]]))
     Tensor([[1., 2., 4.]], dtype=float32)
     """
-    return _convolve("conv1d", 1, x, weight, stride, padding, dilation, groups, layout)
+    return _convolve("conv1d", 1, x, weight, bias, stride, padding, dilation, groups, layout)
 
 
 def conv3d(
     x: TensorLike,
     weight: TensorLike,
+    bias: TensorLike | None = None,
     /,
     *,
     stride: int | Sequence[int] = 1,
@@ -323,12 +345,13 @@ def conv3d(
     >>> ac.conv3d(ac.ones((2, 1, 8, 8, 8)), ac.ones((4, 1, 3, 3, 3)), padding="same").shape
     (2, 4, 8, 8, 8)
     """
-    return _convolve("conv3d", 3, x, weight, stride, padding, dilation, groups, layout)
+    return _convolve("conv3d", 3, x, weight, bias, stride, padding, dilation, groups, layout)
 
 
 def conv_transpose2d(
     x: TensorLike,
     weight: TensorLike,
+    bias: TensorLike | None = None,
     /,
     *,
     stride: int | Sequence[int] = 1,
@@ -378,12 +401,13 @@ def conv_transpose2d(
     Tensor([[[1., 1., 2., 2.],
              [1., 1., 2., 2.]]], dtype=float32)
     """
-    return _transpose("conv_transpose2d", 2, x, weight, stride, padding, output_padding, groups, dilation, layout)
+    return _transpose("conv_transpose2d", 2, x, weight, bias, stride, padding, output_padding, groups, dilation, layout)
 
 
 def conv_transpose1d(
     x: TensorLike,
     weight: TensorLike,
+    bias: TensorLike | None = None,
     /,
     *,
     stride: int | Sequence[int] = 1,
@@ -416,12 +440,13 @@ def conv_transpose1d(
     >>> ac.conv_transpose1d(ac.tensor([[1.0, 2.0]]), ac.tensor([[[1.0, 0.5]]]))
     Tensor([[1. , 2.5, 1. ]], dtype=float32)
     """
-    return _transpose("conv_transpose1d", 1, x, weight, stride, padding, output_padding, groups, dilation, layout)
+    return _transpose("conv_transpose1d", 1, x, weight, bias, stride, padding, output_padding, groups, dilation, layout)
 
 
 def conv_transpose3d(
     x: TensorLike,
     weight: TensorLike,
+    bias: TensorLike | None = None,
     /,
     *,
     stride: int | Sequence[int] = 1,
@@ -454,4 +479,4 @@ def conv_transpose3d(
     >>> ac.conv_transpose3d(ac.ones((4, 8, 8, 8)), ac.ones((4, 1, 2, 2, 2)), stride=2).shape
     (1, 16, 16, 16)
     """
-    return _transpose("conv_transpose3d", 3, x, weight, stride, padding, output_padding, groups, dilation, layout)
+    return _transpose("conv_transpose3d", 3, x, weight, bias, stride, padding, output_padding, groups, dilation, layout)

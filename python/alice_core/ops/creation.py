@@ -307,8 +307,8 @@ def _counted(start: int, stop: int, step: int) -> npt.NDArray[Any]:
 
 def linspace(
     start: TensorLike,
-    stop: TensorLike,
     /,
+    stop: TensorLike,
     num: int,
     dtype: DTypeLike | None = None,
     endpoint: bool = True,
@@ -378,9 +378,9 @@ def _is_integer(value: Any) -> bool:
 
 
 def eye(
-    n_rows: int,
-    n_cols: int | None = None,
+    N: int,
     /,
+    M: int | None = None,
     k: int = 0,
     dtype: DTypeLike | None = None,
     *,
@@ -390,15 +390,15 @@ def eye(
 
     Parameters
     ----------
-    n_rows, n_cols : int
-        A square matrix if ``n_cols`` is left out.
+    N, M : int
+        Numbers of rows and columns; a square matrix if ``M`` is left out.
     k : int
         0 is the main diagonal, positive numbers lie above it.
     dtype : dtype, optional
 
     Returns
     -------
-    Tensor, shape (n_rows, n_cols)
+    Tensor, shape (N, M)
 
     Raises
     ------
@@ -413,7 +413,7 @@ def eye(
             [0., 1.]], dtype=float32)
     """
     check_device("eye", device)
-    rows, cols = _shape("eye", (n_rows, n_rows if n_cols is None else n_cols))
+    rows, cols = _shape("eye", (N, N if M is None else M))
     k = min(max(checked_int("eye", "k", k), -rows), cols)
     return _own("eye", np.eye(rows, cols, k, dtype=np.uint8), dtype)
 

@@ -124,7 +124,7 @@ _take_along_axis.defbatch(_take_along_axis_batch)
 _take_along_axis_vjp.defbatch(_take_along_axis_vjp_batch)
 
 
-def take(x: TensorLike, indices: TensorLike | Sequence[int], /, axis: int | None = None) -> Tensor:
+def take(x: TensorLike, /, indices: TensorLike | Sequence[int], axis: int | None = None) -> Tensor:
     """The elements, rows, … of ``x`` at the given places along one axis.
 
     ``out[..., i, ...] = x[..., indices[i], ...]``; an array of indices of any shape puts its axes there.
@@ -165,7 +165,7 @@ def take(x: TensorLike, indices: TensorLike | Sequence[int], /, axis: int | None
     return _take(x, _integers("take", indices), axis)
 
 
-def take_along_axis(x: TensorLike, indices: TensorLike, /, axis: int = -1) -> Tensor:
+def take_along_axis(x: TensorLike, /, indices: TensorLike, axis: int = -1) -> Tensor:
     """One-dimensional selections along an axis, a different one for every line of ``x``.
 
     ``out[i, j, k] = x[i, indices[i, j, k], k]`` for ``axis=1``: what argmax and argsort return picks its values.

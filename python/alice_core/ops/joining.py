@@ -307,13 +307,13 @@ def roll(x: TensorLike, /, shift: int | Sequence[int], axis: int | Sequence[int]
     return rolled
 
 
-def tile(x: TensorLike, /, repetitions: int | Sequence[int]) -> Tensor:
+def tile(x: TensorLike, /, reps: int | Sequence[int]) -> Tensor:
     """Copies of ``x`` laid side by side.
 
     Parameters
     ----------
     x : Tensor, shape (...), any dtype
-    repetitions : int or tuple of int
+    reps : int or tuple of int
         Copies along each axis, aligned at the last one; missing entries are 1, further entries add leading axes.
 
     Returns
@@ -337,9 +337,9 @@ def tile(x: TensorLike, /, repetitions: int | Sequence[int]) -> Tensor:
             [1, 2, 1, 2]], dtype=int64)
     """
     x = asarray(x)
-    counts = _ints("tile", "repetitions", repetitions)
+    counts = _ints("tile", "reps", reps)
     if any(not 0 <= r < 1 << 59 for r in counts):
-        raise ShapeError(f"tile: repetitions must not be negative, nor too many to address; got {counts}")
+        raise ShapeError(f"tile: reps must not be negative, nor too many to address; got {counts}")
     rank = max(len(counts), x.ndim)
     counts = (1,) * (rank - len(counts)) + counts
     sizes = (1,) * (rank - x.ndim) + x.shape

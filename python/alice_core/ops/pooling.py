@@ -19,7 +19,7 @@ from . import linalg as _linalg
 from . import selection as _selection
 from . import views as _views
 from ._moving import linear
-from ._windows import channels_back, channels_first, check_fit, how_windows, more_planes, per_axis
+from ._windows import channels_back, channels_first, check_fit, check_items, how_windows, more_planes, per_axis
 
 if TYPE_CHECKING:
     from ..tensors import Tensor, TensorLike
@@ -65,7 +65,8 @@ for _p in (_max_pool, _max_pool_vjp, _max_pool_jvp, _avg_pool, _avg_pool_vjp):
 
 def _pooled(p: Primitive, op: str, rank: int, x: TensorLike, how: Any, layout: str, *more: Any) -> Tensor:
     images = channels_first(op, asarray(x), rank, layout, False)
-    check_fit(op, images.shape[images.ndim - rank :], how)
+    for check in (check_fit, check_items):
+        check(op, images.shape[images.ndim - rank :], how)
     return channels_back(p(images, *how, *more), rank, layout)
 
 
@@ -135,8 +136,8 @@ def max_pool2d(
     stride : int, sequence of int or None
         Steps from one window to the next; None: windows side by side.
     padding : int, sequence of int, sequence of pairs, "valid" or "same"
-        Places at both ends of each axis, or before and behind it, that hold -inf; of a window without an item -inf is
-        the result.
+        Places at both ends of each axis, or before and behind it, that hold -inf: at most half a window on both sides,
+        so that each window has an item.
     dilation : int or sequence of int
         Steps from one item of a window to the next.
     layout : "NCHW" or "NHWC"
@@ -234,7 +235,7 @@ def avg_pool2d(
     padding : int, sequence of int, sequence of pairs, "valid" or "same"
         Zeros at both ends of each axis, or before and behind it.
     count_include_pad : bool
-        Whether padding counts as items. If not, the mean of none is 0.
+        Whether padding counts as items.
     layout : "NCHW" or "NHWC"
 
     Returns

@@ -384,7 +384,7 @@ def _end(x: Tensor, given: TensorLike, axis: int) -> Tensor:
     return end if end.ndim else _broadcasting.broadcast_to(end, (*x.shape[:axis], 1, *x.shape[axis + 1 :]))
 
 
-def trapezoid(y: TensorLike, x: TensorLike | None = None, /, dx: TensorLike = 1.0, axis: int = -1) -> Tensor:
+def trapezoid(y: TensorLike, /, x: TensorLike | None = None, dx: TensorLike = 1.0, axis: int = -1) -> Tensor:
     """The integral of a function between its samples taken as straight: ``Σ (x_{i+1} - x_i) (y_i + y_{i+1}) / 2``.
 
     Parameters
@@ -438,9 +438,9 @@ def trapezoid(y: TensorLike, x: TensorLike | None = None, /, dx: TensorLike = 1.
 
 def interp(
     x: TensorLike,
+    /,
     xp: TensorLike,
     fp: TensorLike,
-    /,
     left: TensorLike | None = None,
     right: TensorLike | None = None,
 ) -> Tensor:

@@ -56,7 +56,7 @@ def _in_batch(batched: Sequence[bool], inputs: Sequence[Tensor]) -> Sequence[Ten
     return (a, v) if not batched[0] and a.ndim == 1 else broadcast_batch(batched, inputs)
 
 
-def searchsorted(a: TensorLike, v: TensorLike, /, side: str = "left", sorter: TensorLike | None = None) -> Tensor:
+def searchsorted(a: TensorLike, /, v: TensorLike, side: str = "left", sorter: TensorLike | None = None) -> Tensor:
     """Where items would have to be inserted to keep an array sorted.
 
     Parameters
@@ -98,13 +98,13 @@ def searchsorted(a: TensorLike, v: TensorLike, /, side: str = "left", sorter: Te
     return _searchsorted(a, _beside(v, a), checked_choice("searchsorted", "side", side, ("left", "right")) == "right")
 
 
-def isin(x: TensorLike, test: TensorLike, /, invert: bool = False) -> Tensor:
-    """Whether each item is one of those of ``test``.
+def isin(x: TensorLike, /, test_elements: TensorLike, invert: bool = False) -> Tensor:
+    """Whether each item is one of those of ``test_elements``.
 
     Parameters
     ----------
     x : Tensor, any shape and dtype
-    test : Tensor, any shape
+    test_elements : Tensor, any shape
     invert : bool
         Whether it is none of them.
 
@@ -120,7 +120,7 @@ def isin(x: TensorLike, test: TensorLike, /, invert: bool = False) -> Tensor:
     Tensor([ True, False,  True], dtype=bool)
     """
     x = asarray(x)
-    test = _views.reshape(_beside(test, x), (-1,))
+    test = _views.reshape(_beside(test_elements, x), (-1,))
     if test.size == 0:
         found = _comparison.less(x, x)  # nothing is
     else:
@@ -438,7 +438,8 @@ def histogram(
     Raises
     ------
     ValueError
-        If there are no bins, or edges that are known are not in order.
+        If there are no bins, edges that are known are not in order, or an item that is known is NaN or infinite and no
+        range is given; of items that a compiled function does not know yet, the edges are NaN then.
     ShapeError
         If ``bins`` or ``weights`` has another shape.
 
@@ -491,5 +492,11 @@ def _edges(x: Tensor, bins: Any, limits: Any) -> Tensor:
     if x.size == 0:
         return _creation.linspace(0.0, 1.0, count + 1, dtype)
     least, most = (_selection.astype(f(x), np.float64) for f in (_extremes.min, _extremes.max))
+    outer = [known_values(limit) for limit in (least, most)]
+    if not all(limit is None or np.isfinite(limit) for limit in outer):
+        raise ValueError(
+            f"histogram: the items of x must be finite where their range is not given; got some from {outer[0]} to "
+            f"{outer[1]}; say range=(low, high), outside of which nothing is counted"
+        )
     apart = _selection.where(_comparison.equal(least, most), 0.5, 0.0)
     return _creation.linspace(_arithmetic.subtract(least, apart), _arithmetic.add(most, apart), count + 1, dtype)

@@ -160,7 +160,7 @@ def topk(x: TensorLike, k: int, /, axis: int = -1, largest: bool = True) -> TopK
     return TopK(_take_along_axis(x, places, axis), places)
 
 
-def partition(x: TensorLike, kth: int | Sequence[int], /, axis: int | None = -1) -> Tensor:
+def partition(x: TensorLike, /, kth: int | Sequence[int], axis: int | None = -1) -> Tensor:
     """The items along an axis with item number ``kth`` where it is in order, no larger ones before, no smaller behind.
 
     Everything else is in order, too: the digits that items are sorted by take no longer for all of them.
@@ -208,7 +208,7 @@ _METHODS = ("linear", "lower", "higher", "nearest", "midpoint")
 
 
 def quantile(
-    x: TensorLike, q: TensorLike | Sequence[float], /, axis: Axis = None, method: str = "linear", keepdims: bool = False
+    x: TensorLike, /, q: TensorLike | Sequence[float], axis: Axis = None, method: str = "linear", keepdims: bool = False
 ) -> Tensor:
     """The value that a share q of the items does not exceed.
 
@@ -255,7 +255,7 @@ def quantile(
 
 
 def percentile(
-    x: TensorLike, q: TensorLike | Sequence[float], /, axis: Axis = None, method: str = "linear", keepdims: bool = False
+    x: TensorLike, /, q: TensorLike | Sequence[float], axis: Axis = None, method: str = "linear", keepdims: bool = False
 ) -> Tensor:
     """:func:`quantile` with q in percent, from 0 to 100.
 

@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ..checks import checked_flag
+from ..checks import checked_choice, checked_flag
 from ..errors import ShapeError
 from ..primitive import Primitive
 from ..tensors import Tensor, asarray
@@ -137,16 +137,23 @@ def reshape(x: TensorLike, /, shape: int | Sequence[int], *, copy: bool | None =
     return y
 
 
-def ravel(x: TensorLike, /) -> Tensor:
-    """All elements in C order along one axis; a view where the strides of ``x`` allow it.
+def ravel(x: TensorLike, /, order: str = "C") -> Tensor:
+    """All elements along one axis; a view where the strides of ``x`` allow it.
 
     Parameters
     ----------
     x : Tensor, shape (...), any dtype
+    order : {"C", "F"}
+        Which index runs fastest: the last or the first.
 
     Returns
     -------
     Tensor, shape (x.size,)
+
+    Raises
+    ------
+    ValueError
+        If there is no such order. NumPy's "A" and "K" ask for strides, which are no part of a value.
 
     Examples
     --------
@@ -155,6 +162,8 @@ def ravel(x: TensorLike, /) -> Tensor:
     Tensor([1, 2, 3, 4], dtype=int64)
     """
     x = asarray(x)
+    if checked_choice("ravel", "order", order, ("C", "F")) == "F":
+        x = permute_dims(x, tuple(range(x.ndim))[::-1])
     return _reshape(x, (x.size,))
 
 

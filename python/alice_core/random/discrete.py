@@ -206,8 +206,8 @@ class Discrete(Continuous):
         replace : bool
             Whether one may be chosen more than once.
         p : Tensor, one number for each part, optional
-            Their probabilities, which need not add up to 1. Default: all are equally likely. Without ``replace``, those
-            of what is left after each choice.
+            Their probabilities, which add up to 1, but for the square root of a unit of roundoff. Default: all are
+            equally likely. Without ``replace``, those of what is left after each choice.
         axis : int
 
         Returns
@@ -221,8 +221,8 @@ class Discrete(Continuous):
         Raises
         ------
         ValueError
-            If there are too few parts, or p is negative or has too few positive numbers. A compiled function cannot
-            know p, and chooses parts of probability 0 last.
+            If there are too few parts, or p is negative, does not add up to 1, or has too few positive numbers. A
+            compiled function cannot know p: it takes it as shares of its sum, and chooses parts of probability 0 last.
         ShapeError, DTypeError
             If arguments do not fit.
         """
@@ -292,4 +292,8 @@ def _log_probabilities(p: Any, n: int, least: int) -> Tensor:
     known = known_values(given)
     if known is not None and not (np.all(known >= 0) and np.count_nonzero(known) >= least):
         raise ValueError(f"choice: p must not be negative, and positive in {least} places at least; got {known}")
+    if known is not None:
+        total, off = float(np.sum(known, dtype=np.float64)), np.sqrt(np.finfo(known.dtype).eps)
+        if not abs(total - 1.0) <= off:
+            raise ValueError(f"choice: p must add up to 1; got a sum of {total:.9g}; write p / p.sum()")
     return log(given.detach())

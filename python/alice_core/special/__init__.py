@@ -19,10 +19,11 @@ from .bessel import i1e as i1e
 from .entropy import entr as entr
 from .entropy import rel_entr as rel_entr
 from .entropy import xlog1py as xlog1py
-from .gamma import betaln as betaln
-from .gamma import digamma as digamma
-from .gamma import gammaln as gammaln
-from .gamma import polygamma as polygamma
+from .gamma_functions import betaln as betaln
+from .gamma_functions import digamma as digamma
+from .gamma_functions import gamma as gamma
+from .gamma_functions import gammaln as gammaln
+from .gamma_functions import polygamma as polygamma
 from .gaussian import erfinv as erfinv
 from .gaussian import log_ndtr as log_ndtr
 from .gaussian import logit as logit
@@ -38,6 +39,7 @@ __all__ = [
     "exp2",
     "expit",
     "expm1",
+    "gamma",
     "gammaln",
     "i0e",
     "i1e",

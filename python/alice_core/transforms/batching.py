@@ -8,6 +8,7 @@ others by the batch rules of their primitives. Enclosing transforms see only tha
 from __future__ import annotations
 
 import functools
+import inspect
 from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
 from contextlib import nullcontext
@@ -15,7 +16,7 @@ from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 from .. import _core, tree
 from ..checks import check_function, checked_int
-from ..errors import GradientError, ShapeError, TraceError, locate
+from ..errors import DTypeError, GradientError, ShapeError, TraceError, locate
 from ..ops import broadcasting, creation, diagonals, views
 from ..tensors import Tensor, asarray
 from .rerunning import rerun
@@ -101,6 +102,12 @@ def vmap(f: Callable[P, R], in_axes: Any = 0, out_axes: Any = 0) -> Callable[P, 
 
     @functools.wraps(f, updated=())
     def batched(*args: P.args, **kwargs: P.kwargs) -> Any:
+        for name in ("in_axes", "out_axes"):
+            if name in kwargs and name not in inspect.signature(f).parameters:
+                raise DTypeError(
+                    f"vmap: {name} must be given to vmap itself; got it in a call of what vmap returned; write "
+                    f"ac.vmap(f, {name}=…)(x)"
+                )
         axes = in_axes if isinstance(in_axes, (list, tuple)) else (in_axes,) * len(args)
         if len(axes) != len(args):
             raise ShapeError(f"vmap: in_axes must have one entry per argument; expected {len(args)}, got {len(axes)}")

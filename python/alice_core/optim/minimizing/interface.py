@@ -81,7 +81,7 @@ def minimize(
     f : callable
         ``f(x, *args)`` returns a 0-d floating Tensor.
     x0 : tree of Tensor or array
-        Where to begin; floating. A list is a tree of its items: pass ``np.array([…])`` for a vector.
+        Where to begin; floating. A list of numbers is a vector, as SciPy has it; of others a tree.
     args : sequence
         Passed on, not differentiated.
     method : {"lbfgs", "newton-cg", "bfgs", "gd"}
@@ -178,7 +178,7 @@ class _Problem:
     """The function of one float64 vector, and the way back to trees."""
 
     def __init__(self, f: Callable[..., Any], x0: Any, args: tuple[Any, ...], compile: bool) -> None:
-        leaves, self._structure = tree.flatten(x0)
+        leaves, self._structure = tree.flatten(_vector(x0))
         self._leaves = [_leaf(i, x) for i, x in enumerate(leaves)]
         self.start: Vector = np.concatenate([np.zeros(0), *(x.ravel() for x in self._arrays(self._leaves))])
         self.epsilon = max((_epsilon(x.dtype) for x in self._leaves), default=2.0**-52)
@@ -236,7 +236,7 @@ class _Problem:
     def _bound(self, name: str, bound: Any, none: float) -> Vector:
         leaves = [none if bound is None else bound] * len(self._leaves)
         if bound is not None and not isinstance(bound, (int, float, np.generic)):
-            leaves, structure = tree.flatten(bound)
+            leaves, structure = tree.flatten(_vector(bound))
             if structure != self._structure:
                 raise ac.DTypeError(
                     f"minimize: the bound {name} must be None, a number, or a tree as x0 is, {self._structure}; got "
@@ -274,6 +274,13 @@ def _maker(structure: Any, leaves: list[ac.Tensor]) -> Callable[[ac.Tensor], Any
         return tree.unflatten(structure, parts)
 
     return to_tree
+
+
+def _vector(x: Any) -> Any:
+    """A list of Python's numbers as a vector of the default dtype; other trees as they are."""
+    if type(x) in (list, tuple) and x and all(type(item) in (int, float) for item in x):
+        return ac.tensor(x, ac.get_default_dtype())
+    return x
 
 
 def _leaf(i: int, x: Any) -> ac.Tensor:

@@ -1,4 +1,4 @@
-"""The logarithms of the gamma and the beta function, and their derivatives."""
+"""The gamma function, the logarithms of it and of the beta function, and their derivatives."""
 
 from __future__ import annotations
 
@@ -7,13 +7,25 @@ from typing import TYPE_CHECKING
 from ..checks import checked_int, shown
 from ..ops import arithmetic as _ar
 from ..ops._elementwise import elementwise
+from ..ops._slopes import slope_kernel
 from ..ops.broadcasting import sum_to
 from ..primitive import Primitive
 
 if TYPE_CHECKING:
     from ..tensors import Tensor, TensorLike
 
-__all__ = ["betaln", "digamma", "gammaln", "polygamma"]
+__all__ = ["betaln", "digamma", "gamma", "gammaln", "polygamma"]
+
+_gamma = Primitive("gamma", saves=(0,))
+_gamma.defvjp(lambda g, ans, x: _gamma_vjp(g, x))
+_gamma_vjp: Primitive = slope_kernel("gamma_vjp", lambda h, x: _ar.strong_mul(h, _gamma_curve(x)))
+
+
+def _gamma_curve(x: Tensor) -> Tensor:
+    """Γ''(x) = Γ(x) (ψ(x)² + ψ'(x))."""
+    slope = _polygamma(x, 0)
+    return _ar.multiply(_gamma(x), _ar.add(_ar.multiply(slope, slope), _polygamma(x, 1)))
+
 
 _gammaln = Primitive("gammaln", saves=(0,))
 _gammaln.defvjp(lambda g, ans, x: _ar.strong_mul(g, _polygamma(x, 0)))
@@ -34,7 +46,36 @@ _betaln_slope.defvjp(
     lambda g, ans, a, b: sum_to(_ar.negative(_ar.strong_mul(g, _polygamma(_ar.add(a, b), 1))), b.shape),
 )
 
-elementwise(_gammaln, _polygamma, _betaln, _betaln_slope)
+elementwise(_gamma, _gammaln, _polygamma, _betaln, _betaln_slope)
+
+
+def gamma(x: TensorLike, /) -> Tensor:
+    """The gamma function: ``y = Γ(x)``, which is ``(x - 1)!`` of positive integers.
+
+    Parameters
+    ----------
+    x : Tensor
+        Any shape, floating; integers become the default dtype.
+
+    Returns
+    -------
+    Tensor
+        Of the shape and dtype of x; ±∞ at ±0, NaN at the negative integers. Infinite from 171.7 on in float64, from
+        35.1 in float32: :func:`gammaln` is not.
+
+    Gradient
+        ``Γ(x) ψ(x)``, with ψ of :func:`digamma`.
+
+    Accuracy
+        Within 2 ULP for x > 0, and 6 ULP for x < 0.
+
+    Examples
+    --------
+    >>> import alice_core as ac
+    >>> ac.special.gamma(ac.tensor([1.0, 5.0, 0.5]))
+    Tensor([ 1.       , 24.       ,  1.7724539], dtype=float32)
+    """
+    return _gamma(x)
 
 
 def gammaln(x: TensorLike, /) -> Tensor:
