@@ -66,6 +66,12 @@ def test_gradients_that_are_not_finite_stay_so() -> None:
         assert not np.isfinite(b.grad.numpy()).any()
 
 
+def test_what_layers_share_counts_once() -> None:
+    (p,) = with_grads([3.0, 4.0])
+    assert ac.optim.clip_grad_norm([p, {"again": p}], 1.0).item() == 5.0
+    np.testing.assert_allclose(p.grad.numpy(), [0.6, 0.8])
+
+
 def test_dtypes_and_structures() -> None:
     model = ac.nn.MLP([2, 3, 1], seed=0)
     ac.sum(model(ac.ones((4, 2)))).backward()

@@ -431,6 +431,15 @@ def test_gamma_at_its_ends() -> None:
             ValueError,
             "p must not be negative, and positive in 1 place",
         ),
+        (lambda g: setattr(g, "state", (1,)), ac.DTypeError, "state: expected a pair of ints, key and draw; got tuple"),
+        (
+            lambda g: g.multivariate_normal([0.0, 0.0], [[1.0, 0.0], [0.5, 1.0]]),
+            ValueError,
+            "symmetric; got numbers 0.5 from",
+        ),
+        (lambda g: g.categorical([[0.0, 0.0], [-np.inf, -np.inf]]), ValueError, r"got \[-inf -inf\] for a choice"),
+        (lambda g: g.categorical([0.0, np.nan]), ValueError, r"got \[ 0. nan\] for a choice"),
+        (lambda g: g.categorical([[np.inf], [np.inf]], axis=0), ValueError, r"got \[inf inf\] for a choice"),
         (lambda g: g.choice(ac.ones(3), 2, axis=1), ac.ShapeError, r"expected an axis of a, shape \(3,\); got 1"),
     ],
 )
@@ -455,3 +464,35 @@ def test_native_draws_refuse_what_does_not_fit(kernel: str, inputs: Any, attribu
     kinds = {"s": ac.zeros(2, ac.int64), "f": ac.ones(3), "i": ac.ones(3, ac.int64)}
     with pytest.raises((ValueError, TypeError), match=message):
         ac.primitives()[kernel](*(kinds[k] for k in inputs), *attributes)
+
+
+@pytest.mark.parametrize(
+    ("name", "parameter", "wrong"),
+    [
+        ("bernoulli", "p", (-0.25, 1.25, np.nan)),
+        ("normal", "std", (-1.0, np.nan)),
+        ("truncated_normal", "std", (-1.0, np.nan)),
+        ("exponential", "scale", (-1.0, np.nan)),
+        ("gumbel", "scale", (-1.0, np.nan)),
+        ("gamma", "scale", (-1.0, np.nan)),
+        ("uniform", "low", (1.5, np.nan, -np.inf)),
+        ("uniform", "high", (-0.5, np.nan, np.inf)),
+    ],
+)
+def test_a_parameter_is_refused_in_whatever_it_comes(name: str, parameter: str, wrong: Any) -> None:
+    """Probabilities in Tensors were compared unseen, and a negative scale gave numbers of another distribution."""
+    g = ac.random.Generator(0)
+    for x in wrong:
+        for given in (x, [0.5, x], np.array([0.5, x]), ac.tensor([0.5, x]), ac.tensor(x)):
+            with pytest.raises(ValueError, match=rf"^{name}: .*(got|low) "):
+                getattr(g, name)(**{parameter: given})
+    assert g.state == (0, 0)  # nothing was drawn
+    for good in (0.5, [0.0, 0.5], ac.tensor([0.5])):
+        getattr(g, name)(**{parameter: good})
+
+
+def test_a_uniform_number_is_finite() -> None:
+    """The difference of the bounds was infinite, and so were the numbers."""
+    with pytest.raises(ValueError, match="so near each other that float32 has the difference"):
+        ac.random.Generator(0).uniform(3, -3e38, 3e38)
+    assert np.isfinite(ac.random.Generator(0).uniform(3, -3e38, 3e38, dtype="float64").numpy()).all()

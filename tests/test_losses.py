@@ -397,3 +397,31 @@ def test_targets_of_binary_logits_are_probabilities() -> None:
         ):
             losses.binary_cross_entropy_with_logits(x, ac.tensor([1.0, wrong]))
     assert np.isnan(losses.binary_cross_entropy_with_logits(x, ac.tensor([1.0, np.nan])).item())
+
+
+@pytest.mark.parametrize(
+    "loss", [losses.hinge_loss, losses.margin_loss, losses.zero_one_loss], ids=lambda f: f.__name__
+)
+def test_labels_of_margins_are_signs(loss: Callable[..., ac.Tensor]) -> None:
+    """Labels 0 and 1 were taken for signs: a loss, and the wrong one."""
+    x = ac.tensor([0.5, -2.0])
+    for wrong in (0.0, 2.0, np.inf):
+        with pytest.raises(ValueError, match=rf"{loss.__name__}: target must be -1 or 1; got {wrong}; labels 0 and 1"):
+            loss(x, ac.tensor([1.0, wrong]))
+    with pytest.raises(ValueError, match=r"target must be -1 or 1; got 0\.0"):
+        loss(x, ac.tensor([1, 0]))
+    assert loss(x, ac.tensor([1, -1])).item() == loss(x, ac.tensor([1.0, -1.0])).item()
+    assert loss(x, ac.tensor([1.0, nan])).dtype == "float32"  # NaN goes through
+    assert losses.zero_one_loss(ac.tensor([0, 1]), ac.tensor([0, 2])).item() == 0.5  # classes are classes
+
+
+@pytest.mark.parametrize("shape", [(), (3,), (2, 1), (2, 3)])
+def test_a_huber_loss_never_broadcasts_its_items(shape: tuple[int, ...]) -> None:
+    p, t = ac.tensor(np.arange(6.0).reshape(2, 3)), ac.zeros((2, 3), f64)
+    delta = np.linspace(0.5, 2.0, max(1, int(np.prod(shape)))).reshape(shape)
+    rows = losses.huber_loss(p, t, delta, "none").numpy()
+    e, d = p.numpy(), np.broadcast_to(delta, (2, 3))
+    np.testing.assert_allclose(rows, np.where(e <= d, e * e / 2, d * (e - d / 2)))
+    for wrong in ((2,), (1, 2, 3), (4, 2, 3)):
+        with pytest.raises(ac.ShapeError, match=r"huber_loss: delta must be one number or broadcast to shape \(2, 3\)"):
+            losses.huber_loss(p, t, np.ones(wrong))

@@ -276,3 +276,9 @@ def test_an_unknown_loss_is_no_attribute() -> None:
     with pytest.raises(AttributeError, match="has no attribute 'square_loss'"):
         losses.square_loss  # noqa: B018
     assert set(losses.__all__) <= {*dir(losses), *losses._LATER}
+
+
+def test_a_weighted_loss_refuses_a_smoothing_that_is_no_number() -> None:
+    x, y, w = tensor([[1.0, 0.0]]), ac.tensor([0]), tensor([1.0, 2.0])
+    with pytest.raises(ac.DTypeError, match="cross_entropy: label_smoothing must be a number; got 'a'"):
+        losses.cross_entropy(x, y, label_smoothing="a", weight=w)  # type: ignore[arg-type]

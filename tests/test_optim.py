@@ -499,3 +499,11 @@ def test_fading_velocities_end_at_zero(dtype: str) -> None:
             v = opt._memory["velocity"][0].numpy()
             assert np.all((v == 0) | (np.abs(v) >= smallest))
         assert not v.any()
+
+
+def test_no_parameter_is_added_where_nobody_would_see_it() -> None:
+    opt = ac.optim.SGD([p := ac.nn.Parameter([1.0])], 0.1)
+    for held in (opt.params, opt.param_groups, opt.param_groups[0].params):
+        assert isinstance(held, tuple)
+    with pytest.raises(AttributeError, match="expected lr, momentum"):
+        opt.params = (p, p)

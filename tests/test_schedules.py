@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import pickle
 from typing import Any
 
 import numpy as np
@@ -174,3 +175,22 @@ def test_errors() -> None:
 def test_errors_of_schedules(make: Any, exception: type[Exception], message: str) -> None:
     with pytest.raises(exception, match=message):
         make()
+
+
+@pytest.mark.parametrize(("rate", "formula"), SCHEDULES)
+def test_schedules_can_be_pickled(rate: Any, formula: Any) -> None:
+    steps = np.arange(25.0)
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(rate))(steps), rate(steps))
+    p, opt = pickle.loads(pickle.dumps((q := ac.nn.Parameter([1.0]), ac.optim.SGD([q], lr=rate))))
+    p.grad = ac.tensor([1.0])
+    opt.step()
+    assert p.item() == np.float32(1) - np.float32(formula(0))
+
+
+def test_a_compiled_step_shows_a_rate_that_is_none() -> None:
+    """Where an eager step refuses a negative rate, a compiled one climbed."""
+    step, (p,), _ = training(lambda t: 1.0 - t, True)
+    step(), step()
+    assert np.isfinite(p.numpy()).all()
+    step()
+    assert np.isnan(p.numpy()).all()

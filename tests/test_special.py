@@ -312,3 +312,15 @@ def test_names_of_scipys() -> None:
     assert ac.special.expit is ac.sigmoid
     assert ac.special.log_expit is ac.log_sigmoid
     assert {"erf", "erfc", "logsumexp", "softmax", "xlogy"} <= set(ac.special.__all__)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@settings(max_examples=60, deadline=None)
+@given(st.floats(-1.0, 1.0), st.floats(-1.0, 1.0))
+def test_the_slope_of_rel_entr_between_numbers_far_apart(dtype: str, p: float, q: float) -> None:
+    """The quotient x/y is 0, subnormal or infinite where its logarithm is an ordinary number."""
+    info = np.finfo(dtype)
+    x, y = (np.exp2(np.floor(k * -float(info.minexp))).astype(dtype) for k in (p, q))
+    got = ac.grad(lambda x: ac.special.rel_entr(x, ac.tensor(y)))(ac.tensor(x)).item()
+    exact = (np.log2(float(x)) - np.log2(float(y))) * math.log(2.0) + 1.0
+    assert abs(got - exact) <= 4 * float(info.eps) * max(abs(exact), 1.0)

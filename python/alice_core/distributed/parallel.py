@@ -48,15 +48,15 @@ class DataParallel:
         return self._optimizer
 
     @property
-    def params(self) -> list[Tensor]:
+    def params(self) -> tuple[Tensor, ...]:
         """All parameters."""
-        params: list[Tensor] = self._optimizer.params
+        params: tuple[Tensor, ...] = self._optimizer.params
         return params
 
     @property
-    def param_groups(self) -> list[Any]:
+    def param_groups(self) -> tuple[Any, ...]:
         """Parameters that the same numbers steer."""
-        groups: list[Any] = self._optimizer.param_groups
+        groups: tuple[Any, ...] = self._optimizer.param_groups
         return groups
 
     @property

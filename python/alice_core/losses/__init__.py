@@ -19,7 +19,7 @@ from ..checks import checked_positive
 from ..errors import ShapeError
 from ..ops.cross_entropy import cross_entropy
 from ..tensors import Tensor, asarray
-from .checking import check_probabilities, checked_pair, reduced
+from .checking import check_probabilities, check_signs, checked_pair, reduced
 
 if TYPE_CHECKING:
     from ..tensors import TensorLike
@@ -121,7 +121,8 @@ def huber_loss(prediction: TensorLike, target: TensorLike, delta: TensorLike = 1
     prediction, target : Tensor
         Of one shape; floating predictions keep their dtype.
     delta : float or Tensor
-        Positive: where the loss goes over from squared to absolute; value and slope are continuous there.
+        Positive: where the loss goes over from squared to absolute; value and slope are continuous there. One number,
+        or one per item, or what broadcasts to the shape of the prediction.
     reduction : {"mean", "sum", "none"}
 
     Returns
@@ -135,7 +136,7 @@ def huber_loss(prediction: TensorLike, target: TensorLike, delta: TensorLike = 1
     Raises
     ------
     ShapeError
-        If the shapes differ.
+        If the shapes differ, or delta does not broadcast to them.
     ValueError
         If delta is not positive.
 
@@ -151,11 +152,17 @@ def huber_loss(prediction: TensorLike, target: TensorLike, delta: TensorLike = 1
     p, t = checked_pair("huber_loss", prediction, target)
     if not isinstance(bound, float) and bound.dtype.kind != "f":
         bound = asarray(bound, p.dtype)  # which has negative numbers
+    if not isinstance(bound, float) and not _broadcasts(bound.shape, p.shape):
+        raise ShapeError(f"huber_loss: delta must be one number or broadcast to shape {p.shape}; got {bound.shape}")
     e = ac.subtract(p, t)
     # Both branches at once: with c = clip(e) they are c (e - c/2), whose slope is c.
     c = ac.clip(e, -bound, bound)
     losses = ac.multiply(c, ac.subtract(e, ac.multiply(c, 0.5)))
     return reduced("huber_loss", losses, reduction)
+
+
+def _broadcasts(shape: tuple[int, ...], to: tuple[int, ...]) -> bool:
+    return len(shape) <= len(to) and all(n in (1, m) for n, m in zip(shape[::-1], to[::-1], strict=False))
 
 
 def margin_loss(prediction: TensorLike, target: TensorLike, reduction: str = "mean") -> Tensor:
@@ -178,6 +185,7 @@ def margin_loss(prediction: TensorLike, target: TensorLike, reduction: str = "me
     Tensor([ 0.5, -2. ], dtype=float32)
     """
     p, t = checked_pair("margin_loss", prediction, target)
+    check_signs("margin_loss", "target", t)
     return reduced("margin_loss", ac.negative(ac.multiply(t, p)), reduction)
 
 
@@ -204,6 +212,8 @@ def hinge_loss(prediction: TensorLike, target: TensorLike, reduction: str = "mea
     ------
     ShapeError
         If the shapes differ.
+    ValueError
+        If a target is neither -1 nor 1, where the numbers are known.
 
     Source: notes, section 3.2, with erratum E-8.
 
@@ -214,6 +224,7 @@ def hinge_loss(prediction: TensorLike, target: TensorLike, reduction: str = "mea
     Tensor([0.7, 0. , 1.3], dtype=float32)
     """
     p, t = checked_pair("hinge_loss", prediction, target)
+    check_signs("hinge_loss", "target", t)
     margin = ac.multiply(t, p)
     return reduced("hinge_loss", ac.relu(ac.subtract(1.0, margin)), reduction)
 
@@ -357,6 +368,8 @@ def zero_one_loss(prediction: TensorLike, target: TensorLike, reduction: str = "
     ------
     ShapeError
         If the shapes differ.
+    ValueError
+        If the target of a score is neither -1 nor 1, where the numbers are known.
 
     Source: notes, section 3.2.
 
@@ -368,5 +381,9 @@ def zero_one_loss(prediction: TensorLike, target: TensorLike, reduction: str = "
     """
     raw = asarray(prediction)
     p, t = checked_pair("zero_one_loss", raw, target)
-    wrong = ac.not_equal(ac.sign(p), t) if raw.dtype.kind == "f" else ac.not_equal(raw, target)
+    if raw.dtype.kind == "f":
+        check_signs("zero_one_loss", "target", t)
+        wrong = ac.not_equal(ac.sign(p), t)
+    else:
+        wrong = ac.not_equal(raw, target)
     return reduced("zero_one_loss", ac.astype(wrong, p.dtype), reduction)

@@ -15,7 +15,7 @@ from ..tensors import Tensor, asarray
 if TYPE_CHECKING:
     from ..tensors import TensorLike
 
-__all__ = ["check_classes", "check_distributions", "check_probabilities", "checked_pair", "reduced"]
+__all__ = ["check_classes", "check_distributions", "check_probabilities", "check_signs", "checked_pair", "reduced"]
 
 #: How far a sum of float32 probabilities may be from 1: they were rounded, and there may be many.
 _SLACK = 1e-3
@@ -104,6 +104,28 @@ def check_probabilities(who: str, name: str, p: Tensor, remedy: str) -> None:
     wrong = (known < 0) | (known > 1)
     if wrong.any():
         raise ValueError(f"{who}: {name} must lie between 0 and 1; got {known[wrong][0]}; {remedy}")
+
+
+def check_signs(who: str, name: str, labels: Tensor) -> None:
+    """Raise ValueError for labels that are neither -1 nor 1, where the numbers are known; NaN goes through to the loss.
+
+    Examples
+    --------
+    >>> import alice_core as ac
+    >>> from alice_core.losses.checking import check_signs
+    >>> check_signs("my_loss", "target", ac.tensor([0.0, 1.0]))
+    Traceback (most recent call last):
+    ...
+    ValueError: my_loss: target must be -1 or 1; got 0.0; labels 0 and 1 become -1 and 1 with 2 * y - 1
+    """
+    known = known_values(labels)
+    if known is None:
+        return
+    wrong = (np.abs(known) != 1) & (known == known)
+    if wrong.any():
+        raise ValueError(
+            f"{who}: {name} must be -1 or 1; got {known[wrong][0]}; labels 0 and 1 become -1 and 1 with 2 * y - 1"
+        )
 
 
 def check_distributions(who: str, name: str, p: Tensor) -> None:

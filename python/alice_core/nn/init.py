@@ -73,7 +73,14 @@ def uniform(
     dtype = ac.get_default_dtype() if dtype is None else dtype
     if isinstance(generator, ac.random.Generator):
         return ac.tensor(generator.uniform(shape, -bound, bound, ac.float64), dtype)
-    return ac.tensor(generator.uniform(-bound, bound, tuple(shape)), dtype)
+    try:
+        return ac.tensor(generator.uniform(-bound, bound, tuple(shape)), dtype)
+    except ValueError:
+        raise _too_large(shape) from None
+
+
+def _too_large(shape: Sequence[int]) -> ac.ShapeError:
+    return ac.ShapeError(f"init: dimensions must not be negative, nor too many to address; got {tuple(shape)}")
 
 
 def _shape(who: str, shape: int | Sequence[int]) -> tuple[int, ...]:
@@ -95,7 +102,10 @@ def _standard(shape: tuple[int, ...], seed: Seed) -> npt.NDArray[np.float64]:
     generator = rng(seed)
     if isinstance(generator, ac.random.Generator):
         return np.asarray(generator.normal(shape, dtype=ac.float64))
-    return generator.standard_normal(shape)
+    try:
+        return generator.standard_normal(shape)
+    except ValueError:
+        raise _too_large(shape) from None
 
 
 def _made(values: npt.NDArray[np.float64], dtype: DTypeLike | None) -> ac.Tensor:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .._dtypes import uint64
-from ..checks import checked_choice, known_values
+from ..checks import checked_choice, checked_number, known_values
 from ..errors import ShapeError
 from ..primitive import Primitive, update
 from ..tensors import Tensor, asarray
@@ -270,6 +270,8 @@ def _class_weights(weight: TensorLike, x: Tensor) -> Tensor:
 
 def _weighted(x: Tensor, q: Tensor, code: int, ignored: int | None, smoothing: float, w: Tensor) -> Tensor:
     """Rows with class indices are weighed as a whole; smoothed ones, and probabilities, class by class."""
+    if not isinstance(smoothing, Tensor):
+        smoothing = checked_number("cross_entropy", "label_smoothing", smoothing)
     if not 0 <= smoothing < 1:
         raise ValueError(f"cross_entropy: label_smoothing must be in [0, 1); got {smoothing}")
     part = smoothing / x.shape[-1]

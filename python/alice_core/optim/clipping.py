@@ -20,7 +20,8 @@ def clip_grad_norm(params: Iterable[Any], max_norm: float, norm_type: float = 2.
     Parameters
     ----------
     params : iterable of Tensor, or a module
-        Parameters, nested as a tree may be. Those without a gradient are left out.
+        Parameters, nested as a tree may be. Those without a gradient are left out, and one
+        that comes twice counts once.
     max_norm : float
         Above 0; infinity only measures.
     norm_type : float
@@ -90,7 +91,8 @@ def clip_grad_value(params: Iterable[Any], clip_value: float) -> None:
     Parameters
     ----------
     params : iterable of Tensor, or a module
-        Parameters, nested as a tree may be. Those without a gradient are left out.
+        Parameters, nested as a tree may be. Those without a gradient are left out, and one
+        that comes twice counts once.
     clip_value : float
         Above 0.
 
@@ -124,15 +126,15 @@ def _above(who: str, name: str, value: Any, bound: float) -> float:
 
 
 def _with_gradients(who: str, params: Any) -> list[tuple[ac.Tensor, ac.Tensor]]:
-    """The parameters that have a gradient, with it."""
+    """The parameters that have a gradient, with it: each once, as layers may share some."""
     if isinstance(params, ac.nn.Module):
         params = list(params.parameters())
     elif not isinstance(params, (ac.Tensor, dict, list, tuple)):
         params = list(params)
-    found = []
+    found = {}
     for i, p in enumerate(tree.leaves(params)):
         if not isinstance(p, ac.Tensor):
             raise ac.DTypeError(f"{who}: params must be Tensors; got {shown(p)} as parameter {i}")
         if p.grad is not None:
-            found.append((p, p.grad))
-    return found
+            found[id(p)] = (p, p.grad)
+    return list(found.values())

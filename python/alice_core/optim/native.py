@@ -62,6 +62,6 @@ class _Part:
             chosen = [i for i, p in enumerate(params) if p.grad is not None]
             if not chosen:
                 return
-            params = [params[i] for i in chosen]
+            params = tuple(params[i] for i in chosen)
             kept = [kind[i] for kind in self.kinds for i in chosen]
         ac.update(kernel, [self.group._hyper, *params, *grads, *kept], (len(params), *self.flags), [*params, *kept])

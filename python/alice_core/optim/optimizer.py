@@ -30,7 +30,7 @@ class ParamGroup:
     """
 
     def __init__(self, kind: type[Optimizer], params: list[ac.Tensor], values: Mapping[str, Any]) -> None:
-        self.params = params
+        self.params = tuple(params)
         self._kind = kind
         self._schedule: Schedule | None = None
         self._clock: ac.Tensor | None = None  # steps taken since there was a schedule
@@ -98,6 +98,8 @@ class ParamGroup:
         known = known_values(rate)
         if known is not None:
             _number(who, "lr", float(known))
+        else:  # nobody can be told, but the parameters show it
+            rate = ac.where((rate >= 0.0) & (rate < math.inf), rate, math.nan)
         return ac.reshape(rate, (1,))
 
     def _checked(self, name: str, value: Any) -> float:
@@ -165,9 +167,9 @@ class Optimizer:
 
     Attributes
     ----------
-    params : list of Tensor
-        All parameters.
-    param_groups : list of ParamGroup
+    params : tuple of Tensor
+        All parameters; later ones need an optimiser of their own, or a new one.
+    param_groups : tuple of ParamGroup
         One, unless groups were given.
     """
 
@@ -179,7 +181,7 @@ class Optimizer:
 
     def __init__(self, params: Iterable[Any], **numbers: float) -> None:
         who = type(self).__name__
-        self.param_groups: list[ParamGroup] = []
+        groups: list[ParamGroup] = []
         seen: set[int] = set()
         for group in _groups(who, params):
             members = _members(group.pop("params"))
@@ -194,7 +196,9 @@ class Optimizer:
                         f"first"
                     )
                 if id(p) in seen:
-                    raise ValueError(f"{who}: parameter {i}, shape {p.shape}, is listed twice")
+                    raise ValueError(
+                        f"{who}: parameter {i}, shape {p.shape}, is listed twice; list it once, layers may share it"
+                    )
                 seen.add(id(p))
             if "betas" in group and "beta1" in self._numbers:
                 group["beta1"], group["beta2"] = _pair(who, group.pop("betas"))
@@ -202,10 +206,11 @@ class Optimizer:
                 raise ValueError(
                     f"{who}: a group may have params, {', '.join(self._numbers)}; got {', '.join(unknown)}"
                 )
-            self.param_groups.append(ParamGroup(type(self), members, {**numbers, **group}))
-        if len(self.param_groups) > 1:
+            groups.append(ParamGroup(type(self), members, {**numbers, **group}))
+        self.param_groups = tuple(groups)
+        if len(groups) > 1:
             self._checked({name: self._first(x) for name, x in numbers.items()})  # all groups may have their own
-        self.params = [p for group in self.param_groups for p in group.params]
+        self.params = tuple(p for group in groups for p in group.params)
         self._memory: dict[str, list[ac.Tensor | None]] = {}  # lists parallel to params
 
     def __setattr__(self, name: str, value: Any) -> None:

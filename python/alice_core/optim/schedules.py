@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,10 @@ __all__ = ["constant", "cosine", "exponential", "one_cycle", "step", "warm_up"]
 
 
 class _Schedule:
-    """Of a formula in a namespace, NumPy or ours, and steps in float64."""
+    """Of a formula in a namespace, NumPy or ours, and steps in float64.
+
+    Formulas are functions of this module, with the numbers bound to them by ``partial``: so schedules can be pickled.
+    """
 
     def __init__(self, formula: Callable[[Any, Any], Any]) -> None:
         self._formula = formula
@@ -62,7 +66,11 @@ def constant(lr: float) -> Schedule:
     0.1
     """
     rate = _rate("constant", "lr", lr)
-    return _Schedule(lambda xp, t: rate + 0.0 * t)
+    return _Schedule(partial(_constant, rate))
+
+
+def _constant(rate: float, xp: Any, t: Any) -> Any:
+    return rate + 0.0 * t
 
 
 def step(lr: float, every: int, factor: float = 0.1) -> Schedule:
@@ -83,7 +91,11 @@ def step(lr: float, every: int, factor: float = 0.1) -> Schedule:
     [1.0, 1.0, 0.5, 0.25]
     """
     rate, base, period = _rate("step", "lr", lr), _rate("step", "factor", factor), _count("step", "every", every)
-    return _Schedule(lambda xp, t: rate * base ** xp.floor(t / period))
+    return _Schedule(partial(_in_steps, rate, base, period))
+
+
+def _in_steps(rate: float, base: float, period: int, xp: Any, t: Any) -> Any:
+    return rate * base ** xp.floor(t / period)
 
 
 def exponential(lr: float, factor: float) -> Schedule:
@@ -102,7 +114,11 @@ def exponential(lr: float, factor: float) -> Schedule:
     [1.0, 0.5, 0.25, 0.125]
     """
     rate, base = _rate("exponential", "lr", lr), _rate("exponential", "factor", factor)
-    return _Schedule(lambda xp, t: rate * base**t)
+    return _Schedule(partial(_power, rate, base))
+
+
+def _power(rate: float, base: float, xp: Any, t: Any) -> Any:
+    return rate * base**t
 
 
 def cosine(lr: float, steps: int, end: float = 0.0) -> Schedule:
@@ -141,7 +157,11 @@ def cosine(lr: float, steps: int, end: float = 0.0) -> Schedule:
     0.854
     """
     top, low, n = _rate("cosine", "lr", lr), _rate("cosine", "end", end), _count("cosine", "steps", steps)
-    return _Schedule(lambda xp, t: _half_cosine(xp, t / n, top, low))
+    return _Schedule(partial(_falling, top, low, n))
+
+
+def _falling(top: float, low: float, n: int, xp: Any, t: Any) -> Any:
+    return _half_cosine(xp, t / n, top, low)
 
 
 def _half_cosine(xp: Any, part: Any, start: float, end: float) -> Any:
@@ -183,14 +203,15 @@ def one_cycle(
     if part > 1:
         raise ValueError(f"{who}: rising must be a number from 0 to 1; got {rising!r}")
     turn = max(part * n - 1, 0.0)
-    up, down = max(turn, 1e-300), max(n - 1 - turn, 1e-300)
+    ends = top * low, top, top * low * last
+    return _Schedule(partial(_up_and_down, ends, turn, max(turn, 1e-300), max(n - 1 - turn, 1e-300)))
 
-    def formula(xp: Any, t: Any) -> Any:
-        rise = _half_cosine(xp, t / up, top * low, top)
-        fall = _half_cosine(xp, (t - turn) / down, top, top * low * last)
-        return xp.where(t < turn, rise, fall)
 
-    return _Schedule(formula)
+def _up_and_down(ends: tuple[float, float, float], turn: float, up: float, down: float, xp: Any, t: Any) -> Any:
+    start, top, end = ends
+    rise = _half_cosine(xp, t / up, start, top)
+    fall = _half_cosine(xp, (t - turn) / down, top, end)
+    return xp.where(t < turn, rise, fall)
 
 
 def warm_up(schedule: float | Schedule, steps: int, start: float = 0.0) -> Schedule:
@@ -223,8 +244,8 @@ def warm_up(schedule: float | Schedule, steps: int, start: float = 0.0) -> Sched
         else constant(checked_number("warm_up", "schedule", schedule, "a schedule or a number"))
     )
     top = _rate("warm_up", "schedule(0)", then(0.0))
+    return _Schedule(partial(_warming, n, low, top, then))
 
-    def formula(xp: Any, t: Any) -> Any:
-        return xp.where(t < n, low + (top - low) * (t / n), then(xp.maximum(t - n, 0.0)))
 
-    return _Schedule(formula)
+def _warming(n: int, low: float, top: float, then: Schedule, xp: Any, t: Any) -> Any:
+    return xp.where(t < n, low + (top - low) * (t / n), then(xp.maximum(t - n, 0.0)))

@@ -27,7 +27,7 @@ from ..ops.views import reshape
 from ..primitive import Primitive
 from ..special.gaussian import ndtri
 from ..tensors import Tensor, asarray, float32, float64
-from .source import Source, _are, _floating, _joined, _of_each, _refuse_batch
+from .source import Source, _are, _floating, _joined, _known, _not_negative, _of_each, _refuse_batch
 
 if TYPE_CHECKING:
     from ..tensors import DTypeLike, TensorLike
@@ -110,12 +110,23 @@ class Continuous(Source):
 
         Raises
         ------
+        ValueError
+            If low is above high, or their difference is infinite, where the numbers are known.
         ShapeError, DTypeError
             If the shape is none, a parameter does not broadcast to it, or the dtype is not floating.
         """
         extents, (start, end) = _of_each("uniform", shape, low=low, high=high)
-        u = self._draw(extents, _floating("uniform", dtype))
-        result: Tensor = u if _are(0, 1, start, end) else start + (end - start) * u
+        wanted = _floating("uniform", dtype)
+        if _are(0, 1, start, end):
+            return self._draw(extents, wanted)
+        width = end - start
+        known = _known(width)
+        if known is not None and not np.all((known >= 0) & (known <= float(np.finfo(wanted).max))):
+            raise ValueError(
+                f"uniform: low must be at most high, and both so near each other that {wanted} has the difference; got "
+                f"low {shown(low)}, high {shown(high)}"
+            )
+        result: Tensor = start + width * self._draw(extents, wanted)
         return result
 
     def normal(
@@ -141,6 +152,8 @@ class Continuous(Source):
 
         Raises
         ------
+        ValueError
+            If std is negative, where it is known.
         ShapeError, DTypeError
             If the shape is none, a parameter does not broadcast to it, or the dtype is not floating.
 
@@ -149,6 +162,7 @@ class Continuous(Source):
         Box, Muller, "A note on the generation of random normal deviates", 1958.
         """
         extents, (centre, width) = _of_each("normal", shape, mean=mean, std=std)
+        _not_negative("normal", "std", width)
         u = self._draw((2, *extents), _floating("normal", dtype))
         z = sqrt(-2.0 * log1p(-u[0])) * cos((2.0 * math.pi) * u[1])
         result: Tensor = z if _are(0, 1, centre, width) else centre + width * z
@@ -187,12 +201,14 @@ class Continuous(Source):
         Raises
         ------
         ValueError
-            If low is above high, or both lie more than 37 standard deviations from the mean on one side.
+            If low is above high, both lie more than 37 standard deviations from the mean on one side, or std is
+            negative.
         ShapeError, DTypeError
             If the shape is none, a parameter does not broadcast to it, or the dtype is not floating.
         """
         op = "truncated_normal"
         extents, given = _of_each(op, shape, low=low, high=high, mean=mean, std=std)
+        _not_negative(op, "std", given[3])
         wanted = _floating(op, dtype)
         start, end, centre, width = (asarray(x, dtype=float64) for x in given)
         a, b = (start - centre) / width, (end - centre) / width
@@ -232,10 +248,13 @@ class Continuous(Source):
 
         Raises
         ------
+        ValueError
+            If the scale is negative, where it is known.
         ShapeError, DTypeError
             If the shape is none, a parameter does not broadcast to it, or the dtype is not floating.
         """
         extents, (mean,) = _of_each("exponential", shape, scale=scale)
+        _not_negative("exponential", "scale", mean)
         u = self._draw(extents, _floating("exponential", dtype))
         result: Tensor = mean * -log1p(-u)
         return result
@@ -262,10 +281,13 @@ class Continuous(Source):
 
         Raises
         ------
+        ValueError
+            If the scale is negative, where it is known.
         ShapeError, DTypeError
             If the shape is none, a parameter does not broadcast to it, or the dtype is not floating.
         """
         extents, (centre, width) = _of_each("gumbel", shape, loc=loc, scale=scale)
+        _not_negative("gumbel", "scale", width)
         wanted = _floating("gumbel", dtype)
         least = 2.0**-25 if wanted == float32 else 2.0**-54  # the middle of the step that begins at 0
         e = -log1p(-maximum(self._draw(extents, wanted), least))
@@ -308,7 +330,7 @@ class Continuous(Source):
         Raises
         ------
         ValueError
-            If alpha is not positive.
+            If alpha is not positive, or the scale negative, where it is known.
         ShapeError, DTypeError
             If the shape is none, a parameter does not broadcast to it, or the dtype is not floating.
 
@@ -318,6 +340,7 @@ class Continuous(Source):
         reparameterization gradients", 2018.
         """
         extents, (form, width) = _of_each("gamma", shape, alpha=alpha, scale=scale)
+        _not_negative("gamma", "scale", width)
         wanted = _floating("gamma", dtype)
         x = exp(self._log_gamma("gamma", extents, "alpha", form)).astype(wanted)
         result: Tensor = x if not isinstance(width, Tensor) and width == 1 else width * x
@@ -395,6 +418,8 @@ class Continuous(Source):
         ------
         LinAlgError
             If cov is not positive definite.
+        ValueError
+            If cov is not symmetric, to half the digits, where it is known: a Cholesky factor is no covariance.
         ShapeError, DTypeError
             If shapes do not fit, or the dtype is not floating.
 
@@ -413,6 +438,14 @@ class Continuous(Source):
             raise ShapeError(f"{op}: expected mean (..., N) and cov (..., N, N); got {centre.shape} and {spread.shape}")
         given = float64 if float64 in (centre.dtype, spread.dtype) else float32
         wanted = given if dtype is None else _floating(op, dtype)
+        known = known_values(spread)
+        if known is not None:
+            gap = np.abs(known - np.swapaxes(known, -1, -2)).max(initial=0)
+            if gap > math.sqrt(np.finfo(wanted).eps) * np.abs(known).max(initial=0):
+                raise ValueError(
+                    f"{op}: cov must be symmetric; got numbers {gap:.3g} from those across the diagonal; of a "
+                    f"Cholesky factor L, pass L @ L.mT"
+                )
         leading = {"mean": centre.shape[:-1], "cov": spread.shape[:-2]}
         extents = _joined(op, None if shape is None else _shape(op, shape), leading)
         z = self.normal((*extents, centre.shape[-1]), dtype=wanted)

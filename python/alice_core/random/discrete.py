@@ -21,7 +21,7 @@ from ..ops.views import moveaxis
 from ..primitive import Primitive
 from ..tensors import Tensor, asarray, float32, float64, int32, int64
 from .continuous import Continuous, _batched_parameter
-from .source import _of_each, _refuse_batch, _signed
+from .source import _known, _of_each, _refuse_batch, _signed
 
 if TYPE_CHECKING:
     from ..tensors import DTypeLike, TensorLike
@@ -58,11 +58,12 @@ class Discrete(Continuous):
         ShapeError
             If the shape is none, or p does not broadcast to it.
         ValueError
-            If p is a number, but no probability.
+            If p is no probability, where it is known.
         """
         extents, (limit,) = _of_each("bernoulli", shape, p=p)
-        if not isinstance(limit, Tensor) and not 0 <= limit <= 1:
-            raise ValueError(f"bernoulli: p must be a probability, from 0 to 1; got {limit!r}")
+        known = _known(limit)
+        if known is not None and not np.all((known >= 0) & (known <= 1)):
+            raise ValueError(f"bernoulli: p must be a probability, from 0 to 1; got {shown(limit)}")
         result: Tensor = self._draw(extents, float32) < limit
         return result
 
@@ -165,6 +166,9 @@ class Discrete(Continuous):
         ------
         ShapeError, DTypeError
             If logits are not floating, have no such axis, or do not broadcast to the shape.
+        ValueError
+            If there is NaN, or nothing that may come, or more than one infinity among the logits of a choice, where
+            they are known.
 
         Source
         ------
@@ -176,7 +180,8 @@ class Discrete(Continuous):
         at = checked_int("categorical", "axis", axis)
         if not -x.ndim <= at < x.ndim or not x.shape[at]:
             raise ShapeError(f"categorical: expected an axis with items, of logits of shape {x.shape}; got axis {at}")
-        x = moveaxis(x, at, -1)
+        x = moveaxis(x.detach().astype(float64 if x.dtype == float64 else float32), at, -1)
+        _check_logits(x)
         if shape is not None:
             wanted = _shape("categorical", shape)
             try:
@@ -185,8 +190,7 @@ class Discrete(Continuous):
                 raise ShapeError(
                     f"categorical: logits without axis {at}, shape {x.shape[:-1]}, must broadcast to shape {wanted}"
                 ) from None
-        dtype = float64 if x.dtype == float64 else float32
-        return argmax(x.detach().astype(dtype) + self.gumbel(x.shape, dtype=dtype), axis=-1)
+        return argmax(x + self.gumbel(x.shape, dtype=x.dtype), axis=-1)
 
     def choice(
         self,
@@ -281,6 +285,19 @@ class Discrete(Continuous):
         if known is not None and not np.all((known >= 0) & (known <= 9e18)):
             raise ValueError(f"poisson: rate must be from 0 to 9e18; got {shown(mean)}")
         return self._take(_poisson, broadcast_to(rates, extents), math.prod(extents))
+
+
+def _check_logits(x: Tensor) -> None:
+    known = known_values(x)
+    if known is None:
+        return
+    # The largest is NaN if one is.
+    good = (known.max(axis=-1) > -math.inf) & (np.count_nonzero(known == math.inf, axis=-1) < 2)
+    if not np.all(good):
+        raise ValueError(
+            f"categorical: logits must say what may come: numbers and -inf, one of them above -inf; got "
+            f"{known.reshape(-1, known.shape[-1])[np.flatnonzero(~good)[0]]} for a choice"
+        )
 
 
 def _log_probabilities(p: Any, n: int, least: int) -> Tensor:

@@ -15,7 +15,7 @@ import numpy as np
 
 from .. import _core
 from .._dtypes import checked_or_default, to_numpy
-from ..checks import checked_int, checked_number
+from ..checks import checked_int, checked_number, known_values, shown
 from ..errors import DTypeError, ShapeError
 from ..ops.creation import _shape
 from ..primitive import Primitive
@@ -97,6 +97,17 @@ def _parameter(op: str, name: str, value: Any) -> Any:
     if isinstance(value, (np.ndarray, tuple, list)):
         return asarray(to_numpy(value, None, op))
     return checked_number(op, name, value, "a number or a Tensor")
+
+
+def _known(value: Any) -> Any:
+    """A number, or the values of a Tensor where they are known, else None."""
+    return known_values(value) if isinstance(value, Tensor) else value
+
+
+def _not_negative(op: str, name: str, value: Any) -> None:
+    known = _known(value)
+    if known is not None and not np.all(known >= 0):
+        raise ValueError(f"{op}: {name} must not be negative; got {shown(value)}")
 
 
 def bits(state: Tensor, /, shape: int | Sequence[int], first: int = 0) -> Tensor:
@@ -220,6 +231,8 @@ class Source:
 
     @state.setter
     def state(self, state: tuple[int, int]) -> None:
+        if not isinstance(state, (tuple, list)) or len(state) != 2:
+            raise DTypeError(f"state: expected a pair of ints, key and draw; got {shown(state)}")
         key, draw = state
         new = np.array(
             [_signed(checked_int("state", "key", key)), _signed(checked_int("state", "draw", draw))], dtype=np.int64
