@@ -216,7 +216,7 @@ def test_examples_of_a_batch_share_the_numbers(draw: Any) -> None:
     """As they do for the draws that have no parameters: one state, one draw."""
     x = ac.tensor([[0.5, 2.0], [3.0, 0.25], [1.0, 9.0]])
     g = ac.random.Generator(3)
-    together = ac.vmap(lambda x: draw(g, x))(x)
+    together = ac.vmap(lambda x: draw(g, x), randomness="same")(x)
     for row, got in zip(x, together, strict=True):
         np.testing.assert_array_equal(got.numpy(), draw(ac.random.Generator(3), row).numpy())
 

@@ -23,11 +23,11 @@ from ..ops.logistic import sigmoid
 from ..ops.powers import sqrt
 from ..ops.selection import clip, maximum, where
 from ..ops.trigonometric import cos
-from ..ops.views import reshape
+from ..ops.views import reshape, swapaxes
 from ..primitive import Primitive
 from ..special.gaussian import ndtri
 from ..tensors import Tensor, asarray, float32, float64
-from .source import Source, _are, _floating, _joined, _known, _not_negative, _of_each, _refuse_batch
+from .source import Source, _are, _floating, _joined, _known, _not_negative, _of_each, _refuse_batch, drawn, for_each
 
 if TYPE_CHECKING:
     from ..tensors import DTypeLike, TensorLike
@@ -66,6 +66,24 @@ def _batched_parameter(draw: Primitive, batched: Sequence[bool], inputs: Sequenc
     if batched[0]:
         return _refuse_batch(draw.name, batched, inputs)
     return draw(*inputs, period)
+
+
+def _parameter_for_each(draw: Primitive) -> Any:
+    """The rule of a draw with one parameter, whose elements all get a stream of their own."""
+
+    def rule(size: int, batched: Sequence[bool], inputs: Sequence[Tensor], period: int) -> Tensor:
+        state, x = inputs
+        x = x if batched[1] else broadcast_to(x, (size, *x.shape))
+        if x.size == size * period:
+            return drawn(draw, state, x, size * period)
+        # Within an example there are others that share its numbers: streams repeat, so those come first.
+        parts = swapaxes(reshape(x, (size, -1, period)), 0, 1)
+        return reshape(swapaxes(drawn(draw, state, parts, size * period), 0, 1), x.shape)
+
+    return rule
+
+
+for_each[_log_gamma] = _parameter_for_each(_log_gamma)
 
 
 def _batched_slope(batched: Sequence[bool], inputs: Sequence[Tensor], which: int) -> Any:

@@ -20,8 +20,8 @@ from ..ops.sorting import argsort
 from ..ops.views import moveaxis
 from ..primitive import Primitive
 from ..tensors import Tensor, asarray, float32, float64, int32, int64
-from .continuous import Continuous, _batched_parameter
-from .source import _known, _of_each, _refuse_batch, _signed
+from .continuous import Continuous, _batched_parameter, _parameter_for_each
+from .source import _bits, _known, _of_each, _of_shape, _refuse_batch, _signed, drawn, for_each
 
 if TYPE_CHECKING:
     from ..tensors import DTypeLike, TensorLike
@@ -34,6 +34,9 @@ _poisson = Primitive("random_poisson", saves=(), differentiable=False)
 _integers.defbatch(lambda batched, inputs, *attributes: _refuse_batch("random_integers", batched, inputs))
 _permutation.defbatch(lambda batched, inputs, *attributes: _refuse_batch("random_permutation", batched, inputs))
 _poisson.defbatch(lambda batched, inputs, period: _batched_parameter(_poisson, batched, inputs, period))
+for_each[_integers], for_each[_poisson] = _of_shape(_integers), _parameter_for_each(_poisson)
+# The orders of random words, of which two are equal once in 2^64.
+for_each[_permutation] = lambda size, batched, inputs, n: argsort(drawn(_bits, *inputs, (size, n), 0), axis=-1)
 
 
 class Discrete(Continuous):

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 from _thread import RLock  # threading takes long to import
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextvars import ContextVar
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -24,11 +25,35 @@ from ..tensors import Tensor, asarray, float32, float64, tensor
 if TYPE_CHECKING:
     from ..tensors import DTypeLike, TensorLike
 
-__all__ = ["Source", "advance", "bits", "unit"]
+__all__ = ["Source", "advance", "bits", "drawn", "for_each", "unit", "watcher"]
 
 _bits = Primitive("random_bits", saves=(), differentiable=False)
 _uniform = Primitive("random_uniform", saves=(), differentiable=False)
 _advance = Primitive("random_advance", saves=(), differentiable=False)
+
+#: Who is told of the draws of generators: the ``ac.vmap`` that traces a function.
+watcher: ContextVar[Callable[[Primitive, Tensor], None] | None] = ContextVar("alice_core.draws", default=None)
+
+#: What makes a draw of numbers for each of ``size`` examples: ``rule(size, batched, inputs, *attributes)``, the
+#: arguments those of the draw for one of them; the batch is axis 0, and ``batched`` as for a batch rule.
+for_each: dict[Primitive, Callable[..., Tensor]] = {}
+
+
+def drawn(draw: Primitive, *arguments: Any) -> Tensor:
+    """What a primitive makes of a state; whoever watches is told."""
+    numbers: Tensor = draw(*arguments)
+    tell = watcher.get()
+    if tell is not None:
+        tell(draw, numbers)
+    return numbers
+
+
+def _of_shape(draw: Primitive) -> Callable[..., Tensor]:
+    """The rule of a draw of a shape, its first attribute: one draw that is so many times as large."""
+    return lambda size, batched, inputs, shape, *rest: drawn(draw, *inputs, (size, *shape), *rest)
+
+
+for_each[_bits], for_each[_uniform] = _of_shape(_bits), _of_shape(_uniform)
 
 # A draw reads a state and moves it on: no other thread may draw in between, and a fork waits until both are done.
 _one_draw = RLock()
@@ -243,7 +268,7 @@ class Source:
     def _take(self, draw: Primitive, *rest: Any) -> Tensor:
         """What a primitive makes of the next draw."""
         with _one_draw:
-            numbers: Tensor = draw(self._state, *rest)
+            numbers = drawn(draw, self._state, *rest)
             _core.update("random_advance", [self._state], (1,), [self._state])
         return numbers
 

@@ -12,12 +12,14 @@ import inspect
 from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
 from contextlib import nullcontext
-from typing import Any, NamedTuple, ParamSpec, TypeVar
+from typing import Any, Literal, NamedTuple, ParamSpec, TypeVar
 
 from .. import _core, tree
-from ..checks import check_function, checked_int
+from ..checks import check_function, checked_choice, checked_int
 from ..errors import DTypeError, GradientError, ShapeError, TraceError, locate
 from ..ops import broadcasting, creation, diagonals, views
+from ..primitive import Primitive
+from ..random.source import drawn, for_each, watcher
 from ..tensors import Tensor, asarray
 from .rerunning import rerun
 from .reverse import no_grad
@@ -48,7 +50,34 @@ class _Value:
         return self
 
 
-def vmap(f: Callable[P, R], in_axes: Any = 0, out_axes: Any = 0) -> Callable[P, R]:
+class _Draws:
+    """What generators give to a function while it is traced."""
+
+    def __init__(self, randomness: str) -> None:
+        self.different = randomness == "different"
+        self._refused = randomness == "error"
+        self.made: dict[Hashable, Tensor] = {}  # which keeps their names theirs
+
+    def __call__(self, draw: Primitive, numbers: Tensor) -> None:
+        if self._refused:
+            raise TraceError(
+                "vmap: the function draws random numbers; say randomness='different' for each example to have its own, "
+                "or randomness='same' for all to have the same"
+            )
+        self.made[numbers._key] = numbers
+
+    def check(self, equations: Sequence[_core.Equation]) -> None:
+        """Numbers that are different must be those of the function itself: what runs by other rules shares them."""
+        if self.different and not self.made.keys() <= {key for eq in equations for key in eq.results}:
+            raise TraceError(
+                "vmap: with randomness='different', numbers cannot be drawn inside of loops, rules of one's own and "
+                "repeated runs; draw them outside of vmap, for all examples at once, and pass them in as an argument"
+            )
+
+
+def vmap(
+    f: Callable[P, R], in_axes: Any = 0, out_axes: Any = 0, randomness: Literal["error", "different", "same"] = "error"
+) -> Callable[P, R]:
     """Return ``f`` for batches: ``f`` is written for one example and runs once for all of them.
 
     Parameters
@@ -61,6 +90,9 @@ def vmap(f: Callable[P, R], in_axes: Any = 0, out_axes: Any = 0) -> Callable[P, 
         as axis 0.
     out_axes : int, or nested as the result
         Where the results get it; None for results that are the same for all examples.
+    randomness : {"error", "different", "same"}
+        What to do where f draws random numbers (``ac.random``, ``nn.Dropout``), which takes one draw of the generator:
+        refuse, as nobody knows what is meant; draw numbers for each example; or let all examples have the same.
 
     Returns
     -------
@@ -73,15 +105,13 @@ def vmap(f: Callable[P, R], in_axes: Any = 0, out_axes: Any = 0) -> Callable[P, 
         If batch axes do not exist or differ in length, or nothing is batched.
     TraceError
         If f asks for a value (``if x > 0``, ``x.item()``; names the line), or changes a batched value's Tensor in
-        place.
-
-    Notes
-    -----
-    Random numbers (``ac.random``) drawn inside are drawn once and are the same for all examples.
+        place; or draws random numbers, unless ``randomness`` says which.
+    ValueError
+        If ``randomness`` is none of the three.
 
     Accuracy
     --------
-    The bits of a loop over the examples.
+    The bits of a loop over the examples, but for numbers that are drawn for each of them.
 
     Source
     ------
@@ -97,8 +127,15 @@ def vmap(f: Callable[P, R], in_axes: Any = 0, out_axes: Any = 0) -> Callable[P, 
     >>> ac.vmap(ac.grad(loss), in_axes=(None, 0))(w, ac.tensor([[1.0, 0.0], [1.0, 1.0]]))
     Tensor([[2., 0.],
             [6., 6.]], dtype=float32)
+
+    Noise that is another for each example:
+
+    >>> ac.random.seed(0)
+    >>> ac.vmap(lambda x: x + ac.random.uniform(), randomness="different")(ac.zeros(3))
+    Tensor([0.39904642, 0.97224116, 0.01944941], dtype=float32)
     """
     check_function("vmap", f)
+    checked_choice("vmap", "randomness", randomness, ("error", "different", "same"))
 
     @functools.wraps(f, updated=())
     def batched(*args: P.args, **kwargs: P.kwargs) -> Any:
@@ -115,8 +152,14 @@ def vmap(f: Callable[P, R], in_axes: Any = 0, out_axes: Any = 0) -> Callable[P, 
         axis_of = _broadcast_prefix("in_axes", (tuple(axes), 0), structure)
         values = [_argument(x, axis) for x, axis in zip(leaves, axis_of, strict=True)]
         size = _batch_size([v for v in values if isinstance(v, _Value)])
-        trace = _trace(f, structure, values)
-        outputs = _run(trace)
+        draws = _Draws(randomness)
+        token = watcher.set(draws)
+        try:
+            trace = _trace(f, structure, values)
+        finally:
+            watcher.reset(token)
+        draws.check(trace.equations)
+        outputs = _run(trace, draws, size)
         axes_out = _broadcast_prefix("out_axes", out_axes, trace.structure)
         return trace.structure.unflatten(_result(y, axis, size) for y, axis in zip(outputs, axes_out, strict=True))
 
@@ -222,7 +265,7 @@ def _trace(f: Callable[..., Any], arguments: tree.TreeDef, values: Sequence[Any]
     return _Trace(list(session.equations), known, structure, outputs)
 
 
-def _run(trace: _Trace) -> list[_Value]:
+def _run(trace: _Trace, draws: _Draws | None = None, size: int = 0) -> list[_Value]:
     values = dict(trace.known)
     readers = Counter(key for key, _ in trace.outputs)  # still to come
     needed = []
@@ -238,11 +281,22 @@ def _run(trace: _Trace) -> list[_Value]:
             if not readers[key]:
                 values.pop(key, None)
         with no_grad() if eq.is_muted else nullcontext():
-            results = _apply(eq, operands)
+            if draws and any(key in draws.made for key in eq.results):
+                results = [_draw(eq, operands, size if draws.different else None)]
+            else:
+                results = _apply(eq, operands)
         for key, value in zip(eq.results, results, strict=False):  # none of an update
             if readers[key]:
                 values[key] = value
     return [(values.get(key) or _Value(y, False)).write_out() for key, y in trace.outputs]
+
+
+def _draw(eq: _core.Equation, operands: Sequence[_Value], size: int | None) -> _Value:
+    """The numbers of a generator, for so many examples or for all the same; an enclosing vmap is told of them."""
+    inputs, batched = [x.tensor for x in operands], [x.batched for x in operands]
+    if size is None:
+        return _Value(drawn(eq.primitive, *inputs, *eq.attributes), any(batched))
+    return _Value(for_each[eq.primitive](size, batched, inputs, *eq.attributes), True)
 
 
 def _apply(eq: _core.Equation, operands: list[_Value]) -> list[_Value]:

@@ -124,12 +124,14 @@ def _rerun_joint(
 
     def pull(cotangents: Sequence[Tensor], given: Sequence[Tensor]) -> list[Tensor]:
         assert rules.pull is not None
-        found = vmap(rules.pull, in_axes=([0] * n, over_residuals))(list(cotangents), list(given))
+        found = vmap(rules.pull, in_axes=([0] * n, over_residuals), randomness="same")(list(cotangents), list(given))
         return [c if axis == 0 else reduction.sum(c, axis=0) for c, axis in zip(found, over_arguments, strict=True)]
 
     def push(tangents: Sequence[Tensor], given: Sequence[Tensor]) -> list[Tensor]:
         assert rules.push is not None
-        return list(vmap(rules.push, in_axes=(over_arguments, over_residuals))(list(tangents), list(given)))
+        return list(
+            vmap(rules.push, in_axes=(over_arguments, over_residuals), randomness="same")(list(tangents), list(given))
+        )
 
     pairs = zip(batched[:n], values, strict=True)
     values = [v if b else broadcasting.broadcast_to(v, (size, *v.shape)) for b, v in pairs]

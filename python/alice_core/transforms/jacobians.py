@@ -295,7 +295,7 @@ def _along_basis(f: Callable[[Tensor], list[Tensor]], x: Tensor, chunk: int | No
     if chunk is None or chunk >= x.size:
         return along_basis(f, x)
     basis = views.reshape(creation.eye(x.size, dtype=x.dtype), (x.size, *x.shape))
-    parts = [vmap(f)(basis[i : i + chunk]) for i in range(0, x.size, chunk)]
+    parts = [vmap(f, randomness="same")(basis[i : i + chunk]) for i in range(0, x.size, chunk)]
     return [joining.concat(part, axis=0) for part in zip(*parts, strict=True)]
 
 

@@ -414,6 +414,6 @@ def _values(graph: Pullback, plan: _Plan, chunk: int | None) -> Tensor:
         seeds[plan.colours, np.arange(along.size)] = 1
         basis = asarray(seeds.reshape(plan.count, *along.shape), dtype=along.dtype)
         step = chunk or plan.count
-        parts = [vmap(product)(basis[i : i + step])[0] for i in range(0, plan.count, step)]
+        parts = [vmap(product, randomness="same")(basis[i : i + step])[0] for i in range(0, plan.count, step)]
         found = joining.concat(parts, axis=0) if len(parts) > 1 else parts[0]
     return indexing.take(views.reshape(found, (-1,)), asarray(plan.places), axis=0)
