@@ -65,6 +65,8 @@ def test_batch_is_a_loop(case: OpCase, dtype: str) -> None:
     rng, seen = np.random.default_rng(2), set()
     for eq in equations(case, dtype):
         p, attributes = eq.primitive, eq.attributes
+        if p.vjp_joint is not None:  # a rule of one's own runs again: test_custom.py
+            continue
         key = (p.name, tuple((x.shape, x.dtype) for x in eq.inputs), attributes)
         if key in seen:
             continue

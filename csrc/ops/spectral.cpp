@@ -2,6 +2,7 @@
 // of those whose eigenvalues are real. qr.
 //
 // Small: LAPACK does the work.
+#include <algorithm>
 #include <cmath>
 
 #include "matrices.h"
@@ -72,6 +73,43 @@ void run_eigh(const Call& call) {
         }
       if (lapack::syevd(vectors, static_cast<Int>(n), a, call.out[0].data<T>() + item * n) != 0) return int{kNotFinite};
       if (vectors) gather(n, n, a, int64_t{1}, n, call.out[1].data<T>() + item * n * n);  // they came by columns
+      return -1;
+    });
+  });
+}
+
+// Of a symmetric matrix of blocks along its diagonal the eigenvectors of each block, in the block's own columns; where
+// an item stands alone, 1.
+void infer_block_eigh(Call& call) {
+  check_square(call, 0, "a");
+  call.out[0] = Array::abstract(call.in[0].shape(), call.in[0].dtype());
+}
+
+void run_block_eigh(const Call& call) {
+  const int64_t n = rows_of(call.in[0]);
+  if (call.in[0].numel() == 0) return;
+  dispatch_matrix(call.in[0].dtype(), [&](auto tag) {
+    using T = decltype(tag);
+    for_each<T>(call, 1, [&](int64_t item, const T* a) {
+      T* out = call.out[0].data<T>() + item * n * n;
+      std::fill_n(out, n * n, T{0});
+      const Scratch<T> block(n * n), values(n);
+      for (int64_t begin = 0, end; begin < n; begin = end) {
+        end = begin + 1;
+        for (int64_t i = begin; i < end; ++i)
+          for (int64_t j = n; j-- > end;)
+            if (a[i * n + j] != T{0} || a[j * n + i] != T{0}) end = j + 1;
+        const int64_t size = end - begin;
+        T* corner = out + begin * (n + 1);
+        if (size == 1) {
+          *corner = T{1};
+          continue;
+        }
+        gather(size, size, a + begin * (n + 1), n, int64_t{1}, block.data());
+        if (lapack::syevd(true, static_cast<Int>(size), block.data(), values.data()) != 0) return int{kNotFinite};
+        for (int64_t i = 0; i < size; ++i)
+          for (int64_t j = 0; j < size; ++j) corner[i * n + j] = block[j * size + i];
+      }
       return -1;
     });
   });
@@ -154,6 +192,7 @@ void register_spectral(Registry& registry) {
   };
   add("eigh", 2, {}, infer_eigen, run_eigh);
   add("eigvalsh", 1, {}, infer_eigen, run_eigh);
+  add("block_eigh", 1, {}, infer_block_eigh, run_block_eigh);
   add("eig", 2, {}, infer_eigen, run_eig);
   add("eigvals", 1, {}, infer_eigen, run_eig);
   add("qr", 2, {{"complete", AttrKind::Flag}}, infer_qr, run_qr);

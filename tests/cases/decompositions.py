@@ -263,7 +263,7 @@ CASES = [
         "eigh",
         _eigh,
         _DEFINITE[:3],
-        primitives=("eigh",),
+        primitives=("eigh", "block_eigh"),
         errors=[((_BAD,), {}, ac.LinAlgError, "^eigh: the eigenvalues were not found, the matrix must be finite")],
     ),
     _row("eigvalsh", lambda a: np.linalg.eigvalsh(_symmetric(a)), _DEFINITE, primitives=("eigvalsh",)),

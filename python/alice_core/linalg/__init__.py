@@ -18,7 +18,8 @@ from .functions import PolarResult, funm, logm, polar, sqrtm
 from .norms import cond, matrix_norm, norm, vector_norm
 from .powers import expm, matrix_power
 from .products import cross, kron, multi_dot, trace
-from .singular import LstsqResult, SVDResult, lstsq, matrix_rank, pinv, svd, svdvals
+from .pseudoinverse import LstsqResult, lstsq, matrix_rank, pinv
+from .singular import SVDResult, svd, svdvals
 from .spectral import EighResult, EigResult, eig, eigh, eigvals, eigvalsh
 from .systems import SlogdetResult, det, inv, slogdet, solve
 from .triangular import solve_triangular

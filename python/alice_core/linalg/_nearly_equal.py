@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..ops.arithmetic import divide, multiply
-from ..ops.comparison import greater, less_equal, logical_and
+from ..ops.arithmetic import divide, multiply, subtract
+from ..ops.comparison import less_equal, logical_and, logical_not
 from ..ops.extremes import max
 from ..ops.selection import abs, where
 from ..tensors import asarray, float64
@@ -51,11 +51,11 @@ def apart(
     n = x.shape[-1]
     reach = largest(values, -1)
     equal = is_small(differences, reach if differences.ndim == values.ndim else reach[..., None], n)
-    quotient = divide(where(equal, 0.0, x), where(equal, 1.0, differences))
+    quotient = divide(where(equal, subtract(x, x), x), where(equal, 1.0, differences))  # NaN stays NaN
     if scale is None:
         return quotient
     asked = x if asked is None else asked
-    asks = logical_and(equal, greater(abs(asked), multiply(scale, _SLACK * n * _unit(x))))
+    asks = logical_and(equal, logical_not(less_equal(abs(asked), multiply(scale, _SLACK * n * _unit(x)))))
     if x.shape[-2] == n:
         asks = logical_and(asks, asarray(~np.eye(n, dtype=bool)))
     return where(asks, math.nan, quotient)

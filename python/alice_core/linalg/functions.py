@@ -29,7 +29,7 @@ from ._divided_differences import Function, divided_differences
 from ._matrices import floating, matrices, square, symmetric, wide
 from ._nearly_equal import _SLACK, _unit, is_small, largest
 from .singular import _svd
-from .spectral import _between, _columns, _eigh, _eigvalsh, _with_values
+from .spectral import _around, _between, _columns, _eigh, _eigvalsh, _with_values
 from .systems import _inv
 
 if TYPE_CHECKING:
@@ -37,11 +37,6 @@ if TYPE_CHECKING:
 
 
 __all__ = ["PolarResult", "funm", "logm", "polar", "sqrtm"]
-
-
-def _around(v: Tensor, x: Tensor) -> Tensor:
-    """V X Vᵀ."""
-    return matmul(matmul(v, x), matrix_transpose(v))
 
 
 # -- X of P X + X P = Q, P symmetric and positive definite -----------------------------------------------------------

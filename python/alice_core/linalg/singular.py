@@ -1,37 +1,32 @@
-"""Singular values, and what is made of them: the pseudoinverse, least squares, ranks."""
+"""Singular values and singular vectors."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
-from ..checks import checked_flag, checked_number
-from ..errors import GradientError, ShapeError
+from ..checks import checked_flag
+from ..errors import GradientError
 from ..ops.arithmetic import add, multiply, subtract
-from ..ops.broadcasting import sum_to
-from ..ops.comparison import greater
+from ..ops.comparison import logical_and, logical_not, logical_or
 from ..ops.creation import is_zero, zeros
-from ..ops.diagonals import diagonal
-from ..ops.extremes import max
 from ..ops.linalg import matmul
 from ..ops.reduction import sum
-from ..ops.selection import astype
-from ..ops.views import expand_dims, matrix_transpose, squeeze
+from ..ops.selection import maximum
+from ..ops.views import expand_dims, matrix_transpose
 from ..primitive import Primitive
-from ..tensors import float64, int64
-from ._matrices import batched_in_front, floating, matrices, wide
+from ..transforms.custom import asks_for, custom_primitive
+from ._matrices import batched_in_front, matrices
 from ._nearly_equal import apart, largest
+from ._spaces import asked, close_pairs, marked, split, swept, unknown, vanishing
 
 if TYPE_CHECKING:
     from ..tensors import Tensor, TensorLike
 
-__all__ = ["LstsqResult", "SVDResult", "lstsq", "matrix_rank", "pinv", "svd", "svdvals"]
+__all__ = ["SVDResult", "svd", "svdvals"]
 
 _svd = Primitive("svd", saves=("ans",))
 _svdvals = Primitive("svdvals", saves=(0,))
-_pinv = Primitive("pinv", saves=(0, "ans"))
-_lstsq = Primitive("lstsq", saves=(0, 1, "ans"))
 
 
 def _columns(u: Tensor, s: Tensor) -> Tensor:
@@ -53,6 +48,108 @@ def _refuse_full(full: bool, a: Tensor) -> None:
         )
 
 
+# -- U diag(g) Vᵀ, the gradient of a function of the singular values of A: U, s and V are its own, and read alone ------
+
+
+def _singular_value(g: Tensor, a: Tensor, u: Tensor, s: Tensor, vh: Tensor) -> Tensor:
+    return matmul(_columns(u, g), vh)
+
+
+def _close(s: Tensor) -> tuple[Tensor, Tensor]:
+    """Which pairs of values are close, and which of these are both 0."""
+    difference, total = _pairs(s)
+    close = close_pairs(s, difference)
+    return close, logical_and(close, vanishing(total, s))
+
+
+def _turning(
+    x: Tensor, g: Tensor, u: Tensor, s: Tensor, vh: Tensor, missing: Tensor | None, missing_at_0: bool
+) -> Tensor:
+    """The derivative of U diag(g) Vᵀ along X but for that by g, its own adjoint; see :func:`swept`.
+
+    At 0, vectors that belong to no value take part.
+    """
+    v, turned = matrix_transpose(vh), matrix_transpose(u)
+    right, left = matmul(x, v), matmul(matrix_transpose(x), u)
+    inner = matmul(turned, right)
+    (difference, total), (change, sums), (close, both) = _pairs(s), _pairs(g), _close(s)
+    scale = maximum(largest(right, -2, -1), largest(left, -2, -1))
+    even, odd = (multiply(f(inner, matrix_transpose(inner)), 0.5) for f in (add, subtract))
+    between = add(
+        swept(even, change, difference, g, close, missing, scale),
+        swept(odd, sums, total, g, both, both if missing_at_0 else None, scale),
+    )
+
+    def outside(y: Tensor, vectors: Tensor, own: Tensor) -> Tensor:
+        row = expand_dims(s, -2)
+        none = vanishing(row, s)
+        y = subtract(y, matmul(vectors, own))
+        return swept(y, expand_dims(g, -2), row, g, none, none if missing_at_0 else None, scale)
+
+    flow = matmul(matmul(u, between), vh)
+    if x.shape[-2] > s.shape[-1]:
+        flow = add(flow, matmul(outside(right, u, inner), vh))
+    if x.shape[-1] > s.shape[-1]:
+        flow = add(flow, matmul(u, matrix_transpose(outside(left, v, matrix_transpose(inner)))))
+    return flow
+
+
+def _singular_vjp(
+    c: Tensor, ans: Tensor, g: Tensor, a: Tensor, u: Tensor, s: Tensor, vh: Tensor
+) -> tuple[Tensor | None, ...]:
+    by_g = sum(multiply(u, matmul(c, matrix_transpose(vh))), axis=-2)
+    if c.size == 0:
+        return by_g, c, None, None, None
+    # How a g that is followed depends on the values, nobody says here.
+    followed = asks_for(0, (g, a, u, s, vh))
+    return by_g, _turning(c, g, u, s, vh, _close(s)[0] if followed else None, followed), None, None, None
+
+
+def _split(t: Tensor, u: Tensor, s: Tensor, vh: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """U and V, of equal values those that stay apart along T; and what says that others would, had T more.
+
+    Vectors have no derivative where they were turned, nor where T mixes those of values 0, which may be any.
+    """
+    v, turned = matrix_transpose(vh), matrix_transpose(u)
+    right = matmul(t, v)
+    inner = matmul(turned, right)
+    m = multiply(add(inner, matrix_transpose(inner)), 0.5)
+    close, both = _close(s)
+    close = logical_and(close, logical_not(both))
+    q, mixed = split(m, close)
+    none, scale = vanishing(expand_dims(s, -2), s), largest(right, -2, -1)
+    mixed = logical_or(mixed, asked(inner, both, scale))
+    if u.shape[-2] > s.shape[-1]:
+        mixed = logical_or(mixed, asked(subtract(right, matmul(u, inner)), none, scale))
+    if vh.shape[-1] > s.shape[-1]:
+        left = subtract(matmul(matrix_transpose(t), u), matmul(v, matrix_transpose(inner)))
+        mixed = logical_or(mixed, asked(left, none, largest(left, -2, -1)))
+    return matmul(marked(u, mixed), q), matmul(matrix_transpose(marked(vh, mixed)), q), unknown(m, close)
+
+
+def _singular_jvp(ts: Sequence[Tensor], ans: Tensor, g: Tensor, a: Tensor, u: Tensor, s: Tensor, vh: Tensor) -> Tensor:
+    if a.size == 0:
+        return ts[1]
+    constant = is_zero(ts[0])
+    change = _turning(ts[1], g, u, s, vh, None if constant else _close(s)[1], not constant)
+    if constant:
+        return change
+    left, right, more = _split(ts[1], u, s, vh)
+    left = add(left, matmul(u, more))
+    return add(matmul(_columns(left, ts[0]), matrix_transpose(right)), change)
+
+
+_singular = custom_primitive(_singular_value, vjp=_singular_vjp, jvp=_singular_jvp, name="singular_gradient")
+
+
+def _values_along(t: Tensor, u: Tensor, s: Tensor, vh: Tensor) -> Tensor:
+    """The tangent of the values, of equal ones along the vectors that stay apart."""
+    if t.size == 0:
+        return multiply(s, 0.0)
+    left, right, _ = _split(t, u, s, vh)
+    return sum(multiply(left, matmul(t, right)), axis=-2)
+
+
 # -- svd: antisymmetric parts of UᵀḠ and VᵀḠ by sums and differences of singular values ------------------------------
 
 
@@ -61,6 +158,8 @@ def _svd_vjp(g: tuple[Tensor, ...], ans: tuple[Tensor, ...], a: Tensor, full: bo
     (gu, gs, gvh), (u, s, vh) = g, ans
     if s.size == 0:
         return zeros(a.shape, a.dtype)
+    if is_zero(gu) and is_zero(gvh):
+        return _singular(gs, a, u, s, vh)
     gv, v = matrix_transpose(gvh), matrix_transpose(vh)
     ku, kv = matmul(matrix_transpose(u), gu), matmul(vh, gv)
     skew_u, skew_v = subtract(ku, matrix_transpose(ku)), subtract(kv, matrix_transpose(kv))
@@ -69,14 +168,14 @@ def _svd_vjp(g: tuple[Tensor, ...], ans: tuple[Tensor, ...], a: Tensor, full: bo
     skew = multiply(add(skew_u, skew_v), 0.5)
     even = apart(skew, difference, s, scale, skew if is_zero(gs) else add(ku, kv))  # as in eigh
     odd = apart(multiply(subtract(skew_u, skew_v), 0.5), total, s, scale)
-    left = add(matmul(u, add(even, odd)), _columns(u, gs))
+    left = matmul(u, add(even, odd))
     if a.shape[-2] > s.shape[-1]:
         left = add(left, apart(subtract(gu, matmul(u, ku)), expand_dims(s, -2), s, scale))
     flow = matmul(left, vh)
     if a.shape[-1] > s.shape[-1]:
         right = apart(subtract(gv, matmul(v, kv)), expand_dims(s, -2), s, scale)
         flow = add(flow, matmul(u, matrix_transpose(right)))
-    return flow
+    return flow if is_zero(gs) else add(flow, _singular(gs, a, u, s, vh))
 
 
 def _svd_jvp(t: Tensor, ans: tuple[Tensor, ...], a: Tensor, full: bool) -> tuple[Tensor, Tensor, Tensor]:
@@ -96,17 +195,15 @@ def _svd_jvp(t: Tensor, ans: tuple[Tensor, ...], a: Tensor, full: bool) -> tuple
         du = add(du, apart(subtract(tv, matmul(u, inner)), expand_dims(s, -2), s))
     if a.shape[-1] > s.shape[-1]:
         dv = add(dv, apart(subtract(tu, matmul(v, turned)), expand_dims(s, -2), s))
-    return du, diagonal(inner), matrix_transpose(dv)
+    return du, _values_along(t, u, s, vh), matrix_transpose(dv)
 
 
 def _svdvals_vjp(g: Tensor, ans: Tensor, a: Tensor) -> Tensor:
-    u, _, vh = _svd(a, False)
-    return matmul(_columns(u, g), vh)
+    return _singular(g, a, *_svd(a, False))
 
 
 def _svdvals_jvp(t: Tensor, ans: Tensor, a: Tensor) -> Tensor:
-    u, _, vh = _svd(a, False)
-    return sum(multiply(u, matmul(t, matrix_transpose(vh))), axis=-2)
+    return _values_along(t, *_svd(a, False))
 
 
 _svd.defvjp(_svd_vjp)
@@ -114,63 +211,7 @@ _svd.defjvp(_svd_jvp)
 _svdvals.defvjp(_svdvals_vjp)
 _svdvals.defjvp(_svdvals_jvp)
 
-# -- the pseudoinverse X, along matrices of one rank -----------------------------------------------------------------
-
-
-def _outside(x: Tensor, a: Tensor, y: Tensor) -> Tensor:
-    """(1 - X A) Y."""
-    return subtract(y, matmul(x, matmul(a, y)))
-
-
-def _pinv_vjp(g: Tensor, ans: Tensor, a: Tensor, rtol: float) -> Tensor:
-    turned, flow = matrix_transpose(ans), matrix_transpose(g)
-    inside = matmul(matmul(turned, g), turned)
-    below = matmul(matmul(flow, ans), turned)
-    beside = matmul(matmul(turned, ans), flow)
-    return subtract(
-        add(subtract(below, matmul(a, matmul(ans, below))), subtract(beside, matmul(matmul(beside, ans), a))), inside
-    )
-
-
-def _pinv_jvp(t: Tensor, ans: Tensor, a: Tensor, rtol: float) -> Tensor:
-    turned, moved = matrix_transpose(ans), matrix_transpose(t)
-    inside = matmul(matmul(ans, t), ans)
-    below = matmul(ans, matmul(turned, moved))
-    beside = matmul(matmul(moved, turned), ans)
-    return subtract(add(subtract(below, matmul(matmul(below, a), ans)), _outside(ans, a, beside)), inside)
-
-
-_pinv.defvjp(_pinv_vjp)
-_pinv.defjvp(_pinv_jvp)
-
-# -- least squares ---------------------------------------------------------------------------------------------------
-
-
-def _lstsq_by_a(g: tuple[Tensor, Tensor], ans: tuple[Tensor, Tensor], a: Tensor, b: Tensor, rtol: float) -> Tensor:
-    x, inverse = ans[0], _pinv(a, rtol)
-    turned = matrix_transpose(inverse)
-    flow = matmul(turned, g[0])
-    residual = subtract(b, matmul(a, x))
-    through = matmul(residual, matrix_transpose(matmul(inverse, flow)))
-    around = matmul(matmul(turned, x), matrix_transpose(_outside(inverse, a, g[0])))
-    return sum_to(subtract(add(through, around), matmul(flow, matrix_transpose(x))), a.shape)
-
-
-def _lstsq_by_b(g: tuple[Tensor, Tensor], ans: tuple[Tensor, Tensor], a: Tensor, b: Tensor, rtol: float) -> Tensor:
-    return sum_to(matmul(matrix_transpose(_pinv(a, rtol)), g[0]), b.shape)
-
-
-def _lstsq_along_a(t: Tensor, ans: tuple[Tensor, Tensor], a: Tensor, b: Tensor, rtol: float) -> tuple[Tensor, None]:
-    x, inverse = ans[0], _pinv(a, rtol)
-    turned, moved = matrix_transpose(inverse), matrix_transpose(t)
-    through = matmul(turned, matmul(moved, subtract(b, matmul(a, x))))
-    around = _outside(inverse, a, matmul(moved, matmul(turned, x)))
-    return add(matmul(inverse, subtract(through, matmul(t, x))), around), None
-
-
-_lstsq.defvjp(_lstsq_by_a, _lstsq_by_b)
-_lstsq.defjvp(_lstsq_along_a, lambda t, ans, a, b, rtol: (matmul(_pinv(a, rtol), t), None))
-batched_in_front(_svd, _svdvals, _pinv, _lstsq)
+batched_in_front(_svd, _svdvals)
 
 
 # -- functions -------------------------------------------------------------------------------------------------------
@@ -182,15 +223,6 @@ class SVDResult(NamedTuple):
     U: Tensor
     S: Tensor
     Vh: Tensor
-
-
-class LstsqResult(NamedTuple):
-    """A least-squares solution and what it tells of the system."""
-
-    x: Tensor
-    residuals: Tensor
-    rank: Tensor
-    singular_values: Tensor
 
 
 def svd(x: TensorLike, /, *, full_matrices: bool = True) -> SVDResult:
@@ -211,10 +243,10 @@ def svd(x: TensorLike, /, *, full_matrices: bool = True) -> SVDResult:
     Gradient
         Equal singular values (apart by rounding, N units of roundoff of the largest) have only common spaces. What is
         symmetric in the values has the right gradient, and so has what depends on vectors alone and by their spaces
-        alone, as the polar factor ``U Vh``; else it is NaN, as of ``U f(S) Vh``, which needs the slope of f: that is
-        :func:`funm` of :func:`polar`'s P. In forward mode the tangents of vectors are NaN where x moves such that their
-        space falls apart. The further vectors of ``full_matrices`` have none, being any basis of a space; the
-        projection on that has: ``1 - U Uᵀ`` of the others.
+        alone, as the polar factor ``U Vh``; second derivatives of values are as of :func:`svdvals`. Else it is NaN, as
+        of ``U f(S) Vh``, which needs the slope of f: that is :func:`funm` of :func:`polar`'s P. In forward mode the
+        tangents of vectors are NaN where x moves such that their space falls apart. The further vectors of
+        ``full_matrices`` have none, being any basis of a space; the projection on that has: ``1 - U Uᵀ`` of the others.
 
     Accuracy
         Backward stable: singular values to N units of roundoff of the largest.
@@ -253,7 +285,10 @@ def svdvals(x: TensorLike, /) -> Tensor:
     Tensor, shape (..., min(M, N))
 
     Gradient
-        ``U diag(g) Vh``; right for what is symmetric in equal values.
+        ``U diag(g) Vh``; right for what is symmetric in equal values. So are second derivatives by forward over reverse
+        mode (:func:`~alice_core.hvp`, :func:`~alice_core.hessian`), but for values of 0 that are several, or of an x
+        that is not square. There, and in reverse mode over another, nobody knows how the function bends, unless g is
+        constant: NaN where a direction mixes equal values. The trace of :func:`funm` of ``xᵀ x`` has all derivatives.
 
     Accuracy
         As :func:`svd`.
@@ -273,140 +308,3 @@ def svdvals(x: TensorLike, /) -> Tensor:
     """
     s: Tensor = _svdvals(matrices("svdvals", "x", x))
     return s
-
-
-def _relative(op: str, x: Tensor, rtol: float | None) -> float:
-    """Which singular values count, as a share of the largest."""
-    if rtol is not None:
-        return checked_number(op, "rtol", rtol)
-    unit = np.finfo(np.float64 if x.dtype == float64 else np.float32).eps
-    m, n = x.shape[-2:]
-    return float(unit) * (m if m > n else n)
-
-
-def pinv(x: TensorLike, /, *, rtol: float | None = None) -> Tensor:
-    """The Moore-Penrose pseudoinverse: of all matrices that solve ``x y = 1`` best, the smallest.
-
-    Parameters
-    ----------
-    x : Tensor, shape (..., M, N)
-    rtol : float, optional
-        Singular values of at most ``rtol`` times the largest count as 0; max(M, N) units of roundoff unless said.
-
-    Returns
-    -------
-    Tensor, shape (..., N, M)
-
-    Gradient
-        That along matrices of the rank of x; where a change of x changes the rank, there is none.
-
-    Accuracy
-        Backward stable; errors grow with the ratio of the singular values that count.
-
-    Raises
-    ------
-    LinAlgError
-        If the matrix is not finite.
-    ShapeError
-        If x has fewer than 2 dimensions.
-
-    Source: Golub and Pereyra, "The differentiation of pseudo-inverses", 1973.
-
-    Examples
-    --------
-    >>> import alice_core as ac
-    >>> ac.linalg.pinv(ac.tensor([[1.0, 1.0], [1.0, 1.0]]))
-    Tensor([[0.25, 0.25],
-            [0.25, 0.25]], dtype=float32)
-    """
-    x = matrices("pinv", "x", x)
-    y: Tensor = _pinv(x, _relative("pinv", x, rtol))
-    return y
-
-
-def lstsq(a: TensorLike, b: TensorLike, /, *, rtol: float | None = None) -> LstsqResult:
-    """The x that makes ``|a x - b|`` least, and of several the one of least norm.
-
-    Parameters
-    ----------
-    a : Tensor, shape (..., M, N)
-    b : Tensor, shape (..., M, K) or (M,)
-        Leading axes of a and b broadcast.
-    rtol : float, optional
-        As of :func:`pinv`.
-
-    Returns
-    -------
-    LstsqResult, a named tuple of Tensors
-        ``x``, shape (..., N, K) or (..., N); ``residuals``, the squared length of what is left of each column of b,
-        shape (..., K) or (...); ``rank``, int64, shape (...); ``singular_values`` of a, shape (..., min(M, N)).
-
-    Gradient
-        As of :func:`pinv`.
-
-    Accuracy
-        As of :func:`pinv`.
-
-    Raises
-    ------
-    LinAlgError
-        If a is not finite.
-    ShapeError
-        If b has another number of rows than a.
-
-    Source: Golub and Pereyra, "The differentiation of pseudo-inverses", 1973.
-
-    Examples
-    --------
-    >>> import alice_core as ac
-    >>> a = ac.tensor([[1.0, 0.0], [1.0, 1.0], [1.0, 2.0]])
-    >>> x, residuals, rank, _ = ac.linalg.lstsq(a, ac.tensor([1.0, 3.0, 5.0]))
-    >>> [round(v, 5) for v in x.tolist()], rank.item()
-    ([1.0, 2.0], 2)
-    """
-    a, b = matrices("lstsq", "a", a), floating(b)
-    vector = b.ndim == 1
-    if b.ndim == 0 or b.shape[-1 if vector else -2] != a.shape[-2]:
-        raise ShapeError(f"lstsq: a and b must have as many rows; got a {a.shape}, b {b.shape}")
-    dtype, (a, b) = wide(a, expand_dims(b, -1) if vector else b)
-    x, rank = _lstsq(a, b, _relative("lstsq", a, rtol))
-    left = subtract(b, matmul(a, x))
-    residuals = sum(multiply(left, left), axis=-2)
-    if vector:
-        x, residuals = squeeze(x, -1), squeeze(residuals, -1)
-    found = (astype(y, dtype) for y in (x, residuals, _svdvals(a)))
-    return LstsqResult(next(found), next(found), astype(rank, int64), next(found))
-
-
-def matrix_rank(x: TensorLike, /, *, rtol: float | None = None) -> Tensor:
-    """How many singular values count.
-
-    Parameters
-    ----------
-    x : Tensor, shape (..., M, N)
-    rtol : float, optional
-        As of :func:`pinv`.
-
-    Returns
-    -------
-    Tensor, shape (...), int64
-
-    Raises
-    ------
-    LinAlgError
-        If the matrix is not finite.
-    ShapeError
-        If x has fewer than 2 dimensions.
-
-    Examples
-    --------
-    >>> import alice_core as ac
-    >>> ac.linalg.matrix_rank(ac.ones((3, 3)))
-    Tensor(1, dtype=int64)
-    """
-    x = matrices("matrix_rank", "x", x)
-    s = svdvals(x)
-    share = _relative("matrix_rank", x, rtol)
-    if s.shape[-1] == 0:
-        return sum(astype(s, int64), axis=-1)
-    return sum(astype(greater(s, multiply(max(s, axis=-1, keepdims=True), share)), int64), axis=-1)

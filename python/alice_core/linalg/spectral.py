@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..ops.arithmetic import add, multiply, subtract
@@ -11,8 +12,10 @@ from ..ops.linalg import matmul
 from ..ops.reduction import sum
 from ..ops.views import expand_dims, matrix_transpose
 from ..primitive import Primitive
+from ..transforms.custom import asks_for, custom_primitive
 from ._matrices import batched_in_front, square, symmetric
 from ._nearly_equal import apart, largest
+from ._spaces import close_pairs, marked, split, swept, unknown
 from .systems import _inv
 
 if TYPE_CHECKING:
@@ -41,6 +44,11 @@ def _between(v: Tensor, x: Tensor) -> Tensor:
     return matmul(matmul(matrix_transpose(v), x), v)
 
 
+def _around(v: Tensor, x: Tensor) -> Tensor:
+    """V X Vᵀ."""
+    return matmul(matmul(v, x), matrix_transpose(v))
+
+
 def _differences(w: Tensor) -> Tensor:
     """w_j - w_i at [i, j]."""
     return subtract(expand_dims(w, -2), expand_dims(w, -1))
@@ -50,34 +58,80 @@ def _size(x: Tensor) -> Tensor:
     return largest(x, -2, -1) if x.size else x
 
 
+# -- V diag(g) Vᵀ, the gradient of a function of the eigenvalues of A: w and V are those of A, and read alone ----------
+
+
+def _spectral_value(g: Tensor, a: Tensor, w: Tensor, v: Tensor) -> Tensor:
+    return _with_values(v, g)
+
+
+def _swept(m: Tensor, g: Tensor, w: Tensor, close: Tensor, missing: Tensor | None = None) -> Tensor:
+    return swept(m, _differences(g), _differences(w), g, close, missing, _size(m))
+
+
+def _spectral_vjp(c: Tensor, ans: Tensor, g: Tensor, a: Tensor, w: Tensor, v: Tensor) -> tuple[Tensor | None, ...]:
+    m = _between(v, symmetric(c))
+    if m.size == 0:
+        return diagonal(m), m, None, None
+    close = close_pairs(w, _differences(w))
+    # How a g that is followed depends on the eigenvalues, nobody says here.
+    missing = close if asks_for(0, (g, a, w, v)) else None
+    return diagonal(m), _around(v, _swept(m, g, w, close, missing)), None, None
+
+
+def _spectral_jvp(ts: Sequence[Tensor], ans: Tensor, g: Tensor, a: Tensor, w: Tensor, v: Tensor) -> Tensor:
+    m = symmetric(_between(v, symmetric(ts[1])))
+    if m.size == 0:
+        return m
+    close = close_pairs(w, _differences(w))
+    q, turned = split(m, close)
+    v = marked(v, turned)
+    change = _around(v, _swept(m, g, w, close))
+    return change if is_zero(ts[0]) else add(_with_values(matmul(v, add(q, unknown(m, close))), ts[0]), change)
+
+
+_spectral = custom_primitive(_spectral_value, vjp=_spectral_vjp, jvp=_spectral_jvp, name="spectral_gradient")
+
+
+def _values_along(t: Tensor, w: Tensor, v: Tensor) -> Tensor:
+    """The tangent of the eigenvalues, of equal ones along the vectors that stay apart."""
+    t = symmetric(t)
+    if t.size == 0:
+        return diagonal(t)
+    q, turned = split(symmetric(_between(v, t)), close_pairs(w, _differences(w)))
+    v = matmul(marked(v, turned), q)
+    return sum(multiply(v, matmul(t, v)), axis=-2)
+
+
 # -- symmetric -------------------------------------------------------------------------------------------------------
 
 
 def _eigh_vjp(g: tuple[Tensor, Tensor], ans: tuple[Tensor, Tensor], a: Tensor) -> Tensor:
     (gw, gv), (w, v) = g, ans
+    if is_zero(gv):
+        return _spectral(gw, a, w, v)
     turned = matmul(matrix_transpose(v), gv)
     skew = subtract(turned, matrix_transpose(turned))
     # Of vectors alone, what does not turn them within their space depends on the space. With the values, it may be an
     # f(w) whose difference quotient is missing.
     between = apart(skew, _differences(w), w, _size(turned), skew if is_zero(gw) else turned)
-    inside = matmul(v, multiply(between, 0.5))
-    return symmetric(matmul(add(_columns(v, gw), inside), matrix_transpose(v)))
+    flow = symmetric(_around(v, multiply(between, 0.5)))
+    return flow if is_zero(gw) else add(_spectral(gw, a, w, v), flow)
 
 
 def _eigh_jvp(t: Tensor, ans: tuple[Tensor, Tensor], a: Tensor) -> tuple[Tensor, Tensor]:
     w, v = ans
     turned = _between(v, symmetric(t))
-    return diagonal(turned), matmul(v, apart(turned, _differences(w), w, _size(turned)))
+    return _values_along(t, w, v), matmul(v, apart(turned, _differences(w), w, _size(turned)))
 
 
 def _eigvalsh_vjp(g: Tensor, ans: Tensor, a: Tensor) -> Tensor:
-    _, v = _eigh(a)
-    return _with_values(v, g)
+    w, v = _eigh(a)
+    return _spectral(g, a, w, v)
 
 
 def _eigvalsh_jvp(t: Tensor, ans: Tensor, a: Tensor) -> Tensor:
-    _, v = _eigh(a)
-    return sum(multiply(v, matmul(symmetric(t), v)), axis=-2)
+    return _values_along(t, *_eigh(a))
 
 
 _eigh.defvjp(_eigh_vjp)
@@ -154,9 +208,10 @@ def eigh(x: TensorLike, /) -> EighResult:
     Gradient
         Symmetric. Equal eigenvalues (apart by rounding, N units of roundoff of the largest) have no eigenvectors of
         their own, only a common space. What is symmetric in the eigenvalues has the right gradient, and so has what
-        depends on vectors alone and by their space alone. Else it is NaN: where vectors of one space are told apart,
-        and of ``V f(w) Vᵀ``, which needs the slope of f: that is :func:`funm`. In forward mode the tangents of vectors
-        are NaN where x moves such that their space falls apart.
+        depends on vectors alone and by their space alone. Second derivatives of eigenvalues are as of :func:`eigvalsh`.
+        Else it is NaN: where vectors of one space are told apart, and of ``V f(w) Vᵀ``, which needs the slope of f:
+        that is :func:`funm`. In forward mode the tangents of vectors are NaN where x moves such that their space falls
+        apart.
 
     Accuracy
         Backward stable: eigenvalues to N units of roundoff of the largest.
@@ -193,7 +248,10 @@ def eigvalsh(x: TensorLike, /) -> Tensor:
     Tensor, shape (..., N)
 
     Gradient
-        ``V diag(g) Vᵀ``; right for what is symmetric in equal eigenvalues.
+        ``V diag(g) Vᵀ``; right for what is symmetric in equal eigenvalues. So are second derivatives by forward over
+        reverse mode (:func:`~alice_core.hvp`, :func:`~alice_core.hessian`). In reverse mode over another, nobody knows
+        how the function bends between equal eigenvalues, unless g is constant: NaN where a direction mixes them. The
+        trace of :func:`funm` has all derivatives.
 
     Accuracy
         As :func:`eigh`.
