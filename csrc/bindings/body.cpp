@@ -90,6 +90,18 @@ void complete_bodies(PyObject* attributes) {
   }
 }
 
+bool repeated_attributes(PyObject* a, PyObject* b) {
+  const int same = PyObject_RichCompareBool(a, b, Py_EQ);
+  if (same < 0) throw py::error_already_set();
+  if (same) return true;
+  if (Py_TYPE(a) == BodyObject::type && Py_TYPE(b) == BodyObject::type)
+    return BodyObject::value_of(a).meaning.attr("alike")(BodyObject::value_of(b).meaning).cast<bool>();
+  if (!PyTuple_CheckExact(a) || !PyTuple_CheckExact(b) || PyTuple_GET_SIZE(a) != PyTuple_GET_SIZE(b)) return false;
+  for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(a); ++i)
+    if (!repeated_attributes(PyTuple_GET_ITEM(a, i), PyTuple_GET_ITEM(b, i))) return false;
+  return true;
+}
+
 void add_body(py::module_& m) {
   BodyObject::type =
       TypeMaker<BodyObject>("Body", "A traced function that primitives run.", Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC)

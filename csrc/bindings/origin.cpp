@@ -6,16 +6,19 @@
 
 namespace alice {
 
-// What was only read again, through `remat`, is itself.
+// What was only read again, through `remat`, is itself: what an equation made, or a Tensor from outside of the trace,
+// which has tangents of its own.
 void set_origin(TensorObject* t, PyObject* origin, const EquationObject* itself) {
+  bool read_again = false;
   while (EquationObject* eq = as_equation(origin)) {
     if (eq->primitive != operator_primitive(kRemat)) break;
     origin = root_of(eq, 0);
+    read_again = true;
   }
   const ThreadState& state = thread_state();
-  if (!as_equation(origin) || origin == as_object(itself) || !recorder_of(state)) return;
+  if (!(as_equation(origin) || (read_again && origin)) || origin == as_object(itself) || !recorder_of(state)) return;
   extended(t).origin = borrowed(origin);
-  extended(t).origin_trace = tracing_depth(state);
+  extended(t).origin_trace = as_equation(origin) ? as_equation(origin)->trace : tracing_depth(state);
 }
 
 PyObject* value_handle(PyObject* root, int index, const Array& array, const Contexts& contexts, std::uint8_t depth) {

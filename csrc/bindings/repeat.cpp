@@ -129,12 +129,21 @@ class RestoredContexts {
     state_.active = active_;
     state_.open = open_;
     exchange_forward(state_, std::move(forward_));
-    const ForwardContexts& open = forward_contexts(state_);
     for (const auto& context : repeated_)  // those that have ended do not end again
-      if (std::find(open.begin(), open.end(), context) == open.end()) part_equations(*context);
+      if (!is_open(context)) part_equations(*context);
   }
 
  private:
+  // On this thread, or set aside by a trace that is being made.
+  bool is_open(const std::shared_ptr<ForwardContext>& context) const {
+    const auto among = [&](const ForwardContexts& all) {
+      return std::find(all.begin(), all.end(), context) != all.end();
+    };
+    bool found = among(forward_contexts(state_));
+    for (const Session* s = open_session(state_); s && !found; s = s->outer) found = among(s->outer_forward);
+    return found;
+  }
+
   ThreadState& state_;
   const Contexts active_, open_;
   const DType default_dtype_;
@@ -148,6 +157,7 @@ Repeat Segment::repeat() const {
   if (!function_) fail(ErrorKind::Gradient, "checkpoint: the function is gone, the garbage collector has freed it");
   Repeat repeat;
   const RestoredContexts contexts(active_, open_, forward_, default_dtype_);
+  const InTrace trace(thread_state(), trace_);
   const NextRun watcher(*this, repeat);
   function_(*args_, **kwargs_);
   if (repeat.equations.size() != steps_.size())

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "body.h"
 #include "extension.h"
 #include "features.h"
 #include "origin.h"
@@ -38,11 +39,8 @@ PyObject* maker_of(PyObject* source) {
 // Throws if the second equation is not what the first was, for the contexts in `active`.
 void check_same(const EquationObject* eq, const EquationObject* twin, const Repeat& repeat, const Contexts& active) {
   if (eq->inputs.size() != twin->inputs.size()) differs(eq, "operands");
-  if (eq->attributes && twin->attributes) {
-    const int same = PyObject_RichCompareBool(eq->attributes, twin->attributes, Py_EQ);
-    if (same < 0) throw py::error_already_set();
-    if (!same) differs(eq, "attributes");
-  }
+  if (eq->attributes && twin->attributes && !repeated_attributes(eq->attributes, twin->attributes))
+    differs(eq, "attributes");
   for (std::size_t i = 0; i < eq->inputs.size(); ++i) {
     const Saved &a = eq->inputs[i], &b = twin->inputs[i];
     if (!(a.array.shape() == b.array.shape()) || a.array.dtype() != b.array.dtype()) differs(eq, "operands");
@@ -109,7 +107,7 @@ py::object Repeats::completed(const EquationObject* eq, const std::vector<PyObje
   EquationObject* made = make_equation(eq->primitive, eq->inputs.size(), eq->attributes, eq->contexts, undescribed);
   py::object held = owned(as_object(made));
   if (eq->extension) made->extension = new EquationExtension(*eq->extension);
-  made->trace = tracing_depth(thread_state());
+  made->trace = eq->trace;
   for (std::size_t i = 0; i < eq->inputs.size(); ++i) {
     made->inputs[i] = eq->inputs[i];
     Saved& s = made->inputs[i];

@@ -124,6 +124,7 @@ Segment::Segment(py::object function, py::tuple args, py::dict kwargs)
       active_(thread_state().active),
       open_(thread_state().open),
       forward_(forward_contexts(thread_state())),
+      trace_(tracing_depth(thread_state())),
       default_dtype_(default_dtype()),
       began_(Storage::now()) {}
 

@@ -62,9 +62,10 @@ class Segment {
   py::tuple args_;
   py::dict kwargs_;
 
-  // The contexts of the first run, which are those of all others.
+  // The contexts of the first run, and its trace, which are those of all others.
   Contexts active_, open_;
   ForwardContexts forward_;
+  std::uint8_t trace_;  // the depth of it
   DType default_dtype_;
 
   bool ran_ = false;

@@ -65,6 +65,24 @@ void Session::see(const BoundCall& call) {
   }
 }
 
+InTrace::InTrace(ThreadState& state, std::uint8_t depth) : state_(state) {
+  Session* session = open_session(state);
+  const Session* waits = nullptr;  // the outermost
+  for (Session* s = session; s && s->depth > depth; s = s->outer) waits = s;
+  if (!waits) return;
+  inner_ = session;
+  state.interpreters.exchange(Interpreters::kSession, waits->outer);
+  recorder_ = exchange_recorder(state, waits->outer_recorder);
+  checkpoint_ = state.interpreters.exchange(Interpreters::kCheckpoint, waits->outer_checkpoint);
+}
+
+InTrace::~InTrace() {
+  if (!inner_) return;
+  state_.interpreters.exchange(Interpreters::kSession, inner_);
+  exchange_recorder(state_, std::move(recorder_));
+  state_.interpreters.exchange(Interpreters::kCheckpoint, checkpoint_);
+}
+
 namespace {
 
 // with _core.Session(isolated) as session: …
@@ -81,8 +99,8 @@ class SessionScope {
     session_.depth = static_cast<std::uint8_t>(tracing_depth(state) + 1);
     session_.outer = open_session(state);
     state.interpreters.exchange(Interpreters::kSession, &session_);
-    outer_recorder_ = exchange_recorder(state, session_.equations);
-    outer_checkpoint_ = state.interpreters.exchange(Interpreters::kCheckpoint, nullptr);
+    session_.outer_recorder = exchange_recorder(state, session_.equations);
+    session_.outer_checkpoint = state.interpreters.exchange(Interpreters::kCheckpoint, nullptr);
     if (!session_.isolated) return;
     session_.reads_outside = !session_.outer || session_.outer->reads_outside;
     session_.outer_active = state.active;
@@ -97,8 +115,8 @@ class SessionScope {
     const py::object self = std::move(state.features->entered.back());
     state.features->entered.pop_back();
     state.interpreters.exchange(Interpreters::kSession, session_.outer);
-    exchange_recorder(state, std::move(outer_recorder_));
-    state.interpreters.exchange(Interpreters::kCheckpoint, outer_checkpoint_);
+    exchange_recorder(state, std::move(session_.outer_recorder));
+    state.interpreters.exchange(Interpreters::kCheckpoint, session_.outer_checkpoint);
     if (!session_.isolated) return;
     modes_.end(state);
     session_.outer_forward = exchange_forward(state, std::move(session_.outer_forward));
@@ -108,8 +126,6 @@ class SessionScope {
  private:
   Session session_;
   Scope scope_;
-  py::object outer_recorder_;
-  Interpreter* outer_checkpoint_ = nullptr;
   ModesAside modes_;
 };
 

@@ -59,6 +59,9 @@ class Session final : public Interpreter {
   int followers = 0, hidden = 0;
   Contexts outer_active;  // of them, the thread's own, while the session is entered
   ForwardContexts outer_forward;
+  // Who waits outside of it until it is left.
+  py::object outer_recorder;
+  Interpreter* outer_checkpoint = nullptr;
 
   Gradient& gradient_of(TensorObject* leaf);
 };
@@ -79,6 +82,20 @@ inline bool may_be_followed_later(const ThreadState& state) {
   const Session* session = open_session(state);
   return session && session->isolated && session->hidden < session->followers;
 }
+
+// The thread is back in the trace of that depth as long as this lives: sessions within it wait.
+class InTrace {
+ public:
+  InTrace(ThreadState& state, std::uint8_t depth);
+  ~InTrace();
+  InTrace(const InTrace&) = delete;
+
+ private:
+  ThreadState& state_;
+  Session* inner_ = nullptr;  // the innermost of those that wait, or null
+  py::object recorder_;
+  Interpreter* checkpoint_ = nullptr;
+};
 
 Session& session_of(py::handle scope);  // of the Python object that opened it
 void add_session(py::module_& m);

@@ -60,6 +60,16 @@ py::object get_one_zero(TensorObject* t) {
   return py::bool_(one && real_at(a.bytes(), a.dtype()) == 0.0);
 }
 
+// They do not leave, so it does not matter who follows the Tensor.
+py::object get_bytes(TensorObject* t) {
+  if (t->array.is_abstract()) check_readable(t, "bytes");  // throws
+  Array copied;
+  Call call{Registry::instance().copy(), {&t->array, 1}, {&copied, 1}, {}};
+  evaluate(call);
+  return py::bytes(reinterpret_cast<const char*>(copied.bytes()),
+                   static_cast<std::size_t>(copied.numel()) * itemsize(copied.dtype()));
+}
+
 py::object get_item(TensorObject* t) { return item(t, "item"); }
 
 py::object item_for(TensorObject* t, PyObject* who) {
@@ -110,6 +120,7 @@ void add_reading(TypeMaker<TensorObject>& type) {
   type.slot<Py_bf_getbuffer, get_buffer>()
       .getter<is_readable>("_readable", "Whether the elements may be read here: not while they are only being traced.")
       .getter<get_one_zero>("_one_zero", "Whether all elements are one zero in memory.")
+      .getter<get_bytes>("_bytes", "The elements of a constant, to compare it with others.")
       .method<to_numpy>("_numpy", "A NumPy view; the argument says whether it may be written to.")
       .method<item_for>("_item", "The same, asked for by an op, which errors name.")
       .method<get_item>("item", "The only element as a Python bool, int or float.");

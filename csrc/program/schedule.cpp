@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <queue>
+#include <utility>
 
 #include "loops.h"
 
@@ -204,12 +205,10 @@ class Segment {
                std::back_inserter(all));
     first.unit.nodes = std::move(all);
     first.waits_for |= second.waits_for;
+    second.waits_for |= bit(a);  // so whoever waits for the second waits for both
     second.unit.nodes.clear();
     second.merged_into = a;
     ++joined_;
-    const Bits bit_a = bit(a), bit_b = bit(b);
-    for (Group& g : groups_)  // whoever waits for the second waits for both
-      if (g.waits_for & bit_b) g.waits_for |= bit_a;
     close(b);
     return a;
   }
@@ -242,13 +241,28 @@ class Segment {
 
   void close(int group) { groups_[at(group)].open = false; }
 
-  // Nobody can join this group any more, so nobody needs to know who waits for it.
+  // Nobody can join this group any more, so nobody needs to know who waits for it: they wait for what it waits for.
   void retire(int slot) {
-    close(slots_[slot]);
-    groups_slot_[at(slots_[slot])] = -1;
-    for (int s = 0; s < kOpen; ++s)
-      if (slots_[s] >= 0) groups_[at(slots_[s])].waits_for &= ~(Bits{1} << slot);
-    slots_[slot] = -1;
+    const int retired = std::exchange(slots_[slot], -1);
+    close(retired);
+    groups_slot_[at(retired)] = -1;
+    const Bits gone = Bits{1} << slot, instead = groups_[at(retired)].waits_for;
+    for (int g : slots_)
+      if (g >= 0 && groups_[at(g)].waits_for & gone)
+        groups_[at(g)].waits_for = (groups_[at(g)].waits_for ^ gone) | instead;
+    for (int g : std::exchange(retired_waiting_[slot], {})) {
+      groups_[at(g)].waits_for ^= gone;
+      keep_waiting(g, instead);
+    }
+    keep_waiting(retired, std::exchange(groups_[at(retired)].waits_for, 0));
+  }
+
+  // A group without a slot waits for more.
+  void keep_waiting(int group, Bits more) {
+    Bits& bits = groups_[at(group)].waits_for;
+    for (Bits left = more & ~bits; left != 0; left &= left - 1)
+      retired_waiting_[std::countr_zero(left)].push_back(group);
+    bits |= more;
   }
 
   const Graph& graph_;
@@ -259,6 +273,7 @@ class Segment {
   std::size_t joined_ = 0;        // groups that became part of another
   int exchange_ = -1;             // the group of the last exchange; it cannot grow
   int slots_[kOpen];
+  std::vector<int> retired_waiting_[kOpen];  // groups without a slot that wait for the one in this slot
   GroupsOfValues& values_;
   std::vector<int> met_;  // values for which there is a group
 };

@@ -86,6 +86,7 @@ class Body:
         self.types, self.calls = tuple(types), tuple(calls)
         self.outputs, self.output_types = tuple(outputs), tuple(output_types)
         self.key = self._key()
+        self.token: Hashable = object()  # stands for it in the keys of others, if it has none
         self.is_own = False
         self.pair: Pair | None = None  # of a body that keeps what reverse mode needs
         self.derivatives: dict[Hashable, Any] = {}  # of this one, by what is asked of them
@@ -103,10 +104,21 @@ class Body:
         """Bodies of one key do the same; None of one whose calls have rules of their own."""
         if any(call.primitive.rerun_rule is not None for call in self.calls):
             return None
+        return self._described(lambda body: body.key or body.token)
+
+    def alike(self, other: Body) -> bool:
+        """Do the same calls stand in both? Rules of one's own are another object whenever a function is traced."""
+
+        def described(body: Body) -> Hashable:
+            return body._described(described)
+
+        return described(self) == described(other)
+
+    def _described(self, inner: Callable[[Body], Hashable]) -> Hashable:
         calls = tuple(
             (
                 c.primitive.name,
-                tuple(map(_attribute_key, c.attributes)),
+                tuple(_attribute_key(a, inner) for a in c.attributes),
                 tuple(map(_ref_key, c.operands)),
                 c.results,
                 c.muted,
@@ -207,16 +219,16 @@ def remembered(store: OrderedDict[Hashable, T], key: Hashable, make: Callable[[]
     return found
 
 
-def _attribute_key(value: Any) -> Hashable:
+def _attribute_key(value: Any, inner: Callable[[Body], Hashable]) -> Hashable:
     if isinstance(value, tuple) and value and isinstance(value[0], _core.Body):
-        return tuple(body.meaning.key or id(body) for body in value)
+        return tuple(inner(body.meaning) for body in value)
     return type(value), value
 
 
 def _ref_key(ref: Ref) -> Hashable:
     if isinstance(ref, int):
         return ref
-    return ref.dtype.name, ref._weak, ref.numpy().tobytes()
+    return ref.dtype.name, ref._weak, ref._bytes
 
 
 def type_of(x: Tensor) -> Type:
