@@ -62,7 +62,8 @@ def checkpoint(f: Callable[P, R]) -> Callable[P, R]:
     have been used; once for each time that reverse mode passes, and not at all if no rule needs a value. Calls nest: a
     checkpointed call inside of f is one in the second run, too. In a compiled function the second run is part of the
     program, whose memory shrinks. A function that ``ac.vmap`` runs for a batch is checkpointed only where the gradient
-    is taken inside.
+    is taken inside. Where all rows or columns of a Jacobian are computed at once (``ac.jacrev``, ``ac.jacfwd``,
+    ``ac.hessian`` around the checkpoint), so are the second runs: what they keep is in memory together.
 
     Raises
     ------
