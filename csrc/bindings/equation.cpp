@@ -69,8 +69,8 @@ py::tuple saved_inputs(EquationObject* eq, const EquationObject* data) {
     // A leaf whose data the rules may read is handed out itself; so is one that has none, or its value would be lost.
     const bool itself =
         s.source && !producer && (reads_input(eq->primitive, i) || as_tensor(s.source)->array.is_abstract());
-    const bool elsewhere = itself && data != eq;
-    check_version(eq, elsewhere ? as_tensor(s.source)->array : d.array, (elsewhere ? s : d).version, "input", i);
+    const TensorObject* leaf = itself && data != eq ? thread_state().interpreters.value(as_tensor(s.source)) : nullptr;
+    check_version(eq, leaf ? leaf->array : d.array, (leaf ? s : d).version, "input", i);
     if (itself) return borrowed(s.source);
     py::object t = owned(make_tensor(d.array, producer, s.index, s.contexts));
     as_tensor(t.ptr())->trace = data->trace;

@@ -93,6 +93,17 @@ def _same_shape(name: str, *options: str) -> Template:
     return template
 
 
+def _of_signs(name: str) -> Template:
+    """Losses: labels are -1 and 1."""
+
+    def template(g: Maker) -> str:
+        x = g.operand("f")
+        labels = f"ac.where({g.twin(x)} > 0.0, 1.0, -1.0)"
+        return f'ac.losses.{name}({x}, {labels}, reduction="{g.pick(("mean", "sum", "none"))}")'
+
+    return template
+
+
 # -- reductions --------------------------------------------------------------------------------------------------------
 
 
@@ -478,7 +489,9 @@ def _searchsorted(g: Maker) -> str:
 
 def _histogram(g: Maker) -> str:
     x = g.operand("f")
-    limits = g.pick(("", ", range=(-1.0, 2.0)"))
+    limits = ", range=(-1.0, 2.0)"
+    if g.chance(0.5):  # the range of what is not finite is refused where it is known
+        x, limits = f"ac.where(abs({x}) < 9.0, {x}, 0.0)", ""
     return f"ac.histogram({x}, bins={1 + g.below(5)}{limits}){g.pick(('.counts', '.edges'))}"
 
 
@@ -653,8 +666,8 @@ _WRITTEN: dict[str, Template] = {
     "rms_norm": _rms_norm,
     "batch_norm": _batch_norm,
     "embedding": _embedding,
-    **{f"losses.{name}": _same_shape(name) for name in ("mse_loss", "absolute_loss", "hinge_loss", "zero_one_loss")},
-    "losses.margin_loss": _same_shape("margin_loss"),
+    **{f"losses.{name}": _same_shape(name) for name in ("mse_loss", "absolute_loss")},
+    **{f"losses.{name}": _of_signs(name) for name in ("hinge_loss", "margin_loss", "zero_one_loss")},
     **{
         f"losses.{name}": _of_probabilities(name)
         for name in ("binary_cross_entropy", "categorical_cross_entropy", "kl_divergence")

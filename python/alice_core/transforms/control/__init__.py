@@ -10,7 +10,6 @@ from ... import _core, tree
 from ...checks import check_function, checked_flag, checked_int, known_values
 from ...errors import DTypeError, ShapeError, TraceError
 from ...ops import creation, joining, selection
-from ...ops.identity import identity
 from ...tensors import Tensor, asarray, int64
 from .bodies import Body, Traced, Type, trace, type_of
 from .choosing import switched
@@ -473,7 +472,7 @@ def cond(pred: Any, true_fun: Callable[..., Any], false_fun: Callable[..., Any],
         raise DTypeError(f"cond: pred must be one bool; got dtype {chosen.dtype.name}, shape {chosen.shape}")
     known = None if _shown(pred) else known_values(chosen)
     if known is not None:
-        return _call(true_fun if known else false_fun, operands)
+        return (true_fun if known else false_fun)(*operands)
     return _choose("cond", selection.astype(chosen, int64), [false_fun, true_fun], operands)
 
 
@@ -515,21 +514,12 @@ def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Any) -
         return _choose("switch", number, branches, operands)
     if not 0 <= int(known) < len(branches):
         raise ValueError(f"switch: index must be from 0 to {len(branches) - 1}; got {int(known)}")
-    return _call(branches[int(known)], operands)
+    return branches[int(known)](*operands)
 
 
 def _shown(chooses: Any) -> bool:
     """A trace shows every branch of a choice that a Tensor makes, not just the one that is taken."""
     return isinstance(chooses, Tensor) and _core.notes_reads()
-
-
-def _call(f: Callable[..., Any], operands: Sequence[Any]) -> Any:
-    """``f(*operands)``. The cotangents of an operand are added up within, as where one of several functions is called by
-    a program: gradients have the same bits. Modules are what they were."""
-    leaves, structure = _core.tree_flatten(tuple(operands), True)
-    if not any(isinstance(x, Tensor) and x.is_tracked for x in leaves):
-        return f(*operands)
-    return f(*structure.unflatten(identity(x) if isinstance(x, Tensor) and x.is_tracked else x for x in leaves))
 
 
 def _choose(name: str, index: Tensor, branches: Sequence[Callable[..., Any]], operands: Sequence[Any]) -> Any:
