@@ -27,7 +27,13 @@ SPECTRAL = {
         lambda x: ac.logsumexp(linalg.eigvalsh(x)),
         lambda x: ac.log(linalg.trace(linalg.funm(x, ac.exp))),
     ),
+    "square": (lambda x: ac.sum(linalg.eigvalsh(x) ** 2), lambda x: ac.sum(((x + x.T) / 2) ** 2)),
     "trace": (lambda x: ac.sum(linalg.eigvalsh(x)), linalg.trace),
+}
+#: Functions of eigenvalues of matrices that are not symmetric.
+GENERAL = {
+    "exp": (lambda x: ac.sum(ac.exp(linalg.eigvals(x))), lambda x: linalg.trace(linalg.expm(x))),
+    "cube": (lambda x: ac.sum(linalg.eig(x).eigenvalues ** 3), lambda x: linalg.trace(x @ x @ x)),
 }
 #: Functions of singular values.
 SINGULAR = {
@@ -63,6 +69,7 @@ def _second_derivatives(f: Callable[[Any], Any], by_matrices: Callable[[Any], An
     assert np.abs(ac.hvp(f, [x], [t])[0].numpy() - along).max() <= 1e-12 * scale
     for others, right in (
         (ac.jacrev(ac.grad(f))(x), want),
+        (ac.jacfwd(ac.jacfwd(f))(x), want),
         (ac.vjp(ac.grad(f), x)[1](t)[0], along),
         (ac.grad(lambda x: ac.jvp(f, [x], [t])[1])(x), along),
     ):
@@ -74,7 +81,8 @@ def _second_derivatives(f: Callable[[Any], Any], by_matrices: Callable[[Any], An
 
 @pytest.mark.parametrize("turned", [False, True])
 @pytest.mark.parametrize(
-    "values", [[1.0, 1.0], [1.0, 1.0, 2.0], [1.0] * 3, [0.0, 0.0, 1.0], [1.0, 1.0, 3.0, 3.0], [1.0, 2.0, 3.0]]
+    "values",
+    [[1.0, 1.0], [0.0, 0.0], [1.0, 1.0, 2.0], [1.0] * 3, [0.0, 0.0, 1.0], [1.0, 1.0, 3.0, 3.0], [1.0, 2.0, 3.0]],
 )
 @pytest.mark.parametrize("name", SPECTRAL)
 def test_second_derivatives_at_equal_eigenvalues(name: str, values: list[float], turned: bool) -> None:
@@ -97,6 +105,28 @@ def test_second_derivatives_at_equal_singular_values(
     name: str, values: list[float], shape: tuple[int, int], turned: bool
 ) -> None:
     _second_derivatives(*SINGULAR[name], _point(values, shape, turned, False))
+
+
+@pytest.mark.parametrize("values", [[1.0, 1.0], [1.0, 1.0, 2.0], [1.0, 2.0, 3.0]])
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize("name", GENERAL)
+def test_eigenvalues_of_other_matrices_have_no_wrong_ones(name: str, values: list[float], turned: bool) -> None:
+    f, by_matrices = GENERAL[name]
+    v = np.random.default_rng(6).standard_normal((len(values),) * 2) if turned else np.eye(len(values))
+    x = ac.tensor(v @ np.diag(values) @ np.linalg.inv(v))
+    want = ac.hessian(by_matrices)(x).numpy()
+    for found in (
+        ac.hessian(f)(x),
+        ac.jacrev(ac.grad(f))(x),
+        ac.jacfwd(ac.jacfwd(f))(x),
+        ac.jacrev(ac.jacfwd(f))(x),
+    ):
+        known = ~np.isnan(found.numpy())
+        assert known.all() or values[0] == values[1]
+        assert np.all(np.abs(found.numpy() - want)[known] <= 1e-11)
+    for t in (np.eye(len(values)), x.numpy(), (x @ x).numpy()):  # which mix none
+        got = ac.hvp(f, [x], [ac.tensor(t)])[0].numpy()
+        np.testing.assert_allclose(got, np.tensordot(want, t, 2), atol=1e-11)
 
 
 @pytest.mark.parametrize("f", [SPECTRAL["exp"][0], SPECTRAL["cube"][0], SINGULAR["square"][0], SINGULAR["fourth"][0]])

@@ -14,19 +14,20 @@ import numpy as np
 
 from ..ops.arithmetic import add, divide, multiply, strong_mul, subtract
 from ..ops.comparison import equal, greater, less_equal, logical_and, logical_not, logical_or
-from ..ops.creation import zeros
+from ..ops.creation import zeros, zeros_like
 from ..ops.extremes import any
 from ..ops.identity import constant
 from ..ops.selection import abs, where
 from ..primitive import Primitive
 from ..tensors import asarray
+from ..transforms.custom import custom_primitive
 from ._matrices import batched_in_front
 from ._nearly_equal import _SLACK, _unit, is_small, largest
 
 if TYPE_CHECKING:
     from ..tensors import Tensor
 
-__all__ = ["asked", "close_pairs", "marked", "split", "swept", "unknown", "vanishing"]
+__all__ = ["asked", "close_pairs", "lost", "split", "swept", "unknown", "vanishing"]
 
 _block_eigh = Primitive("block_eigh", saves=(), differentiable=False)
 batched_in_front(_block_eigh)
@@ -51,9 +52,23 @@ def unknown(x: Tensor, places: Tensor) -> Tensor:
     return strong_mul(subtract(x, constant(x)), where(places, math.nan, zeros((), x.dtype)))
 
 
-def marked(x: Tensor, places: Tensor) -> Tensor:
+def _marked(x: Tensor, places: Tensor) -> Tensor:
     """x, whose derivative is NaN at these places."""
     return add(x, unknown(x, places))
+
+
+def _no_derivative(_: object, ans: Tensor, x: Tensor, places: Tensor) -> Tensor:
+    return where(places, math.nan, zeros_like(x))
+
+
+#: 0, whose derivative by x is NaN at these places, whether anything arrives there or not: there, what was computed of x
+#: beside this chose other vectors, and a 0 for one of these is none for the others.
+lost = custom_primitive(
+    lambda x, places: zeros_like(x),
+    vjp=lambda g, ans, x, places: (_no_derivative(g, ans, x, places), None),
+    jvp=lambda ts, ans, x, places: _no_derivative(ts, ans, x, places),
+    name="without_derivative",
+)
 
 
 def asked(m: Tensor, places: Tensor, scale: Tensor) -> Tensor:
@@ -84,7 +99,7 @@ def swept(
     size = largest(g, -1)[..., None]
     share = divide(change, where(equal(size, 0.0), 1.0, size))
     if missing is not None:
-        m, share = marked(m, missing), where(missing, 1.0, share)
+        m, share = _marked(m, missing), where(missing, 1.0, share)
     x = multiply(m, change)
     none = logical_or(close, equal(differences, 0.0))
     quotient = divide(where(none, subtract(x, x), x), where(none, 1.0, differences))  # NaN stays NaN

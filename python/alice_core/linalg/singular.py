@@ -18,7 +18,7 @@ from ..primitive import Primitive
 from ..transforms.custom import asks_for, custom_primitive
 from ._matrices import batched_in_front, matrices
 from ._nearly_equal import apart, largest
-from ._spaces import asked, close_pairs, marked, split, swept, unknown, vanishing
+from ._spaces import asked, close_pairs, lost, split, swept, unknown, vanishing
 
 if TYPE_CHECKING:
     from ..tensors import Tensor, TensorLike
@@ -105,10 +105,9 @@ def _singular_vjp(
     return by_g, _turning(c, g, u, s, vh, _close(s)[0] if followed else None, followed), None, None, None
 
 
-def _split(t: Tensor, u: Tensor, s: Tensor, vh: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """U and V, of equal values those that stay apart along T; and what says that others would, had T more.
-
-    Vectors have no derivative where they were turned, nor where T mixes those of values 0, which may be any.
+def _split(t: Tensor, u: Tensor, s: Tensor, vh: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """U and V, of equal values those that stay apart along T; what says that others would, had T more; and whether T
+    mixes vectors of equal values, of which the others are none then, or those of values 0, which may be any.
     """
     v, turned = matrix_transpose(vh), matrix_transpose(u)
     right = matmul(t, v)
@@ -124,7 +123,7 @@ def _split(t: Tensor, u: Tensor, s: Tensor, vh: Tensor) -> tuple[Tensor, Tensor,
     if vh.shape[-1] > s.shape[-1]:
         left = subtract(matmul(matrix_transpose(t), u), matmul(v, matrix_transpose(inner)))
         mixed = logical_or(mixed, asked(left, none, largest(left, -2, -1)))
-    return matmul(marked(u, mixed), q), matmul(matrix_transpose(marked(vh, mixed)), q), unknown(m, close)
+    return matmul(u, q), matmul(v, q), unknown(m, close), mixed
 
 
 def _singular_jvp(ts: Sequence[Tensor], ans: Tensor, g: Tensor, a: Tensor, u: Tensor, s: Tensor, vh: Tensor) -> Tensor:
@@ -134,9 +133,9 @@ def _singular_jvp(ts: Sequence[Tensor], ans: Tensor, g: Tensor, a: Tensor, u: Te
     change = _turning(ts[1], g, u, s, vh, None if constant else _close(s)[1], not constant)
     if constant:
         return change
-    left, right, more = _split(ts[1], u, s, vh)
+    left, right, more, mixed = _split(ts[1], u, s, vh)
     left = add(left, matmul(u, more))
-    return add(matmul(_columns(left, ts[0]), matrix_transpose(right)), change)
+    return add(add(matmul(_columns(left, ts[0]), matrix_transpose(right)), change), lost(a, mixed))
 
 
 _singular = custom_primitive(_singular_value, vjp=_singular_vjp, jvp=_singular_jvp, name="singular_gradient")
@@ -146,8 +145,8 @@ def _values_along(t: Tensor, u: Tensor, s: Tensor, vh: Tensor) -> Tensor:
     """The tangent of the values, of equal ones along the vectors that stay apart."""
     if t.size == 0:
         return multiply(s, 0.0)
-    left, right, _ = _split(t, u, s, vh)
-    return sum(multiply(left, matmul(t, right)), axis=-2)
+    left, right, _, mixed = _split(t, u, s, vh)
+    return add(sum(multiply(left, matmul(t, right)), axis=-2), lost(s, mixed[..., 0]))
 
 
 # -- svd: antisymmetric parts of UᵀḠ and VᵀḠ by sums and differences of singular values ------------------------------

@@ -15,7 +15,7 @@ from ..primitive import Primitive
 from ..transforms.custom import asks_for, custom_primitive
 from ._matrices import batched_in_front, square, symmetric
 from ._nearly_equal import apart, largest
-from ._spaces import close_pairs, marked, split, swept, unknown
+from ._spaces import asked, close_pairs, lost, split, swept, unknown
 from .systems import _inv
 
 if TYPE_CHECKING:
@@ -85,9 +85,10 @@ def _spectral_jvp(ts: Sequence[Tensor], ans: Tensor, g: Tensor, a: Tensor, w: Te
         return m
     close = close_pairs(w, _differences(w))
     q, turned = split(m, close)
-    v = marked(v, turned)
     change = _around(v, _swept(m, g, w, close))
-    return change if is_zero(ts[0]) else add(_with_values(matmul(v, add(q, unknown(m, close))), ts[0]), change)
+    if not is_zero(ts[0]):
+        change = add(_with_values(matmul(v, add(q, unknown(m, close))), ts[0]), change)
+    return add(change, lost(a, turned))
 
 
 _spectral = custom_primitive(_spectral_value, vjp=_spectral_vjp, jvp=_spectral_jvp, name="spectral_gradient")
@@ -99,8 +100,8 @@ def _values_along(t: Tensor, w: Tensor, v: Tensor) -> Tensor:
     if t.size == 0:
         return diagonal(t)
     q, turned = split(symmetric(_between(v, t)), close_pairs(w, _differences(w)))
-    v = matmul(marked(v, turned), q)
-    return sum(multiply(v, matmul(t, v)), axis=-2)
+    v = matmul(v, q)
+    return add(sum(multiply(v, matmul(t, v)), axis=-2), lost(w, turned[..., 0]))
 
 
 # -- symmetric -------------------------------------------------------------------------------------------------------
@@ -142,32 +143,71 @@ _eigvalsh.defjvp(_eigvalsh_jvp)
 # -- real eigenvalues of any matrix ----------------------------------------------------------------------------------
 
 
+def _general_value(g: Tensor, a: Tensor, w: Tensor, v: Tensor) -> Tensor:
+    """V⁻ᵀ diag(g) Vᵀ, the gradient of a function of the eigenvalues of A, which w and V are."""
+    return matmul(matrix_transpose(_inv(v, True)), multiply(expand_dims(g, -1), matrix_transpose(v)))
+
+
+def _general_along(x: Tensor, g: Tensor, w: Tensor, v: Tensor, missing: bool) -> tuple[Tensor, Tensor]:
+    """V⁻¹ X V; and as of symmetric matrices what of the derivative along X does not come by g, its own adjoint."""
+    inverse = _inv(v, True)
+    m = matmul(matmul(inverse, x), v)
+    if m.size == 0:
+        return m, m
+    close = close_pairs(w, _differences(w))
+    between = _swept(matrix_transpose(m), g, w, close, close if missing else None)
+    return m, matmul(matmul(matrix_transpose(inverse), between), matrix_transpose(v))
+
+
+def _general_vjp(c: Tensor, ans: Tensor, g: Tensor, a: Tensor, w: Tensor, v: Tensor) -> tuple[Tensor | None, ...]:
+    m, flow = _general_along(c, g, w, v, asks_for(0, (g, a, w, v)))
+    return diagonal(m), flow, None, None
+
+
+def _general_jvp(ts: Sequence[Tensor], ans: Tensor, g: Tensor, a: Tensor, w: Tensor, v: Tensor) -> Tensor:
+    constant = is_zero(ts[0])
+    change = _general_along(ts[1], g, w, v, not constant)[1]
+    return change if constant else add(_general_value(ts[0], a, w, v), change)
+
+
+_general = custom_primitive(_general_value, vjp=_general_vjp, jvp=_general_jvp, name="eigenvalue_gradient")
+
+
+def _general_values_along(t: Tensor, w: Tensor, v: Tensor) -> Tensor:
+    """The tangent of the eigenvalues; of equal ones that T mixes, only symmetric functions have one, and no second."""
+    m = matmul(_inv(v, True), matmul(t, v))
+    if m.size == 0:
+        return diagonal(m)
+    mixed = asked(m, close_pairs(w, _differences(w)), _size(m))
+    return add(diagonal(m), lost(w, mixed[..., 0]))
+
+
 def _eig_vjp(g: tuple[Tensor, Tensor], ans: tuple[Tensor, Tensor], a: Tensor) -> Tensor:
     (gw, gv), (w, v) = g, ans
+    if is_zero(gv):
+        return _general(gw, a, w, v)
     turned = matrix_transpose(v)
     flow = matmul(turned, gv)
     # Vectors stay of length 1: what would change it takes no part.
     free = subtract(flow, _columns(matmul(turned, v), diagonal(flow)))
     between = apart(free, _differences(w), w, _size(flow))
-    inside = add(matmul(between, turned), multiply(expand_dims(gw, -1), turned))
-    return matmul(matrix_transpose(_inv(v, True)), inside)
+    inside = matmul(matrix_transpose(_inv(v, True)), matmul(between, turned))
+    return inside if is_zero(gw) else add(_general(gw, a, w, v), inside)
 
 
 def _eig_jvp(t: Tensor, ans: tuple[Tensor, Tensor], a: Tensor) -> tuple[Tensor, Tensor]:
     w, v = ans
     turned = matmul(_inv(v, True), matmul(t, v))
     dv = matmul(v, apart(turned, _differences(w), w, _size(turned)))
-    return diagonal(turned), subtract(dv, _columns(v, sum(multiply(v, dv), axis=-2)))
+    return _general_values_along(t, w, v), subtract(dv, _columns(v, sum(multiply(v, dv), axis=-2)))
 
 
 def _eigvals_vjp(g: Tensor, ans: Tensor, a: Tensor) -> Tensor:
-    _, v = _eig(a)
-    return matmul(matrix_transpose(_inv(v, True)), multiply(expand_dims(g, -1), matrix_transpose(v)))
+    return _general(g, a, *_eig(a))
 
 
 def _eigvals_jvp(t: Tensor, ans: Tensor, a: Tensor) -> Tensor:
-    _, v = _eig(a)
-    return diagonal(matmul(_inv(v, True), matmul(t, v)))
+    return _general_values_along(t, *_eig(a))
 
 
 _eig.defvjp(_eig_vjp)
@@ -286,7 +326,8 @@ def eig(x: TensorLike, /) -> EigResult:
         ``eigenvalues``, shape (..., N), in no order; ``eigenvectors``, shape (..., N, N), columns of length 1.
 
     Gradient
-        As of :func:`eigh`, with the inverse of V.
+        As of :func:`eigh`, with the inverse of V; but second derivatives are NaN in every mode where a direction mixes
+        vectors of equal eigenvalues.
 
     Accuracy
         Backward stable; the error of an eigenvalue grows with the angle between its left and right vector.
@@ -322,7 +363,7 @@ def eigvals(x: TensorLike, /) -> Tensor:
         In no order.
 
     Gradient
-        ``V⁻ᵀ diag(g) Vᵀ``, V the eigenvectors.
+        ``V⁻ᵀ diag(g) Vᵀ``, V the eigenvectors. Second derivatives are as of :func:`eig`.
 
     Accuracy
         As :func:`eig`.
