@@ -18,7 +18,8 @@ OPTIONS = [{}, {"ignore_index": 2}, {"label_smoothing": 0.1}]
 def problem(request: Any, monkeypatch: pytest.MonkeyPatch) -> tuple[list[np.ndarray], np.ndarray]:
     if request.param == "in many":
         monkeypatch.setattr(linear, "_SMALL", 4)
-        monkeypatch.setattr(linear, "_BLOCK", 8)
+        for name in ("_BLOCK", "_BLOCK_TWICE"):
+            monkeypatch.setattr(linear, name, 8)
         monkeypatch.setattr(linear, "_PARTS", 7)
         assert linear._rows(ac.zeros((13, 4)), 7, linear._PARTS) < 13 / 6
     rng = np.random.default_rng(0)
@@ -172,6 +173,27 @@ def test_no_more_than_a_part_of_the_logits_is_there(reduction: str) -> None:
     most = 0.15 if reduction == "mean" else 0.2
     for bias in (None, ac.zeros(classes)):
         assert extra(lambda h, W, b=bias: losses.linear_cross_entropy(h, W, y, b, reduction)) <= most * dense
+
+
+def test_a_compiled_program_keeps_a_part_of_the_logits() -> None:
+    n, d, classes = 2048, 512, 32_000
+    h, W, y = ac.zeros((n, d)), ac.zeros((d, classes)), ac.zeros((n,), ac.int64)
+
+    def arena(loss: Any) -> float:
+        step = ac.compile(ac.value_and_grad(lambda h, W: loss(h, W), argnums=(0, 1)))
+        return float(step.program(h, W).arena_bytes) / (4 * n * classes)
+
+    # The gradient of the logits takes their place.
+    assert arena(lambda h, W: losses.cross_entropy(h @ W, y)) <= 1.01
+    assert arena(lambda h, W: losses.linear_cross_entropy(h, W, y)) <= 0.45
+
+
+@pytest.mark.parametrize(("dtype", "rows"), [("bfloat16", 512), ("float32", 512), ("float64", 320)])
+def test_parts_are_as_long_as_one_sum_of_a_product(dtype: str, rows: int) -> None:
+    dtype = getattr(ac, dtype)
+    assert linear._rows(ac.zeros((2048, 1), dtype), 32_000, 4) == rows
+    loss = losses.linear_cross_entropy(ac.ones((2400, 2), dtype), ac.ones((2, 1200), dtype), ac.zeros(2400, ac.int64))
+    assert abs(float(loss) - np.log(1200)) <= 0.1
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@
 #include "../core/running.h"
 #include "../core/thread_pool.h"
 #include "../ops/blas.h"
+#include "../ops/matmul_loops.h"
 #include "../ops/register.h"
 #include "../program/loops.h"
 #include "body.h"
@@ -189,6 +190,13 @@ PYBIND11_MODULE(_core, m) {
         return dtype_object(exchange_default_dtype(t));
       },
       py::arg("dtype"));
+  m.def(
+      "longest_chain",
+      [](py::handle tensor) {
+        const DType t = arithmetic(checked_tensor(tensor, "longest_chain")->array.dtype());
+        return t == DType::Float32 ? kDepth<float> : kDepth<double>;
+      },
+      py::arg("tensor"));
   m.def("memory_stats", &memory_stats);
   m.def("reset_peak_memory", &allocator::reset_peak);
   m.def("trim_memory", &allocator::trim);

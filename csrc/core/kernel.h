@@ -235,8 +235,8 @@ struct Kernel {
   Arithmetic arithmetic = Arithmetic::None;
   bool moves = false;   // gives elements of its operands, of any dtype, in other places, and zeros
   bool copies = false;  // the one that gives an operand memory of its own
-  // The result that is a changed copy of the first operand. It finds that there already where a program lets the result
-  // lie in the operand's memory, because nobody needs the operand any more and no other operand lies in it.
+  // The result that may lie in the first operand's memory, where a program lets it because nobody needs the operand any
+  // more and no other operand lies in it. The first result is a changed copy of the operand, and finds that there.
   int overwriting = -1;
   Exchange exchange = Exchange::None;
   // Takes dtypes for storage alone, too. Of other kernels the operands are widened, and results of the dtype that one

@@ -436,6 +436,7 @@ void register_cross_entropy(Registry& registry, const SoftmaxLoops& f32, const S
                           .cost = cost,
                           .impl = loops,
                           .prepare = prepare_call<Work>,
+                          .overwriting = D == Direction::Both ? 2 : -1,  // the logits' gradient takes their place
                           .like = like<D>});
   };
   const Kernel* value = add.operator()<Direction::Forward>("cross_entropy", 2, 2, infer_forward);

@@ -16,10 +16,14 @@ namespace alice {
 namespace {
 
 template <class T>
-void gather_items(const Places& at, const T* x, T* out) {
+void gather_items(const Places& at, const T* x, std::int64_t items, T* out) {
   const auto *outer = at.outer.data<std::int64_t>(), *index = at.index.data<std::int64_t>();
   const auto* inner = at.inner.data<std::int64_t>();
   const std::int64_t n = at.n_inner, rows = at.n_outer * at.n_index;
+  // Rows lie anywhere in memory, where the hardware does not look for them: they are asked for so many ahead, into L2,
+  // unless all of x may be there.
+  constexpr std::int64_t kAhead = 2, kLine = 64 / sizeof(T), kMost = 8192 / sizeof(T), kNear = (1 << 20) / sizeof(T);
+  const std::int64_t asked = items > kNear ? std::min(n, kMost) : 0;
   if (rows == 0 || n == 0) return;
   parallel_chunks(rows, rows_per_chunk(n), [&](std::int64_t begin, std::int64_t end) {
     std::int64_t o = begin / at.n_index, k = begin % at.n_index;
@@ -36,6 +40,10 @@ void gather_items(const Places& at, const T* x, T* out) {
       const T* src = x + outer[o] + index[k];
       T* dst = out + row * n;
       if (at.inner_is_run) {
+        if (k + kAhead < at.n_index && row + kAhead < end) {
+          const T* next = x + outer[o] + index[k + kAhead];
+          for (std::int64_t i = 0; i < asked; i += kLine) __builtin_prefetch(next + i, 0, 2);
+        }
         std::memcpy(dst, src, static_cast<std::size_t>(n) * sizeof(T));
       } else {
         for (std::int64_t i = 0; i < n; ++i) dst[i] = src[inner[i]];
@@ -63,7 +71,7 @@ void gather_run(const Call& call) {
   const Places at = gather_places(call.kernel.name, plan_forward(call), x, call.in.subspan(1));
   dispatch_size(x.dtype(), [&](auto tag) {
     using T = decltype(tag);
-    gather_items(at, x.data<T>(), out.data<T>());
+    gather_items(at, x.data<T>(), x.numel(), out.data<T>());
   });
 }
 

@@ -44,9 +44,8 @@ struct Tile {
 
 // C[Rows, Vectors * kWidth] (+)= A B with all of C in registers. Every third row of A has a pointer of its own,
 // and [p], [p + s], [p + 2 s] reach the rows between: one per row would not fit into the general registers.
-template <class T, int Rows, int Vectors, bool Masked>
+template <class T, int Rows, int Vectors, bool Masked, class V>
 void tile(const Tile<T>& t) {
-  using V = Vec<T>;
   using Reg = typename V::Reg;
   constexpr int kGroups = (Rows + 2) / 3;
   const auto mask = V::first(t.tail);
@@ -110,9 +109,9 @@ void tile(const Tile<T>& t) {
 template <class T>
 using TileFn = void (*)(const Tile<T>&);
 
-template <class T, int Vectors, bool Masked, int... Rows>
+template <class T, int Vectors, bool Masked, class V = Vec<T>, int... Rows>
 const TileFn<T>* tiles_of(std::integer_sequence<int, Rows...>) {
-  static constexpr TileFn<T> table[] = {tile<T, Rows + 1, Vectors, Masked>...};
+  static constexpr TileFn<T> table[] = {tile<T, Rows + 1, Vectors, Masked, V>...};
   return table;
 }
 
@@ -124,6 +123,10 @@ const TileFn<T>* tiles_for(std::int64_t columns) {
   using Narrow = std::make_integer_sequence<int, kNarrow>;
   if (columns == 2 * W) return tiles_of<T, 2, false>(Wide{});
   if (columns > W) return tiles_of<T, 2, true>(Wide{});
+#if defined(__AVX512F__)
+  if constexpr (sizeof(T) == 4)
+    if (columns <= HalfVec::kWidth) return tiles_of<T, 1, true, HalfVec>(Narrow{});
+#endif
   return columns == W ? tiles_of<T, 1, false>(Narrow{}) : tiles_of<T, 1, true>(Narrow{});
 }
 

@@ -38,6 +38,21 @@ struct Vec<double> {
   static Reg fma(Reg a, Reg b, Reg c) { return _mm512_fmadd_pd(a, b, c); }
 };
 
+// Half of one, for few columns: many processors need half of the time for it.
+struct HalfVec {
+  using Reg = __m256;
+  using Mask = __mmask8;
+  static constexpr int kWidth = 8;
+  static Mask first(std::int64_t n) { return static_cast<Mask>((1u << n) - 1); }
+  static Reg zero() { return _mm256_setzero_ps(); }
+  static Reg broadcast(const float* p) { return _mm256_broadcast_ss(p); }
+  static Reg load(const float* p) { return _mm256_loadu_ps(p); }
+  static Reg load(const float* p, Mask m) { return _mm256_maskz_loadu_ps(m, p); }
+  static void store(float* p, Reg v) { _mm256_storeu_ps(p, v); }
+  static void store(float* p, Reg v, Mask m) { _mm256_mask_storeu_ps(p, m, v); }
+  static Reg fma(Reg a, Reg b, Reg c) { return _mm256_fmadd_ps(a, b, c); }
+};
+
 #elif defined(__AVX2__)
 
 template <class T>

@@ -7,6 +7,10 @@
 namespace alice::program {
 namespace {
 
+// Kernels whose result is no changed copy, but may lie in their operand's memory, need some time for that. It is worth
+// it where that many bytes would not stay in the cache.
+constexpr std::int64_t kWorthIt = 1 << 16;
+
 class Placing {
  public:
   Placing(const Graph& graph, const std::vector<Instruction>& instructions)
@@ -61,11 +65,12 @@ class Placing {
       dying.push_back(root);
   }
 
-  // The operand that a result is a changed copy of, if it is alone in its memory; -1 for none.
+  // The operand that a result is made in the place of, if it is alone in its memory; -1 for none.
   int overwritten_by(const Instruction& instruction, int result) const {
     const Node& node = graph_.nodes()[at(instruction.kernel_node)];
     const int first = node.in[0], which = node.kernel->overwriting;
     if (node.update || which < 0 || node.out[at(which)] != result || graph_.value(first).view) return -1;
+    if (which > 0 && graph_.value(first).bytes() < kWorthIt) return -1;
     const auto lies_there = [&](int v) { return graph_.value(v).root == first; };
     return std::count_if(node.in.begin(), node.in.end(), lies_there) == 1 ? first : -1;
   }

@@ -182,7 +182,10 @@ def _numbers(who: str, name: str, x: Any, dtype: Any) -> Array:
     if raw.dtype.kind in "mM":
         raise ValueError(f"{who}: {name} must be numbers; got dtype {raw.dtype}; say in which unit and from when on")
     try:
-        array = np.asarray(raw, dtype=dtype)
+        if raw.dtype != dtype and raw.dtype in (np.float32, np.float64):  # into memory that we have, if we have some
+            array = ac.asarray(raw, copy=False).astype(dtype).numpy()
+        else:
+            array = np.asarray(raw, dtype=dtype)
     except (TypeError, ValueError) as error:
         raise type(error)(f"{who}: {name} must be numbers; {error}; encode texts and categories first") from None
     with np.errstate(over="ignore", invalid="ignore"):

@@ -115,10 +115,12 @@ class _Perceptron(Estimator):
         self._seed_ = self._seed()
         sizes = [features, *self._hidden(), outputs]
         self.model_ = ac.nn.MLP(sizes, activation=self.activation, seed=self._seed_, dtype=ac.float32)
+        parameters = list(self.model_.parameters())
+        groups = [{"params": [p for p in parameters if p.ndim == ndim]} for ndim in (2, 1)]  # alpha pulls the first
         if self.solver == "adam":
-            self._opt_: Any = ac.optim.Adam(self.model_.parameters(), lr=self.learning_rate_init)
+            self._opt_: Any = ac.optim.Adam(groups, lr=self.learning_rate_init)
         else:
-            self._opt_ = ac.optim.SGD(self.model_.parameters(), lr=self.learning_rate_init, momentum=self.momentum)
+            self._opt_ = ac.optim.SGD(groups, lr=self.learning_rate_init, momentum=self.momentum)
         self._step_, self._alpha_ = self._compiled_step(), self.alpha
         self.n_iter_ = 0
         self.loss_curve_: list[float] = []
@@ -132,7 +134,7 @@ class _Perceptron(Estimator):
 
     def _compiled_step(self) -> Any:
         model, opt, loss_of, alpha = self.model_, self._opt_, self._loss, float(self.alpha)
-        matrices = [p for p in model.parameters() if p.ndim == 2]
+        matrices = opt.param_groups[0].params
 
         @ac.compile
         def step(x: ac.Tensor, y: ac.Tensor, *weights: ac.Tensor) -> ac.Tensor:
@@ -141,11 +143,11 @@ class _Perceptron(Estimator):
                 loss = ac.mean(ac.multiply(ac.mean(ac.reshape(losses, (x.shape[0], -1)), axis=1), weights[0]))
             else:
                 loss = loss_of(model(x), y, "mean")
-            if alpha:
-                pull = sum((ac.sum(ac.square(w)) for w in matrices[1:]), ac.sum(ac.square(matrices[0])))
-                loss = loss + pull * (0.5 * alpha / x.shape[0])
             opt.zero_grad()
-            loss.backward()
+            loss.backward()  # of the loss alone: the optimiser adds the pull of alpha to the gradients
+            if alpha:
+                pull = [w @ w for w in (ac.reshape(p.detach(), (-1,)) for p in matrices)]
+                loss = loss + ac.multiply(sum(pull[1:], pull[0]), 0.5 * alpha / x.shape[0])
             opt.step()
             return loss
 
@@ -154,8 +156,12 @@ class _Perceptron(Estimator):
     def _epoch(self, batches: ac.data.Minibatches, n: int) -> float:
         """One pass over the data; the mean loss."""
         total = 0.0
+        pulled = self._opt_.param_groups[0]
         for batch in batches:
-            total += self._step_(*batch).item() * batch[0].shape[0]
+            rows = batch[0].shape[0]
+            if pulled["weight_decay"] != self._alpha_ / rows:  # the last batch may be smaller
+                pulled["weight_decay"] = self._alpha_ / rows
+            total += self._step_(*batch).item() * rows
         self.n_iter_ += 1
         self.loss_ = total / n
         self.loss_curve_.append(self.loss_)

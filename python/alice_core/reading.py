@@ -206,3 +206,8 @@ def unseen(tensors: Sequence[_core.TensorBase]) -> bool:
     """Whether nobody follows, traces or looks at what is computed from these Tensors, so that what a function makes on
     its way may change in place (``ac.update``)."""
     return _core.is_unseen(tensors)
+
+
+def longest_chain(tensor: _core.TensorBase) -> int:
+    """How many terms of a product of matrices of this Tensor's dtype are one sum; longer ones are sums of such sums."""
+    return _core.longest_chain(tensor)

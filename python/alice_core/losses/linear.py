@@ -8,7 +8,7 @@ import alice_core as ac
 
 from ..checks import checked_choice, checked_int, checked_number, known_values
 from ..ops.cross_entropy import change_into_slope, labels_of
-from ..reading import unseen
+from ..reading import longest_chain, unseen
 from . import cross_entropy
 from .checking import check_classes
 
@@ -19,13 +19,11 @@ __all__ = ["linear_cross_entropy"]
 
 #: Elements of the logits that are no trouble.
 _SMALL, _LARGE = 1 << 20, 1 << 24
-#: Parts that rows are cut into: the fewer, the less often W is read. Where the gradient of the logits takes their
-#: place, and where it is there beside them.
+#: Parts that rows are cut into: the fewer, the less often W is read. Where sums are added in place, and where they are
+#: not: in compiled programs, and where parts are computed again.
 _PARTS, _PARTS_TWICE = 4, 7
-#: So many rows by the bytes of an item make one sum of a product, which is added to others without a place of its own.
-_CHAIN = {4: 512, 8: 320}
-#: Elements of the part of the weights' gradient that is added at once.
-_BLOCK = 1 << 22
+#: Elements of the part of the weights' gradient that is added at once, in the same two cases.
+_BLOCK, _BLOCK_TWICE = 1 << 22, 1 << 20
 
 
 def _rows(h: Tensor, classes: int, parts: int) -> int:
@@ -34,7 +32,9 @@ def _rows(h: Tensor, classes: int, parts: int) -> int:
     if n * classes <= _SMALL:
         return max(n, 1)
     size = max(1, min(-(-n // parts), max(256, _LARGE // classes)))
-    chain = _CHAIN[h.dtype.itemsize]
+    chain = longest_chain(
+        h
+    )  # so many rows make one sum of a product, which is added to others without a place of its own
     return chain if chain < size < 2 * chain else size
 
 
@@ -75,10 +75,11 @@ def _slope(z: Tensor, y: Tensor, options: dict[str, Any], alone: bool) -> tuple[
 
 def _with_gradients(
     h: Tensor, W: Tensor, bias: Tensor | None, y: Tensor, options: dict[str, Any]
-) -> tuple[Tensor, list[Tensor | None]]:
+) -> tuple[Tensor, tuple[list[Any], ...]]:
     """The value and, as the logits are there already, what its gradient will be times the cotangent."""
     alone = unseen([h, W] if bias is None else [h, W, bias])  # then what is made here may change in place
-    size, width = _rows(h, W.shape[1], _PARTS), max(1, _BLOCK // max(1, W.shape[0]))
+    size = _rows(h, W.shape[1], _PARTS if alone else _PARTS_TWICE)
+    width = max(1, (_BLOCK if alone else _BLOCK_TWICE) // max(1, W.shape[0]))
     columns = range(0, W.shape[1], width)
     losses, by_h = [], []
     by_bias = None
@@ -93,11 +94,15 @@ def _with_gradients(
         if bias is not None:
             by_bias = _plus(by_bias, ac.sum(slope, axis=0))
         del slope
-    return ac.sum(ac.stack(losses)), [ac.concat(by_h), ac.concat(by_W, axis=1), by_bias]
+    return ac.sum(ac.stack(losses)), ([ac.concat(by_h)], [ac.concat(by_W, axis=1)] if alone else by_W, [by_bias])
 
 
-def _pull(gradients: list[Tensor | None], g: Tensor) -> tuple[Any, ...]:
-    return *(None if slope is None else ac.multiply(g, slope) for slope in gradients), None, None
+def _pull(gradients: tuple[list[Any], ...], g: Tensor) -> tuple[Any, ...]:
+    def scaled(slopes: list[Any]) -> list[Any]:
+        return [None if slope is None else ac.multiply(g, slope) for slope in slopes]
+
+    by_h, by_W, by_bias = map(scaled, gradients)
+    return by_h[0], by_W[0] if len(by_W) == 1 else ac.concat(by_W, axis=1), by_bias[0], None, None
 
 
 _total.defvjp(_with_gradients, _pull)
