@@ -8,7 +8,6 @@
 //
 // Both directions read each row of logits once from memory. The forward pass keeps two numbers per row, `stats`
 // (SoftmaxLoops::stats), from which the gradient finds the softmax without a sum of its own.
-// Hot: every element runs through here.
 #include "cross_entropy.h"
 
 #include <algorithm>
