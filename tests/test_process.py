@@ -174,3 +174,49 @@ def test_an_allocation_that_fails_is_a_memory_error() -> None:
     finally:
         _core._fail_allocation_after(-1)
     assert float(ac.sum(x + 1.0)) == 2 * 64 * 64
+
+
+LOOPS = """
+import os, signal, threading
+import alice_core as ac
+
+x = ac.tensor(0.0, dtype=ac.float64)
+counted = ac.compile(lambda x, n: ac.while_loop(lambda c: c < n, lambda c: c + 1.0, x))
+vectors = ac.compile(lambda x, n: ac.while_loop(lambda c: c[0] < n, lambda c: c + 1.0, ac.stack([x, x, x])))
+work = {
+    "eager": lambda: ac.while_loop(lambda c: c >= 0.0, lambda c: c + 1.0, x),
+    "compiled": lambda: counted(x, ac.tensor(1e18, dtype=ac.float64)),
+    "vectors": lambda: vectors(x, ac.tensor(1e18, dtype=ac.float64)),
+    "nested": lambda: ac.scan(lambda c, _: (counted(c, c + 1e7), None), x, length=10**6),
+}
+counted(x, ac.tensor(2.0, dtype=ac.float64))
+pressed = []
+for handler, names in ((signal.default_int_handler, work), (lambda *_: pressed.append(True), ["vectors"])):
+    signal.signal(signal.SIGINT, handler)
+    for name in names:
+        key = threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT))
+        key.start()
+        try:
+            work[name]()
+        except KeyboardInterrupt as stop:
+            print(name, stop)
+        key.join()
+    assert signal.getsignal(signal.SIGINT) is handler
+    assert counted(x, ac.tensor(5.0, dtype=ac.float64)).item() == 5.0  # no lock is held any more
+print(len(pressed))
+"""
+
+
+def test_ctrl_c_stops_a_loop_that_does_not_end() -> None:
+    """A condition that stays true was a process that nothing but kill could end."""
+    done = run(LOOPS, timeout=120)
+    assert done.stderr == ""
+    assert done.stdout.split("\n") == [
+        "eager ",
+        "compiled ",
+        "vectors ",
+        "nested ",
+        "vectors stopped by Ctrl-C",
+        "1",
+        "",
+    ]

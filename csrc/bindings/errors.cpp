@@ -2,6 +2,8 @@
 
 #include <new>
 
+#include "../core/interrupt.h"
+
 namespace alice {
 namespace {
 
@@ -19,11 +21,18 @@ PyObject* exception_class(ErrorKind kind) {
   return cls;
 }
 
+// What the handler of the signal raises, which waits to be called.
+void raise_interrupt(const Interrupted& e) {
+  if (PyErr_CheckSignals() == 0) PyErr_SetString(PyExc_KeyboardInterrupt, e.what());
+}
+
 void translate() {
   try {
     throw;
   } catch (const Error& e) {
     raise_python(e.kind(), e.what());
+  } catch (const Interrupted& e) {
+    raise_interrupt(e);
   } catch (py::error_already_set& e) {
     e.restore();
   } catch (const py::builtin_exception& e) {
@@ -61,6 +70,8 @@ void add_errors(py::module_&) {
       if (p) std::rethrow_exception(p);
     } catch (const Error& e) {
       raise_python(e.kind(), e.what());
+    } catch (const Interrupted& e) {
+      raise_interrupt(e);
     }
   });
 }

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <utility>
 
+#include "../core/interrupt.h"
 #include "body.h"
 
 namespace alice::program {
@@ -157,7 +158,9 @@ void run_scan(const Call& call) {
   for (std::size_t i = scan.first_x(); i < in.size(); ++i) in_strides[i] = bytes_of(scan.body.inputs()[i]);
   for (std::size_t k = scan.n_carry; k < call.out.size(); ++k) out_strides[k] = bytes_of(scan.body.outputs()[k]);
 
+  Patience patience(scan.body.cost());
   for (std::int64_t t = 0; t < n; ++t) {
+    patience.step();
     const std::int64_t row = scan.reverse ? n - 1 - t : t;
     for (std::size_t i = scan.first_x(); i < in.size(); ++i) steps.in[i] = in[i].bytes() + row * in_strides[i];
     for (std::size_t k = scan.n_carry; k < call.out.size(); ++k)
@@ -252,7 +255,9 @@ void run_while(const Call& call) {
   };
 
   std::int64_t n = 0;
+  Patience patience(loop.condition.cost() + loop.body.cost());
   for (; goes_on(); ++n) {
+    patience.step();
     if (loop.limited && n == loop.limit)
       fail(ErrorKind::Value, "while_loop: the condition is still true after max_steps=", loop.limit,
            " steps; raise max_steps, or let the condition count");
