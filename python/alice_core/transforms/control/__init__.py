@@ -379,7 +379,8 @@ def while_loop(
 
     Notes
     -----
-    Under :func:`vmap`, where examples may take their own numbers of steps, all go on until the last one is done.
+    Under :func:`vmap`, where examples may take their own numbers of steps, all go on until the last one is done. Ctrl-C
+    ends a loop that does not end.
 
     Examples
     --------
