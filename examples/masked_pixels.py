@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import matplotlib.pyplot as plt
 import numpy as np
 
 import alice_core as ac
@@ -62,12 +63,16 @@ def main() -> None:
     mean_error = float((np.square(guess - data.x_test) * hidden).sum() / hidden.sum())
     print(f"squared error of hidden pixels: {error:.3f}; of the mean image: {mean_error:.3f}")
 
-    image, mask = data.x_test[:1], hidden[:1]
-    filled = np.where(mask > 0, model(ac.asarray(visible(image, mask))).numpy(), image)
-    shades = np.array(list(" .:-=+*#%@"))
-    for title, pixels in (("true", image), ("filled in", filled)):
-        scaled = ((pixels - image.min()) / np.ptp(image) * 9).clip(0, 9).astype(int).reshape(SIDE, SIDE)
-        print(f"{title}:", *("".join(row) for row in shades[scaled]), sep="\n  ")
+    true, mask = data.x_test[:8], hidden[:8]
+    filled = np.where(mask > 0, model(ac.asarray(visible(true, mask))).numpy(), true)
+    rows = {"seen": np.where(mask > 0, np.nan, true), "filled in": filled, "true": true}
+    _, axes = plt.subplots(3, 8, figsize=(8, 3.4), subplot_kw={"xticks": [], "yticks": []})
+    for line, (title, images) in zip(axes, rows.items(), strict=True):
+        line[0].set_ylabel(title)
+        for place, image in zip(line, images, strict=True):
+            place.imshow(image.reshape(SIDE, SIDE), cmap="gray_r", vmin=true.min(), vmax=true.max())
+            place.set_facecolor("gold")
+    plt.show()
 
 
 if __name__ == "__main__":

@@ -42,6 +42,13 @@ def test_is_short(path: Path) -> None:
     assert len(path.read_text(encoding="utf-8").splitlines()) < 80
 
 
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.stem)
+def test_draws_something(path: Path) -> None:
+    """The gallery shows it; without, an empty picture stands there."""
+    text = path.read_text(encoding="utf-8")
+    assert "plt.show()" in text or ".png" in text
+
+
 def test_lotka_volterra() -> None:
     needs("matplotlib")
     rates, check = run("lotka_volterra.py").splitlines()
@@ -101,8 +108,9 @@ def test_eight_schools() -> None:
 @pytest.mark.notes("M054", "M057")
 def test_fine_tuning() -> None:
     needs("sklearn")
-    scratch, head, tuned = run("fine_tuning.py").splitlines()
-    assert head.endswith("the trunk is as it was")
+    needs("matplotlib")
+    scratch, head, tuned, trunk = run("fine_tuning.py").splitlines()
+    assert trunk.endswith("the trunk is as it was")
     assert numbers(head)[0] > numbers(scratch)[0] + 0.02
     assert numbers(tuned)[0] >= numbers(head)[0] - 0.02
 
@@ -110,17 +118,16 @@ def test_fine_tuning() -> None:
 @pytest.mark.notes("M055")
 def test_masked_pixels() -> None:
     needs("sklearn")
-    errors, *drawn = run("masked_pixels.py").splitlines()
-    found, mean_image = numbers(errors)
+    needs("matplotlib")
+    found, mean_image = numbers(run("masked_pixels.py"))
     assert found < 0.5 * mean_image
-    true, filled = drawn[1:9], drawn[10:18]
-    assert sum(a != b for t, f in zip(true, filled, strict=True) for a, b in zip(t, f, strict=True)) <= 9
 
 
 @pytest.mark.notes("M172")
 def test_penguins() -> None:
     """The same weights after 200 updates as those of a network that was written in NumPy by hand."""
     needs("palmerpenguins")
+    needs("matplotlib")
     penguins, apart = run("penguins.py").splitlines()
     assert penguins.startswith("342 penguins, ")
     assert numbers(penguins)[0] > 98
