@@ -128,9 +128,9 @@ ALICE_HD double pow_full(double x, Pair y, Pair finite, double low, double high)
   // With f from −0.415 to 0.585 the mantissa minus 1 is at most a half: its rounding is an eighth of an ULP.
   const Exp2Split e = split_exp2(at_most(at_least(p.hi, low), high), 0.085);
   const double by_lo = kPair ? mul_add(y.hi, finite.lo, y.lo * logarithm) : y.hi * finite.lo, lo = p.lo + by_lo;
-  // 2ᶠ⁺ˡᵒ = 1 + f ln 2 + (what is small), which is summed up first.
+  // 2ᶠ⁺ˡᵒ = 1 + f ln 2 + (what is small), which is summed up first. A larger lo belongs to a p far beyond the bounds.
   const double curved = exp2_curve(e.f), moved = mul_add(mul_add(e.f, kLn2, curved), kLn2, kLn2);
-  const double small = mul_add(absolute(lo) < 1.0 ? lo : 0.0, moved, mul_add(e.f, kLn2Tail, curved));
+  const double small = mul_add(absolute(lo) < 0.125 ? lo : 0.0, moved, mul_add(e.f, kLn2Tail, curved));
   const Pair linear = two_prod(e.f, kLn2);
   const double rest = ALICE_HAS_FMA ? mul_add(e.f, kLn2, small) : linear.hi + (linear.lo + small);
   return signed_power(mul_add(rest, e.power, e.power) * e.last, x, y);

@@ -79,7 +79,7 @@ double rel_entr(double x, double y) {
   if (!(x > 0.0 && y > 0.0)) return kInf;
   const double ratio = x / y;
   if (ratio > 0.5 && ratio < 2.0) return x * std::log1p((x - y) / y);  // the difference is exact
-  return x * (ratio > 0.0 && ratio < kInf ? std::log(ratio) : std::log(x) - std::log(y));
+  return x * (ratio >= 0x1p-1022 && ratio < kInf ? std::log(ratio) : std::log(x) - std::log(y));
 }
 
 // x log(1 + y), and 0 at x = 0 unless y is NaN.

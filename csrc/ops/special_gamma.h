@@ -76,7 +76,7 @@ inline double gamma_right(double x) {
 
 inline double gamma(double x) {
   if (x > 0.0 || x != x) return gamma_right(x);
-  if (x == 0.0) return 1.0 / x;
+  if (x > -1e-17) return 1.0 / x;
   if (is_integer(x)) return kNaN;
   if (x < -200.0) return odd(std::floor(x)) ? -0.0 : 0.0;
   Pair steps = {1.0, 0.0};  // from where 1/Γ(−x) is a number
@@ -120,7 +120,7 @@ inline double digamma_right(double x) {
 
 inline double digamma(double x) {
   if (x > 0.0 || x != x) return x < kInf ? digamma_right(x) : x;
-  if (x == 0.0) return copy_sign(kInf, -x);
+  if (x > -1e-17) return -1.0 / x;
   if (is_integer(x)) return kNaN;
   const double z = -x;  // ψ(−z) = ψ(z) + 1/z + π/tan πz
   return digamma_right(z) + 1.0 / z + kPi / tan_pi(z);
@@ -203,6 +203,7 @@ inline double polygamma(int n, double x) {
 
 inline double log_beta(double a, double b) {
   if (a < b) std::swap(a, b);
+  if (b == 0.0 && a < kInf) return kInf;
   if (!(b > 0.0) || !(a < kInf)) return a == kInf && b > 0.0 ? -kInf : log_gamma(a) + log_gamma(b) - log_gamma(a + b);
   if (a < kStirling) return (log_gamma_right(b) - log_gamma_right(a + b)) + log_gamma_right(a);
   const double ratio = (a - 0.5) * log1p<Full>(b / a), rest = stirling_rest(a) - stirling_rest(a + b);

@@ -9,8 +9,9 @@ from ..checks import checked_flag, checked_number, shown
 from ..errors import ShapeError
 from ..ops._arguments import _axes
 from ..ops.arithmetic import divide, multiply
-from ..ops.comparison import not_equal
+from ..ops.comparison import equal, less, logical_and, not_equal
 from ..ops.extremes import max, min
+from ..ops.identity import constant
 from ..ops.powers import pow
 from ..ops.reduction import norm as _two
 from ..ops.reduction import sum
@@ -67,6 +68,11 @@ def vector_norm(x: TensorLike, /, *, axis: Axis = None, keepdims: bool = False, 
     return _vector(x, axis, keepdims, checked_number("vector_norm", "ord", ord))
 
 
+def _largest(x: Tensor, axis: Axis, keepdims: bool = False) -> Tensor:
+    """The largest of numbers that are not negative; 0 of none."""
+    return (max if x.size else sum)(x, axis=axis, keepdims=keepdims)
+
+
 def _vector(x: Tensor, axis: Axis, keepdims: bool, ord: float) -> Tensor:
     if ord == 2:
         return _two(x, axis=axis, keepdims=keepdims)
@@ -76,14 +82,15 @@ def _vector(x: Tensor, axis: Axis, keepdims: bool, ord: float) -> Tensor:
     if ord == 1:
         return sum(size, axis=axis, keepdims=keepdims)
     if ord == math.inf:
-        return max(size, axis=axis, keepdims=keepdims)
+        return _largest(size, axis, keepdims)
     if ord == -math.inf:
         return min(size, axis=axis, keepdims=keepdims)
     if x.size == 0:
         return pow(sum(size, axis=axis, keepdims=keepdims), 1 / ord)
-    # The norm of the vector as a share of its largest entry: no power overflows, and that of 0 has a derivative of 0.
-    scale = max(size, axis=axis, keepdims=True)
-    scale = where(not_equal(scale, 0.0), scale, 1.0)
+    # The norm of the vector as a share of its largest entry, or of any number: no power overflows, and that of 0 has a
+    # derivative of 0.
+    scale = constant(max(size, axis=axis, keepdims=True))
+    scale = where(logical_and(not_equal(scale, 0.0), less(scale, math.inf)), scale, 1.0)
     total = sum(pow(divide(size, scale), ord), axis=axis, keepdims=True)
     none = not_equal(total, 0.0)
     result = multiply(scale, where(none, pow(where(none, total, 1.0), 1 / ord), 0.0))
@@ -140,10 +147,10 @@ def _matrix(op: str, x: Tensor, ord: float | str) -> Tensor:
         if s.shape[-1]:
             n = x.shape[-1] if x.shape[-1] > x.shape[-2] else x.shape[-2]
             s = where(is_small(s, largest(s, -1), n), multiply(0.0, s), s)
-        return sum(s, axis=-1) if known == "nuc" else max(s, axis=-1) if known == 2 else min(s, axis=-1)
+        return sum(s, axis=-1) if known == "nuc" else _largest(s, -1) if known == 2 else min(s, axis=-1)
     if known in (1, -1, math.inf, -math.inf):
         sums = sum(abs(x), axis=-2 if known in (1, -1) else -1)
-        return max(sums, axis=-1) if known > 0 else min(sums, axis=-1)
+        return _largest(sums, -1) if known > 0 else min(sums, axis=-1)
     raise ValueError(f'{op}: ord must be "fro", "nuc", 1, -1, 2, -2, inf or -inf; got {shown(ord)}')
 
 
@@ -204,7 +211,7 @@ def cond(x: TensorLike, /, p: float | str | None = None) -> Tensor:
     Returns
     -------
     Tensor, shape (...)
-        inf of singular matrices, for p = 2.
+        inf of singular matrices for p = 2, and of 0 for p = -2.
 
     Gradient
         That of the singular values, or of the norms.
@@ -229,6 +236,7 @@ def cond(x: TensorLike, /, p: float | str | None = None) -> Tensor:
         s = svdvals(matrices("cond", "x", x))
         if s.shape[-1] == 0:
             raise ShapeError("cond: at least one row and one column are needed; got none")
-        return divide(s[..., -1], s[..., 0]) if p == -2 else divide(s[..., 0], s[..., -1])
+        first, last = (s[..., -1], s[..., 0]) if p == -2 else (s[..., 0], s[..., -1])
+        return divide(where(equal(s[..., 0], 0.0), 1.0, first), last)  # of no singular value that is not 0, too, inf
     x = square("cond", "x", x)
     return multiply(_matrix("cond", x, p), _matrix("cond", inv(x), p))

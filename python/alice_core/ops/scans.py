@@ -432,8 +432,9 @@ def trapezoid(y: TensorLike, /, x: TensorLike | None = None, dx: TensorLike = 1.
     elif isinstance(dx, (Tensor, np.ndarray)) and dx.ndim:
         raise ShapeError(f"trapezoid: dx must be a number; got shape {dx.shape}; give the places of the samples as x")
     size = max(y.shape[axis] - 1, 0)
-    pairs = _arithmetic.add(_views._section(y, axis, y.shape[axis] - size, size), _views._section(y, axis, 0, size))
-    return _reduction.sum(_arithmetic.multiply(_arithmetic.multiply(width, pairs), 0.5), axis)
+    ends = (_views._section(y, axis, begin, size) for begin in (y.shape[axis] - size, 0))
+    means = _arithmetic.add(*(_arithmetic.multiply(end, 0.5) for end in ends))
+    return _reduction.sum(_arithmetic.multiply(width, means), axis)
 
 
 def interp(

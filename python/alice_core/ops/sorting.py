@@ -341,16 +341,16 @@ def _quantile(op: str, x: TensorLike, shares: Any, axis: Axis, method: str, keep
     low, high = (high, high) if method == "higher" else (low, low) if method == "lower" else (low, high)
     lower, upper = (_take(rows, asarray(at), rows.ndim - 1) for at in (low, high))
     # As NumPy: from the nearer end, so that the ends are met.
-    share = asarray(weight.astype(np.float64)).astype(x.dtype)
-    step = _arithmetic.subtract(upper, lower)
+    twice = asarray(2.0 * weight.astype(np.float64)).astype(x.dtype)
+    half = _arithmetic.subtract(_arithmetic.multiply(upper, 0.5), _arithmetic.multiply(lower, 0.5))  # never too large
     between = _selection.where(
         asarray(weight < 0.5),
-        _arithmetic.add(lower, _arithmetic.strong_mul(share, step)),
-        _arithmetic.subtract(upper, _arithmetic.strong_mul(_arithmetic.subtract(1.0, share), step)),
+        _arithmetic.add(lower, _arithmetic.strong_mul(twice, half)),
+        _arithmetic.subtract(upper, _arithmetic.strong_mul(_arithmetic.subtract(2.0, twice), half)),
     )
     has_nan = _comparison.isnan(rows[..., -1:])  # which is last
     has_nan = _views.reshape(has_nan, (*outer, *(1,) * shares.ndim))
-    between = _selection.where(_comparison.isnan(step), lower, between)  # of equal infinities
+    between = _selection.where(_comparison.isnan(half), lower, between)  # of equal infinities
     result = _selection.where(has_nan, np.nan, between)
     result = _views.permute_dims(result, (*range(len(outer), result.ndim), *range(len(outer))))
     if keepdims:
