@@ -296,6 +296,26 @@ def test_masks_may_be_given_in_any_form() -> None:
     np.testing.assert_allclose(alone.numpy(), want[0].numpy(), rtol=1e-12, atol=1e-14)
 
 
+@pytest.mark.parametrize(
+    ("shapes", "options", "message"),
+    [
+        (((2, 5, 4), (2, 3, 4), (2, 6, 4)), {}, "key and value must be equally many; got 3 and 6"),
+        (((5, 4), (3, 4), (6, 4)), {}, "key and value must be equally many; got 3 and 6"),
+        (((2, 5, 4), (1, 3, 4), (1, 3, 4)), {}, r"must have one N, their order is \(N, L, E\)"),
+        (((2, 5, 4), (2, 3, 4), (2, 3, 4)), {"attn_mask": (3, 5)}, r"attn_mask must have shape \(5, 3\), queries by k"),
+        (((2, 5, 4), (2, 3, 4), (2, 3, 4)), {"attn_mask": (2, 5, 3)}, r"or \(4, 5, 3\); got \(2, 5, 3\)"),
+        (((5, 4), (3, 4), (3, 4)), {"attn_mask": (1, 3)}, r"or \(2, 5, 3\); got \(1, 3\)"),
+        (((2, 5, 4), (2, 3, 4), (2, 3, 4)), {"key_padding_mask": (3, 2)}, r"key_padding_mask must have shape \(2, 3\)"),
+    ],
+)
+def test_attention_names_what_does_not_fit(shapes: Any, options: dict[str, Any], message: str) -> None:
+    """Arrays that broadcast were taken, and others refused by ops of which nobody had heard."""
+    attention = nn.MultiheadAttention(4, 2, batch_first=True)
+    masks = {name: ac.zeros(shape, ac.bool) for name, shape in options.items()}
+    with pytest.raises(ac.ShapeError, match=f"^MultiheadAttention: .*{message}"):
+        attention(*map(ac.ones, shapes), **masks)
+
+
 def test_attention_drops_weights_while_learning() -> None:
     attention = nn.MultiheadAttention(4, 1, dropout=0.5, batch_first=True, seed=0)
     x = normal(2, 6, 4, dtype=ac.float32)

@@ -165,13 +165,8 @@ class MultiheadAttention(Module):
         y : Tensor of the shape of query
         weights : Tensor or None
         """
-        ndim = query.ndim
-        if ndim not in (2, 3) or key.ndim != ndim or value.ndim != ndim:
-            raise ac.ShapeError(
-                f"MultiheadAttention: query, key and value must all have 3 axes, or all 2; got {query.shape}, "
-                f"{key.shape}, {value.shape}"
-            )
-        turned = ndim == 3 and not self.batch_first
+        self._check(query, key, value)
+        turned = query.ndim == 3 and not self.batch_first
         q, k, v = self._projected(query, key, value, turned)
         mask = self._mask(key_padding_mask, attn_mask, q, k)
         weights = None
@@ -189,6 +184,26 @@ class MultiheadAttention(Module):
         if weights is None or not need_weights:
             return y, None
         return y, ac.mean(weights, axis=-3) if average_attn_weights else weights
+
+    def _check(self, query: ac.Tensor, key: ac.Tensor, value: ac.Tensor) -> None:
+        ndim = query.ndim
+        if ndim not in (2, 3) or key.ndim != ndim or value.ndim != ndim:
+            raise ac.ShapeError(
+                f"MultiheadAttention: query, key and value must all have 3 axes, or all 2; got {query.shape}, "
+                f"{key.shape}, {value.shape}"
+            )
+        along, batch = (-2, 0) if ndim == 2 or self.batch_first else (0, 1)
+        if key.shape[along] != value.shape[along]:
+            raise ac.ShapeError(
+                f"MultiheadAttention: key and value must be equally many; got {key.shape[along]} and "
+                f"{value.shape[along]}, in arrays of shape {key.shape} and {value.shape}"
+            )
+        if ndim == 3 and not query.shape[batch] == key.shape[batch] == value.shape[batch]:
+            order = "(N, L, E)" if self.batch_first else "(L, N, E)"
+            raise ac.ShapeError(
+                f"MultiheadAttention: query, key and value must have one N, their order is {order}; got {query.shape}, "
+                f"{key.shape}, {value.shape}; say batch_first when the layer is made"
+            )
 
     def _projected(self, query: ac.Tensor, key: ac.Tensor, value: ac.Tensor, turned: bool) -> list[ac.Tensor]:
         """Query, key and value as (N, heads, L, E / heads), or without N."""
@@ -228,6 +243,13 @@ class MultiheadAttention(Module):
         parts = []
         if mask is not None:
             mask = ac.asarray(mask)
+            wanted = q.shape[-2], k.shape[-2]
+            alone, each = mask.shape == wanted, mask.shape == (math.prod(front) * self.num_heads, *wanted)
+            if not alone and not each:
+                raise ac.ShapeError(
+                    f"MultiheadAttention: attn_mask must have shape {wanted}, queries by keys, or "
+                    f"{(math.prod(front) * self.num_heads, *wanted)}; got {mask.shape}"
+                )
             if mask.ndim == 3 and front:
                 mask = ac.reshape(mask, (*front, self.num_heads, *mask.shape[1:]))
             parts.append(mask)
