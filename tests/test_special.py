@@ -324,3 +324,23 @@ def test_the_slope_of_rel_entr_between_numbers_far_apart(dtype: str, p: float, q
     got = ac.grad(lambda x: ac.special.rel_entr(x, ac.tensor(y)))(ac.tensor(x)).item()
     exact = (np.log2(float(x)) - np.log2(float(y))) * math.log(2.0) + 1.0
     assert abs(got - exact) <= 4 * float(info.eps) * max(abs(exact), 1.0)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", ["i0e", "i1e"])
+def test_second_derivatives_of_bessel_functions_keep_their_digits_near_zero(name: str, dtype: str) -> None:
+    """That of i1e was a quotient of a difference: of the wrong size below 1e-8 in float32, 1e-16 in float64."""
+    info = np.finfo(dtype)
+    x = np.exp2(np.linspace(float(info.minexp), 3.0, 60)).astype(dtype)
+    f = getattr(ac.special, name)
+    of_second = ac.grad(lambda x: ac.sum(ac.grad(lambda x: ac.sum(f(x)))(x)))
+    for sign in (1.0, -1.0):
+        got = of_second(ac.tensor(x * np.asarray(sign, dtype))).numpy()
+        with mp.workdps(700):
+            for at, value in zip(x, got, strict=True):
+                at = mpf(float(at))
+                i0, i1 = mp.besseli(0, at), mp.besseli(1, at)
+                r = i1 / at
+                second = 2 * i0 - r - 2 * i1 if name == "i0e" else sign * (2 * (i1 - i0 + r) - (i0 - 2 * r) / at)
+                exact = float(mp.exp(-at) * second)
+                assert abs(float(value) - exact) <= 16 * float(info.eps) * max(abs(exact), 0.01)

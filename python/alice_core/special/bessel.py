@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from ..ops import arithmetic as _ar
@@ -9,7 +10,10 @@ from ..ops import comparison as _comparison
 from ..ops import selection as _selection
 from ..ops._elementwise import elementwise
 from ..ops._slopes import slope_kernel
+from ..ops.exponential import exp
+from ..ops.powers import square
 from ..primitive import Primitive
+from ..tensors import asarray
 
 if TYPE_CHECKING:
     from ..tensors import Tensor, TensorLike
@@ -17,27 +21,40 @@ if TYPE_CHECKING:
 __all__ = ["i0e", "i1e"]
 
 
-def _over(y: Tensor, x: Tensor, at_zero: float) -> Tensor:
-    """y/x, and its limit at 0."""
-    zero = _comparison.equal(x, 0.0)
-    return _selection.where(zero, at_zero, _ar.divide(y, _selection.where(zero, 1.0, x)))
+def _ratio(x: Tensor) -> Tensor:
+    """i1e(x)/x; ½ where x is so small that i1e has not all its digits."""
+    small = _comparison.less(_selection.abs(x), 1e-30)
+    return _selection.where(small, 0.5, _ar.divide(_i1e(x), _selection.where(small, 1.0, x)))
+
+
+#: Of I₂(x) = x²/8 Σ (x²/4)ᵏ 2/(k! (k + 2)!); enough of them for |x| < ½.
+_SERIES = tuple(2.0 / (math.factorial(k) * math.factorial(k + 2)) for k in range(7))
+
+
+def _second_order(x: Tensor, ratio: Tensor) -> Tensor:
+    """exp(-|x|) I₂(x)/|x|, which as (i0e - 2 i1e/x)/|x| loses all its digits near 0."""
+    size = _selection.abs(x)
+    small = _comparison.less(size, 0.5)
+    z = _ar.multiply(square(_selection.where(small, x, 0.0)), 0.25)
+    series: Tensor = asarray(_SERIES[-1], dtype=x.dtype)
+    for c in reversed(_SERIES[:-1]):
+        series = _ar.add(_ar.multiply(series, z), c)
+    near = _ar.multiply(_ar.multiply(exp(_ar.negative(size)), _ar.multiply(size, 0.125)), series)
+    far = _ar.divide(_ar.subtract(_i0e(x), _ar.multiply(ratio, 2.0)), _selection.where(small, 1.0, size))
+    return _selection.where(small, near, far)
 
 
 def _second_0(h: Tensor, x: Tensor) -> Tensor:
     """Of i0e by x: -2 s i0e' - i1e/x with the sign s of x."""
     bend = _ar.multiply(_ar.multiply(_selection.sign(x), 2.0), _i0e_vjp(h, x))
-    return _ar.negative(_ar.add(bend, _ar.multiply(h, _over(_i1e(x), x, 0.5))))
+    return _ar.negative(_ar.add(bend, _ar.multiply(h, _ratio(x))))
 
 
 def _second_1(h: Tensor, x: Tensor) -> Tensor:
-    """Of i1e by x, from i1e' = -s i0e' - i1e/x; an odd function, 0 at 0."""
-    ratio, s = _over(_i1e(x), x, 0.5), _selection.sign(x)
-    inner = _ar.multiply(s, _i0e_vjp(1.0, x))
-    slope = _ar.negative(_ar.add(inner, ratio))
-    curve = _ar.subtract(
-        _ar.add(_ar.add(inner, inner), ratio), _over(_ar.subtract(slope, ratio), _selection.abs(x), 0.0)
-    )
-    return _ar.multiply(h, _ar.multiply(s, curve))
+    """Of i1e by x, s (2 s i0e' + 2 i1e/x - i2e/|x|); an odd function, 0 at 0."""
+    ratio, s = _ratio(x), _selection.sign(x)
+    curve = _ar.add(_ar.multiply(s, _i0e_vjp(1.0, x)), ratio)
+    return _ar.multiply(h, _ar.multiply(s, _ar.subtract(_ar.add(curve, curve), _second_order(x, ratio))))
 
 
 _i0e = Primitive("i0e", saves=(0,))

@@ -62,7 +62,7 @@ def entr(x: TensorLike, /) -> Tensor:
         ``-log x - 1``: ∞ at 0.
 
     Accuracy
-        Within 2 ULP.
+        Within 2 ULP, the slope within 2 of the larger of 1 and ``|log x|``.
 
     Examples
     --------
