@@ -344,3 +344,32 @@ def test_second_derivatives_of_bessel_functions_keep_their_digits_near_zero(name
                 second = 2 * i0 - r - 2 * i1 if name == "i0e" else sign * (2 * (i1 - i0 + r) - (i0 - 2 * r) / at)
                 exact = float(mp.exp(-at) * second)
                 assert abs(float(value) - exact) <= 16 * float(info.eps) * max(abs(exact), 0.01)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@settings(max_examples=80, deadline=None)
+@given(st.floats(-0.4, 0.4), st.floats(-0.4, 0.4), st.sampled_from([1.0, -1.0]))
+def test_second_derivatives_of_hypot_keep_their_digits(dtype: str, p: float, q: float, sign: float) -> None:
+    """1/h - x²/h³ is y²/h³, which is lost beside the rounding errors of 1/h where x is much longer than y."""
+    info = np.finfo(dtype)
+    x, y = (np.asarray(np.exp2(k * float(info.maxexp)), dtype) for k in (p, q))
+    got = ac.hessian(lambda z: ac.hypot(z[0], z[1]))(ac.tensor(np.array([x * sign, y], dtype))).numpy()
+    a, b = sign * mpf(float(x)), mpf(float(y))
+    h = mp.hypot(a, b)
+    exact = [[b * b / h**3, -a * b / h**3], [-a * b / h**3, a * a / h**3]]
+    for row, right in zip(got, exact, strict=True):
+        for value, number in zip(row, right, strict=True):
+            small = abs(number) < float(info.tiny) / float(info.eps)  # what comes to it may be subnormal
+            assert small or abs(float(value) - number) <= 16 * float(info.eps) * abs(number)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_slopes_of_hypot_at_the_ends_of_the_range(dtype: str) -> None:
+    """The length of a subnormal vector has few digits, an infinite one none."""
+    least = float(np.finfo(dtype).smallest_subnormal)
+    x = ac.tensor(np.array([least, 3 * least, math.inf, 1.0, -math.inf, 0.0], dtype))
+    y = ac.tensor(np.array([least, 4 * least, 1.0, math.inf, 2.0, 0.0], dtype))
+    by_x, by_y = ac.grad(lambda x, y: ac.sum(ac.hypot(x, y)), (0, 1))(x, y)
+    half = math.sqrt(0.5)
+    np.testing.assert_allclose(by_x.numpy(), [half, 0.6, 1.0, 0.0, -1.0, 0.0], rtol=3 * float(np.finfo(dtype).eps))
+    np.testing.assert_allclose(by_y.numpy(), [half, 0.8, 0.0, 1.0, 0.0, 0.0], rtol=3 * float(np.finfo(dtype).eps))
