@@ -72,6 +72,13 @@ def test_both_orders() -> None:
         for order in ("C", "F"):
             for got in (ac.tensor(x).flatten(order), ac.tensor(x).ravel(order=order), ac.ravel(x, order)):
                 np.testing.assert_array_equal(got.numpy(), np.ravel(x, order))
+            whole = (1, *np.shape(x)[::-1])
+            for got in (ac.reshape(x, whole, order), ac.tensor(x).reshape(whole, order=order)):
+                np.testing.assert_array_equal(got.numpy(), np.reshape(x, whole, order))
+            if np.size(x):
+                assert ac.reshape(x, (1, -1, 2 if np.size(x) > 1 else 1), order=order).tolist() == (
+                    np.reshape(x, (1, -1, 2 if np.size(x) > 1 else 1), order).tolist()
+                )
 
 
 @pytest.mark.parametrize("array", [A, A[:1], np.zeros((0, 3)), np.array(1.5), np.array([np.nan, 2.0])])

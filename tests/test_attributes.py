@@ -160,7 +160,7 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     "pad": (ac.pad, {"pad_width": 1, "value": 0.0}),
     "permute_dims": (ac.permute_dims, {"axes": (1, 0)}),
     "repeat": (ac.repeat, {"repeats": 2, "axis": 1}),
-    "reshape": (ac.reshape, {"shape": (3, 2), "copy": None}),
+    "reshape": (ac.reshape, {"shape": (3, 2), "order": "C", "copy": None}),
     "roll": (ac.roll, {"shift": 1, "axis": 1}),
     "split": (lambda x, **given: ac.split(x, **given)[0], {"indices_or_sections": 1, "axis": 1}),
     "squeeze": (lambda x, axis: ac.squeeze(x[:1], axis), {"axis": 0}),

@@ -383,6 +383,7 @@ def test_nothing_overflows_on_the_way() -> None:
         assert ac.quantile(x, 0.25).item() == 0.0
         assert ac.median(x).item() == top
         assert ac.trapezoid(x[1:]).item() == top
+        assert ac.linspace(-top, top, 3, dtype=dtype).tolist() == [-top, 0.0, top]
         np.testing.assert_allclose(ac.percentile(x, [5.0, 45.0]).numpy(), [-0.8 * top, 0.8 * top], rtol=1e-6)
 
 

@@ -51,9 +51,9 @@ class ArrayMethods(_core.TensorBase):
         """The same values in another dtype; differentiable between floating dtypes."""
         return ops.selection.astype(self, dtype)
 
-    def reshape(self, *shape: Any) -> Tensor:
-        """The elements in C order in another shape, given as a tuple or as ints, one of which may be -1."""
-        return ops.views.reshape(self, shape[0] if len(shape) == 1 else shape)
+    def reshape(self, *shape: Any, order: str = "C") -> Tensor:
+        """The elements in another shape, a tuple or ints, one of which may be -1; see :func:`alice_core.reshape`."""
+        return ops.views.reshape(self, shape[0] if len(shape) == 1 else shape, order)
 
     def flatten(self, order: str = "C") -> Tensor:
         """The elements along one axis; see :func:`alice_core.ravel`."""

@@ -290,7 +290,7 @@ def conv1d(
     ----------
     x : Tensor, shape (..., C, W) or, for layout "NWC", (..., W, C), floating
     weight : Tensor, shape (O, C / groups, K)
-    stride, padding, dilation, groups
+    bias, stride, padding, dilation, groups
         As of :func:`conv2d`.
     layout : "NCW" or "NWC"
 
@@ -328,7 +328,7 @@ def conv3d(
     ----------
     x : Tensor, shape (..., C, D, H, W) or, for layout "NDHWC", (..., D, H, W, C), floating
     weight : Tensor, shape (O, C / groups, J, K, L)
-    stride, padding, dilation, groups
+    bias, stride, padding, dilation, groups
         As of :func:`conv2d`.
     layout : "NCDHW" or "NDHWC"
 
@@ -370,6 +370,8 @@ def conv_transpose2d(
     x : Tensor, shape (..., C, H, W) or, for layout "NHWC", (..., H, W, C), floating
     weight : Tensor, shape (C, O / groups, K, L)
         That of the convolution whose transpose this is.
+    bias : Tensor, shape (O,), optional
+        What is added to each channel of the result.
     stride, padding, dilation, groups, layout
         Those of the convolution; padding as numbers.
     output_padding : int or sequence of int
@@ -423,7 +425,7 @@ def conv_transpose1d(
     ----------
     x : Tensor, shape (..., C, W) or, for layout "NWC", (..., W, C), floating
     weight : Tensor, shape (C, O / groups, K)
-    stride, padding, output_padding, groups, dilation
+    bias, stride, padding, output_padding, groups, dilation
         As of :func:`conv_transpose2d`.
     layout : "NCW" or "NWC"
 
@@ -462,7 +464,7 @@ def conv_transpose3d(
     ----------
     x : Tensor, shape (..., C, D, H, W) or, for layout "NDHWC", (..., D, H, W, C), floating
     weight : Tensor, shape (C, O / groups, J, K, L)
-    stride, padding, output_padding, groups, dilation
+    bias, stride, padding, output_padding, groups, dilation
         As of :func:`conv_transpose2d`.
     layout : "NCDHW" or "NDHWC"
 

@@ -351,7 +351,8 @@ def linspace(
     if isinstance(start, Tensor) or isinstance(stop, Tensor):
         return _between(start, stop, count, dtype, endpoint)
     first, last = checked_number("linspace", "start", start), checked_number("linspace", "stop", stop)
-    return _own("linspace", np.linspace(first, last, count, endpoint=endpoint), dtype)
+    part = 0.25 if np.isinf(last - first) else 1.0  # a distance that is no number between numbers that are
+    return _own("linspace", np.linspace(part * first, part * last, count, endpoint=endpoint) / part, dtype)
 
 
 def _between(start: TensorLike, stop: TensorLike, count: int, dtype: DTypeLike | None, endpoint: bool) -> Tensor:

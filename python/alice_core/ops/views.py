@@ -93,14 +93,16 @@ def _ones(shape: Sequence[int]) -> tuple[int, ...]:
     return tuple(axis for axis, n in enumerate(shape) if n == 1)
 
 
-def reshape(x: TensorLike, /, shape: int | Sequence[int], *, copy: bool | None = None) -> Tensor:
-    """The elements in C order in another shape; a view where the strides of ``x`` allow it, else a copy.
+def reshape(x: TensorLike, /, shape: int | Sequence[int], order: str = "C", *, copy: bool | None = None) -> Tensor:
+    """The elements in another shape; a view where the strides of ``x`` allow it, else a copy.
 
     Parameters
     ----------
     x : Tensor, shape (...), any dtype
     shape : int or tuple of int
         As many elements as ``x`` has. One entry may be -1: it is found from the others.
+    order : {"C", "F"}
+        Which index runs fastest, in x and in the result: the last or the first.
     copy : bool, optional
         True for memory of its own, which a Tensor, being a value, hardly needs; False for a view or an error.
 
@@ -117,7 +119,7 @@ def reshape(x: TensorLike, /, shape: int | Sequence[int], *, copy: bool | None =
     ShapeError
         If the number of elements differs.
     ValueError
-        If ``copy=False`` cannot be kept.
+        If there is no such order, or ``copy=False`` cannot be kept.
 
     Examples
     --------
@@ -126,6 +128,9 @@ def reshape(x: TensorLike, /, shape: int | Sequence[int], *, copy: bool | None =
     Tensor([[0, 1, 2],
             [3, 4, 5]], dtype=int64)
     """
+    if checked_choice("reshape", "order", order, ("C", "F")) == "F":
+        whole = _ints("reshape", "shape", shape)[::-1]
+        return _turned(reshape(_turned(asarray(x)), whole, copy=copy))
     if copy is None:
         return _reshape(x, _ints("reshape", "shape", shape))
     x = asarray(x)
@@ -135,6 +140,11 @@ def reshape(x: TensorLike, /, shape: int | Sequence[int], *, copy: bool | None =
     if not (x.is_abstract or x._shares_memory(y) or x.size == 0):
         raise ValueError(f"reshape: copy=False, but the strides of x {x.shape} do not allow a view of shape {y.shape}")
     return y
+
+
+def _turned(x: Tensor) -> Tensor:
+    """All axes in reverse order."""
+    return permute_dims(x, tuple(range(x.ndim))[::-1])
 
 
 def ravel(x: TensorLike, /, order: str = "C") -> Tensor:
@@ -163,7 +173,7 @@ def ravel(x: TensorLike, /, order: str = "C") -> Tensor:
     """
     x = asarray(x)
     if checked_choice("ravel", "order", order, ("C", "F")) == "F":
-        x = permute_dims(x, tuple(range(x.ndim))[::-1])
+        x = _turned(x)
     return _reshape(x, (x.size,))
 
 
