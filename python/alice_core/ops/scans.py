@@ -432,12 +432,10 @@ def trapezoid(y: TensorLike, /, x: TensorLike | None = None, dx: TensorLike = 1.
     elif isinstance(dx, (Tensor, np.ndarray)) and dx.ndim:
         raise ShapeError(f"trapezoid: dx must be a number; got shape {dx.shape}; give the places of the samples as x")
     size = max(y.shape[axis] - 1, 0)
-    ends = [_views._section(y, axis, begin, size) for begin in (y.shape[axis] - size, 0)]
-    if y.dtype.kind == "f":
-        ends = [_arithmetic.multiply(end, 0.5) for end in ends]  # whose sum is not too large
-    else:
-        width = _arithmetic.multiply(width, 0.5)  # of integers, added up in their dtype as NumPy does
-    return _reduction.sum(_arithmetic.multiply(width, _arithmetic.add(*ends)), axis)
+    # Halves, whose sum is not too large for a float nor for a byte.
+    ends = (_views._section(y, axis, begin, size) for begin in (y.shape[axis] - size, 0))
+    means = _arithmetic.add(*(_arithmetic.multiply(end, 0.5) for end in ends))
+    return _reduction.sum(_arithmetic.multiply(width, means), axis)
 
 
 def interp(
