@@ -16,7 +16,7 @@ import numpy as np
 
 import alice_core as ac
 
-from ..checks import checked_choice, checked_int, checked_number
+from ..checks import checked_choice, checked_int, checked_number, shown
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -63,14 +63,18 @@ def rng(seed: Seed) -> np.random.Generator | ac.random.Generator:
         return seed
     import numpy.random  # takes long to import
 
-    return numpy.random.default_rng(seed)
+    try:
+        return numpy.random.default_rng(seed)
+    except (TypeError, ValueError) as error:
+        kind = ac.DTypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"seed: expected an int that is not negative, a generator or None; got {shown(seed)}") from None
 
 
 def uniform(
     shape: Sequence[int], bound: float, dtype: DTypeLike | None, generator: np.random.Generator | ac.random.Generator
 ) -> ac.Tensor:
     """Numbers from -bound to bound, drawn in float64: a seed means the same in every dtype. None: the default dtype."""
-    dtype = ac.get_default_dtype() if dtype is None else dtype
+    dtype = _floating(dtype)
     if isinstance(generator, ac.random.Generator):
         return ac.tensor(generator.uniform(shape, -bound, bound, ac.float64), dtype)
     try:
@@ -109,7 +113,22 @@ def _standard(shape: tuple[int, ...], seed: Seed) -> npt.NDArray[np.float64]:
 
 
 def _made(values: npt.NDArray[np.float64], dtype: DTypeLike | None) -> ac.Tensor:
-    return ac.tensor(values, ac.get_default_dtype() if dtype is None else dtype)
+    return ac.tensor(values, _floating(dtype))
+
+
+def _floating(dtype: DTypeLike | None) -> DTypeLike:
+    """The dtype, by default the default one: numbers below 1 would all be 0 in another."""
+    wanted = ac.get_default_dtype() if dtype is None else dtype
+    if not ac.isdtype(wanted, "real floating"):
+        raise ac.DTypeError(f"init: dtype must be floating; got {wanted}")
+    return wanted
+
+
+def _scale(who: str, name: str, value: float) -> float:
+    number = checked_number(who, name, value)
+    if not 0 <= number < math.inf:
+        raise ValueError(f"{who}: {name} must be a number that is not negative; got {shown(value)}")
+    return number
 
 
 def normal(
@@ -128,7 +147,7 @@ def normal(
     >>> ac.nn.init.normal((2, 3), seed=0).shape
     (2, 3)
     """
-    centre, width = checked_number("normal", "mean", mean), checked_number("normal", "std", std)
+    centre, width = checked_number("normal", "mean", mean), _scale("normal", "std", std)
     return _made(_standard(_shape("normal", shape), seed) * width + centre, dtype)
 
 
@@ -184,7 +203,7 @@ def xavier_uniform(
     True
     """
     extents, fan_in, fan_out = _fans("xavier_uniform", shape)
-    bound = checked_number("xavier_uniform", "gain", gain) * math.sqrt(6.0 / max(1, fan_in + fan_out))
+    bound = _scale("xavier_uniform", "gain", gain) * math.sqrt(6.0 / max(1, fan_in + fan_out))
     return uniform(extents, bound, dtype, rng(seed))
 
 
@@ -193,7 +212,7 @@ def xavier_normal(
 ) -> ac.Tensor:
     """Normal numbers of the variance of :func:`xavier_uniform`."""
     extents, fan_in, fan_out = _fans("xavier_normal", shape)
-    std = checked_number("xavier_normal", "gain", gain) * math.sqrt(2.0 / max(1, fan_in + fan_out))
+    std = _scale("xavier_normal", "gain", gain) * math.sqrt(2.0 / max(1, fan_in + fan_out))
     return normal(extents, 0.0, std, dtype=dtype, seed=seed)
 
 
@@ -201,7 +220,7 @@ def _kaiming(who: str, shape: int | Sequence[int], a: float, mode: str) -> tuple
     """The shape, and the standard deviation."""
     extents, fan_in, fan_out = _fans(who, shape)
     fan = fan_in if checked_choice(who, "mode", mode, ("fan_in", "fan_out")) == "fan_in" else fan_out
-    slope = checked_number(who, "a", a)
+    slope = _scale(who, "a", abs(a) if isinstance(a, (int, float)) else a)
     return extents, math.sqrt(2.0 / (1.0 + slope * slope) / max(1, fan))
 
 
@@ -272,4 +291,4 @@ def orthogonal(
     q, r = np.linalg.qr(x)
     q *= np.where(np.diagonal(r) < 0, -1.0, 1.0)  # else not uniform
     q = q if rows >= cols else q.T
-    return _made((q * checked_number("orthogonal", "gain", gain)).reshape(extents), dtype)
+    return _made((q * _scale("orthogonal", "gain", gain)).reshape(extents), dtype)
