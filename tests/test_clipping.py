@@ -72,6 +72,16 @@ def test_what_layers_share_counts_once() -> None:
     np.testing.assert_allclose(p.grad.numpy(), [0.6, 0.8])
 
 
+@pytest.mark.parametrize("dtype", [ac.float16, ac.bfloat16], ids=str)
+def test_short_gradients_are_scaled_by_all_digits(dtype: Any) -> None:
+    """The factor of a large norm is a subnormal number in float16: it was off by up to a half."""
+    p = ac.nn.Parameter(ac.zeros(10_000, dtype))
+    p.grad = ac.full(10_000, 60_000.0, dtype)
+    norm = ac.optim.clip_grad_norm([p], 1.0)
+    np.testing.assert_allclose(norm.item(), 6e6, rtol=5e-3)
+    np.testing.assert_allclose(p.grad.astype(ac.float32).numpy(), 0.01, rtol=5e-3)
+
+
 def test_dtypes_and_structures() -> None:
     model = ac.nn.MLP([2, 3, 1], seed=0)
     ac.sum(model(ac.ones((4, 2)))).backward()

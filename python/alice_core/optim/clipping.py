@@ -69,7 +69,10 @@ def clip_grad_norm(params: Iterable[Any], max_norm: float, norm_type: float = 2.
         if limit < math.inf:
             factor = ac.where(ac.isfinite(norm), limit / ac.maximum(norm, limit), math.nan)
             for p, g in chosen:
-                p.grad = g * factor.astype(g.dtype)
+                # Of 16 bits, the factor would have few digits where the norm is large.
+                p.grad = (
+                    (g.astype(dtype) * factor).astype(g.dtype) if g.dtype.itemsize == 2 else g * factor.astype(g.dtype)
+                )
     return norm
 
 
