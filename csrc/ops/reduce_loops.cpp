@@ -213,6 +213,16 @@ ALICE_HD void add_two(typename F::A& a, typename F::B& b, T x, T y, double c, st
   }
 }
 
+// Rows that lie side by side and are read together, as they are of doubles, come from memory in an order that the
+// hardware does not foresee: they are asked for in theirs, so many bytes ahead, into L2.
+constexpr std::int64_t kAhead = 1 << 13;
+
+template <class T>
+void ask_ahead(const T* x, std::int64_t count) {
+  const char* from = reinterpret_cast<const char*>(x) + kAhead;
+  for (std::int64_t at = 0; at < count * std::int64_t{sizeof(T)}; at += 64) __builtin_prefetch(from + at, 0, 2);
+}
+
 // The loop that all others call. Never inlined: its copies would be most of the library.
 template <class F, class T>
 [[gnu::noinline]] void fold_columns(std::int64_t count, std::int64_t n, std::int64_t stride, const T* __restrict x,
@@ -224,6 +234,7 @@ template <class F, class T>
     const bool four = k + kFoldUnroll <= n;
     const T *x0 = x + k * stride, *x1 = x0 + stride, *x2 = x1 + stride, *x3 = x2 + stride;
     if (four) {
+      if (sizeof(T) == 8 && stride == count) ask_ahead(x0, kFoldUnroll * count);
       for (std::int64_t i = 0; i < count; ++i) {
         A s = a[i];
         B t{};
