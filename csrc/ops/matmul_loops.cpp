@@ -1,6 +1,7 @@
 // Compiled once per instruction-set level; see core/isa.h for the rules of such files.
 #include "matmul_loops.h"
 
+#include <array>
 #include <cstddef>
 #include <utility>
 
@@ -300,8 +301,8 @@ template <class T>
 struct Stripe {
   using Reg = typename Vec<T>::Reg;
   Reg chains[Vec<T>::kWidth][kStripe];
-  int full;                    // vectors
-  typename Vec<T>::Mask rest;  // of one more
+  int full;                          // vectors
+  typename Vec<T>::Mask rest, last;  // of one more; of the last one
   bool has_rest;
 
   // Lane l takes Steps steps of the sum, which are W apart.
@@ -322,6 +323,61 @@ struct Stripe {
   }
 };
 
+// Of rows of few vectors the chains of all lanes lie in registers while memory is read as it lies.
+#if defined(__AVX512F__)
+constexpr int kChainRegisters = 32;
+constexpr bool kMasksAreFree = true;
+#else
+constexpr int kChainRegisters = 16;
+constexpr bool kMasksAreFree = false;
+#endif
+template <class T>
+constexpr int kFewVectors = kChainRegisters / Vec<T>::kWidth < 4 ? kChainRegisters / Vec<T>::kWidth : 4;
+
+template <class T, int Vectors>
+void take_rows(Stripe<T>& stripe, const T* a, std::int64_t a_step, const T* x, std::int64_t times) {
+  using V = Vec<T>;
+  using Reg = typename V::Reg;
+  constexpr int W = V::kWidth;
+  Reg chain[W][Vectors];
+#pragma GCC unroll 16
+  for (int l = 0; l < W; ++l)
+#pragma GCC unroll 4
+    for (int v = 0; v < Vectors; ++v) chain[l][v] = V::zero();
+  for (; times > 0; --times, a += W * a_step, x += W)
+#pragma GCC unroll 16
+    for (int l = 0; l < W; ++l) {
+      const T* row = a + l * a_step;
+      const Reg xv = V::broadcast(x + l);
+#pragma GCC unroll 4
+      for (int v = 0; v < Vectors; ++v) {
+        const bool masked = kMasksAreFree && v == Vectors - 1;
+        chain[l][v] = V::fma(masked ? V::load(row + v * W, stripe.last) : V::load(row + v * W), xv, chain[l][v]);
+      }
+    }
+#pragma GCC unroll 16
+  for (int l = 0; l < W; ++l)
+#pragma GCC unroll 4
+    for (int v = 0; v < Vectors; ++v) stripe.chains[l][v] = chain[l][v];
+}
+
+template <class T>
+using TakeRows = void (*)(Stripe<T>&, const T*, std::int64_t, const T*, std::int64_t);
+
+template <class T, int... Vectors>
+constexpr std::array<TakeRows<T>, sizeof...(Vectors)> rows_of(std::integer_sequence<int, Vectors...>) {
+  return {take_rows<T, Vectors + 1>...};
+}
+
+// Null for rows of other widths.
+template <class T>
+TakeRows<T> few_vectors(const Stripe<T>& stripe) {
+  static constexpr auto table = rows_of<T>(std::make_integer_sequence<int, kFewVectors<T>>{});
+  const int vectors = stripe.full + stripe.has_rest;
+  const bool fits = vectors >= 1 && vectors <= kFewVectors<T> && (kMasksAreFree || !stripe.has_rest);
+  return fits ? table[static_cast<std::size_t>(vectors - 1)] : nullptr;
+}
+
 template <class T>
 void gemv_stripe(const GemvBlock<T>& g, std::int64_t first, std::int64_t columns) {
   using V = Vec<T>;
@@ -330,6 +386,7 @@ void gemv_stripe(const GemvBlock<T>& g, std::int64_t first, std::int64_t columns
   stripe.full = static_cast<int>(columns / W);
   stripe.has_rest = columns % W != 0;
   stripe.rest = V::first(columns % W);
+  stripe.last = V::first(stripe.has_rest ? columns % W : W);
   const int vectors = stripe.full + stripe.has_rest;
   for (auto& lane : stripe.chains)
     for (int v = 0; v < vectors; ++v) lane[v] = V::zero();
@@ -341,7 +398,12 @@ void gemv_stripe(const GemvBlock<T>& g, std::int64_t first, std::int64_t columns
       for (int l = 0; l < W; ++l) stripe.template take<Steps>(l, a + (k + l) * g.a_col, W * g.a_col, g.x + k + l);
   };
   const bool narrow = g.a_col * std::int64_t{sizeof(T)} <= kNarrowRow;  // those of memory follow each other as they are
-  if (!narrow) all_lanes(std::integral_constant<int, kTogether>{});
+  if (const TakeRows<T> take = narrow ? few_vectors<T>(stripe) : nullptr) {
+    take(stripe, a, g.a_col, g.x, g.k / W);
+    k = g.k / W * W;
+  } else if (!narrow) {
+    all_lanes(std::integral_constant<int, kTogether>{});
+  }
   all_lanes(std::integral_constant<int, 1>{});
   if (const std::int64_t left = g.k - k; left > 0) {
     for (int l = 0; l < left; ++l) stripe.template take<1>(l, a + (k + l) * g.a_col, 0, g.x + k + l);
@@ -429,8 +491,10 @@ void integer_gemm(std::int64_t m, std::int64_t n, std::int64_t k, const T* a, st
         for (std::int64_t j = 0; j < n; ++j)
           c[j] = static_cast<T>(static_cast<U>(c[j]) + factor * static_cast<U>(row[j]));
       else
-        for (std::int64_t j = 0; j < n; ++j)
+        for (std::int64_t j = 0; j < n; ++j) {
+          asm("");  // no vectors of what lies apart: they take more room than they save time
           c[j] = static_cast<T>(static_cast<U>(c[j]) + factor * static_cast<U>(row[j * b_col]));
+        }
     }
   }
 }

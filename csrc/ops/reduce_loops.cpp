@@ -217,10 +217,11 @@ ALICE_HD void add_two(typename F::A& a, typename F::B& b, T x, T y, double c, st
 // hardware does not foresee: they are asked for in theirs, so many bytes ahead, into L2.
 constexpr std::int64_t kAhead = 1 << 13;
 
-template <class T>
-void ask_ahead(const T* x, std::int64_t count) {
-  const char* from = reinterpret_cast<const char*>(x) + kAhead;
-  for (std::int64_t at = 0; at < count * std::int64_t{sizeof(T)}; at += 64) __builtin_prefetch(from + at, 0, 2);
+[[gnu::noinline]] void ask_ahead(const void* x, std::int64_t bytes) {
+  const char* from = static_cast<const char*>(x) + kAhead;
+  asm volatile("");  // or the compiler takes the call for one that does nothing
+#pragma GCC unroll 4
+  for (std::int64_t at = 0; at < bytes; at += 64) __builtin_prefetch(from + at, 0, 2);
 }
 
 // The loop that all others call. Never inlined: its copies would be most of the library.
@@ -234,7 +235,7 @@ template <class F, class T>
     const bool four = k + kFoldUnroll <= n;
     const T *x0 = x + k * stride, *x1 = x0 + stride, *x2 = x1 + stride, *x3 = x2 + stride;
     if (four) {
-      if (sizeof(T) == 8 && stride == count) ask_ahead(x0, kFoldUnroll * count);
+      if (sizeof(T) == 8 && stride == count) ask_ahead(x0, kFoldUnroll * count * 8);
       for (std::int64_t i = 0; i < count; ++i) {
         A s = a[i];
         B t{};
