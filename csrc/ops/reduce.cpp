@@ -412,6 +412,7 @@ void register_reduce(Registry& registry) {
 
   register_scan(registry);
   register_recurrences(registry);
+  register_running_extremes(registry);
   register_extremes(registry);
 }
 

@@ -7,5 +7,6 @@ namespace alice {
 
 void register_scan(Registry&);
 void register_recurrences(Registry&);
+void register_running_extremes(Registry&);
 
 }  // namespace alice
