@@ -120,3 +120,19 @@ def test_what_draws_in_a_loop_is_refused_where_numbers_are_to_be_different() -> 
         ac.vmap(loop)(x)
     with pytest.raises(ValueError, match='vmap: randomness must be "error", "different" or "same"; got \'each\''):
         ac.vmap(loop, randomness="each")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("randomness", ["same", "different"])
+def test_a_second_run_of_an_example_draws_its_numbers_again(randomness: Any) -> None:
+    """A checkpointed function that draws, differentiated for each example, ended in an AttributeError of ours."""
+
+    def history(wrap: Any) -> tuple[Any, Any]:
+        g = ac.random.Generator(0)
+        block = wrap(
+            lambda x: ac.sin(x) * g.normal(dtype=ac.float64) + ac.sum(ac.exp(x * g.uniform(3, dtype="float64")))
+        )
+        x = ac.tensor(np.array([0.1, 0.2, 0.3]))
+        y, slope = ac.vmap(ac.value_and_grad(lambda x: block(block(x) * 0.1)), randomness=randomness)(x)
+        return (y.tolist(), slope.tolist()), g.state
+
+    assert history(ac.checkpoint) == history(lambda f: f)

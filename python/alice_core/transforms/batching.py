@@ -18,7 +18,7 @@ from .. import _core, tree
 from ..checks import check_function, checked_choice, checked_int
 from ..errors import DTypeError, GradientError, ShapeError, TraceError, locate
 from ..ops import broadcasting, creation, diagonals, views
-from ..primitive import Primitive
+from ..primitive import Primitive, primitives
 from ..random.source import drawn, for_each, watcher
 from ..tensors import Tensor, asarray
 from .rerunning import rerun
@@ -301,6 +301,8 @@ def _draw(eq: _core.Equation, operands: Sequence[_Value], size: int | None) -> _
 
 def _apply(eq: _core.Equation, operands: list[_Value]) -> list[_Value]:
     p, attributes = eq.primitive, eq.attributes
+    if not eq.changed and not isinstance(p, Primitive):  # a call of the engine itself: what it keeps for a second run
+        p = primitives()[p.name]
     if any(x.scales_basis for x in operands):
         if p.basis_rule is not None and sum(x.batched for x in operands) == 1:
             at = next(i for i, x in enumerate(operands) if x.scales_basis)
