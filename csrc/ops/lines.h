@@ -10,9 +10,9 @@
 
 namespace alice {
 
-inline constexpr std::int64_t kTile = 256;  // neighbouring lines walked side by side
-inline constexpr std::int64_t kContiguous =
-    8;  // lines that are contiguous themselves: each step waits for the one before it
+// So many neighbouring lines are walked side by side; of those that are contiguous themselves fewer, as many as hide
+// that each step waits for the one before it.
+inline constexpr std::int64_t kTile = 256, kContiguous = 8;
 
 // Calls step(state, item) for the items of every line along an axis, from its first to its last or the other way round;
 // an item is a place in contiguous arrays. Lines begin with the state `initial`.
