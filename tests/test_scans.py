@@ -84,6 +84,20 @@ def test_numpys_functions() -> None:
         np.testing.assert_allclose(got.numpy(), f(x.numpy()), rtol=1e-13)
 
 
+def test_interpolation_of_odd_points_is_numpys() -> None:
+    rng = np.random.default_rng(3)
+    for _ in range(300):
+        xp = np.sort(rng.integers(0, 6, rng.integers(2, 8))).astype(float)
+        fp = rng.choice([0.0, 1.0, -2.5, np.inf, -np.inf, np.nan], len(xp), p=[0.2, 0.2, 0.2, 0.15, 0.15, 0.1])
+        x = np.concatenate([xp, rng.uniform(-1, 7, 9), [np.nan]])
+        with np.errstate(all="ignore"):
+            want = np.interp(x, xp, fp)
+        np.testing.assert_allclose(ac.interp(x, xp, fp).numpy(), want, rtol=1e-14, err_msg=f"{x} {xp} {fp}")
+        if np.isfinite(fp).all() and len(set(xp)) == len(xp):
+            slope = ac.grad(lambda x, xp=xp, fp=fp: ac.sum(ac.interp(x, xp, fp)))(x[:-1])
+            assert np.isfinite(slope.numpy()).all()
+
+
 # -- associative_scan -------------------------------------------------------------------------------------------------
 
 

@@ -223,6 +223,17 @@ void sort_keys(int64_t n, int64_t wanted, K* keys, K* other) {
 
 // --- Lines ----------------------------------------------------------------------------------------------------
 
+// Zeros of both signs are equal, and stay in the order that they came in, as argsort leaves them. Keys put those of one
+// sign first: -1 before 0, flipped or not.
+template <class T>
+void order_zeros(int64_t n, const Key<T>* keys, const T* from, T* to) {
+  const auto* first = std::lower_bound(keys, keys + n, Key<T>(-1));
+  if (first == keys + n || *first != -1 || !std::binary_search(first, keys + n, Key<T>(0))) return;
+  to += first - keys;
+  for (int64_t i = 0; i < n; ++i)
+    if (from[i] == 0) *to++ = from[i];
+}
+
 template <class T>
 void sort(int64_t n, const void* items, void* sorted, bool descending, void* work) {
   using K = Key<T>;
@@ -233,6 +244,7 @@ void sort(int64_t n, const void* items, void* sorted, bool descending, void* wor
   for (int64_t i = 0; i < n; ++i) keys[i] = key_of(from[i]) ^ flip;
   sort_keys<K>(n, n, keys, keys + n + kSortSlack / sizeof(K));
   for (int64_t i = 0; i < n; ++i) to[i] = item_of<T>(keys[i] ^ flip);
+  if constexpr (std::is_floating_point_v<T>) order_zeros<T>(n, keys, from, to);
 }
 
 // Places in the low bits of what is sorted, and as much of the keys as there is room for above them. Keys that differ

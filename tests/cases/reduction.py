@@ -132,6 +132,7 @@ CASES = [
         _KEEP,
         tol=_TIGHT | {"float64": 1e-15},
         errors=[
+            ((np.ones((2, 3)), 1, [1.0, -2.0, 1.0]), {}, ZeroDivisionError, "average: weights must not sum to 0; give"),
             ((np.ones((2, 3)), 1, np.ones(2)), {}, ac.ShapeError, r"average: weights must .* got shape \(2,\), axis 1"),
             ((np.ones((2, 3)), None, np.ones(3)), {}, ac.ShapeError, "average: weights must have the shape of x"),
         ],

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .._dtypes import checked_dtype
-from ..checks import checked_number, shown
+from ..checks import checked_number, known_values, shown
 from ..errors import DTypeError, ShapeError
 from ..primitive import Primitive
 from ..tensors import asarray
@@ -179,7 +179,8 @@ def average(x: TensorLike, /, axis: Axis = None, weights: TensorLike | None = No
     Returns
     -------
     Tensor
-        Of the dtype that x and the weights have together. NaN or infinite where the weights sum to 0.
+        Of the dtype that x and the weights have together. Compiled functions give NaN or infinities where the weights
+        sum to 0.
 
     Gradient
         ``w_i / Σ w`` by x, ``(x_i - y) / Σ w`` by the weights.
@@ -191,6 +192,8 @@ def average(x: TensorLike, /, axis: Axis = None, weights: TensorLike | None = No
     ------
     ShapeError
         If the weights have another shape, or an axis is out of range or named twice.
+    ZeroDivisionError
+        If weights whose values are known sum to 0, as NumPy does.
 
     Examples
     --------
@@ -207,7 +210,13 @@ def average(x: TensorLike, /, axis: Axis = None, weights: TensorLike | None = No
     total = sum(product, axis, keepdims=keepdims)
     if product.dtype.kind in "iu":
         w = _selection.astype(w, product.dtype)
-    return _arithmetic.divide(total, sum(_broadcasting.broadcast_to(w, x.shape), axis, keepdims=keepdims))
+    weight = sum(_broadcasting.broadcast_to(w, x.shape), axis, keepdims=keepdims)
+    known = known_values(weight)
+    if known is not None and not known.all():
+        raise ZeroDivisionError(
+            "average: weights must not sum to 0; give others, or take the sum that is not divided, ac.sum(weights * x)"
+        )
+    return _arithmetic.divide(total, weight)
 
 
 def _along_axes(op: str, w: Tensor, shape: tuple[int, ...], axis: Axis) -> tuple[int, ...]:
@@ -372,7 +381,9 @@ def std(
         ``(x_i - mean)/((n - correction) std)``; 0 of constants (the subgradient of least norm).
 
     Accuracy
-        As :func:`var`; finite wherever the standard deviation is.
+        As :func:`var`; finite wherever the standard deviation is. float64 needs squares of distances that are normal
+        numbers: below 1e-150 digits are lost, below 1e-162 the result is 0 and the gradient infinite, where
+        ``std(x * 2.0**600) / 2.0**600`` has all digits.
 
     Raises
     ------

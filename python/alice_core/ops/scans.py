@@ -460,7 +460,7 @@ def interp(
     Returns
     -------
     Tensor
-        Of the shape of x and the common dtype. NaN at NaN.
+        Of the shape of x and the common dtype. NaN at NaN. At a point its value, whatever those beside it are.
 
     Gradient
         By x the slope (at a point, that of the piece on its right); by xp and fp, too.
@@ -486,11 +486,16 @@ def interp(
     x0, x1, f0, f1 = _take(xp, before, 0), _take(xp, behind, 0), _take(fp, before, 0), _take(fp, behind, 0)
     same = _comparison.equal(x0, x1)
     share = _arithmetic.divide(_arithmetic.subtract(x, x0), _selection.where(same, 1.0, _arithmetic.subtract(x1, x0)))
-    share, step = _selection.where(same, _arithmetic.multiply(share, 0.0), share), _arithmetic.subtract(f1, f0)
-    y = _selection.where(  # from the nearer end, so that the points are met
-        _comparison.less(share, 0.5),
+    share = _selection.where(same, _arithmetic.add(_arithmetic.multiply(share, 0.0), 1.0), share)
+    step = _arithmetic.subtract(f1, f0)
+    finite = _comparison.isfinite(step)
+    y = _selection.where(  # from the nearer end, so that the points are met; an infinite piece from its finite end
+        _selection.where(finite, _comparison.less(share, 0.5), _comparison.isfinite(f0)),
         _arithmetic.add(f0, _arithmetic.multiply(share, step)),
         _arithmetic.subtract(f1, _arithmetic.multiply(_arithmetic.subtract(1.0, share), step)),
     )
+    level = _comparison.less_equal(share, _selection.where(_comparison.equal(f0, f1), 1.0, 0.0))
+    y = _selection.where(_comparison.logical_or(finite, _comparison.logical_not(level)), y, f0)
+    y = _selection.where(_comparison.logical_or(finite, _comparison.not_equal(share, 1.0)), y, f1)
     y = _selection.where(_comparison.less(x, xp[0]), fp[0] if left is None else left, y)
     return _selection.where(_comparison.greater(x, xp[-1]), fp[-1] if right is None else right, y)

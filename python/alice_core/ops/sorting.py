@@ -63,7 +63,7 @@ def sort(x: TensorLike, /, axis: int | None = -1, descending: bool = False, stab
     Returns
     -------
     Tensor
-        Of the shape and dtype of ``x``. NaN is last (first, if descending), -0 before 0.
+        Of the shape and dtype of ``x``. NaN is last (first, if descending); -0 and 0 are equal.
 
     Gradient
         Each item's goes to the place that it came from; of equal items the first is the first.
