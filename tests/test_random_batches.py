@@ -105,6 +105,56 @@ def test_gradients_of_examples_with_numbers_of_their_own() -> None:
     assert set(slopes.numpy().ravel()) == {0.0, 2.0}
 
 
+def noisy(g: ac.random.Generator, c: ac.Tensor) -> ac.Tensor:
+    result: ac.Tensor = ac.sin(c) * g.normal(dtype=ac.float64) + g.uniform(dtype=ac.float64)
+    return result
+
+
+def scanned(g: ac.random.Generator, x: ac.Tensor) -> Any:
+    return ac.scan(lambda c, _: (noisy(g, c), g.uniform(2)), x, length=3)
+
+
+def stepped(g: ac.random.Generator, x: ac.Tensor) -> Any:
+    return ac.while_loop(lambda c: c[0] < 3, lambda c: (c[0] + 1, noisy(g, c[1])), (ac.tensor(0), x), max_steps=5)
+
+
+REPEATED: dict[str, Any] = {
+    "scan": scanned,
+    "scan of what all share": lambda g, x: (
+        x,
+        ac.scan(lambda c, _: (noisy(g, c), c), ac.ones((), "float64"), length=3),
+    ),
+    "fori_loop": lambda g, x: ac.fori_loop(0, 3, lambda i, c: noisy(g, c), x),
+    "while_loop": stepped,
+    "map": lambda g, x: ac.map(lambda c: noisy(g, c), ac.stack([x, x])),
+    "cond": lambda g, x: ac.cond(True, lambda c: noisy(g, c), ac.sin, x),
+    "switch": lambda g, x: ac.switch(1, [ac.sin, lambda c: noisy(g, c)], x),
+    "checkpoint": lambda g, x: ac.checkpoint(lambda c: noisy(g, c))(x),
+    "a loop in a loop": lambda g, x: ac.fori_loop(0, 2, lambda i, c: noisy(g, ac.sum(scanned(g, c)[0])), x),
+    "a gradient": lambda g, x: ac.grad(lambda c: scanned(g, c)[0])(x),
+}
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("name", REPEATED)
+def test_what_draws_again_and_again_draws_the_same_for_all_examples(name: str, compiled: bool) -> None:
+    """The state that a loop's body moves on was taken for one of every example, which cannot be written back."""
+    g, x = ac.random.Generator(0), ac.tensor(np.linspace(0.1, 0.9, 6).reshape(2, 3))
+
+    def alone(x: ac.Tensor) -> Any:
+        g.state = (5, 0)
+        return ac.tree.flatten(REPEATED[name](g, x))[0]
+
+    rows = [[alone(e) for e in row] for row in x]
+    used, g.state = g.state, (5, 0)
+    f: Any = ac.vmap(ac.vmap(lambda e: REPEATED[name](g, e), randomness="same"), randomness="same")
+    found = ac.tree.flatten((ac.compile(f) if compiled else f)(x))[0]
+    assert g.state == used
+    for k, y in enumerate(found):
+        wanted = np.array([[leaves[k].numpy() for leaves in row] for row in rows])
+        np.testing.assert_allclose(y.numpy(), wanted, rtol=1e-14, strict=True)
+
+
 def test_what_draws_in_a_loop_is_refused_where_numbers_are_to_be_different() -> None:
     g, x = ac.random.Generator(0), ac.zeros(3)
 

@@ -24,7 +24,7 @@ from ..tensors import Tensor, asarray
 from .rerunning import rerun
 from .reverse import no_grad
 
-__all__ = ["along_basis", "vmap"]
+__all__ = ["alike", "along_basis", "batched_call", "vmap"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -48,6 +48,11 @@ class _Value:
             self.tensor = views.reshape(diagonals.diag(views.reshape(self.tensor, (items,))), (items, *shape))
             self.scales_basis = False
         return self
+
+
+def alike(y: Tensor) -> Any:
+    """Stands among the results of a batch rule for one that all examples have in common, of the shape of one."""
+    return _Value(y, False)
 
 
 class _Draws:
@@ -92,7 +97,8 @@ def vmap(
         Where the results get it; None for results that are the same for all examples.
     randomness : {"error", "different", "same"}
         What to do where f draws random numbers (``ac.random``, ``nn.Dropout``), which takes one draw of the generator:
-        refuse, as nobody knows what is meant; draw numbers for each example; or let all examples have the same.
+        refuse, as nobody knows what is meant; draw numbers for each example, but not in a loop, which is refused; or
+        let all examples have the same.
 
     Returns
     -------
@@ -328,4 +334,5 @@ def _apply(eq: _core.Equation, operands: list[_Value]) -> list[_Value]:
         raise TraceError(f"{p.name}: no batch rule is defined, so ac.vmap cannot run it; see Primitive.defbatch")
     else:
         result = p.batch_rule(batched, inputs, *attributes)
-    return [_Value(y, any(batched)) for y in (result if isinstance(result, tuple) else (result,))]
+    results = result if isinstance(result, tuple) else (result,)
+    return [y if isinstance(y, _Value) else _Value(y, any(batched)) for y in results]

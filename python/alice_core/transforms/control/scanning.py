@@ -11,7 +11,7 @@ from typing import Any
 from ...ops import broadcasting, creation, extremes, selection, views
 from ...primitive import Primitive
 from ...tensors import Tensor, int64
-from ..batching import batched_call
+from ..batching import alike, batched_call
 from ..rerunning import calls_by
 from .bodies import Body, Type, closed, run
 from .derivatives import Moved, Pair, differentiated, in_one_loop, with_tangents
@@ -195,21 +195,17 @@ def _batched(batched: Sequence[bool], inputs: Sequence[Tensor], *attributes: Any
         given = [steps, *given, creation.arange(call.length, dtype=int64)]
         n_consts, steps = n_consts + 1, extremes.max(steps)
     found = scanned(body, given, n_consts, n_carry, call.length, call.reverse, steps)
-    found = batch_first(found, marks[call.n_consts : call.first_item], size)
+    found = batch_first(found, marks[call.n_consts : call.first_item])
     return tuple(found) if len(found) != 1 else found[0]
 
 
 _scan.defbatch(_batched)
 
 
-def batch_first(results: Sequence[Tensor], marks: Sequence[bool], size: int) -> list[Tensor]:
-    """Results of a loop with the batch as axis 0 of each; ``marks``: which of the carry have it already."""
+def batch_first(results: Sequence[Tensor], marks: Sequence[bool]) -> list[Any]:
+    """Results of a loop with the batch as axis 0 of those that have it; ``marks``: which of the carry do."""
     return [
-        y
-        if k < len(marks) and marks[k]
-        else broadcasting.broadcast_to(y, (size, *y.shape))
-        if k < len(marks)
-        else views.moveaxis(y, 1, 0)
+        views.moveaxis(y, 1, 0) if k >= len(marks) else y if marks[k] else alike(y)  # a generator's state stays one
         for k, y in enumerate(results)
     ]
 

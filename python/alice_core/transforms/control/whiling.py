@@ -140,7 +140,7 @@ def _batched(batched: Sequence[bool], inputs: Sequence[Tensor], *attributes: Any
     else:
         *results, steps = looped(condition, body, full, n_asked, n_consts, call.max_steps)
         steps = broadcasting.broadcast_to(steps, (size,))
-    return (*batch_first(results, marks[n_consts:], size), steps)
+    return (*batch_first(results, marks[n_consts:]), steps)
 
 
 def _of_any(each: Body, n_asked: int, size: int) -> Body:
