@@ -280,6 +280,36 @@ def test_nearly_equal_probabilities() -> None:
     assert error <= 3
 
 
+#: By name: a function, and its second and third derivative.
+NEXT_TO_ZERO: dict[str, Any] = {
+    "entr": (ac.special.entr, lambda x: -1 / x, lambda x: x**-2),
+    "rel_entr by x": (lambda x: ac.special.rel_entr(x, 2.0), lambda x: 1 / x, lambda x: -(x**-2)),
+    "rel_entr by y": (lambda y: ac.special.rel_entr(1.0, y), lambda y: y**-2, lambda y: -2 * y**-3),
+    "xlogy by x": (lambda x: ac.xlogy(x, 2.0), lambda x: 0 * x, lambda x: 0 * x),
+    "xlogy by y": (lambda y: ac.xlogy(1.0, y), lambda y: -(y**-2), lambda y: 2 * y**-3),
+    "xlog1py by x": (lambda x: ac.special.xlog1py(x, 2.0), lambda x: 0 * x, lambda x: 0 * x),
+    "xlog1py by y": (lambda y: ac.special.xlog1py(1.0, y), lambda y: -((1 + y) ** -2), lambda y: 2 * (1 + y) ** -3),
+}
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", NEXT_TO_ZERO)
+def test_higher_derivatives_of_parts_of_entropies_next_to_zero(name: str, dtype: Any) -> None:
+    """They are too large for a number there, or small; that of entr was a difference of infinities."""
+    f, *higher = NEXT_TO_ZERO[name]
+    least = np.finfo(dtype)
+    x = np.array([least.smallest_subnormal, least.tiny / 128, least.tiny, least.tiny * 2.0**60, 2.0**-20, 0.25], dtype)
+    derive: Any = ac.grad(lambda x: ac.sum(f(x)))
+    for exact in higher:
+        derive = ac.grad(lambda x, of=derive: ac.sum(of(x)))
+        with mp.workdps(30), np.errstate(over="ignore"):
+            want = np.array([float(exact(mpf(float(v)))) for v in x]).astype(dtype)
+        np.testing.assert_allclose(derive(ac.tensor(x)).numpy(), want, rtol=1e-5)
+    slope = ac.grad(lambda x: ac.sum(f(x)))
+    with np.errstate(over="ignore"):
+        assert not np.isnan(ac.jvp(slope, (ac.tensor(x),), (ac.ones_like(x),))[1].numpy()).any()
+
+
 @pytest.mark.parametrize("order", range(1, 7))
 def test_derivatives_of_any_order_of_sinc(order: int) -> None:
     f: Any = ac.sinc

@@ -10,7 +10,7 @@ from ..ops import comparison as _comparison
 from ..ops import selection as _selection
 from ..ops._elementwise import elementwise
 from ..ops.broadcasting import sum_to
-from ..ops.exponential import log, log1p, xlogy
+from ..ops.exponential import log, log1p
 from ..primitive import Primitive
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def entr(x: TensorLike, /) -> Tensor:
         Of the shape and dtype of x, in nats if x are probabilities.
 
     Gradient
-        ``-log x - 1``: ∞ at 0.
+        ``-log x - 1``: ∞ at 0, NaN for negative x.
 
     Accuracy
         Within 2 ULP, the slope within 2 of the larger of 1 and ``|log x|``.
@@ -70,7 +70,7 @@ def entr(x: TensorLike, /) -> Tensor:
     >>> ac.special.entr(ac.tensor([0.0, 0.5, 1.0]))
     Tensor([ 0.       ,  0.3465736, -0.       ], dtype=float32)
     """
-    return _selection.where(_comparison.less(x, 0), -float("inf"), _ar.negative(xlogy(x, x)))
+    return _ar.negative(_rel_entr(x, 1.0))  # xlogy(x, x) has a second derivative of ∞ - ∞ next to 0
 
 
 def rel_entr(x: TensorLike, y: TensorLike, /) -> Tensor:
