@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from typing import Any
 
 import numpy as np
@@ -327,3 +328,27 @@ def test_functions_that_ask_for_values() -> None:
     found = minimize(lambda x: rosenbrock(x) if x[0] > 0 else 2 * rosenbrock(x), np.zeros(2), compile=False)
     assert found.success
     assert math.isclose(found.x[0].item(), 1, rel_tol=1e-4)
+
+
+@pytest.mark.parametrize("x0", [0.5, 1.0, 3.0, 7.0])
+@pytest.mark.parametrize("bounds", [None, (-10.0, 10.0), (None, 7.05)])
+@pytest.mark.parametrize("method", METHODS)
+def test_slopes_whose_squares_overflow(method: str, bounds: Any, x0: float) -> None:
+    """There was no direction that fell; and within bounds, what was learned where it is steep made steps so small that
+    the function no longer seemed to fall."""
+    if bounds is not None and method not in ("lbfgs", "gd"):
+        pytest.skip("takes no bounds")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = minimize(
+            lambda x: ac.sum(ac.exp(100 * x) - x), np.full(2, x0), method=method, bounds=bounds, max_iter=3000
+        )
+    assert found.success, found.message
+    np.testing.assert_allclose(found.x.numpy(), math.log(0.01) / 100, atol=1e-6)
+
+
+@pytest.mark.parametrize("method", ["lbfgs", "gd"])
+def test_functions_that_fall_on_within_bounds(method: str) -> None:
+    found = minimize(lambda x: ac.sum(-x), np.zeros(2), method=method, bounds=(0.0, None))
+    assert not found.success
+    assert found.message == "the function falls without end along the direction"

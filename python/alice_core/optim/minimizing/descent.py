@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .directions import Memory
-from .line_search import Point, Vector, wolfe
+from .directions import Memory, steepest
+from .line_search import Point, Vector, dot, wolfe
 
 __all__ = ["Limits", "Outcome", "descend", "descend_within"]
 
@@ -59,13 +59,14 @@ def descend(
         if nit == limits.max_iter:
             break
         direction = memory.direction(at)
-        if not float(direction @ at.g) < 0:
+        if not dot(direction, at.g) < 0:
             memory.forget()
-            direction = -at.g
-        new, endless = wolfe(evaluate, at, direction, memory.first_step(at), limits.noise)
+            direction = steepest(at.g)
+        new, endless = wolfe(evaluate, at, direction, memory.first_step(direction), limits.noise)
         if new is None and not memory.fresh:  # what was learned may be of no use any more
             memory.forget()
-            new, endless = wolfe(evaluate, at, -at.g, memory.first_step(at), limits.noise)
+            direction = steepest(at.g)
+            new, endless = wolfe(evaluate, at, direction, memory.first_step(direction), limits.noise)
         if new is None:
             return _outcome(at, nit, PRECISION)
         if endless:
@@ -104,16 +105,19 @@ def descend_within(
         stay = ((at.x <= low + near) & (at.g > 0)) | ((at.x >= high - near) & (at.g < 0))
         free = (~stay).astype(np.float64)
         direction = memory.direction(at, free)
-        if not float(direction @ (at.g * free)) < 0:
+        if not dot(direction, at.g * free) < 0:
             memory.forget()
-            direction = -at.g * free
-        direction = np.where(stay, -at.g, direction)  # onto the bound, where it is not there yet
-        new = _cut_off(evaluate, at, direction, memory.first_step(at), low, high, limits.noise)
+            direction = steepest(at.g)
+        direction = np.where(stay, steepest(at.g), direction)  # onto the bound, where it is not there yet
+        new, endless = _cut_off(evaluate, at, direction, memory.first_step(direction), low, high, limits.noise)
         if new is None and not memory.fresh:
             memory.forget()
-            new = _cut_off(evaluate, at, -at.g, memory.first_step(at), low, high, limits.noise)
+            direction = steepest(at.g)
+            new, endless = _cut_off(evaluate, at, direction, memory.first_step(direction), low, high, limits.noise)
         if new is None:
             return _outcome(at, nit, PRECISION)
+        if endless:
+            return _outcome(new, nit + 1, ENDLESS)
         memory.learn((new.x - at.x) * free, (new.g - at.g) * free)
         before, at = at, new
         ended = _after(before, at, nit + 1, limits, callback)
@@ -130,25 +134,34 @@ def _cut_off(
     low: Vector,
     high: Vector,
     noise: float,
-) -> Point | None:
-    """The first point along the bent line that is low enough."""
+) -> tuple[Point | None, bool]:
+    """A point along the bent line that is low enough, and far enough for the slope to be another; and whether the
+    function falls on and on."""
+    found: Point | None = None
     for _ in range(40):
         x = np.clip(at.x + step * direction, low, high)
         moved = x - at.x
-        fall = float(at.g @ moved)
-        if not moved.any():
-            return None
+        fall = dot(at.g, moved)
+        if not moved.any() or (found is not None and (x == found.x).all()):
+            return found, False
         new = evaluate(x)
         if _finite(new) and fall < 0:
-            if new.f <= at.f + 1e-4 * fall:
-                return new
-            if new.f <= at.f + noise * abs(at.f) and float(new.g @ moved) <= (2e-4 - 1) * fall:
-                return new
+            slope = dot(new.g, moved)
+            if new.f <= at.f + 1e-4 * fall and (found is None or new.f <= found.f):
+                if slope >= 0.9 * fall:
+                    return new, False
+                found = new
+                step *= 4.0
+                continue
+            if new.f <= at.f + noise * abs(at.f) and slope <= (2e-4 - 1) * fall and found is None:
+                return new, False
             part = -fall / (2 * (new.f - at.f - fall)) if new.f - at.f - fall > 0 else 0.5
             step *= min(max(part, 0.1), 0.5)
         else:
             step *= 0.1
-    return None
+        if found is not None:
+            return found, False
+    return found, found is not None
 
 
 def _after(

@@ -13,9 +13,20 @@ import numpy as np
 
 import alice_core as ac
 
-from .line_search import Point, Vector
+from .line_search import Point, Vector, dot
 
-__all__ = ["BFGS", "LBFGS", "Gradient", "Memory", "NewtonCG"]
+__all__ = ["BFGS", "LBFGS", "Gradient", "Memory", "NewtonCG", "steepest"]
+
+
+def _scale(g: Vector, limit: float) -> float:
+    """What a gradient is divided by, from the limit on, so that products with it do not overflow."""
+    largest = float(np.abs(g).max(initial=0.0))
+    return 1.0 if largest < limit else math.ldexp(1.0, math.frexp(largest)[1] - 1)
+
+
+def steepest(g: Vector) -> Vector:
+    """Down the gradient."""
+    return g / -_scale(g, 2.0**500)
 
 
 class Memory:
@@ -30,8 +41,10 @@ class Memory:
 
     def learn(self, s: Vector, y: Vector) -> None:
         """Of steps along which the slope did not rise nothing is learned: they would make the matrix indefinite."""
-        curvature = float(s @ y)
-        if curvature > 1e-14 * math.sqrt(float(s @ s) * float(y @ y)) and math.isfinite(curvature):
+        curvature, square = dot(s, y), dot(s, s) * dot(y, y)
+        if not math.isfinite(square):  # the slope there has nothing in common with that around a minimum
+            self.forget()
+        elif curvature > 1e-14 * math.sqrt(square) and math.isfinite(curvature):
             self._learn(s, y, curvature)
             self.fresh = False
 
@@ -42,9 +55,9 @@ class Memory:
         """A direction of descent. ``free``: 1 for the variables that may move, else 0."""
         raise NotImplementedError
 
-    def first_step(self, at: Point) -> float:
+    def first_step(self, direction: Vector) -> float:
         """The length to try first."""
-        return min(1.0, 1.0 / max(float(np.abs(at.g).sum()), 1e-300)) if self.fresh else 1.0
+        return min(1.0, 1.0 / max(float(np.abs(direction).sum()), 1e-300)) if self.fresh else 1.0
 
 
 class Gradient(Memory):
@@ -54,10 +67,10 @@ class Gradient(Memory):
         self._length = float(s @ s) / curvature
 
     def direction(self, at: Point, free: Vector | None = None) -> Vector:
-        return -at.g if free is None else -at.g * free
+        return steepest(at.g) if free is None else steepest(at.g) * free
 
-    def first_step(self, at: Point) -> float:
-        return super().first_step(at) if self.fresh else self._length
+    def first_step(self, direction: Vector) -> float:
+        return super().first_step(direction) if self.fresh else self._length
 
 
 class BFGS(Memory):
@@ -71,7 +84,7 @@ class BFGS(Memory):
         self._inverse += factor * np.outer(s, s) - (np.outer(z, s) + np.outer(s, z)) / curvature
 
     def direction(self, at: Point, free: Vector | None = None) -> Vector:
-        return -at.g if self.fresh else -(self._inverse @ at.g)
+        return steepest(at.g) if self.fresh else -(self._inverse @ at.g)
 
 
 class LBFGS(Memory):
@@ -97,7 +110,7 @@ class LBFGS(Memory):
 
     def direction(self, at: Point, free: Vector | None = None) -> Vector:
         if self.fresh:
-            return -at.g if free is None else -at.g * free
+            return steepest(at.g) if free is None else steepest(at.g) * free
         inputs = [ac.asarray(at.g), self._steps, self._changes]
         if free is not None and not free.all():
             inputs = [x * ac.asarray(free) for x in inputs]
@@ -118,23 +131,26 @@ class NewtonCG(Memory):
         pass
 
     def direction(self, at: Point, free: Vector | None = None) -> Vector:
-        norm = float(np.linalg.norm(at.g))
-        limit = min(0.5, math.sqrt(norm)) * norm
-        d, residual = np.zeros_like(at.g), at.g.copy()
-        way, square = -residual, norm * norm
+        scale = _scale(at.g, 2.0**100)  # a square of it, and the Hessian, are multiplied
+        residual = at.g / scale
+        square = dot(residual, residual)
+        norm = math.sqrt(square)
+        limit = min(0.5, math.sqrt(norm * scale)) * norm
+        d, way = np.zeros_like(at.g), -residual
         for _ in range(max(20, 2 * at.g.size)):
             product = self._product(at.x, way)
-            curvature = float(way @ product)
-            if not curvature > 1e-14 * float(way @ way):  # the parabola is open at its top: as far as we are
-                return d if d.any() else way
+            curvature = dot(way, product)
+            # The parabola is open at its top, or too steep for numbers: as far as we are.
+            if not 1e-14 * dot(way, way) < curvature < math.inf:
+                return d * scale if d.any() else way
             step = square / curvature
             d += step * way
             residual += step * product
-            before, square = square, float(residual @ residual)
+            before, square = square, dot(residual, residual)
             if math.sqrt(square) <= limit:
                 break
             way = square / before * way - residual
-        return d
+        return d * scale
 
-    def first_step(self, at: Point) -> float:
+    def first_step(self, direction: Vector) -> float:
         return 1.0

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Point", "wolfe"]
+__all__ = ["Point", "dot", "wolfe"]
 
 Vector = npt.NDArray[np.float64]
 
@@ -25,6 +25,12 @@ class Point(NamedTuple):
     x: Vector
     f: float
     g: Vector
+
+
+def dot(a: Vector, b: Vector) -> float:
+    """Their inner product, ±∞ if it is too large, which all who ask look out for."""
+    with np.errstate(over="ignore"):
+        return float(a @ b)
 
 
 class _Trial(NamedTuple):
@@ -48,11 +54,11 @@ def wolfe(
     ``noise`` is how far the function's values are off, relative to them. None if no point is lower than the start; and
     whether the function falls on and on.
     """
-    slope = float(start.g @ direction)
+    slope = dot(start.g, direction)
     low, high = _Trial(0.0, start.f, slope, None), None
     for _ in range(30):
         point = evaluate(start.x + step * direction)
-        new = _Trial(step, point.f, float(point.g @ direction), point)
+        new = _Trial(step, point.f, dot(point.g, direction), point)
         if not (math.isfinite(new.f) and math.isfinite(new.slope)):
             high = new._replace(f=math.inf)
         elif new.f <= start.f + noise * abs(start.f) and curvature * slope <= new.slope <= (2 * decrease - 1) * slope:
