@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from typing import Any
 
 import numpy as np
@@ -136,6 +137,24 @@ def test_a_failing_load_changes_nothing(name: str) -> None:
         assert values(params, opt) == before
     with pytest.raises(ValueError, match=f"load_state_dict: {name} misses {last}"):
         opt.load_state_dict({key: x for key, x in state.items() if key != last})
+
+
+@pytest.mark.parametrize("wrong", [math.nan, math.inf, -math.inf, -1.0])
+@pytest.mark.parametrize(("name", "numbers"), SETTINGS, ids=str)
+def test_a_state_that_no_run_can_have_left_is_refused(name: str, numbers: dict[str, Any], wrong: float) -> None:
+    """It was taken over, and the next step made NaN of the parameters."""
+    step, params, opt = problem(name, False, **{**numbers, "lr": ac.optim.schedules.exponential(0.1, 0.9)})
+    step(X, Y)
+    before, state = values(params, opt), opt.state_dict()
+    for entry, value in state.items():
+        if entry == "hyper" or (wrong == -1 and entry.split(".")[0] in ("first_moment", "velocity")):
+            continue
+        changed = value.numpy().copy()
+        changed[(0,) * changed.ndim] = wrong
+        with pytest.raises(ValueError, match=f"load_state_dict: {name}: {entry} must be finite numbers.*; got {wrong}"):
+            opt.load_state_dict({**state, entry: changed})
+        assert values(params, opt) == before
+    opt.load_state_dict(state)
 
 
 @pytest.mark.parametrize("name", KINDS)

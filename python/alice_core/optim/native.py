@@ -21,6 +21,7 @@ class NativeOptimizer(Optimizer):
     _progress: tuple[float, ...] = ()  # numbers that count the steps of a parameter, as they are before the first
     _remembers: tuple[str, ...] = ()  # always
     _options: dict[str, str] = {}  # what else, and the number that says whether  # noqa: RUF012 - nobody changes it
+    _counts = Optimizer._counts | {"progress", "second_moment", "largest_second_moment", "sum_of_squares"}
     _takes_schedules = True
 
     def __init__(self, params: Iterable[Any], **numbers: Any) -> None:

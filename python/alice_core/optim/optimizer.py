@@ -177,6 +177,7 @@ class Optimizer:
     _flags: frozenset[str] = frozenset()  # those of them that are True or False
     _fractions: frozenset[str] = frozenset()  # those that are below 1
     _kept: frozenset[str] = frozenset()  # those that say whether something is remembered
+    _counts: frozenset[str] = frozenset({"clock"})  # what of the state counts, or sums squares, and so is never below 0
     _takes_schedules = False  # whether lr may be a function of the number of steps
 
     def __init__(self, params: Iterable[Any], **numbers: float) -> None:
@@ -302,7 +303,8 @@ class Optimizer:
         Raises
         ------
         ValueError
-            If names differ, or a number is one that the constructor refuses.
+            If names differ, a number is one that the constructor refuses, or what is remembered is infinite or NaN, or
+            negative where steps are counted or squares summed.
         ShapeError
             If shapes differ.
         DTypeError
@@ -312,6 +314,16 @@ class Optimizer:
         new = checked(f"load_state_dict: {type(self).__name__}", own, state)
         for name, group in self._hypers().items():
             group._changed(dict(zip(group.keys(), new[name].tolist(), strict=True)))
+        for name in [name for name in new if name not in self._hypers()]:
+            least = 0.0 if name.partition(".")[0] in self._counts else -math.inf
+            values = new[name]._exact()
+            wrong = values[~(np.isfinite(values) & (values >= least))]
+            if wrong.size:
+                numbers = "finite numbers" if least else "finite numbers ≥ 0"
+                raise ValueError(
+                    f"load_state_dict: {type(self).__name__}: {name} must be {numbers}; got {wrong[0]}; load an "
+                    f"earlier state"
+                )
         overwrite(own, new)
 
 
