@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -65,6 +66,14 @@ def test_zero_tangent_stays_zero(f: Callable[..., Any], x: Any) -> None:
     assert dy.item() == 0.0
     (dx,) = pushforward(pulled(f, 1), [point, weight], [still, ac.zeros((), ac.float64)])
     assert dx.tolist() == still.tolist()
+
+
+@pytest.mark.parametrize("f", [ac.std, ac.var, ac.mean, ac.prod, ac.logsumexp])
+def test_derivatives_of_rows_of_one_item(f: Callable[..., Any]) -> None:
+    x = np.array([[1.5], [0.0], [-2.0]])
+    for outer, inner in itertools.product((ac.jacrev, ac.jacfwd), repeat=2):
+        second = outer(inner(lambda x: ac.sum(f(x, axis=1))))(x)
+        assert not second.numpy().any()
 
 
 def test_the_branch_not_taken_adds_no_tangent() -> None:

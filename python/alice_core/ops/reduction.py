@@ -21,6 +21,7 @@ from ..tensors import asarray
 from . import arithmetic as _arithmetic
 from . import broadcasting as _broadcasting
 from . import creation as _creation
+from . import identity as _identity
 from . import powers as _powers
 from . import selection as _selection
 from . import views as _views
@@ -262,7 +263,9 @@ def _share(x: Tensor, axis: Axis, correction: float) -> float:
 
 
 def _distance(ans: Tensor, x: Tensor, axis: Axis, keepdims: bool) -> Tensor:
-    return _arithmetic.subtract(x, mean(x, axis, keepdims=True))
+    distance = _arithmetic.subtract(x, mean(x, axis, keepdims=True))
+    # Of one item 0 whatever it is: without derivatives, which meet infinite cotangents.
+    return _identity.constant(distance) if count(x.shape, axis) == 1 else distance
 
 
 def _unit(distance: Tensor, length: Tensor, axis: Axis, keepdims: bool) -> Tensor:
