@@ -62,7 +62,7 @@ def test_every_primitive_is_reached() -> None:
     # Left by transforms: tests/test_engine.py, test_checkpoint.py, test_vecmat.py.
     # Of second order, which few programs are: tests/cases/pooling.py, tests/cases/special.py.
     transforms = {"identity", "remat", "vecmat", "nonnegative", "fitting", "checked_arithmetic", "max_pool_jvp"}
-    transforms |= {"log_ndtr_excess"}
+    transforms |= {"log_ndtr_excess", "block_eigh"}
     # tests/test_distributed.py
     transforms |= {"allreduce", "allreduce_extreme", "allreduce_start", "allreduce_wait", "broadcast"}
     control = {"scan", "while_loop", "switch", "call"}  # tests/test_loops.py, test_compile_calls.py

@@ -712,7 +712,7 @@ _WRITTEN: dict[str, Template] = {
     "vstack": lambda g: f"ac.vstack([{(x := g.operand('fiub'))}, {g.twin(x, exactly=True)}])",
     "hstack": lambda g: f"ac.hstack([{(x := g.operand('fiub'))}, {g.twin(x, exactly=True)}])",
     "column_stack": lambda g: f"ac.column_stack([{(x := g.operand('fiub'))}, {g.twin(x, exactly=True)}])",
-    "average": lambda g: f"ac.average({(x := g.operand('f'))}, weights={g.twin(x)})",
+    "average": lambda g: f"ac.average({(x := g.operand('f', lambda v: v.size > 0))}, weights=ac.exp(ac.tanh({g.twin(x)})))",
     "concat": _join("concat"),
     "stack": _join("stack"),
     "split": _split,
