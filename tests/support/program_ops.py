@@ -487,6 +487,11 @@ def _searchsorted(g: Maker) -> str:
     return f"ac.searchsorted(ac.sort({x}), {y}{g.pick(('', ', side=' + repr('right')))})"
 
 
+def _average(g: Maker) -> str:
+    x = g.operand("f", lambda v: v.size > 0)
+    return f"ac.average({x}, weights=ac.exp(ac.tanh({g.twin(x)})))"  # which do not add up to 0
+
+
 def _histogram(g: Maker) -> str:
     x = g.operand("f")
     limits = ", range=(-1.0, 2.0)"
@@ -712,7 +717,7 @@ _WRITTEN: dict[str, Template] = {
     "vstack": lambda g: f"ac.vstack([{(x := g.operand('fiub'))}, {g.twin(x, exactly=True)}])",
     "hstack": lambda g: f"ac.hstack([{(x := g.operand('fiub'))}, {g.twin(x, exactly=True)}])",
     "column_stack": lambda g: f"ac.column_stack([{(x := g.operand('fiub'))}, {g.twin(x, exactly=True)}])",
-    "average": lambda g: f"ac.average({(x := g.operand('f', lambda v: v.size > 0))}, weights=ac.exp(ac.tanh({g.twin(x)})))",
+    "average": _average,
     "concat": _join("concat"),
     "stack": _join("stack"),
     "split": _split,
