@@ -496,3 +496,54 @@ def test_a_uniform_number_is_finite() -> None:
     with pytest.raises(ValueError, match="so near each other that float32 has the difference"):
         ac.random.Generator(0).uniform(3, -3e38, 3e38)
     assert np.isfinite(ac.random.Generator(0).uniform(3, -3e38, 3e38, dtype="float64").numpy()).all()
+
+
+#: Draws by one parameter, and what it must not be.
+OUT_OF_RANGE: dict[str, tuple[Any, tuple[float, ...]]] = {
+    "uniform, high": (lambda g, x: g.uniform(high=x), (-1.0, np.nan, np.inf)),
+    "uniform, low": (lambda g, x: g.uniform(low=x), (2.0, np.nan, -np.inf)),
+    "normal": (lambda g, x: g.normal(std=x), (-1.0, np.nan)),
+    "truncated_normal, low": (lambda g, x: g.truncated_normal(low=x, high=2.0), (3.0, np.nan)),
+    "truncated_normal, std": (lambda g, x: g.truncated_normal(low=-1.0, high=2.0, std=x), (-1.0, np.nan)),
+    "exponential": (lambda g, x: g.exponential(scale=x), (-1.0, np.nan)),
+    "gumbel": (lambda g, x: g.gumbel(scale=x), (-1.0, np.nan)),
+    "gamma, alpha": (lambda g, x: g.gamma(alpha=x), (-1.0, 0.0, np.nan)),
+    "gamma, scale": (lambda g, x: g.gamma(scale=x), (-1.0, np.nan)),
+    "beta, a": (lambda g, x: g.beta(a=x), (-1.0, 0.0, np.nan)),
+    "beta, b": (lambda g, x: g.beta(b=x), (-1.0, 0.0, np.nan)),
+}
+
+
+@pytest.mark.parametrize("name", OUT_OF_RANGE)
+def test_parameters_out_of_range_that_nobody_knew_give_nan(name: str) -> None:
+    """A negative scale gave plausible numbers in a compiled function, and an alpha of 0 gave 0."""
+    draw, wrong = OUT_OF_RANGE[name]
+    for bad in wrong:
+        good, x = ac.tensor([0.5, 0.5, 1.0]), ac.tensor([0.5, bad, 1.0])
+        wanted = draw(ac.random.Generator(1), good).numpy().copy()
+        wanted[1] = np.nan
+        g = ac.random.Generator(1)
+        compiled = ac.compile(lambda x, g=g: draw(g, x))
+        np.testing.assert_array_equal(compiled(x).numpy(), wanted, strict=True)
+        inside = ac.vmap(lambda x, g=g: draw(g, x), randomness="same")(x).numpy()
+        in_a_loop = ac.scan(lambda c, x, g=g: (c, draw(g, x)), ac.zeros(()), x)[1].numpy()
+        for found in (inside, in_a_loop):
+            np.testing.assert_array_equal(np.isnan(found), [False, True, False])
+
+
+def test_choices_by_parameters_that_nobody_knew() -> None:
+    none = np.iinfo(np.int64).min
+    g = ac.random.Generator(1)
+    choose = ac.compile(lambda x: g.categorical(x))
+    for bad in ([np.nan, 0.0], [-np.inf, -np.inf], [np.inf, np.inf]):
+        assert (choose(ac.tensor([bad, [0.0, np.inf]])).numpy() == [none, 1]).all()
+    for replace in (False, True):
+        indices = ac.compile(lambda p, r=replace: g.choice(2, 2, replace=r, p=p))
+        assert set(indices(ac.tensor([0.5, 0.5])).tolist()) <= {0, 1}
+        for bad in ([-0.5, 1.5], [np.nan, 1.0]):
+            assert indices(ac.tensor(bad)).tolist() == [none, none]
+        with pytest.raises(IndexError):
+            ac.compile(lambda p, r=replace: g.choice([1.0, 2.0], 2, replace=r, p=p))(ac.tensor([np.nan, 1.0]))
+    vectors = ac.compile(lambda cov: g.multivariate_normal([0.0, 0.0], cov))
+    assert np.isfinite(vectors(ac.tensor([[1.0, 0.5], [0.5, 1.0]])).numpy()).all()
+    assert np.isnan(vectors(ac.tensor([[1.0, 0.0], [0.5, 1.0]])).numpy()).all()

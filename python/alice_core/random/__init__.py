@@ -52,6 +52,11 @@ class Generator(Discrete):
     In a compiled function the state is captured by reference: each call draws new numbers, the same ones that the
     function would have drawn without compiling, and leaves the generator where it would have left it.
 
+    Parameters of a distribution that are out of range are refused where they are known. Where only a compiled function
+    knows them, or ``ac.vmap`` or a loop runs one, their numbers are NaN; indices are the least int64, which is none;
+    Poisson numbers and a covariance that is not positive definite are refused even there; and for truth values a
+    probability below 0 or NaN counts as 0, one above 1 as 1.
+
     Parameters
     ----------
     seed : int, optional

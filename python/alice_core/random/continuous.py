@@ -14,6 +14,7 @@ import numpy as np
 
 from ..checks import checked_positive, known_values, shown
 from ..errors import GradientError, ShapeError
+from ..ops import extremes
 from ..ops.arithmetic import strong_mul
 from ..ops.broadcasting import broadcast_to
 from ..ops.creation import _shape
@@ -27,7 +28,19 @@ from ..ops.views import reshape, swapaxes
 from ..primitive import Primitive
 from ..special.gaussian import ndtri
 from ..tensors import Tensor, asarray, float32, float64
-from .source import Source, _are, _floating, _joined, _known, _not_negative, _of_each, _refuse_batch, drawn, for_each
+from .source import (
+    Source,
+    _are,
+    _floating,
+    _joined,
+    _known,
+    _not_negative,
+    _of_each,
+    _or_nan,
+    _refuse_batch,
+    drawn,
+    for_each,
+)
 
 if TYPE_CHECKING:
     from ..tensors import DTypeLike, TensorLike
@@ -138,14 +151,16 @@ class Continuous(Source):
         if _are(0, 1, start, end):
             return self._draw(extents, wanted)
         width = end - start
-        known = _known(width)
-        if known is not None and not np.all((known >= 0) & (known <= float(np.finfo(wanted).max))):
+        known, largest = _known(width), float(np.finfo(wanted).max)
+        good: Any = True
+        if known is None:
+            good = (width >= 0) & (width <= largest)
+        elif not np.all((known >= 0) & (known <= largest)):
             raise ValueError(
                 f"uniform: low must be at most high, and both so near each other that {wanted} has the difference; got "
                 f"low {shown(low)}, high {shown(high)}"
             )
-        result: Tensor = start + width * self._draw(extents, wanted)
-        return result
+        return _or_nan(good, start + width * self._draw(extents, wanted))
 
     def normal(
         self,
@@ -180,11 +195,10 @@ class Continuous(Source):
         Box, Muller, "A note on the generation of random normal deviates", 1958.
         """
         extents, (centre, width) = _of_each("normal", shape, mean=mean, std=std)
-        _not_negative("normal", "std", width)
+        good = _not_negative("normal", "std", width)
         u = self._draw((2, *extents), _floating("normal", dtype))
         z = sqrt(-2.0 * log1p(-u[0])) * cos((2.0 * math.pi) * u[1])
-        result: Tensor = z if _are(0, 1, centre, width) else centre + width * z
-        return result
+        return z if _are(0, 1, centre, width) else _or_nan(good, centre + width * z)
 
     def truncated_normal(
         self,
@@ -272,10 +286,9 @@ class Continuous(Source):
             If the shape is none, a parameter does not broadcast to it, or the dtype is not floating.
         """
         extents, (mean,) = _of_each("exponential", shape, scale=scale)
-        _not_negative("exponential", "scale", mean)
+        good = _not_negative("exponential", "scale", mean)
         u = self._draw(extents, _floating("exponential", dtype))
-        result: Tensor = mean * -log1p(-u)
-        return result
+        return _or_nan(good, mean * -log1p(-u))
 
     def gumbel(
         self,
@@ -305,17 +318,18 @@ class Continuous(Source):
             If the shape is none, a parameter does not broadcast to it, or the dtype is not floating.
         """
         extents, (centre, width) = _of_each("gumbel", shape, loc=loc, scale=scale)
-        _not_negative("gumbel", "scale", width)
+        good = _not_negative("gumbel", "scale", width)
         wanted = _floating("gumbel", dtype)
         least = 2.0**-25 if wanted == float32 else 2.0**-54  # the middle of the step that begins at 0
         e = -log1p(-maximum(self._draw(extents, wanted), least))
         z = -log(e)
-        result: Tensor = z if _are(0, 1, centre, width) else centre + width * z
-        return result
+        return z if _are(0, 1, centre, width) else _or_nan(good, centre + width * z)
 
     def _log_gamma(self, op: str, extents: tuple[int, ...], name: str, alpha: Any) -> Tensor:
         """In float64, whatever the dtype of the result."""
         alpha = asarray(checked_positive(op, name, alpha), dtype=float64)
+        if known_values(alpha) is None:
+            alpha = _or_nan(alpha > 0, alpha)
         return self._take(_log_gamma, broadcast_to(alpha, extents), math.prod(extents))
 
     def gamma(
@@ -339,7 +353,6 @@ class Continuous(Source):
         Returns
         -------
         Tensor, shape ``shape``
-            NaN where a compiled function finds an alpha that is negative.
 
         Gradient
         --------
@@ -358,11 +371,10 @@ class Continuous(Source):
         reparameterization gradients", 2018.
         """
         extents, (form, width) = _of_each("gamma", shape, alpha=alpha, scale=scale)
-        _not_negative("gamma", "scale", width)
+        good = _not_negative("gamma", "scale", width)
         wanted = _floating("gamma", dtype)
         x = exp(self._log_gamma("gamma", extents, "alpha", form)).astype(wanted)
-        result: Tensor = x if not isinstance(width, Tensor) and width == 1 else width * x
-        return result
+        return x if not isinstance(width, Tensor) and width == 1 else _or_nan(good, width * x)
 
     def beta(
         self,
@@ -385,7 +397,7 @@ class Continuous(Source):
         Returns
         -------
         Tensor, shape ``shape``
-            From 0 to 1; NaN where a compiled function finds parameters that are negative.
+            From 0 to 1.
 
         Gradient
         --------
@@ -456,10 +468,13 @@ class Continuous(Source):
             raise ShapeError(f"{op}: expected mean (..., N) and cov (..., N, N); got {centre.shape} and {spread.shape}")
         given = float64 if float64 in (centre.dtype, spread.dtype) else float32
         wanted = given if dtype is None else _floating(op, dtype)
-        known = known_values(spread)
-        if known is not None:
+        known, off = known_values(spread), math.sqrt(np.finfo(wanted).eps)
+        good: Any = True
+        if known is None and spread.size:
+            good = extremes.max(abs(spread - spread.mT)) <= off * extremes.max(abs(spread))
+        elif known is not None:
             gap = np.abs(known - np.swapaxes(known, -1, -2)).max(initial=0)
-            if gap > math.sqrt(np.finfo(wanted).eps) * np.abs(known).max(initial=0):
+            if gap > off * np.abs(known).max(initial=0):
                 raise ValueError(
                     f"{op}: cov must be symmetric; got numbers {gap:.3g} from those across the diagonal; of a "
                     f"Cholesky factor L, pass L @ L.mT"
@@ -468,5 +483,5 @@ class Continuous(Source):
         extents = _joined(op, None if shape is None else _shape(op, shape), leading)
         z = self.normal((*extents, centre.shape[-1]), dtype=wanted)
         factor = cholesky(spread.astype(wanted))
-        result: Tensor = centre.astype(wanted) + reshape(matmul(factor, reshape(z, (*z.shape, 1))), z.shape)
-        return result
+        moved = reshape(matmul(factor, reshape(z, (*z.shape, 1))), z.shape)
+        return _or_nan(good, centre.astype(wanted) + moved)

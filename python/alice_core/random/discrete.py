@@ -11,11 +11,13 @@ import numpy as np
 from .._dtypes import checked_dtype
 from ..checks import checked_flag, checked_int, known_values, shown
 from ..errors import DTypeError, ShapeError
+from ..ops import extremes, reduction
 from ..ops.broadcasting import broadcast_to
 from ..ops.creation import _shape
 from ..ops.exponential import log
 from ..ops.extremes import argmax
 from ..ops.indexing import take
+from ..ops.selection import where
 from ..ops.sorting import argsort
 from ..ops.views import moveaxis
 from ..primitive import Primitive
@@ -184,7 +186,7 @@ class Discrete(Continuous):
         if not -x.ndim <= at < x.ndim or not x.shape[at]:
             raise ShapeError(f"categorical: expected an axis with items, of logits of shape {x.shape}; got axis {at}")
         x = moveaxis(x.detach().astype(float64 if x.dtype == float64 else float32), at, -1)
-        _check_logits(x)
+        good = _check_logits(x)
         if shape is not None:
             wanted = _shape("categorical", shape)
             try:
@@ -193,7 +195,7 @@ class Discrete(Continuous):
                 raise ShapeError(
                     f"categorical: logits without axis {at}, shape {x.shape[:-1]}, must broadcast to shape {wanted}"
                 ) from None
-        return argmax(x + self.gumbel(x.shape, dtype=x.dtype), axis=-1)
+        return _or_none(good, argmax(x + self.gumbel(x.shape, dtype=x.dtype), axis=-1))
 
     def choice(
         self,
@@ -250,7 +252,8 @@ class Discrete(Continuous):
             else:  # the largest sums come in the order of such choices
                 dtype = float64 if logits.dtype == float64 else float32
                 order = argsort(logits.astype(dtype) + self.gumbel(n, dtype=dtype), descending=True)
-                indices = order[:count].reshape(extents)
+                good = extremes.all(asarray(p) >= 0) if known_values(logits) is None else True
+                indices = _or_none(good, order[:count].reshape(extents))
         elif replace:
             indices = self.integers(extents, 0, max(n, 1))
         else:
@@ -290,10 +293,17 @@ class Discrete(Continuous):
         return self._take(_poisson, broadcast_to(rates, extents), math.prod(extents))
 
 
-def _check_logits(x: Tensor) -> None:
+def _or_none(good: Any, indices: Tensor) -> Tensor:
+    """The indices where the parameters are good, else numbers that are none: see the class Generator."""
+    result: Tensor = indices if good is True else where(good, indices, np.iinfo(np.int64).min)
+    return result
+
+
+def _check_logits(x: Tensor) -> Any:
+    """True, else ValueError; where the values are not known, what will say it of each choice."""
     known = known_values(x)
     if known is None:
-        return
+        return (extremes.max(x, axis=-1) > -math.inf) & (reduction.sum(x == math.inf, axis=-1) < 2)
     # The largest is NaN if one is.
     good = (known.max(axis=-1) > -math.inf) & (np.count_nonzero(known == math.inf, axis=-1) < 2)
     if not np.all(good):
@@ -301,6 +311,7 @@ def _check_logits(x: Tensor) -> None:
             f"categorical: logits must say what may come: numbers and -inf, one of them above -inf; got "
             f"{known.reshape(-1, known.shape[-1])[np.flatnonzero(~good)[0]]} for a choice"
         )
+    return True
 
 
 def _log_probabilities(p: Any, n: int, least: int) -> Tensor:

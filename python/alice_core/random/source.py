@@ -5,6 +5,7 @@ Source: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3
 
 from __future__ import annotations
 
+import math
 import os
 from _thread import RLock  # threading takes long to import
 from collections.abc import Callable, Sequence
@@ -19,6 +20,7 @@ from .._dtypes import checked_or_default, to_numpy
 from ..checks import checked_int, checked_number, known_values, shown
 from ..errors import DTypeError, ShapeError
 from ..ops.creation import _shape
+from ..ops.selection import where
 from ..primitive import Primitive
 from ..tensors import Tensor, asarray, float32, float64, tensor
 
@@ -129,10 +131,20 @@ def _known(value: Any) -> Any:
     return known_values(value) if isinstance(value, Tensor) else value
 
 
-def _not_negative(op: str, name: str, value: Any) -> None:
+def _not_negative(op: str, name: str, value: Any) -> Any:
+    """True, else ValueError; where the values are not known, what will say it of each."""
     known = _known(value)
-    if known is not None and not np.all(known >= 0):
+    if known is None:
+        return value >= 0
+    if not np.all(known >= 0):
         raise ValueError(f"{op}: {name} must not be negative; got {shown(value)}")
+    return True
+
+
+def _or_nan(good: Any, numbers: Tensor) -> Tensor:
+    """The numbers where the parameters are good: see the class Generator."""
+    result: Tensor = numbers if good is True else where(good, numbers, math.nan)
+    return result
 
 
 def bits(state: Tensor, /, shape: int | Sequence[int], first: int = 0) -> Tensor:
