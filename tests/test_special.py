@@ -280,6 +280,43 @@ def test_nearly_equal_probabilities() -> None:
     assert error <= 3
 
 
+def second_of_i0e(x: Any) -> Any:
+    return 2 * (i0e(x) - i1e(x)) - i1e(x) / x
+
+
+def second_of_i1e(x: Any) -> Any:
+    return 2 * (i1e(x) - i0e(x)) - i0e(x) / x + 2 * i1e(x) / x + 2 * i1e(x) / x**2
+
+
+def second_of_log_ndtr(x: Any) -> Any:
+    slope = mp.npdf(x) / mp.ncdf(x)
+    return -slope * (x + slope)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    ("f", "exact", "low", "high", "bound"),
+    [
+        (ac.special.i0e, second_of_i0e, 1e-2, 40.0, 150),
+        (ac.special.i0e, second_of_i0e, 40.01, 1e9, 8),
+        (ac.special.i1e, second_of_i1e, 4.0, 40.0, 300),
+        (ac.special.i1e, second_of_i1e, 40.01, 1e9, 8),
+        (ac.special.log_ndtr, second_of_log_ndtr, 1e-2, 25.0, 1250),
+        (ac.special.log_ndtr, second_of_log_ndtr, 25.01, 1e3, 4),
+    ],
+)
+def test_second_derivatives_far_out(f: Any, exact: Any, low: float, high: float, bound: float, dtype: Any) -> None:
+    """They are small differences of large terms, which lost the square of x in units of roundoff, or all digits."""
+    x = np.exp(np.random.default_rng(3).uniform(math.log(low), math.log(high), 150)).astype(dtype)
+    x = -x if f is ac.special.log_ndtr else x
+    got = ac.grad(lambda x: ac.sum(ac.grad(lambda x: ac.sum(f(x)))(x)))(ac.tensor(x)).numpy()
+    with mp.workdps(80):
+        want = [exact(mpf(float(v))) for v in x]
+        for v, a, b in zip(x, got, want, strict=True):
+            error = abs(mpf(float(a)) - b) / mpf(float(spacing(np.array(abs(float(b))), dtype)))
+            assert error <= bound, f"{float(error):.1f} ULP at {v}"
+
+
 #: By name: a function, and its second and third derivative.
 NEXT_TO_ZERO: dict[str, Any] = {
     "entr": (ac.special.entr, lambda x: -1 / x, lambda x: x**-2),

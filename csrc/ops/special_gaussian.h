@@ -95,10 +95,12 @@ inline double log_ndtr(double x) {
   return -0.5 * aa.hi + (rest - 0.5 * aa.lo);
 }
 
-// φ(x)/Φ(x), and how much more it is than −x
+// φ(x)/Φ(x), and how much more it is than −x, a ≥ 25
 inline double log_ndtr_excess_far(double a) {
   const double r = 1.0 / (a * a);
-  return (1.0 - r * (2.0 - r * (10.0 - r * (74.0 - 706.0 * r)))) / a;
+  double sum = 29752066.0;
+  for (const double c : {1708394.0, 110410.0, 8162.0, 706.0, 74.0, 10.0, 2.0, 1.0}) sum = c - r * sum;
+  return sum / a;
 }
 inline double log_ndtr_slope(double x) {
   const double a = absolute(x);
@@ -107,7 +109,7 @@ inline double log_ndtr_slope(double x) {
   const ExpReduction e = reduce_exp_down<Full>(-0.5 * at_most(aa.hi, 1600.0), aa.hi < 1600.0 ? -0.5 * aa.lo : 0.0);
   return scale_down(0.5 * kSqrt2OverPi * exp_mantissa<Full>(e).hi, e.n) / (1.0 - right_tail(a));
 }
-inline double log_ndtr_excess(double x) { return x < -40.0 ? log_ndtr_excess_far(-x) : x + log_ndtr_slope(x); }
+inline double log_ndtr_excess(double x) { return x < -25.0 ? log_ndtr_excess_far(-x) : x + log_ndtr_slope(x); }
 
 // --- log(p/(1 − p)) -------------------------------------------------------------------------------------------
 
