@@ -8,7 +8,7 @@ derivatives and batches of it are made, and be lowered to a program, which is ho
 
 from __future__ import annotations
 
-from collections import OrderedDict, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -185,8 +185,8 @@ class Body:
         return f"<body: {len(self.types)} inputs, {len(self.calls)} calls, {len(self.outputs)} results>"
 
 
-_programs: OrderedDict[Hashable, _core.Program] = OrderedDict()
-_derived: defaultdict[str, OrderedDict[Hashable, Any]] = defaultdict(OrderedDict)
+_programs: dict[Hashable, _core.Program] = {}
+_derived: defaultdict[str, dict[Hashable, Any]] = defaultdict(dict)
 _MOST_REMEMBERED = 256
 
 
@@ -206,16 +206,18 @@ def derived(body: Body, what: str, asked: Hashable, make: Callable[[], T], bodie
     return found
 
 
-def remembered(store: OrderedDict[Hashable, T], key: Hashable, make: Callable[[], T]) -> T:
-    """What ``make`` gave for the key; the least recently used go."""
+def remembered(store: dict[Hashable, T], key: Hashable, make: Callable[[], T]) -> T:
+    """What ``make`` gave for the key; the least recently used go. Threads share a store: a plain dict, since an
+    OrderedDict breaks where another one gets its turn while keys are compared."""
     if key is None:
         return make()
     found = store.pop(key, None)
     if found is None:
         found = make()
     store[key] = found  # behind all others
-    while len(store) > _MOST_REMEMBERED:
-        store.popitem(last=False)
+    if len(store) > _MOST_REMEMBERED:
+        for old in list(store)[:-_MOST_REMEMBERED]:
+            store.pop(old, None)
     return found
 
 
