@@ -62,7 +62,7 @@ def jvp(f: Callable[..., R], xs: Sequence[Any], vs: Sequence[Any]) -> tuple[R, R
     --------
     >>> import alice_core as ac
     >>> ac.jvp(lambda x: ac.sin(x) * x, [1.0], [2.0])
-    (Tensor(0.84147096, dtype=float32), Tensor(2.7635467, dtype=float32))
+    (Tensor(0.84147096, dtype=float32), Tensor(2.7635465, dtype=float32))
     """
     check_function("jvp", f)
     points, directions, structure = _pairs("jvp", xs, vs)
