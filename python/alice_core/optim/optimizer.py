@@ -316,9 +316,10 @@ class Optimizer:
             group._changed(dict(zip(group.keys(), new[name].tolist(), strict=True)))
         for name in [name for name in new if name not in self._hypers()]:
             least = 0.0 if name.partition(".")[0] in self._counts else -math.inf
-            values = new[name]._exact()
-            wrong = values[~(np.isfinite(values) & (values >= least))]
-            if wrong.size:
+            values = new[name]
+            fine = ac.isfinite(values) & (values >= least)
+            if not ac.all(fine):
+                wrong = values[~fine].tolist()
                 numbers = "finite numbers" if least else "finite numbers ≥ 0"
                 raise ValueError(
                     f"load_state_dict: {type(self).__name__}: {name} must be {numbers}; got {wrong[0]}; load an "
