@@ -67,7 +67,7 @@ def test_every_primitive_is_reached() -> None:
     transforms |= {"allreduce", "allreduce_extreme", "allreduce_start", "allreduce_wait", "broadcast"}
     control = {"scan", "while_loop", "switch", "call"}  # tests/test_loops.py, test_compile_calls.py
     missing = set(ac.primitives()) - drawing - transforms - control
-    for seed in range(4000):
+    for seed in (2766, 2912, *range(4000)):  # these two reach the rarest
         with recording() as equations:
             random_program(random.Random(seed).randrange)
         missing -= {equation.primitive.name for equation in equations}
