@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import math
 import weakref
+from collections.abc import Iterator
 from itertools import product
 from typing import Any
 
@@ -225,6 +226,49 @@ def test_jvp_inside_no_grad() -> None:
         y, dy = ac.jvp(lambda x: x**3, [scalar(2.0)], [scalar(1.0)])
         assert (y.item(), dy.item()) == (8.0, 12.0)
         assert ac.jvp(ac.grad(lambda x: x**3), [scalar(2.0)], [scalar(1.0)])[1].item() == 12.0
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda f: f,
+        ac.compile,
+        ac.checkpoint,
+        lambda f: lambda x: ac.cond(x > 0.0, f, f, x),
+        lambda f: lambda x: ac.scan(lambda c, _: (f(c), None), x, None, length=1)[0],
+        lambda f: lambda x: ac.vmap(f)(ac.stack([x, x]))[0],
+        lambda f: lambda x: ac.jvp(lambda y: f(y) * 2.0, [x], [ac.ones_like(x)])[0] * 0.5,
+    ],
+)
+def test_what_no_grad_hides_is_constant_in_every_mode(wrap: Any) -> None:
+    @ac.no_grad()
+    def hidden(x: ac.Tensor) -> ac.Tensor:
+        return ac.sin(x)
+
+    f, x = wrap(lambda x: hidden(x) * x), scalar(0.4)
+    expected = ac.sin(x)
+    assert ac.jvp(f, [x], [scalar(1.0)])[1] == expected
+    assert ac.linearize(f, x)[1](scalar(1.0)) == expected
+    for way in (ac.grad, ac.jacfwd, ac.jacrev, lambda f: ac.compile(ac.jacfwd(f))):
+        assert way(f)(x) == expected
+    assert ac.jvp(ac.grad(f), [x], [scalar(1.0)])[1] == 0.0
+
+
+def test_a_mode_left_open_ends_after_the_context_that_it_mutes() -> None:
+    def generator() -> Iterator[None]:
+        with ac.no_grad():
+            yield
+
+    kept: list[Any] = []
+
+    def f(x: ac.Tensor) -> ac.Tensor:
+        kept.append(generator())
+        next(kept[-1])
+        return x * x
+
+    assert ac.jvp(f, [scalar(3.0)], [scalar(1.0)])[1].item() == 0.0
+    kept.pop().close()
+    assert ac.jvp(lambda x: x * x, [scalar(3.0)], [scalar(1.0)])[1].item() == 6.0
 
 
 # -- what f may do ----------------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 #include "forward.h"
 
 #include <algorithm>
+#include <iterator>
 #include <optional>
 #include <unordered_map>
 
@@ -200,6 +201,19 @@ ForwardContexts exchange_forward(ThreadState& state, ForwardContexts contexts) {
   return std::exchange(mine.contexts, std::move(contexts));
 }
 
+void mute_forward(ThreadState& state, const Contexts& more, const Contexts& fewer) {
+  ForwardContexts open = forward_contexts(state), &muted = state.features->forward.muted;
+  const auto move = [](ForwardContexts& from, ForwardContexts& to, const Contexts& which) {
+    const auto is_one = [&](const auto& c) { return which.has(c->id); };
+    std::ranges::copy_if(from, std::back_inserter(to), is_one);
+    std::erase_if(from, is_one);
+    std::ranges::sort(to, {}, [](const auto& c) { return c->id; });
+  };
+  move(open, muted, more);
+  move(muted, open, fewer);
+  exchange_forward(state, std::move(open));
+}
+
 namespace {
 
 std::uint64_t push_forward() {
@@ -214,10 +228,13 @@ std::uint64_t push_forward() {
 
 void pop_forward() {
   ThreadState& state = thread_state();
-  ForwardContexts contexts = forward_contexts(state);
-  if (contexts.empty()) fail(ErrorKind::Value, "pop_forward: no forward context is open on this thread");
-  const std::shared_ptr<ForwardContext> context = std::move(contexts.back());
-  contexts.pop_back();
+  ForwardContexts contexts = forward_contexts(state), &muted = state.features->forward.muted;
+  if (contexts.empty() && muted.empty())
+    fail(ErrorKind::Value, "pop_forward: no forward context is open on this thread");
+  const bool is_muted = contexts.empty() || (!muted.empty() && muted.back()->id > contexts.back()->id);
+  ForwardContexts& innermost = is_muted ? muted : contexts;
+  const std::shared_ptr<ForwardContext> context = std::move(innermost.back());
+  innermost.pop_back();
   exchange_forward(state, std::move(contexts));
   note_end(context->id);
   part_equations(*context);

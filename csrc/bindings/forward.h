@@ -28,6 +28,7 @@ using ForwardContexts = std::vector<std::shared_ptr<ForwardContext>>;
 class ForwardMode final : public Interpreter {
  public:
   ForwardContexts contexts;  // that are open, the outermost first
+  ForwardContexts muted;     // those of them that a mode keeps from seeing calls
 
   void see(const BoundCall& call) override;
 };
@@ -38,6 +39,8 @@ inline const ForwardContexts& forward_contexts(const ThreadState& state) {
   return forward ? forward->contexts : none;
 }
 ForwardContexts exchange_forward(ThreadState& state, ForwardContexts contexts);  // returns those before
+// Contexts that a mode begins to mute see no calls any more; those that no mode mutes now do again, if they are open.
+void mute_forward(ThreadState& state, const Contexts& more, const Contexts& fewer);
 
 bool has_tangent(const TensorObject* t, std::uint64_t context);
 inline bool has_tangent(const TensorObject* t, const ForwardContext& context) { return has_tangent(t, context.id); }

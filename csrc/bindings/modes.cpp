@@ -8,8 +8,8 @@
 namespace alice {
 namespace {
 
-// A mode is a pair: which contexts it mutes (as ThreadState::active), and who is shown every call, or None. Those that
-// are entered are a tuple, the outermost first: the value of a context variable.
+// A mode is a pair: which contexts it mutes (of ThreadState::active, and forward ones), and who is shown every call, or
+// None. Those that are entered are a tuple, the outermost first: the value of a context variable.
 PyObject* variable() {
   static PyObject* const made = owned(PyContextVar_New("alice_core modes", nullptr)).release().ptr();
   return made;
@@ -31,8 +31,9 @@ py::tuple current() {
 // others stay as they are.
 void apply(ThreadState& state, const py::tuple& modes) {
   const Contexts before = state.features->modes ? muted_by(state.features->modes) : Contexts();
-  const Contexts after = muted_by(modes);
-  state.active = ((state.active - (after - before)) | (before - after)) & state.open;
+  const Contexts after = muted_by(modes), more = after - before, fewer = before - after;
+  state.active = ((state.active - more) | fewer) & state.open;
+  mute_forward(state, more, fewer);
   py::object checker;
   for (py::handle mode : modes)
     if (const py::object given = mode[py::int_(1)]; !given.is_none()) checker = given;
@@ -56,7 +57,10 @@ py::tuple enter_mode(bool mutes, py::object checker) {
     for (Session* s = open_session(state); s; s = s->outer) s->checked = true;
   const py::tuple modes = current();
   // What is muted already is muted by this mode too, whichever of them ends first.
-  const py::tuple mode = py::make_tuple(numbers_of(mutes ? state.active | muted_by(modes) : Contexts()), checker);
+  Contexts muted = mutes ? state.active | muted_by(modes) : Contexts();
+  if (mutes)
+    for (const auto& context : forward_contexts(state)) muted |= Contexts(context->id);
+  const py::tuple mode = py::make_tuple(numbers_of(muted), checker);
   set(state, py::tuple(modes + py::make_tuple(mode)));
   return mode;
 }

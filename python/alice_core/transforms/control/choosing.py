@@ -16,7 +16,7 @@ from ...tensors import Tensor
 from ..rerunning import calls_by
 from ..reverse import stop_gradient, vjp
 from .bodies import Body, closed, derived, floating, run, run_moved
-from .derivatives import Pair, differentiated, pushed
+from .derivatives import Pair, differentiated, moving_results, pushed
 from .scanning import chosen, in_batches
 
 __all__ = ["called", "switched"]
@@ -139,27 +139,10 @@ def called(body: Body, inputs: Sequence[Tensor]) -> list[Tensor]:
         return _bind_call(body, inputs)
     pair = differentiated(body, 0, 0, wanted, repeats=False)
     results = _bind_call(pair.there, inputs)[: len(body.outputs)]
-    moving = _moving(body, wanted)
+    moving = moving_results(body, wanted)
     if not all(moving):  # forward mode may follow others
-        moving = _moving(body, [_core.is_followed([x]) for x in inputs])
+        moving = moving_results(body, [_core.is_followed([x]) for x in inputs])
     return [y if moves else stop_gradient(y) for y, moves in zip(results, moving, strict=True)]
-
-
-def _moving(body: Body, wanted: Sequence[bool]) -> list[bool]:
-    """Which results have a derivative by the inputs that are wanted; the others are constants, as without the call."""
-
-    def follow() -> list[bool]:
-        moving = {i for i, wants in enumerate(wanted) if wants}
-        for call in body.calls:
-            if (
-                not call.muted
-                and call.primitive.differentiable
-                and any(x in moving for x in call.operands if isinstance(x, int))
-            ):
-                moving.update(call.results)
-        return [y in moving and kind[1].kind == "f" for y, kind in zip(body.outputs, body.output_types, strict=True)]
-
-    return derived(body, "followed", tuple(wanted), follow, lambda _: [])
 
 
 def _bind_call(body: Body, inputs: Sequence[Tensor]) -> list[Tensor]:
@@ -204,7 +187,7 @@ _call.defvjp_all(_pull_call)
 def _push_call(tangents: Sequence[Tensor | None], ans: Any, inputs: Sequence[Tensor], natives: Any) -> Any:
     body: Body = natives[0].meaning
     found = _pushed([body], inputs, tangents, lambda alone, given: called(alone[0], given))
-    depends = _moving(body, _moves(body, tangents))
+    depends = moving_results(body, _moves(body, tangents))
     return _results([t if moves else None for t, moves in zip(found, depends, strict=True)])
 
 

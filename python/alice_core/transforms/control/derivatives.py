@@ -18,7 +18,7 @@ from ..forward import jvp
 from ..reverse import vjp
 from .bodies import Body, Call, Ref, closed, derived, floating, part, run, run_moved
 
-__all__ = ["Moved", "Pair", "differentiated", "in_one_loop", "pushed", "with_tangents"]
+__all__ = ["Moved", "Pair", "differentiated", "in_one_loop", "moving_results", "pushed", "with_tangents"]
 
 #: What gives another view of memory, or spreads it, takes no time, and would only be kept twice.
 _VIEWS = frozenset({"reshape", "permute_dims", "expand_dims", "squeeze", "broadcast_to", "identity", "stop_gradient"})
@@ -44,8 +44,9 @@ class Pair(NamedTuple):
 
 
 def differentiated(body: Body, n_consts: int, n_carry: int, wanted: Sequence[bool], repeats: bool = True) -> Pair:
-    """``wanted``: for which inputs that are not carried a cotangent is asked; those that are no floats have none.
-    ``repeats``: whether it pays to do once, before all steps, what does not depend on them."""
+    """``wanted``: for which inputs a cotangent is asked; those that are no floats have none, and carried ones have one
+    where some step makes them depend on what is asked. ``repeats``: whether it pays to do once, before all steps, what
+    does not depend on them."""
     return derived(
         body,
         "pair",
@@ -53,6 +54,36 @@ def differentiated(body: Body, n_consts: int, n_carry: int, wanted: Sequence[boo
         lambda: _Partition(body, n_consts, n_carry, wanted).pair(repeats),
         lambda pair: [pair.hoisted, pair.there, pair.back],
     )
+
+
+def moving_results(body: Body, moving: Sequence[bool]) -> list[bool]:
+    """Which results have a derivative by the inputs that are marked; the others are constants."""
+
+    def follow() -> list[bool]:
+        moved = {i for i, moves in enumerate(moving) if moves}
+        for call in body.calls:
+            if (
+                not call.muted
+                and call.primitive.differentiable
+                and any(x in moved for x in call.operands if isinstance(x, int))
+            ):
+                moved.update(call.results)
+        return [y in moved and f for y, f in zip(body.outputs, floating(body.output_types), strict=True)]
+
+    return derived(body, "moving", tuple(moving), follow, lambda _: [])
+
+
+def _moving_inputs(body: Body, n_consts: int, n_carry: int, moving: Sequence[bool]) -> list[bool]:
+    """Of the inputs of a loop those that move in some step, where the marked ones do at first."""
+    marks = [f and moves for f, moves in zip(floating(body.types), moving, strict=True)]
+    while True:
+        results = moving_results(body, marks)
+        grown = list(marks)
+        for k in range(n_carry):
+            grown[n_consts + k] |= results[k]
+        if grown == marks:
+            return marks
+        marks = grown
 
 
 def pushed(body: Body, moving: Sequence[bool]) -> Body:
@@ -104,12 +135,10 @@ def with_tangents(
     values: bool = False,
 ) -> Moved:
     """The loop of ``pushed``: gives the carry, its tangents, where ``values`` are wanted what is stacked, and tangents
-    of what is stacked. The whole carry moves, as a step may move what does not move at first."""
+    of what is stacked. What no step moves has none."""
     n, n_out, first_item = len(inputs), len(body.outputs), n_consts + n_carry
-    moving = [
-        f and (t is not None or n_consts <= i < first_item)
-        for i, (f, t) in enumerate(zip(floating(body.types), tangents, strict=True))
-    ]
+    moving = _moving_inputs(body, n_consts, n_carry, [t is not None for t in tangents])
+    moved = moving_results(body, moving)
     places = [i for i, moves in enumerate(moving) if moves]
     given = [creation.zeros_like(inputs[i]) if (t := tangents[i]) is None else t for i in places]
     # The tangents stand behind all inputs: the three kinds have to be brought together.
@@ -117,7 +146,8 @@ def with_tangents(
     order = [k for kind in kinds for k in (*kind, *(n + j for j, i in enumerate(places) if i in kind))]
     results = [k for k, f in enumerate(floating(body.output_types)) if f]
     tangent_of = {k: n_out + j for j, k in enumerate(results)}
-    carried, stacked = [k for k in results if k < n_carry], [k for k in results if k >= n_carry]
+    carried = [k for k in range(n_carry) if moving[n_consts + k]]
+    stacked = [k for k in range(n_carry, n_out) if moved[k]]
     items = range(n_carry, n_out) if values else range(0)
     outputs = [*range(n_carry), *(tangent_of[k] for k in carried), *items, *(tangent_of[k] for k in stacked)]
     everything = [*inputs, *given]
@@ -161,9 +191,8 @@ class _Partition:
     def __init__(self, body: Body, n_consts: int, n_carry: int, wanted: Sequence[bool]) -> None:
         self.body, self.n_consts, self.n_carry = body, n_consts, n_carry
         self.n_in, self.n_out = len(body.types), len(body.outputs)
-        is_float = floating(body.types)
         first_item = n_consts + n_carry
-        asked = [f and (w or n_consts <= i < first_item) for i, (f, w) in enumerate(zip(is_float, wanted, strict=True))]
+        asked = _moving_inputs(body, n_consts, n_carry, wanted)
         self.summed = [i for i in range(n_consts) if asked[i]]
         self.carried = [i - n_consts for i in range(n_consts, first_item) if asked[i]]
         self.moved = [i - first_item for i in range(first_item, self.n_in) if asked[i]]
