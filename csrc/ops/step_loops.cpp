@@ -49,9 +49,11 @@ ALICE_HD auto apply(A a, [[maybe_unused]] T b, [[maybe_unused]] T c) {
     return F{}(a);
 }
 
-// Of operands of type T, and a first one that may be of another.
+// Of operands of type T, and a first one that may be of another. Most groups are short: where in a line of the cache
+// their code begins is a twentieth of the time.
 template <class F, int kOperands, class T, class Out = T, class A = T>
-void alone(const ArithmeticStep* step, const ArithmeticStep* last, std::byte* registers, std::int64_t) {
+[[gnu::aligned(64)]] void alone(const ArithmeticStep* step, const ArithmeticStep* last, std::byte* registers,
+                                std::int64_t) {
   for (; step != last; ++step)
     *at<Out>(registers, step->out) =
         apply<F, kOperands>(*at<A>(registers, step->a), *at<T>(registers, step->b), *at<T>(registers, step->c));

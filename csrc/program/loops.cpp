@@ -6,10 +6,13 @@
 
 #include <algorithm>
 #include <cstring>
+#include <optional>
 #include <utility>
 
 #include "../core/interrupt.h"
+#include "../ops/prepared.h"
 #include "body.h"
+#include "tape_loop.h"
 
 namespace alice::program {
 namespace {
@@ -61,36 +64,65 @@ void check_count(const Call& call, std::size_t wanted, std::size_t got) {
   if (wanted != got) fail(ErrorKind::Value, call.kernel.name, ": the body takes ", wanted, " arrays; got ", got);
 }
 
-// A body that runs step by step: where its operands lie now, and where it writes to.
-struct Steps {
-  Steps(const Body& body, std::size_t n_consts, std::size_t n_carry)
-      : run(body.program()), in(body.inputs().size()), out(body.outputs().size()), first(n_consts), n(n_carry) {}
+// Where the operands of a loop's condition and of its body lie now, and where the body writes to.
+struct Operands {
+  Pointers asked, in, out;
+};
 
-  // The carry starts in `from` and goes back and forth between `to` and memory of our own.
-  void start(std::span<const Array> from, std::span<const Array> to) {
-    for (std::size_t k = 0; k < n; ++k) {
-      in[first + k] = from[k].bytes();
-      ends.push_back(to[k].bytes());
-      spare.push_back(Array::empty(to[k].shape(), to[k].dtype()));
-    }
+// Runs a loop step by step; the carry is in memory, from where it goes back and forth between its end and our own.
+class InMemory {
+ public:
+  InMemory(Operands& operands, const Body* condition, const Body& body, TapeLoop::Counts counts,
+           std::span<const Array> ends)
+      : operands_(operands), counts_(counts), ends_(ends.first(counts.carry)), run_(body.program()) {
+    if (condition) ask_.emplace(condition->program());
+    for (const Array& end : ends_) spare_.push_back(Array::empty(end.shape(), end.dtype()));
   }
-  // One step; the last one of an odd number of steps that are left ends where it should.
+  bool goes_on() {
+    alignas(64) std::byte answer[64];
+    std::byte* answers[] = {answer};
+    for (std::size_t k = 0; k < counts_.carry; ++k) operands_.asked[counts_.asked + k] = carried(k);
+    (*ask_)(operands_.asked.data(), answers);
+    return answer[0] != std::byte{0};
+  }
+  // The last one of an odd number of steps that are left ends where it should.
   void step(bool into_ends) {
-    for (std::size_t k = 0; k < n; ++k) out[k] = into_ends ? ends[k] : spare[k].bytes();
-    run(in.data(), out.data());
-    for (std::size_t k = 0; k < n; ++k) in[first + k] = out[k];
+    for (std::size_t k = 0; k < counts_.carry; ++k) operands_.out[k] = (into_ends ? ends_[k] : spare_[k]).bytes();
+    run_(operands_.in.data(), operands_.out.data());
+    for (std::size_t k = 0; k < counts_.carry; ++k) carried(k) = operands_.out[k];
   }
-  // The carry is in memory of its own from now on.
-  void finish(std::span<const Array> to) const {
-    for (std::size_t k = 0; k < n; ++k)
-      if (in[first + k] != to[k].bytes() && to[k].numel() > 0)
-        std::memcpy(to[k].bytes(), in[first + k], static_cast<std::size_t>(bytes_of(to[k])));
+  void finish() {
+    for (std::size_t k = 0; k < counts_.carry; ++k)
+      if (carried(k) != ends_[k].bytes() && ends_[k].numel() > 0)
+        std::memcpy(ends_[k].bytes(), carried(k), static_cast<std::size_t>(bytes_of(ends_[k])));
   }
 
-  CpuExecutor::Repeated run;
-  Pointers in, out, ends;
-  std::vector<Array> spare;
-  std::size_t first, n;
+ private:
+  std::byte*& carried(std::size_t k) { return operands_.in[counts_.consts + k]; }
+
+  Operands& operands_;
+  const TapeLoop::Counts counts_;
+  const std::span<const Array> ends_;
+  CpuExecutor::Repeated run_;
+  std::optional<CpuExecutor::Repeated> ask_;
+  std::vector<Array> spare_;
+};
+
+class InRegisters {
+ public:
+  InRegisters(Operands& operands, const TapeLoop& loop, std::span<const Array> ends)
+      : operands_(operands), ends_(ends), run_(loop, operands.asked.data(), operands.in.data()) {}
+  bool goes_on() { return run_.goes_on(); }
+  void step(bool) { run_.step(operands_.in.data(), operands_.out.data()); }
+  void finish() {
+    for (std::size_t k = 0; k < ends_.size(); ++k) operands_.out[k] = ends_[k].bytes();
+    run_.finish(operands_.out.data());
+  }
+
+ private:
+  Operands& operands_;
+  const std::span<const Array> ends_;
+  TapeLoop::Run run_;
 };
 
 // As many as the first body gives.
@@ -143,35 +175,51 @@ void infer_scan(Call& call) {
   }
 }
 
-void run_scan(const Call& call) {
-  const Scan scan(call);
-  const std::size_t skip = scan.counted;
-  const std::vector<Array> in = all_contiguous(call.in.subspan(skip));
-  const std::int64_t n = scan.counted ? *call.in[0].data<std::int64_t>() : scan.length;
-  if (n < 0 || n > scan.length)
-    fail(ErrorKind::Value, "scan: the number of steps must be from 0 to ", scan.length, "; got ", n);
-
-  Steps steps(scan.body, scan.n_consts, scan.n_carry);
-  for (std::size_t i = 0; i < in.size(); ++i) steps.in[i] = in[i].bytes();
-  steps.start(std::span(in).subspan(scan.n_consts, scan.n_carry), call.out);
-  std::vector<std::int64_t> in_strides(in.size(), 0), out_strides(call.out.size(), 0);
-  for (std::size_t i = scan.first_x(); i < in.size(); ++i) in_strides[i] = bytes_of(scan.body.inputs()[i]);
-  for (std::size_t k = scan.n_carry; k < call.out.size(); ++k) out_strides[k] = bytes_of(scan.body.outputs()[k]);
-
-  Patience patience(scan.body.cost());
-  for (std::int64_t t = 0; t < n; ++t) {
-    patience.step();
-    const std::int64_t row = scan.reverse ? n - 1 - t : t;
-    for (std::size_t i = scan.first_x(); i < in.size(); ++i) steps.in[i] = in[i].bytes() + row * in_strides[i];
-    for (std::size_t k = scan.n_carry; k < call.out.size(); ++k)
-      steps.out[k] = call.out[k].bytes() + row * out_strides[k];
-    steps.step((n - t) % 2 != 0);
+class PreparedScan final : public Prepared {
+ public:
+  explicit PreparedScan(const Call& call) : scan_(call) {
+    if (scan_.body.is_complete()) in_registers_ = TapeLoop::of(nullptr, scan_.body.program(), counts());
   }
-  steps.finish(call.out.first(scan.n_carry));
-  for (std::size_t k = scan.n_carry; k < call.out.size(); ++k)
-    if (const std::int64_t rest = (scan.length - n) * out_strides[k]; rest > 0)
-      std::memset(call.out[k].bytes() + n * out_strides[k], 0, static_cast<std::size_t>(rest));
-}
+
+  void run(const Call& call) const override {
+    Operands operands{{}, Pointers(scan_.body.inputs().size()), Pointers(scan_.body.outputs().size())};
+    const std::vector<Array> in = all_contiguous(call.in.subspan(scan_.counted));
+    for (std::size_t i = 0; i < in.size(); ++i) operands.in[i] = in[i].bytes();
+    const std::span<const Array> ends = call.out.first(scan_.n_carry);
+    in_registers_ ? repeat(call, in, operands, InRegisters(operands, *in_registers_, ends))
+                  : repeat(call, in, operands, InMemory(operands, nullptr, scan_.body, counts(), ends));
+  }
+
+ private:
+  TapeLoop::Counts counts() const { return {0, scan_.n_consts, scan_.n_carry}; }
+
+  template <class Loop>
+  void repeat(const Call& call, const std::vector<Array>& in, Operands& operands, Loop loop) const {
+    const std::int64_t n = scan_.counted ? *call.in[0].data<std::int64_t>() : scan_.length;
+    if (n < 0 || n > scan_.length)
+      fail(ErrorKind::Value, "scan: the number of steps must be from 0 to ", scan_.length, "; got ", n);
+    std::vector<std::int64_t> in_strides(in.size(), 0), out_strides(call.out.size(), 0);
+    for (std::size_t i = scan_.first_x(); i < in.size(); ++i) in_strides[i] = bytes_of(scan_.body.inputs()[i]);
+    for (std::size_t k = scan_.n_carry; k < call.out.size(); ++k) out_strides[k] = bytes_of(scan_.body.outputs()[k]);
+
+    Patience patience(scan_.body.cost());
+    for (std::int64_t t = 0; t < n; ++t) {
+      patience.step();
+      const std::int64_t row = scan_.reverse ? n - 1 - t : t;
+      for (std::size_t i = scan_.first_x(); i < in.size(); ++i) operands.in[i] = in[i].bytes() + row * in_strides[i];
+      for (std::size_t k = scan_.n_carry; k < call.out.size(); ++k)
+        operands.out[k] = call.out[k].bytes() + row * out_strides[k];
+      loop.step((n - t) % 2 != 0);
+    }
+    loop.finish();
+    for (std::size_t k = scan_.n_carry; k < call.out.size(); ++k)
+      if (const std::int64_t rest = (scan_.length - n) * out_strides[k]; rest > 0)
+        std::memset(call.out[k].bytes() + n * out_strides[k], 0, static_cast<std::size_t>(rest));
+  }
+
+  const Scan scan_;
+  std::unique_ptr<const TapeLoop> in_registers_;
+};
 
 double cost_of_scan(const Call& call) {
   const Scan scan(call);
@@ -235,44 +283,55 @@ void infer_while(Call& call) {
   call.out.back() = Array::abstract({}, DType::Int64);
 }
 
-void run_while(const Call& call) {
-  const While loop(call);
-  const std::vector<Array> in = all_contiguous(call.in);
-  const std::span<Array> out = call.out.first(call.out.size() - 1);
-
-  Steps steps(loop.body, loop.n_consts, loop.n_carry);
-  for (std::size_t i = 0; i < loop.n_consts; ++i) steps.in[i] = in[loop.n_asked + i].bytes();
-  steps.start(std::span(in).subspan(loop.n_asked + loop.n_consts), out);
-  CpuExecutor::Repeated ask(loop.condition.program());
-  Pointers asked(loop.condition.inputs().size());
-  for (std::size_t i = 0; i < loop.n_asked; ++i) asked[i] = in[i].bytes();
-  alignas(64) std::byte answer[64];
-  std::byte* answers[] = {answer};
-  const auto goes_on = [&] {
-    for (std::size_t k = 0; k < loop.n_carry; ++k) asked[loop.n_asked + k] = steps.in[steps.first + k];
-    ask(asked.data(), answers);
-    return answer[0] != std::byte{0};
-  };
-
-  std::int64_t n = 0;
-  Patience patience(loop.condition.cost() + loop.body.cost());
-  for (; goes_on(); ++n) {
-    patience.step();
-    if (loop.limited && n == loop.limit)
-      fail(ErrorKind::Value, "while_loop: the condition is still true after max_steps=", loop.limit,
-           " steps; raise max_steps, or let the condition count");
-    for (std::size_t k = loop.n_carry; k < out.size(); ++k)
-      steps.out[k] = out[k].bytes() + n * bytes_of(loop.body.outputs()[k]);
-    steps.step(n % 2 == 0);
+class PreparedWhile final : public Prepared {
+ public:
+  explicit PreparedWhile(const Call& call) : while_(call) {
+    if (while_.condition.is_complete() && while_.body.is_complete())
+      in_registers_ = TapeLoop::of(&while_.condition.program(), while_.body.program(), counts());
   }
-  steps.finish(out.first(loop.n_carry));
-  for (std::size_t k = loop.n_carry; k < out.size(); ++k) {
-    const std::int64_t row = bytes_of(loop.body.outputs()[k]);
-    if (n < loop.limit && row > 0)
-      std::memset(out[k].bytes() + n * row, 0, static_cast<std::size_t>((loop.limit - n) * row));
+
+  void run(const Call& call) const override {
+    const std::vector<Array> in = all_contiguous(call.in);
+    Operands operands{Pointers(while_.condition.inputs().size()), Pointers(while_.body.inputs().size()),
+                      Pointers(while_.body.outputs().size())};
+    for (std::size_t i = 0; i < while_.n_asked; ++i) operands.asked[i] = in[i].bytes();
+    for (std::size_t i = while_.n_asked; i < in.size(); ++i) operands.in[i - while_.n_asked] = in[i].bytes();
+    const std::span<const Array> ends = call.out.first(while_.n_carry);
+    in_registers_ ? repeat(call, operands, InRegisters(operands, *in_registers_, ends))
+                  : repeat(call, operands, InMemory(operands, &while_.condition, while_.body, counts(), ends));
   }
-  *call.out.back().data<std::int64_t>() = n;
-}
+
+ private:
+  TapeLoop::Counts counts() const { return {while_.n_asked, while_.n_consts, while_.n_carry}; }
+
+  template <class Loop>
+  void repeat(const Call& call, Operands& operands, Loop loop) const {
+    const std::span<const Array> stacked = call.out.subspan(while_.n_carry, call.out.size() - 1 - while_.n_carry);
+    std::vector<std::int64_t> rows;
+    for (std::size_t k = 0; k < stacked.size(); ++k)
+      rows.push_back(bytes_of(while_.body.outputs()[while_.n_carry + k]));
+
+    std::int64_t n = 0;
+    Patience patience(while_.condition.cost() + while_.body.cost());
+    for (; loop.goes_on(); ++n) {
+      patience.step();
+      if (while_.limited && n == while_.limit)
+        fail(ErrorKind::Value, "while_loop: the condition is still true after max_steps=", while_.limit,
+             " steps; raise max_steps, or let the condition count");
+      for (std::size_t k = 0; k < stacked.size(); ++k)
+        operands.out[while_.n_carry + k] = stacked[k].bytes() + n * rows[k];
+      loop.step(n % 2 == 0);
+    }
+    loop.finish();
+    for (std::size_t k = 0; k < stacked.size(); ++k)
+      if (const std::int64_t rest = (while_.limit - n) * rows[k]; rest > 0)
+        std::memset(stacked[k].bytes() + n * rows[k], 0, static_cast<std::size_t>(rest));
+    *call.out.back().data<std::int64_t>() = n;
+  }
+
+  const While while_;
+  std::unique_ptr<const TapeLoop> in_registers_;
+};
 
 // Nobody knows how long it takes.
 double cost_of_while(const Call&) { return 1e6; }
@@ -294,7 +353,7 @@ void infer_switch(Call& call) {
   for (std::size_t k = 0; k < call.out.size(); ++k) call.out[k] = branches[0]->outputs()[k];
 }
 
-void run_once(const Body& body, std::span<const Array> operands, std::span<const Array> results) {
+void run_body(const Body& body, std::span<const Array> operands, std::span<const Array> results) {
   const std::vector<Array> in = all_contiguous(operands);
   Pointers from, to;
   for (const Array& a : in) from.push_back(a.bytes());
@@ -307,7 +366,7 @@ void run_switch(const Call& call) {
   const Bodies& branches = call.attrs[0].bodies();
   const std::int64_t index = *call.in[0].data<std::int64_t>(), n = static_cast<std::int64_t>(branches.size());
   if (index < 0 || index >= n) fail(ErrorKind::Value, "switch: index must be from 0 to ", n - 1, "; got ", index);
-  run_once(*branches[static_cast<std::size_t>(index)], call.in.subspan(1), call.out);
+  run_body(*branches[static_cast<std::size_t>(index)], call.in.subspan(1), call.out);
 }
 
 double cost_of_switch(const Call& call) {
@@ -336,7 +395,7 @@ void infer_call(Call& call) {
   for (std::size_t k = 0; k < call.out.size(); ++k) call.out[k] = body.outputs()[k];
 }
 
-void run_call(const Call& call) { run_once(*call.attrs[0].bodies().at(0), call.in, call.out); }
+void run_call(const Call& call) { run_body(*call.attrs[0].bodies().at(0), call.in, call.out); }
 
 }  // namespace
 
@@ -376,8 +435,9 @@ void register_loops(Registry& r) {
                         {"reverse", AttrKind::Flag},
                         {"counted", AttrKind::Flag}},
          .infer = infer_scan,
-         .run = {run_scan},
+         .run = {alice::run_once<PreparedScan>},
          .cost = cost_of_scan,
+         .prepare = prepare_call<PreparedScan>,
          .flops = flops_of_scan,
          .any_dtype = true});
   r.add({.name = "while_loop",
@@ -388,8 +448,9 @@ void register_loops(Registry& r) {
                         {"counts", AttrKind::Dims},
                         {"max_steps", AttrKind::Integer | AttrKind::None}},
          .infer = infer_while,
-         .run = {run_while},
+         .run = {alice::run_once<PreparedWhile>},
          .cost = cost_of_while,
+         .prepare = prepare_call<PreparedWhile>,
          .flops = flops_of_while,
          .any_dtype = true});
   r.add({.name = "switch",

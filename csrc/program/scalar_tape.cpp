@@ -26,15 +26,20 @@ void each_move(const Moves& moves, Copy copy) {
 }  // namespace
 
 Tape::Memory ScalarTape::make_memory() const {
-  Memory memory{Array::empty({static_cast<std::int64_t>(start_.size())}, DType::Float64), {}};
+  Memory memory{Array::empty({static_cast<std::int64_t>(start_.size())}, DType::Float64), make_arrays()};
   std::copy(start_.begin(), start_.end(), reinterpret_cast<Register*>(memory.registers.bytes()));
+  return memory;
+}
+
+std::vector<Array> ScalarTape::make_arrays() const {
+  std::vector<Array> arrays;
   for (const KernelCall& call : calls_)
     for (const Operand& operand : call.operands) {
       const Array bytes = Array::empty({std::max<std::int64_t>(operand.bytes, 1)}, DType::UInt8);
-      memory.arrays.push_back(Array::wrap(bytes.storage(), bytes.bytes() - operand.begin, operand.layout.dtype(),
-                                          operand.layout.shape(), operand.layout.strides()));
+      arrays.push_back(Array::wrap(bytes.storage(), bytes.bytes() - operand.begin, operand.layout.dtype(),
+                                   operand.layout.shape(), operand.layout.strides()));
     }
-  return memory;
+  return arrays;
 }
 
 Tape::Size ScalarTape::size() const {
@@ -44,23 +49,35 @@ Tape::Size ScalarTape::size() const {
   return size;
 }
 
-void ScalarTape::run(Memory& memory, std::byte* const* inputs, std::byte* const* results) const {
-  auto* const r = reinterpret_cast<Register*>(memory.registers.bytes());
-  each_move(loads_, [&](const Move& m, std::size_t item) {
+void ScalarTape::load(const std::vector<Move>& moves, std::byte* const* inputs, Register* r) {
+  each_move(moves, [&](const Move& m, std::size_t item) {
     const std::byte* from = m.base < 0 ? reinterpret_cast<const std::byte*>(m.offset) : inputs[m.base] + m.offset;
     copy_item(r[m.reg].bytes, from, item);
   });
-  for (const Group& group : groups_) {
+}
+
+void ScalarTape::store(const std::vector<Move>& moves, const Register* r, std::byte* const* results) {
+  each_move(moves,
+            [&](const Move& m, std::size_t item) { copy_item(results[m.base] + m.offset, r[m.reg].bytes, item); });
+}
+
+void ScalarTape::run(Memory& memory, std::byte* const* inputs, std::byte* const* results) const {
+  auto* const r = reinterpret_cast<Register*>(memory.registers.bytes());
+  load(loads_, inputs, r);
+  compute(groups_, memory.arrays, r);
+  store(stores_, r, results);
+}
+
+void ScalarTape::compute(const std::vector<Group>& groups, std::vector<Array>& arrays, Register* r) const {
+  for (const Group& group : groups) {
     if (group.run) {
       group.run(group.first, group.last, r->bytes, 1);
       continue;
     }
     for (const ArithmeticStep* s = group.first; s != group.last; ++s)
       group.op == kLoop ? run_lanes(loops_[static_cast<std::size_t>(s->a)], r)
-                        : run_call(calls_[static_cast<std::size_t>(s->a)], memory, r);
+                        : run_call(calls_[static_cast<std::size_t>(s->a)], arrays, r);
   }
-  each_move(stores_,
-            [&](const Move& m, std::size_t item) { copy_item(results[m.base] + m.offset, r[m.reg].bytes, item); });
 }
 
 // A loop takes whole blocks: lanes that nobody asked for hold zeros, as the last block of a long array does.
@@ -102,8 +119,8 @@ void ScalarTape::run_items(const Lanes& lanes, Register* r) const {
   for (std::size_t i = 0; i < lanes.n; ++i) copy_item(r[*reg++].bytes, out + i * lanes.out_item, lanes.out_item);
 }
 
-void ScalarTape::run_call(const KernelCall& call, Memory& memory, Register* r) const {
-  Array* const arrays = memory.arrays.data() + call.first;
+void ScalarTape::run_call(const KernelCall& call, std::vector<Array>& all, Register* r) const {
+  Array* const arrays = all.data() + call.first;
   const std::size_t n = call.operands.size();
   for (std::size_t k = 0; k < call.n_in; ++k) {
     const std::size_t item = itemsize(arrays[k].dtype());

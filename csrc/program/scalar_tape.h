@@ -16,6 +16,7 @@ class ScalarTape final : public Tape {
 
  private:
   friend class ScalarTapeMaker;
+  friend class TapeLoop;                     // runs it over and over
   static constexpr std::size_t kLanes = 16;  // what loops take at a time
   // Steps of one kind. Of a loop or a call, `a` is its number.
   struct Group {
@@ -55,9 +56,13 @@ class ScalarTape final : public Tape {
     std::size_t first;              // among the memory's arrays
   };
 
+  static void load(const std::vector<Move>& moves, std::byte* const* inputs, Register* r);
+  static void store(const std::vector<Move>& moves, const Register* r, std::byte* const* results);
+  std::vector<Array> make_arrays() const;  // for the calls of kernels
+  void compute(const std::vector<Group>& groups, std::vector<Array>& arrays, Register* r) const;
   void run_lanes(const Lanes& lanes, Register* r) const;
   void run_items(const Lanes& lanes, Register* r) const;
-  void run_call(const KernelCall& call, Memory& memory, Register* r) const;
+  void run_call(const KernelCall& call, std::vector<Array>& all, Register* r) const;
 
   std::vector<Register> start_;       // registers before the first step: the constants
   std::vector<Move> loads_, stores_;  // the largest items first
