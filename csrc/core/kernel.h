@@ -175,7 +175,7 @@ enum class Exchange : std::uint8_t { None, Meets, Begins };
 // Operations of the processor: of a scalar program, steps of its interpreter. Elementwise kernels may be one. Of the
 // strong ones a first operand of 0 gives 0. MultiplyAdd is a step of a sum of products: a b + c as matmul rounds it.
 // Of a sum that carries its rounding errors along (reduce_loops.h), SumError is what a + b loses, and SumTotal brings
-// the sum and its errors together.
+// the sum and its errors together. SqrtVjp scales a by the slope of the square root at b.
 enum class Arithmetic : std::uint8_t {
   None,
   Add,
@@ -190,6 +190,7 @@ enum class Arithmetic : std::uint8_t {
   MultiplyAdd,
   SumError,
   SumTotal,
+  SqrtVjp,
   // These take bools or give them. Only programs of single numbers have steps of them.
   Where,
   Equal,
@@ -233,7 +234,10 @@ struct Kernel {
   std::optional<double> neutral = {};      // of two operands, one of this value leaves the other as it is, bit for bit
   Scaling scaling = Scaling::None;
   Arithmetic arithmetic = Arithmetic::None;
-  bool moves = false;   // gives elements of its operands, of any dtype, in other places, and zeros
+  bool moves = false;  // gives elements of its operands, of any dtype, in other places, and zeros
+  // Of one that puts together: how many bytes behind its only result's beginning an operand ends in one piece, or -1. A
+  // program may have the operand computed there; run() leaves it where it finds it.
+  std::int64_t (*piece)(const Call&, std::size_t operand) = nullptr;
   bool copies = false;  // the one that gives an operand memory of its own
   // The result that may lie in the first operand's memory, where a program lets it because nobody needs the operand any
   // more and no other operand lies in it. The first result is a changed copy of the operand, and finds that there.

@@ -39,8 +39,9 @@ void concat_run(const Call& call) {
       if (part.numel() == 0) continue;
       Dims shape = part.shape();
       if (axis > 0) shape[0] = end - begin;
-      strided_copy(Array::view(out, shape, out.strides(), begin * out.strides()[0] + at * out.strides()[axis]),
-                   Array::view(part, shape, part.strides(), begin * part.strides()[0]));
+      const Array to = Array::view(out, shape, out.strides(), begin * out.strides()[0] + at * out.strides()[axis]);
+      const Array from = Array::view(part, shape, part.strides(), begin * part.strides()[0]);
+      if (to.bytes() != from.bytes()) strided_copy(to, from);
       at += part.dim(axis);
     }
   };
@@ -55,6 +56,14 @@ void concat_run(const Call& call) {
   });
 }
 
+std::int64_t concat_piece(const Call& call, std::size_t operand) {
+  const Array& out = call.out[0];
+  const int axis = wrap_axis("concat", call.attrs[0].integer(), out.rank());
+  std::int64_t before = 0;
+  for (const Array& part : call.in.first(operand)) before += part.dim(axis);
+  return offset_of_piece(call.in[operand].shape(), out.strides(), before * out.strides()[axis], out.dtype());
+}
+
 }  // namespace
 
 void register_concat(Registry& registry) {
@@ -66,6 +75,7 @@ void register_concat(Registry& registry) {
                       .run = {concat_run},
                       .cost = streaming_cost,
                       .moves = true,
+                      .piece = concat_piece,
                       .any_dtype = true});
 }
 

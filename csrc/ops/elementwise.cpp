@@ -267,6 +267,7 @@ void register_elementwise(Registry& registry) {
                                                                      {"negative", Arithmetic::Negative},
                                                                      {"square", Arithmetic::Square},
                                                                      {"sqrt", Arithmetic::Sqrt},
+                                                                     {"sqrt_vjp", Arithmetic::SqrtVjp},
                                                                      {"where", Arithmetic::Where},
                                                                      {"equal", Arithmetic::Equal},
                                                                      {"not_equal", Arithmetic::NotEqual},

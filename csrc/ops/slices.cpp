@@ -1,6 +1,7 @@
 // Small: once for a call.
 // Slices: an array's box as a view, its adjoint, and arrays that are written or added to a box.
 #include <cstdlib>
+#include <cstring>
 
 #include "../core/chunks.h"
 #include "../core/in_place.h"
@@ -93,8 +94,22 @@ void slice_vjp_infer(Call& call) {
 
 void slice_vjp_run(const Call& call) {
   const Array &g = call.in[0], &out = call.out[0];
+  const Array box = view_of_box("slice_vjp", out, call.attrs.subspan(1), g.shape());
+  const auto bytes = [](const Array& a) { return a.numel() * static_cast<std::int64_t>(itemsize(a.dtype())); };
+  if (g.numel() > 0 && box.bytes() == g.bytes()) {  // it is there, in one piece
+    std::byte* const end = box.bytes() + bytes(g);
+    std::memset(out.bytes(), 0, static_cast<std::size_t>(box.bytes() - out.bytes()));
+    std::memset(end, 0, static_cast<std::size_t>(out.bytes() + bytes(out) - end));
+    return;
+  }
   if (g.numel() != out.numel()) zero_fill(out);
-  strided_copy(view_of_box("slice_vjp", out, call.attrs.subspan(1), g.shape()), g);
+  strided_copy(box, g);
+}
+
+std::int64_t slice_vjp_piece(const Call& call, std::size_t) {
+  const Array &g = call.in[0], &out = call.out[0];
+  const Slice box = box_of("slice_vjp", out, call.attrs.subspan(1), g.shape());
+  return offset_of_piece(g.shape(), box.strides, box.offset, out.dtype());
 }
 
 // x, with v at the place that slice(starts, sizes, steps) shows.
@@ -188,6 +203,7 @@ void register_slices(Registry& registry) {
                                        .run = {slice_vjp_run},
                                        .cost = streaming_cost,
                                        .moves = true,
+                                       .piece = slice_vjp_piece,
                                        .any_dtype = true});
   registry.add({.name = "slice_set",
                 .n_in = 2,

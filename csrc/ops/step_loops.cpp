@@ -5,7 +5,7 @@
 #include <cmath>
 #include <limits>
 
-#include "elementwise.h"
+#include "elementary.h"
 #include "math_bits.h"
 
 namespace alice::ALICE_ISA {
@@ -108,6 +108,7 @@ constexpr ArithmeticTable kTable = {{
     ALICE_KIND(MultiplyAdd, 3),
     {{nullptr, nullptr}, Kind<SumError>::doubles, {nullptr, nullptr}},
     {{nullptr, nullptr}, Kind<SumTotal>::doubles, {nullptr, nullptr}},
+    ALICE_KIND(Vjp<SqrtSlope>),
     // Where moves bits, whatever they mean.
     {{alone<Where, 3, std::uint32_t, std::uint32_t, std::uint8_t>, nullptr},
      {alone<Where, 3, std::uint64_t, std::uint64_t, std::uint8_t>, nullptr},

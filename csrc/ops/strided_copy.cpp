@@ -188,6 +188,13 @@ void strided_copy(const Array& dst, const Array& src) {
   });
 }
 
+std::int64_t offset_of_piece(const Dims& shape, const Dims& strides, std::int64_t offset, DType dtype) {
+  const Dims whole = contiguous_strides(shape);
+  for (int axis = 0; axis < shape.size(); ++axis)
+    if (shape[axis] != 1 && strides[axis] != whole[axis]) return -1;
+  return offset * static_cast<std::int64_t>(itemsize(dtype));
+}
+
 void strided_fill(const Array& dst, const void* value) {
   auto* item = static_cast<std::byte*>(const_cast<void*>(value));  // read only
   strided_copy(dst, Array::wrap(StorageRef(), item, dst.dtype(), dst.shape(), Dims::filled(dst.rank(), 0)));

@@ -15,6 +15,10 @@ void strided_copy(const Array& dst, const Array& src);
 template <class T>
 void strided_add(const Walk<2>& box, const T* src, T* dst);
 
+// Of a box that begins so many items behind the first one of an array: how many bytes that are, if the box lies there
+// in one piece and in row-major order, else -1 (Kernel::piece).
+std::int64_t offset_of_piece(const Dims& shape, const Dims& strides, std::int64_t offset, DType dtype);
+
 // Sets every item of `dst` to the item at `value`, which has dst's dtype.
 void strided_fill(const Array& dst, const void* value);
 

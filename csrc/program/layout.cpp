@@ -1,5 +1,6 @@
 // A place for every value: outside of the program, or in the arena, for as long as somebody reads it.
 #include <algorithm>
+#include <unordered_map>
 
 #include "arena.h"
 #include "plan.h"
@@ -17,6 +18,7 @@ class Placing {
       : graph_(graph), instructions_(instructions), places_(graph.values().size()), placed_(places_.size(), false) {
     settle_outside();
     find_last_uses();
+    find_pieces();
   }
 
   Layout run() {
@@ -49,18 +51,59 @@ class Placing {
   // The instruction that reads a value last, or writes it if nobody does.
   void find_last_uses() {
     last_use_.assign(places_.size(), -1);
+    maker_.assign(places_.size(), -1);
     for (std::size_t i = 0; i < instructions_.size(); ++i) {
       for (int v : instructions_[i].in) last_use_[at(graph_.value(v).root)] = static_cast<int>(i);
-      for (int v : instructions_[i].out) last_use_[at(v)] = static_cast<int>(i);
+      for (int v : instructions_[i].out) last_use_[at(v)] = maker_[at(v)] = static_cast<int>(i);
     }
   }
 
-  void take(int v) { settle(v, {kArena, arena_.take(graph_.value(v).bytes())}); }
+  // What is read last by a kernel that puts it into its result is computed there, if it ends there in one piece.
+  void find_pieces() {
+    for (std::size_t i = 0; i < instructions_.size(); ++i) {
+      const Instruction& instruction = instructions_[i];
+      if (instruction.kernel_node < 0 || instruction.chain || instruction.update) continue;
+      const Node& node = graph_.nodes()[at(instruction.kernel_node)];
+      if (!node.kernel->piece || placed_[at(node.out[0])]) continue;
+      auto [in, out] = graph_.described(node);
+      for (std::size_t k = 0; k < node.in.size(); ++k) {
+        const int root = graph_.value(node.in[k]).root;
+        if (last_use_[at(root)] != static_cast<int>(i) || !may_be_piece(node.in[k], node)) continue;
+        if (const std::int64_t offset = node.kernel->piece({*node.kernel, in, out, node.attrs}, k); offset >= 0)
+          pieces_.emplace(root, Piece{node.out[0], offset});
+      }
+    }
+  }
+
+  // All of a value in memory of its own, in its order, and nobody has a better place for it.
+  bool may_be_piece(int v, const Node& reader) const {
+    const int root = graph_.value(v).root;
+    const Value &value = graph_.value(v), &whole = graph_.value(root);
+    if (placed_[at(root)] || whole.source != Source::Node || value.offset != 0 || value.bytes() == 0 ||
+        value.bytes() != whole.bytes() || !value.array.is_contiguous())
+      return false;
+    const auto lies_there = [&](int other) { return graph_.value(other).root == root; };
+    if (std::count_if(reader.in.begin(), reader.in.end(), lies_there) != 1) return false;
+    const Instruction& made = instructions_[at(maker_[at(root)])];
+    if (made.kernel_node < 0) return true;
+    const Node& node = graph_.nodes()[at(made.kernel_node)];
+    const bool is_head = made.chain && made.chain->head && node.out[0] == root;
+    return !made.update && !is_head && node.kernel->overwriting < 0;
+  }
+
+  // A piece lies in the value that it is a part of, which has its memory from the first piece on.
+  void take(int v) {
+    const auto piece = pieces_.find(v);
+    if (piece == pieces_.end()) return settle(v, {kArena, arena_.take(graph_.value(v).bytes())});
+    const auto [whole, offset] = piece->second;
+    if (!placed_[at(whole)]) take(whole);
+    settle(v, {places_[at(whole)].base, places_[at(whole)].offset + offset});
+  }
 
   // Roots in the arena that nobody needs behind this instruction, each once.
   void add_dying(int v, int instruction, std::vector<int>& dying) const {
     const int root = graph_.value(v).root;
-    if (!outside_[at(root)] && last_use_[at(root)] == instruction &&
+    if (!outside_[at(root)] && !pieces_.contains(root) && last_use_[at(root)] == instruction &&
         std::find(dying.begin(), dying.end(), root) == dying.end())
       dying.push_back(root);
   }
@@ -93,7 +136,8 @@ class Placing {
         settle(left, places_[at(v)]);
       } else if (placed_[at(v)] || graph_.value(v).source != Source::Node) {
         continue;
-      } else if (const auto dead = std::find(dying.begin(), dying.end(), from); from >= 0 && dead != dying.end()) {
+      } else if (const auto dead = std::find(dying.begin(), dying.end(), from);
+                 from >= 0 && dead != dying.end() && !pieces_.contains(v)) {
         settle(v, places_[at(from)]);
         dying.erase(dead);
       } else {
@@ -122,7 +166,12 @@ class Placing {
   const std::vector<Instruction>& instructions_;
   std::vector<Place> places_;
   std::vector<bool> placed_, outside_;
-  std::vector<int> last_use_;
+  std::vector<int> last_use_, maker_;  // instructions
+  struct Piece {
+    int whole;
+    std::int64_t offset;
+  };
+  std::unordered_map<int, Piece> pieces_;
   Arena arena_;
 };
 

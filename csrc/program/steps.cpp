@@ -166,6 +166,7 @@ std::int32_t Steps::operate(Op op, std::int32_t a, std::int32_t b, std::int32_t 
     case Arithmetic::StrongMultiply:
       if (is(x, 1)) return b;
       [[fallthrough]];
+    case Arithmetic::SqrtVjp:
     case Arithmetic::StrongDivide:
       if (is(x, 0.0) || is(x, -0.0)) return zero();
       break;

@@ -127,6 +127,13 @@ class Body:
         )
         return _Key((self.types, calls, tuple(map(_ref_key, self.outputs))))
 
+    def value_types(self) -> dict[int, Type]:
+        """Of every value, by its number."""
+        types = dict(enumerate(self.types))
+        for call in self.calls:
+            types.update(zip(call.results, call.types, strict=True))
+        return types
+
     def giving(self, inputs: Sequence[int]) -> Body:
         """The same with some of its inputs behind its results."""
         return part(self, self.calls, range(len(self.types)), [*self.outputs, *inputs])
@@ -424,8 +431,8 @@ def part(
 ) -> Body:
     """Of some calls the body that takes these of their values and gives those. ``further``: types of inputs that the
     body has no number for."""
-    types = {**dict(enumerate(body.types)), **(further or {})}
-    for call in [*body.calls, *calls]:
+    types = body.value_types() | dict(further or {})
+    for call in calls:
         types.update(zip(call.results, call.types, strict=True))
     needed = {x for x in outputs if isinstance(x, int)}
     kept = []

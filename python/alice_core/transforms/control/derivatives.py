@@ -7,6 +7,7 @@ back. What the way back reads of the way there is kept, step by step.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
@@ -198,6 +199,7 @@ class _Partition:
         self.moved = [i - first_item for i in range(first_item, self.n_in) if asked[i]]
         self.given = [k for k, f in enumerate(floating(body.output_types)) if f]  # results with cotangents
         self.joint = self._joint([i for i, a in enumerate(asked) if a])
+        self.types = self.joint.value_types()
 
     def _joint(self, asked: list[int]) -> Body:
         """(inputs, cotangents of the floating results) to (results, cotangents of the inputs asked for)."""
@@ -231,7 +233,7 @@ class _Partition:
 
         read_back = _read(calls[_BACK], cotangents)
         for c in reversed(calls[_THERE]):  # views of what was kept are taken on the way back, too
-            if c.primitive.name in _VIEWS and not read_back.isdisjoint(c.results):
+            if not read_back.isdisjoint(c.results) and self._is_view(c, read_back):
                 calls[_BACK].insert(0, c)
                 read_back = (read_back - set(c.results)) | _read([c], ())
 
@@ -279,6 +281,16 @@ class _Partition:
             len(kept),
         )
         return there.pair
+
+    def _is_view(self, call: Call, read_back: set[int]) -> bool:
+        """A slice is one of what is kept anyway, or not much more than it: it would be a copy."""
+        if call.primitive.name != "slice":
+            return call.primitive.name in _VIEWS
+        (source,) = call.operands
+        ((shape, _),) = call.types
+        return isinstance(source, int) and (
+            source in read_back or 2 * math.prod(shape) >= math.prod(self.types[source][0])
+        )
 
     def _when(self) -> list[int]:
         """When each value can be computed at the earliest."""
