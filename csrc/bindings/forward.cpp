@@ -1,7 +1,6 @@
 #include "forward.h"
 
 #include <algorithm>
-#include <iterator>
 #include <optional>
 #include <unordered_map>
 
@@ -204,10 +203,15 @@ ForwardContexts exchange_forward(ThreadState& state, ForwardContexts contexts) {
 void mute_forward(ThreadState& state, const Contexts& more, const Contexts& fewer) {
   ForwardContexts open = forward_contexts(state), &muted = state.features->forward.muted;
   const auto move = [](ForwardContexts& from, ForwardContexts& to, const Contexts& which) {
-    const auto is_one = [&](const auto& c) { return which.has(c->id); };
-    std::ranges::copy_if(from, std::back_inserter(to), is_one);
-    std::erase_if(from, is_one);
-    std::ranges::sort(to, {}, [](const auto& c) { return c->id; });
+    for (auto at = from.begin(); at != from.end();) {
+      if (!which.has((*at)->id)) {
+        ++at;
+        continue;
+      }
+      const auto inner = [&](const auto& c) { return c->id > (*at)->id; };
+      to.insert(std::find_if(to.begin(), to.end(), inner), *at);
+      at = from.erase(at);
+    }
   };
   move(open, muted, more);
   move(muted, open, fewer);

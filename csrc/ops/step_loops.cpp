@@ -52,7 +52,7 @@ ALICE_HD auto apply(A a, [[maybe_unused]] T b, [[maybe_unused]] T c) {
 // Of operands of type T, and a first one that may be of another. Most groups are short: where in a line of the cache
 // their code begins is a twentieth of the time.
 template <class F, int kOperands, class T, class Out = T, class A = T>
-[[gnu::aligned(64)]] void alone(const ArithmeticStep* step, const ArithmeticStep* last, std::byte* registers,
+[[gnu::aligned(32)]] void alone(const ArithmeticStep* step, const ArithmeticStep* last, std::byte* registers,
                                 std::int64_t) {
   for (; step != last; ++step)
     *at<Out>(registers, step->out) =
@@ -89,6 +89,10 @@ struct Kind {
   {                                                                        \
     {alone<F, N, bool>, nullptr}, {nullptr, nullptr}, { nullptr, nullptr } \
   }
+#define ALICE_ALONE(F)                                                                  \
+  {                                                                                     \
+    {alone<F, 2, float>, nullptr}, {alone<F, 2, double>, nullptr}, { nullptr, nullptr } \
+  }
 #define ALICE_KIND(...)                                                         \
   {                                                                             \
     Kind<__VA_ARGS__>::floats, Kind<__VA_ARGS__>::doubles, { nullptr, nullptr } \
@@ -108,7 +112,7 @@ constexpr ArithmeticTable kTable = {{
     ALICE_KIND(MultiplyAdd, 3),
     {{nullptr, nullptr}, Kind<SumError>::doubles, {nullptr, nullptr}},
     {{nullptr, nullptr}, Kind<SumTotal>::doubles, {nullptr, nullptr}},
-    ALICE_KIND(Vjp<SqrtSlope>),
+    ALICE_ALONE(Vjp<SqrtSlope>),
     // Where moves bits, whatever they mean.
     {{alone<Where, 3, std::uint32_t, std::uint32_t, std::uint8_t>, nullptr},
      {alone<Where, 3, std::uint64_t, std::uint64_t, std::uint8_t>, nullptr},
@@ -124,6 +128,7 @@ constexpr ArithmeticTable kTable = {{
     ALICE_LOGIC(LogicalNot, 1),
 }};
 #undef ALICE_KIND
+#undef ALICE_ALONE
 #undef ALICE_NUMBERS
 #undef ALICE_LOGIC
 #undef ALICE_COMPARISON

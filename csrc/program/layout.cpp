@@ -1,6 +1,5 @@
 // A place for every value: outside of the program, or in the arena, for as long as somebody reads it.
 #include <algorithm>
-#include <unordered_map>
 
 #include "arena.h"
 #include "plan.h"
@@ -11,6 +10,10 @@ namespace {
 // Kernels whose result is no changed copy, but may lie in their operand's memory, need some time for that. It is worth
 // it where that many bytes would not stay in the cache.
 constexpr std::int64_t kWorthIt = 1 << 16;
+
+// Where pieces are computed in their place, that has memory from the first one on. Programs of larger arrays are short
+// of that.
+constexpr std::int64_t kLargestWhole = 1 << 20;
 
 class Placing {
  public:
@@ -60,20 +63,24 @@ class Placing {
 
   // What is read last by a kernel that puts it into its result is computed there, if it ends there in one piece.
   void find_pieces() {
+    pieces_.resize(places_.size());
     for (std::size_t i = 0; i < instructions_.size(); ++i) {
       const Instruction& instruction = instructions_[i];
       if (instruction.kernel_node < 0 || instruction.chain || instruction.update) continue;
       const Node& node = graph_.nodes()[at(instruction.kernel_node)];
-      if (!node.kernel->piece || placed_[at(node.out[0])]) continue;
+      if (!node.kernel->piece || placed_[at(node.out[0])] || graph_.value(node.out[0]).bytes() > kLargestWhole)
+        continue;
       auto [in, out] = graph_.described(node);
       for (std::size_t k = 0; k < node.in.size(); ++k) {
         const int root = graph_.value(node.in[k]).root;
         if (last_use_[at(root)] != static_cast<int>(i) || !may_be_piece(node.in[k], node)) continue;
         if (const std::int64_t offset = node.kernel->piece({*node.kernel, in, out, node.attrs}, k); offset >= 0)
-          pieces_.emplace(root, Piece{node.out[0], offset});
+          pieces_[at(root)] = {node.out[0], offset};
       }
     }
   }
+
+  bool is_piece(int v) const { return pieces_[at(v)].whole >= 0; }
 
   // All of a value in memory of its own, in its order, and nobody has a better place for it.
   bool may_be_piece(int v, const Node& reader) const {
@@ -93,9 +100,8 @@ class Placing {
 
   // A piece lies in the value that it is a part of, which has its memory from the first piece on.
   void take(int v) {
-    const auto piece = pieces_.find(v);
-    if (piece == pieces_.end()) return settle(v, {kArena, arena_.take(graph_.value(v).bytes())});
-    const auto [whole, offset] = piece->second;
+    const auto [whole, offset] = pieces_[at(v)];
+    if (whole < 0) return settle(v, {kArena, arena_.take(graph_.value(v).bytes())});
     if (!placed_[at(whole)]) take(whole);
     settle(v, {places_[at(whole)].base, places_[at(whole)].offset + offset});
   }
@@ -103,7 +109,7 @@ class Placing {
   // Roots in the arena that nobody needs behind this instruction, each once.
   void add_dying(int v, int instruction, std::vector<int>& dying) const {
     const int root = graph_.value(v).root;
-    if (!outside_[at(root)] && !pieces_.contains(root) && last_use_[at(root)] == instruction &&
+    if (!outside_[at(root)] && !is_piece(root) && last_use_[at(root)] == instruction &&
         std::find(dying.begin(), dying.end(), root) == dying.end())
       dying.push_back(root);
   }
@@ -137,7 +143,7 @@ class Placing {
       } else if (placed_[at(v)] || graph_.value(v).source != Source::Node) {
         continue;
       } else if (const auto dead = std::find(dying.begin(), dying.end(), from);
-                 from >= 0 && dead != dying.end() && !pieces_.contains(v)) {
+                 from >= 0 && dead != dying.end() && !is_piece(v)) {
         settle(v, places_[at(from)]);
         dying.erase(dead);
       } else {
@@ -168,10 +174,10 @@ class Placing {
   std::vector<bool> placed_, outside_;
   std::vector<int> last_use_, maker_;  // instructions
   struct Piece {
-    int whole;
-    std::int64_t offset;
+    int whole = -1;  // -1: it is none
+    std::int64_t offset = 0;
   };
-  std::unordered_map<int, Piece> pieces_;
+  std::vector<Piece> pieces_;  // by value
   Arena arena_;
 };
 

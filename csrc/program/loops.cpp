@@ -6,11 +6,11 @@
 
 #include <algorithm>
 #include <cstring>
+#include <memory>
 #include <optional>
 #include <utility>
 
 #include "../core/interrupt.h"
-#include "../ops/prepared.h"
 #include "body.h"
 #include "tape_loop.h"
 
@@ -69,29 +69,43 @@ struct Operands {
   Pointers asked, in, out;
 };
 
-// Runs a loop step by step; the carry is in memory, from where it goes back and forth between its end and our own.
-class InMemory {
+// A loop that runs step by step, and where its carry ends.
+class Repetition {
+ public:
+  Repetition(Operands& operands, std::span<const Array> ends) : operands_(operands), ends_(ends) {}
+  virtual ~Repetition() = default;
+  virtual bool goes_on() = 0;
+  virtual void step(bool odd) = 0;  // are the steps that are left odd in number?
+  virtual void finish() = 0;
+
+ protected:
+  Operands& operands_;
+  const std::span<const Array> ends_;
+};
+
+// The carry goes back and forth between where it ends and memory of our own.
+class InMemory final : public Repetition {
  public:
   InMemory(Operands& operands, const Body* condition, const Body& body, TapeLoop::Counts counts,
            std::span<const Array> ends)
-      : operands_(operands), counts_(counts), ends_(ends.first(counts.carry)), run_(body.program()) {
+      : Repetition(operands, ends), counts_(counts), run_(body.program()) {
     if (condition) ask_.emplace(condition->program());
     for (const Array& end : ends_) spare_.push_back(Array::empty(end.shape(), end.dtype()));
   }
-  bool goes_on() {
+  bool goes_on() override {
     alignas(64) std::byte answer[64];
     std::byte* answers[] = {answer};
     for (std::size_t k = 0; k < counts_.carry; ++k) operands_.asked[counts_.asked + k] = carried(k);
     (*ask_)(operands_.asked.data(), answers);
     return answer[0] != std::byte{0};
   }
-  // The last one of an odd number of steps that are left ends where it should.
-  void step(bool into_ends) {
-    for (std::size_t k = 0; k < counts_.carry; ++k) operands_.out[k] = (into_ends ? ends_[k] : spare_[k]).bytes();
+  // The last step ends where it should.
+  void step(bool odd) override {
+    for (std::size_t k = 0; k < counts_.carry; ++k) operands_.out[k] = (odd ? ends_[k] : spare_[k]).bytes();
     run_(operands_.in.data(), operands_.out.data());
     for (std::size_t k = 0; k < counts_.carry; ++k) carried(k) = operands_.out[k];
   }
-  void finish() {
+  void finish() override {
     for (std::size_t k = 0; k < counts_.carry; ++k)
       if (carried(k) != ends_[k].bytes() && ends_[k].numel() > 0)
         std::memcpy(ends_[k].bytes(), carried(k), static_cast<std::size_t>(bytes_of(ends_[k])));
@@ -100,30 +114,55 @@ class InMemory {
  private:
   std::byte*& carried(std::size_t k) { return operands_.in[counts_.consts + k]; }
 
-  Operands& operands_;
   const TapeLoop::Counts counts_;
-  const std::span<const Array> ends_;
   CpuExecutor::Repeated run_;
   std::optional<CpuExecutor::Repeated> ask_;
   std::vector<Array> spare_;
 };
 
-class InRegisters {
+class InRegisters final : public Repetition {
  public:
   InRegisters(Operands& operands, const TapeLoop& loop, std::span<const Array> ends)
-      : operands_(operands), ends_(ends), run_(loop, operands.asked.data(), operands.in.data()) {}
-  bool goes_on() { return run_.goes_on(); }
-  void step(bool) { run_.step(operands_.in.data(), operands_.out.data()); }
-  void finish() {
+      : Repetition(operands, ends), run_(loop, operands.asked.data(), operands.in.data()) {}
+  bool goes_on() override { return run_.goes_on(); }
+  void step(bool) override { run_.step(operands_.in.data(), operands_.out.data()); }
+  void finish() override {
     for (std::size_t k = 0; k < ends_.size(); ++k) operands_.out[k] = ends_[k].bytes();
     run_.finish(operands_.out.data());
   }
 
  private:
-  Operands& operands_;
-  const std::span<const Array> ends_;
   TapeLoop::Run run_;
 };
+
+// A kernel's loop as it runs, and the tapes that it has, if they pay.
+class PreparedLoop : public Prepared {
+ protected:
+  PreparedLoop(const Body* condition, const Body& body, TapeLoop::Counts counts)
+      : condition_(condition), body_(body), counts_(counts) {
+    if ((!condition || condition->is_complete()) && body.is_complete())
+      in_registers_ = TapeLoop::of(condition ? &condition->program() : nullptr, body.program(), counts);
+  }
+  std::unique_ptr<Repetition> begin(Operands& operands, std::span<const Array> ends) const {
+    if (in_registers_) return std::make_unique<InRegisters>(operands, *in_registers_, ends);
+    return std::make_unique<InMemory>(operands, condition_, body_, counts_, ends);
+  }
+
+ private:
+  const Body *condition_, &body_;
+  const TapeLoop::Counts counts_;
+  std::unique_ptr<const TapeLoop> in_registers_;
+};
+
+template <class Loop>
+void run_prepared(const Call& call) {
+  Loop(call).run(call);
+}
+
+template <class Loop>
+std::unique_ptr<Prepared> prepare(const Call& call) {
+  return std::make_unique<Loop>(call);
+}
 
 // As many as the first body gives.
 int results_of_body(std::span<const Attr> attrs) { return static_cast<int>(attrs[0].bodies().at(0)->outputs().size()); }
@@ -175,33 +214,22 @@ void infer_scan(Call& call) {
   }
 }
 
-class PreparedScan final : public Prepared {
+class PreparedScan final : public PreparedLoop {
  public:
-  explicit PreparedScan(const Call& call) : scan_(call) {
-    if (scan_.body.is_complete()) in_registers_ = TapeLoop::of(nullptr, scan_.body.program(), counts());
-  }
+  explicit PreparedScan(const Call& call) : PreparedScan(Scan(call)) {}
 
   void run(const Call& call) const override {
-    Operands operands{{}, Pointers(scan_.body.inputs().size()), Pointers(scan_.body.outputs().size())};
     const std::vector<Array> in = all_contiguous(call.in.subspan(scan_.counted));
-    for (std::size_t i = 0; i < in.size(); ++i) operands.in[i] = in[i].bytes();
-    const std::span<const Array> ends = call.out.first(scan_.n_carry);
-    in_registers_ ? repeat(call, in, operands, InRegisters(operands, *in_registers_, ends))
-                  : repeat(call, in, operands, InMemory(operands, nullptr, scan_.body, counts(), ends));
-  }
-
- private:
-  TapeLoop::Counts counts() const { return {0, scan_.n_consts, scan_.n_carry}; }
-
-  template <class Loop>
-  void repeat(const Call& call, const std::vector<Array>& in, Operands& operands, Loop loop) const {
     const std::int64_t n = scan_.counted ? *call.in[0].data<std::int64_t>() : scan_.length;
     if (n < 0 || n > scan_.length)
       fail(ErrorKind::Value, "scan: the number of steps must be from 0 to ", scan_.length, "; got ", n);
+    Operands operands{{}, Pointers(in.size()), Pointers(call.out.size())};
+    for (std::size_t i = 0; i < in.size(); ++i) operands.in[i] = in[i].bytes();
     std::vector<std::int64_t> in_strides(in.size(), 0), out_strides(call.out.size(), 0);
     for (std::size_t i = scan_.first_x(); i < in.size(); ++i) in_strides[i] = bytes_of(scan_.body.inputs()[i]);
     for (std::size_t k = scan_.n_carry; k < call.out.size(); ++k) out_strides[k] = bytes_of(scan_.body.outputs()[k]);
 
+    const std::unique_ptr<Repetition> loop = begin(operands, call.out.first(scan_.n_carry));
     Patience patience(scan_.body.cost());
     for (std::int64_t t = 0; t < n; ++t) {
       patience.step();
@@ -209,16 +237,19 @@ class PreparedScan final : public Prepared {
       for (std::size_t i = scan_.first_x(); i < in.size(); ++i) operands.in[i] = in[i].bytes() + row * in_strides[i];
       for (std::size_t k = scan_.n_carry; k < call.out.size(); ++k)
         operands.out[k] = call.out[k].bytes() + row * out_strides[k];
-      loop.step((n - t) % 2 != 0);
+      loop->step((n - t) % 2 != 0);
     }
-    loop.finish();
+    loop->finish();
     for (std::size_t k = scan_.n_carry; k < call.out.size(); ++k)
       if (const std::int64_t rest = (scan_.length - n) * out_strides[k]; rest > 0)
         std::memset(call.out[k].bytes() + n * out_strides[k], 0, static_cast<std::size_t>(rest));
   }
 
+ private:
+  explicit PreparedScan(const Scan& scan)
+      : PreparedLoop(nullptr, scan.body, {0, scan.n_consts, scan.n_carry}), scan_(scan) {}
+
   const Scan scan_;
-  std::unique_ptr<const TapeLoop> in_registers_;
 };
 
 double cost_of_scan(const Call& call) {
@@ -283,54 +314,44 @@ void infer_while(Call& call) {
   call.out.back() = Array::abstract({}, DType::Int64);
 }
 
-class PreparedWhile final : public Prepared {
+class PreparedWhile final : public PreparedLoop {
  public:
-  explicit PreparedWhile(const Call& call) : while_(call) {
-    if (while_.condition.is_complete() && while_.body.is_complete())
-      in_registers_ = TapeLoop::of(&while_.condition.program(), while_.body.program(), counts());
-  }
+  explicit PreparedWhile(const Call& call) : PreparedWhile(While(call)) {}
 
   void run(const Call& call) const override {
+    const std::size_t n_stacked = call.out.size() - 1 - while_.n_carry;
     const std::vector<Array> in = all_contiguous(call.in);
+    const std::span<const Array> stacked = call.out.subspan(while_.n_carry, n_stacked);
     Operands operands{Pointers(while_.condition.inputs().size()), Pointers(while_.body.inputs().size()),
                       Pointers(while_.body.outputs().size())};
     for (std::size_t i = 0; i < while_.n_asked; ++i) operands.asked[i] = in[i].bytes();
     for (std::size_t i = while_.n_asked; i < in.size(); ++i) operands.in[i - while_.n_asked] = in[i].bytes();
-    const std::span<const Array> ends = call.out.first(while_.n_carry);
-    in_registers_ ? repeat(call, operands, InRegisters(operands, *in_registers_, ends))
-                  : repeat(call, operands, InMemory(operands, &while_.condition, while_.body, counts(), ends));
-  }
-
- private:
-  TapeLoop::Counts counts() const { return {while_.n_asked, while_.n_consts, while_.n_carry}; }
-
-  template <class Loop>
-  void repeat(const Call& call, Operands& operands, Loop loop) const {
-    const std::span<const Array> stacked = call.out.subspan(while_.n_carry, call.out.size() - 1 - while_.n_carry);
     std::vector<std::int64_t> rows;
-    for (std::size_t k = 0; k < stacked.size(); ++k)
-      rows.push_back(bytes_of(while_.body.outputs()[while_.n_carry + k]));
+    for (std::size_t k = 0; k < n_stacked; ++k) rows.push_back(bytes_of(while_.body.outputs()[while_.n_carry + k]));
 
+    const std::unique_ptr<Repetition> loop = begin(operands, call.out.first(while_.n_carry));
     std::int64_t n = 0;
     Patience patience(while_.condition.cost() + while_.body.cost());
-    for (; loop.goes_on(); ++n) {
+    for (; loop->goes_on(); ++n) {
       patience.step();
       if (while_.limited && n == while_.limit)
         fail(ErrorKind::Value, "while_loop: the condition is still true after max_steps=", while_.limit,
              " steps; raise max_steps, or let the condition count");
-      for (std::size_t k = 0; k < stacked.size(); ++k)
-        operands.out[while_.n_carry + k] = stacked[k].bytes() + n * rows[k];
-      loop.step(n % 2 == 0);
+      for (std::size_t k = 0; k < n_stacked; ++k) operands.out[while_.n_carry + k] = stacked[k].bytes() + n * rows[k];
+      loop->step(n % 2 == 0);
     }
-    loop.finish();
-    for (std::size_t k = 0; k < stacked.size(); ++k)
+    loop->finish();
+    for (std::size_t k = 0; k < n_stacked; ++k)
       if (const std::int64_t rest = (while_.limit - n) * rows[k]; rest > 0)
         std::memset(stacked[k].bytes() + n * rows[k], 0, static_cast<std::size_t>(rest));
     *call.out.back().data<std::int64_t>() = n;
   }
 
+ private:
+  explicit PreparedWhile(const While& loop)
+      : PreparedLoop(&loop.condition, loop.body, {loop.n_asked, loop.n_consts, loop.n_carry}), while_(loop) {}
+
   const While while_;
-  std::unique_ptr<const TapeLoop> in_registers_;
 };
 
 // Nobody knows how long it takes.
@@ -435,9 +456,9 @@ void register_loops(Registry& r) {
                         {"reverse", AttrKind::Flag},
                         {"counted", AttrKind::Flag}},
          .infer = infer_scan,
-         .run = {alice::run_once<PreparedScan>},
+         .run = {run_prepared<PreparedScan>},
          .cost = cost_of_scan,
-         .prepare = prepare_call<PreparedScan>,
+         .prepare = prepare<PreparedScan>,
          .flops = flops_of_scan,
          .any_dtype = true});
   r.add({.name = "while_loop",
@@ -448,9 +469,9 @@ void register_loops(Registry& r) {
                         {"counts", AttrKind::Dims},
                         {"max_steps", AttrKind::Integer | AttrKind::None}},
          .infer = infer_while,
-         .run = {alice::run_once<PreparedWhile>},
+         .run = {run_prepared<PreparedWhile>},
          .cost = cost_of_while,
-         .prepare = prepare_call<PreparedWhile>,
+         .prepare = prepare<PreparedWhile>,
          .flops = flops_of_while,
          .any_dtype = true});
   r.add({.name = "switch",

@@ -2,7 +2,6 @@
 #include "plan.h"
 
 #include <algorithm>
-#include <iterator>
 #include <unordered_map>
 
 #include "../core/in_place.h"
@@ -92,22 +91,15 @@ void Plan::estimate(Instruction& instruction) {
   }
   for (int v : instruction.in) instruction.bytes += bytes(v);
   for (int v : instruction.out) instruction.bytes += bytes(v);
-  for (int v : pieces(instruction)) instruction.bytes -= 2 * bytes(v);
+  if (instruction.kernel_node < 0) return;
+  const Node& node = graph_.nodes()[static_cast<std::size_t>(instruction.kernel_node)];
+  for (int v : node.in)
+    if (node.kernel->piece && is_part(place(v), node.out[0])) instruction.bytes -= 2 * bytes(v);  // it is there already
 }
 
-// The operands that lie in the result already, of which nothing is moved.
-std::vector<int> Plan::pieces(const Instruction& instruction) const {
-  std::vector<int> found;
-  if (instruction.kernel_node < 0) return found;
-  const Node& node = graph_.nodes()[static_cast<std::size_t>(instruction.kernel_node)];
-  if (!node.kernel->piece) return found;
-  const Place& whole = place(node.out[0]);
-  const std::int64_t end = whole.offset + graph_.value(node.out[0]).bytes();
-  std::ranges::copy_if(node.in, std::back_inserter(found), [&](int v) {
-    const Place& p = place(v);
-    return p.base == whole.base && p.offset >= whole.offset && p.offset < end;
-  });
-  return found;
+bool Plan::is_part(const Place& p, int whole) const {
+  const Place& begin = place(whole);
+  return p.base == begin.base && p.offset >= begin.offset && p.offset < begin.offset + graph_.value(whole).bytes();
 }
 
 }  // namespace alice::program

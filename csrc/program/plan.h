@@ -62,7 +62,7 @@ class Plan {
   bool may_read_changed(const Node& update) const;
   bool finds_copy(const Instruction& instruction) const;
   void estimate(Instruction& instruction);
-  std::vector<int> pieces(const Instruction& instruction) const;
+  bool is_part(const Place& p, int whole) const;
   void note_writes();
 
   Graph graph_;

@@ -39,7 +39,7 @@ class TapeLoop {
   using Copies = std::vector<Copy>;
   TapeLoop(const ScalarTape* condition, const ScalarTape& body, Counts counts);
   void part_steps();
-  void part(const std::vector<bool>& is_constant);
+  void part(const std::vector<char>& is_constant);
   static void copy(const Copies& copies, Register* to, const Register* from);
 
   const ScalarTape* condition_;
