@@ -16,6 +16,7 @@ import pytest
 import alice_core as ac
 
 F64 = ac.float64
+KEPT = ac.zeros(())
 
 
 def store(x: ac.Tensor) -> None:
@@ -41,6 +42,7 @@ LEAVING: dict[str, Callable[[ac.Tensor], Any]] = {
     "pickle": pickle.dumps,
     "memoryview": memoryview,
     "dlpack": np.from_dlpack,
+    "assign_": lambda x: KEPT.assign_(x),
 }
 STAYING: dict[str, Callable[[ac.Tensor], Any]] = {
     "bool": bool,
@@ -129,6 +131,21 @@ def test_constants_leave_from_anywhere(read: str) -> None:
 
     assert ac.grad(f)(2.0).item() == 3.0
     assert ac.jvp(f, [2.0], [1.0])[1].item() == 3.0
+
+
+@pytest.mark.parametrize("wrap", [lambda f: f, ac.compile, ac.checkpoint])
+def test_a_state_keeps_constants(wrap: Any) -> None:
+    """Read again after it, the parameter would count as a constant: x**2 * x would have the slope of a * x."""
+    p = ac.zeros((), dtype=F64)
+
+    def kept(keep: Callable[[ac.Tensor], ac.Tensor]) -> Callable[[ac.Tensor], ac.Tensor]:
+        return lambda x: p.assign_(keep(x * x)) * x
+
+    x = ac.tensor(3.0, dtype=F64)
+    assert ac.grad(wrap(kept(ac.stop_gradient)))(x).item() == 9.0
+    for transform in (ac.grad, ac.jacfwd, ac.hessian, lambda f: ac.compile(ac.grad(f))):
+        with pytest.raises(ac.GradientError, match=r"assign_: expected a constant.*ac\.stop_gradient"):
+            transform(wrap(kept(lambda y: y)))(x)
 
 
 # ---- threads --------------------------------------------------------------------------------------------------------

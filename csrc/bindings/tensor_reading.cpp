@@ -60,6 +60,12 @@ py::object get_one_zero(TensorObject* t) {
   return py::bool_(one && real_at(a.bytes(), a.dtype()) == 0.0);
 }
 
+// A parameter that is overwritten is a constant from then on.
+py::object check_constant(TensorObject* t, PyObject* who) {
+  check_may_leave(t, std::string(py::str(py::handle(who))).c_str());
+  return py::none();
+}
+
 // They do not leave, so it does not matter who follows the Tensor.
 py::object get_bytes(TensorObject* t) {
   if (t->array.is_abstract()) check_readable(t, "bytes");  // throws
@@ -122,6 +128,8 @@ void add_reading(TypeMaker<TensorObject>& type) {
       .getter<get_one_zero>("_one_zero", "Whether all elements are one zero in memory.")
       .getter<get_bytes>("_bytes", "The elements of a constant, to compare it with others.")
       .method<to_numpy>("_numpy", "A NumPy view; the argument says whether it may be written to.")
+      .method<check_constant>("_check_constant",
+                              "Raises if a transform differentiates it; an op asks, which errors name.")
       .method<item_for>("_item", "The same, asked for by an op, which errors name.")
       .method<get_item>("item", "The only element as a Python bool, int or float.");
 }

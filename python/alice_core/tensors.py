@@ -174,7 +174,8 @@ class Tensor(_Base):
         Raises
         ------
         GradientError
-            If this Tensor is the result of a recorded op.
+            If this Tensor is the result of a recorded op, or ``value`` one that :func:`grad`, :func:`jvp` or another
+            transform is differentiating: what is kept would lose its derivative; keep ``ac.stop_gradient(value)``.
         ShapeError, DTypeError
             If ``value`` does not broadcast to this shape, or the dtype does not hold its numbers.
         ValueError
@@ -199,6 +200,7 @@ parameter with ac.tensor(x)
                 "use the new value instead of changing the old one"
             )
         new = ops.scatter.fitting("assign_", self, value)
+        new._check_constant("assign_")
         if new.shape != self.shape:
             try:
                 new = ops.broadcasting.broadcast_to(new, self.shape)
