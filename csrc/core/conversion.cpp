@@ -1,3 +1,4 @@
+// Hot: items are converted here.
 #include "conversion.h"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// Hot: every call runs through here.
 #include "scratch.h"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// Hot: every call runs through here.
 #include "storage.h"
 
 #include <limits>

@@ -1,4 +1,5 @@
 // Small: it waits for the work that it gives out.
+// Small: it waits for the work that it gives out.
 #include "thread_pool.h"
 
 #include <pthread.h>

@@ -1,3 +1,4 @@
+// Hot: every tile runs through here.
 #include "tiles.h"
 
 #include <algorithm>
