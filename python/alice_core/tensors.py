@@ -174,8 +174,7 @@ class Tensor(_Base):
         Raises
         ------
         GradientError
-            If this Tensor is the result of a recorded op, or ``value`` one that :func:`grad`, :func:`jvp` or another
-            transform is differentiating: what is kept would lose its derivative; keep ``ac.stop_gradient(value)``.
+            If this Tensor is the result of a recorded op, or a transform is differentiating ``value``.
         ShapeError, DTypeError
             If ``value`` does not broadcast to this shape, or the dtype does not hold its numbers.
         ValueError

@@ -46,8 +46,7 @@ def no_grad() -> Mode:
     """Run ops without recording them; parameters are constants inside, and so is what forward mode follows.
 
     For a block of code, or as the decorator of a function, generator function or coroutine function. Tasks of asyncio
-    have modes of their own. ``grad``, ``vjp`` and ``jvp`` called inside still differentiate with respect to their own
-    arguments.
+    have modes of their own. ``grad``, ``vjp`` and ``jvp`` called inside still differentiate by their own arguments.
 
     Examples
     --------
