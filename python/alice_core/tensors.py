@@ -167,9 +167,8 @@ class Tensor(_Base):
         """Overwrite the elements in place with ``value``, broadcast to this shape, and in this dtype.
 
         Tensors are values, so no other one changes with this one. Gradients of ops that saved the old elements raise
-        from then on instead of being silently wrong, and so do views of this Tensor (``x.T``, ``x.reshape(...)``,
-        ``x[1:]``, ``x.detach()``) when they are used. Other threads' ops and compiled functions see all of the change
-        or nothing of it. ``value`` may lie in the same memory.
+        from then on instead of being silently wrong, and so do views of this Tensor (``x.T``, ``x[1:]``) when they are
+        used. Other threads' ops and compiled functions see all of the change or nothing. ``value`` may be such a view.
 
         Raises
         ------
