@@ -1,5 +1,4 @@
 // Small: it waits for the work that it gives out.
-// Small: it waits for the work that it gives out.
 #include "thread_pool.h"
 
 #include <pthread.h>
