@@ -265,3 +265,38 @@ def test_the_contexts_that_go_on_follow_what_outlived_an_inner_one(outside: int,
 
     x = ac.tensor(2.0, dtype=F64)
     assert nested(outside, f)(x).item() == [12.0, 12.0, 6.0][outside - 1]
+
+
+def keeping(value: Any) -> Any:
+    """A loop that keeps a value of its carry in a Tensor outside; ``value`` makes it."""
+    p = ac.zeros((), dtype=ac.float64)
+
+    def step(c: Any, _: Any) -> tuple[Any, None]:
+        return c * c + p.assign_(value(c, p)), None
+
+    return lambda x: ac.scan(step, x, None, length=2)[0]
+
+
+CONSTANTS = [
+    lambda c, p: ac.stop_gradient(c * c),
+    lambda c, p: p + 1.0,
+    lambda c, p: ac.tensor(c) * 2.0,
+    lambda c, p: ac.scan(lambda d, _: (ac.stop_gradient(d) * 2.0, d), c, None, length=2)[0],
+    lambda c, p: ac.scan(lambda d, _: ((d[0] + 1.0, d[1] * c), None), (p, c), None, length=2)[0][0],
+    lambda c, p: ac.cond(c > 0.0, lambda c, p: p + 2.0, lambda c, p: p + ac.stop_gradient(c), c, p),
+]
+
+
+@pytest.mark.parametrize("transform", [ac.grad, ac.jacfwd, ac.jacrev, ac.hessian, lambda f: ac.compile(ac.grad(f))])
+def test_loops_keep_constants_alone(transform: Any) -> None:
+    x = ac.tensor(0.7, dtype=ac.float64)
+    for value in CONSTANTS:
+        transform(keeping(value))(x)
+    for value in (
+        lambda c, p: c * c,
+        lambda c, p: p + c,
+        lambda c, p: ac.scan(lambda d, _: (d * 2.0, d), c, None, length=2)[0],
+    ):
+        with pytest.raises(ac.GradientError, match=r"scan: expected a constant in assign_; .*ac\.stop_gradient"):
+            transform(keeping(value))(x)
+        keeping(value)(x)  # as it is

@@ -66,6 +66,8 @@ py::object check_constant(TensorObject* t, PyObject* who) {
   return py::none();
 }
 
+py::object get_is_transformed(TensorObject* t) { return py::bool_(is_transformed(t)); }
+
 // They do not leave, so it does not matter who follows the Tensor.
 py::object get_bytes(TensorObject* t) {
   if (t->array.is_abstract()) check_readable(t, "bytes");  // throws
@@ -127,6 +129,7 @@ void add_reading(TypeMaker<TensorObject>& type) {
       .getter<is_readable>("_readable", "Whether the elements may be read here: not while they are only being traced.")
       .getter<get_one_zero>("_one_zero", "Whether all elements are one zero in memory.")
       .getter<get_bytes>("_bytes", "The elements of a constant, to compare it with others.")
+      .getter<get_is_transformed>("_is_transformed", "Whether a transform differentiates it, or will.")
       .method<to_numpy>("_numpy", "A NumPy view; the argument says whether it may be written to.")
       .method<check_constant>("_check_constant",
                               "Raises if a transform differentiates it; an op asks, which errors name.")

@@ -232,7 +232,7 @@ def _closed(f: Function, w: Tensor, given: Sequence[Tensor]) -> tuple[Function, 
             raise ShapeError(f"funm: f must return one number, a Tensor of shape (), for one; got {got}")
         return [y]
 
-    body, read, changed = trace("funm", one, [type_of(x) for x in (w, *given)])
+    body, read, changed, _ = trace("funm", one, [type_of(x) for x in (w, *given)])
     if changed:
         raise TraceError(
             "funm: f must not change Tensors in place, such as the state of a random generator; draw before, and make "

@@ -8,11 +8,12 @@ from typing import Any, Literal, NamedTuple
 
 from ... import _core, tree
 from ...checks import check_function, checked_flag, checked_int, known_values
-from ...errors import DTypeError, ShapeError, TraceError
+from ...errors import DTypeError, GradientError, ShapeError, TraceError
 from ...ops import creation, joining, selection
 from ...tensors import Tensor, asarray, int64
 from .bodies import Body, Traced, Type, trace, type_of
 from .choosing import switched
+from .derivatives import moving_inputs, moving_values
 from .scanning import scanned
 from .whiling import looped
 
@@ -214,6 +215,7 @@ class _Stepping:
 
     def run(self, items: Sequence[Tensor], length: int, reverse: bool, every: int | None = None) -> tuple[Any, Any]:
         body, inputs, n_consts, n_carry = arranged(self.traced, self.carry.leaves, items)
+        check_changes(self.name, self.traced, body, inputs, n_consts, n_carry)
         if every is None or not inputs:
             steps = None if inputs else asarray(length, dtype=int64)
             found = scanned(body, inputs, n_consts, n_carry, length, reverse, steps)
@@ -241,6 +243,24 @@ def arranged(traced: Traced, carry: Sequence[Tensor], items: Sequence[Tensor]) -
     # What is changed in place is copied: the gradient reads what it was.
     inputs = [*traced.read, *carry, *(joining.copy(x) for x in traced.changed), *items]
     return traced.body.arranged(places, outputs), inputs, n_read, n + n_changed
+
+
+def check_changes(name: str, traced: Traced, body: Body, inputs: Sequence[Tensor], n_consts: int, n_carry: int) -> None:
+    """What the body changes in place is read as a constant from then on, so it must be one. The other arguments are
+    those that ``arranged`` has made of it."""
+    if not traced.changed:
+        return
+    marks = moving_inputs(body, n_consts, n_carry, [x._is_transformed for x in inputs])
+    read, carry, items = marks[:n_consts], marks[n_consts : n_consts + n_carry], marks[n_consts + n_carry :]
+    n = n_carry - len(traced.changed)
+    moved = moving_values(traced.body, [*carry[:n], *items, *read, *carry[n:]])
+    for call in traced.body.calls:
+        if not call.muted and not traced.assigned.isdisjoint(call.results) and not moved.isdisjoint(call.operands):
+            raise GradientError(
+                f"{name}: expected a constant in assign_; got a value of shape {call.types[0][0]} that depends on what "
+                f"grad, jvp or another transform is differentiating: it would lose its derivative; assign "
+                f"ac.stop_gradient(value), or make it part of the carry"
+            )
 
 
 def write_back(traced: Traced, values: Sequence[Tensor]) -> None:
@@ -418,6 +438,7 @@ def while_loop(
     if asked.changed:
         raise TraceError("while_loop: cond must not change Tensors in place, nor draw random numbers; let body do it")
     main, inputs, n_consts, n_carry = arranged(stepping.traced, carry.leaves, [])
+    check_changes("while_loop", stepping.traced, main, inputs, n_consts, n_carry)
     n = len(carry.leaves)
     # The condition takes what it reads, then all that is carried.
     condition = asked.body.arranged([*range(n, n + len(asked.read)), *range(n)], [0])

@@ -279,6 +279,7 @@ class Traced(NamedTuple):
     body: Body
     read: list[Tensor]
     changed: list[Tensor]  # inputs last of all; their new values are the last outputs
+    assigned: frozenset[int]  # all values that changes in place give, by their numbers
 
 
 def closed(name: str, f: Callable[[list[Tensor]], Iterable[Any]], types: Sequence[Type]) -> Body:
@@ -332,6 +333,7 @@ class _Numbering:
         self._n = len(inputs)
         self._outside: list[Tensor] = []
         self._targets: dict[Hashable, tuple[int, Tensor]] = {}  # by key: number outside
+        self._assigned: list[int] = []
 
     def traced(
         self, equations: Sequence[_core.Equation], outputs: list[tuple[Hashable, Tensor]], output_types: list[Type]
@@ -367,6 +369,7 @@ class _Numbering:
             assert isinstance(place, int)
             self._targets[target._key] = (place, target)
         self._numbers[target._key] = self._n
+        self._assigned.append(self._n)
         self._n += 1
         return Call(primitive, eq.attributes, operands, (self._n - 1,), (type_of(target),), eq.is_muted)
 
@@ -409,7 +412,8 @@ class _Numbering:
         body = Body(types, arranged, outputs, [*output_types, *(type_of(of(number)) for number in changed)])
         read = [of(number) for number in order[: len(order) - len(changed)]]
         read = [x._tensor_of_number() if x._weak else x for x in read]  # handed in with the dtype that the body knows
-        return Traced(body, read, [target for _, target in self._targets.values()])
+        targets = [target for _, target in self._targets.values()]
+        return Traced(body, read, targets, frozenset(number + shift for number in self._assigned))
 
 
 def _needed(equations: Sequence[_core.Equation], keys: set[Hashable]) -> list[_core.Equation]:

@@ -16,7 +16,7 @@ from ...tensors import Tensor
 from ..rerunning import calls_by
 from ..reverse import stop_gradient, vjp
 from .bodies import Body, closed, derived, floating, run, run_moved
-from .derivatives import Pair, differentiated, moving_results, pushed
+from .derivatives import Pair, differentiated, moves_by, moving_results, pushed
 from .scanning import chosen, in_batches
 
 __all__ = ["called", "switched"]
@@ -64,6 +64,14 @@ def _pull(g: Any, ans: Any, inputs: Sequence[Tensor], natives: Any) -> list[Tens
 
 
 _switch.defvjp_all(_pull)
+
+
+def _moves_through(attributes: Sequence[Any], marks: list[bool]) -> list[bool]:
+    branches = [moving_results(native.meaning, marks[1:]) for native in attributes[0]]
+    return [any(moves) for moves in zip(*branches, strict=True)]
+
+
+moves_by(_switch, _moves_through)
 
 
 def _push(tangents: Sequence[Tensor | None], ans: Any, inputs: Sequence[Tensor], natives: Any) -> Any:
@@ -155,6 +163,7 @@ def _rerun_call(operands: Sequence[Tensor], attributes: Sequence[Any]) -> Any:
 
 
 calls_by(_call, _rerun_call)
+moves_by(_call, lambda attributes, marks: moving_results(attributes[0][0].meaning, marks))
 
 
 def _pull_call(g: Any, ans: Any, inputs: Sequence[Tensor], natives: Any) -> list[Tensor | None]:

@@ -9,17 +9,29 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ... import _core
 from ...ops import creation
-from ...primitive import primitives
+from ...primitive import Primitive, primitives
 from ...tensors import Tensor
 from ..forward import jvp
 from ..reverse import vjp
 from .bodies import Body, Call, Ref, closed, derived, floating, part, run, run_moved
 
-__all__ = ["Moved", "Pair", "differentiated", "in_one_loop", "moving_results", "pushed", "with_tangents"]
+__all__ = [
+    "Moved",
+    "Pair",
+    "differentiated",
+    "in_one_loop",
+    "moves_by",
+    "moving_inputs",
+    "moving_outputs",
+    "moving_results",
+    "moving_values",
+    "pushed",
+    "with_tangents",
+]
 
 #: What gives another view of memory, or spreads it, takes no time, and would only be kept twice.
 _VIEWS = frozenset({"reshape", "permute_dims", "expand_dims", "squeeze", "broadcast_to", "identity", "stop_gradient"})
@@ -57,24 +69,38 @@ def differentiated(body: Body, n_consts: int, n_carry: int, wanted: Sequence[boo
     )
 
 
+#: Of a primitive that runs bodies: from its attributes and which operands move to which results do.
+_rules: dict[str, Callable[[Sequence[Any], list[bool]], list[bool]]] = {}
+
+
+def moves_by(primitive: Primitive, rule: Callable[[Sequence[Any], list[bool]], list[bool]]) -> None:
+    _rules[primitive.name] = rule
+
+
+def moving_values(body: Body, moving: Sequence[bool]) -> set[int]:
+    """Which values have a derivative by the inputs that are marked; the others are constants."""
+    moved = {i for i, moves in enumerate(moving) if moves}
+    for call in body.calls:
+        marks = [isinstance(x, int) and x in moved for x in call.operands]
+        if call.muted or not call.primitive.differentiable or not any(marks):
+            continue
+        rule = _rules.get(call.primitive.name)
+        results = rule(call.attributes, marks) if rule is not None else [True] * len(call.results)
+        moved.update(r for r, moves in zip(call.results, results, strict=True) if moves)
+    return moved
+
+
 def moving_results(body: Body, moving: Sequence[bool]) -> list[bool]:
-    """Which results have a derivative by the inputs that are marked; the others are constants."""
+    """Which of the results have one."""
 
     def follow() -> list[bool]:
-        moved = {i for i, moves in enumerate(moving) if moves}
-        for call in body.calls:
-            if (
-                not call.muted
-                and call.primitive.differentiable
-                and any(x in moved for x in call.operands if isinstance(x, int))
-            ):
-                moved.update(call.results)
+        moved = moving_values(body, moving)
         return [y in moved and f for y, f in zip(body.outputs, floating(body.output_types), strict=True)]
 
     return derived(body, "moving", tuple(moving), follow, lambda _: [])
 
 
-def _moving_inputs(body: Body, n_consts: int, n_carry: int, moving: Sequence[bool]) -> list[bool]:
+def moving_inputs(body: Body, n_consts: int, n_carry: int, moving: Sequence[bool]) -> list[bool]:
     """Of the inputs of a loop those that move in some step, where the marked ones do at first."""
     marks = [f and moves for f, moves in zip(floating(body.types), moving, strict=True)]
     while True:
@@ -85,6 +111,12 @@ def _moving_inputs(body: Body, n_consts: int, n_carry: int, moving: Sequence[boo
         if grown == marks:
             return marks
         marks = grown
+
+
+def moving_outputs(body: Body, n_consts: int, n_carry: int, moving: Sequence[bool]) -> list[bool]:
+    """Of the results of a loop, the carry and what is stacked."""
+    marks = moving_inputs(body, n_consts, n_carry, moving)
+    return [*marks[n_consts : n_consts + n_carry], *moving_results(body, marks)[n_carry:]]
 
 
 def pushed(body: Body, moving: Sequence[bool]) -> Body:
@@ -138,7 +170,7 @@ def with_tangents(
     """The loop of ``pushed``: gives the carry, its tangents, where ``values`` are wanted what is stacked, and tangents
     of what is stacked. What no step moves has none."""
     n, n_out, first_item = len(inputs), len(body.outputs), n_consts + n_carry
-    moving = _moving_inputs(body, n_consts, n_carry, [t is not None for t in tangents])
+    moving = moving_inputs(body, n_consts, n_carry, [t is not None for t in tangents])
     moved = moving_results(body, moving)
     places = [i for i, moves in enumerate(moving) if moves]
     given = [creation.zeros_like(inputs[i]) if (t := tangents[i]) is None else t for i in places]
@@ -193,7 +225,7 @@ class _Partition:
         self.body, self.n_consts, self.n_carry = body, n_consts, n_carry
         self.n_in, self.n_out = len(body.types), len(body.outputs)
         first_item = n_consts + n_carry
-        asked = _moving_inputs(body, n_consts, n_carry, wanted)
+        asked = moving_inputs(body, n_consts, n_carry, wanted)
         self.summed = [i for i in range(n_consts) if asked[i]]
         self.carried = [i - n_consts for i in range(n_consts, first_item) if asked[i]]
         self.moved = [i - first_item for i in range(first_item, self.n_in) if asked[i]]

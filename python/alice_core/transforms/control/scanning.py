@@ -14,7 +14,17 @@ from ...tensors import Tensor, int64
 from ..batching import alike, batched_call
 from ..rerunning import calls_by
 from .bodies import Body, Type, closed, run
-from .derivatives import Moved, Pair, differentiated, in_one_loop, with_tangents
+from .derivatives import (
+    Moved,
+    Pair,
+    differentiated,
+    in_one_loop,
+    moves_by,
+    moving_inputs,
+    moving_outputs,
+    moving_results,
+    with_tangents,
+)
 
 __all__ = ["batch_first", "bound", "chosen", "grown", "in_batches", "once_more", "pulled", "scanned"]
 
@@ -84,6 +94,16 @@ def _rerun(operands: Sequence[Tensor], attributes: Sequence[Any]) -> Any:
 
 
 calls_by(_scan, _rerun)
+
+
+def _moves(attributes: Sequence[Any], marks: list[bool]) -> list[bool]:
+    call = _Call(marks, *attributes)
+    own = call.body, call.n_consts, call.n_carry, call.inputs
+    is_run = call.length > 0 and not call.skipped  # then the carry is that of a step
+    return moving_results(call.body, moving_inputs(*own)) if is_run else moving_outputs(*own)
+
+
+moves_by(_scan, _moves)
 
 
 def _pull(g: Any, ans: Any, inputs: Sequence[Tensor], *attributes: Any) -> list[Tensor | None]:

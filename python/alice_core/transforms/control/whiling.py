@@ -16,7 +16,7 @@ from ...primitive import Primitive
 from ...tensors import Tensor, int64
 from ..rerunning import calls_by
 from .bodies import Body, closed, run
-from .derivatives import Moved, differentiated, in_one_loop, with_tangents
+from .derivatives import Moved, differentiated, in_one_loop, moves_by, moving_outputs, with_tangents
 from .scanning import batch_first, chosen, grown, in_batches, once_more, pulled
 
 __all__ = ["looped"]
@@ -79,6 +79,14 @@ def _rerun(operands: Sequence[Tensor], attributes: Sequence[Any]) -> Any:
 
 
 calls_by(_while, _rerun)
+
+
+def _moves(attributes: Sequence[Any], marks: list[bool]) -> list[bool]:
+    call = _Call(marks, *attributes)
+    return [*moving_outputs(call.body, call.n_consts, call.n_carry, call.inputs), False]
+
+
+moves_by(_while, _moves)
 
 
 def _pull(g: Any, ans: Any, inputs: Sequence[Tensor], *attributes: Any) -> list[Tensor | None]:
