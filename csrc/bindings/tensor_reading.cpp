@@ -6,6 +6,7 @@
 
 #include "convert.h"
 #include "elsewhere.h"
+#include "features.h"
 #include "forward.h"
 #include "locked.h"
 #include "origin.h"
@@ -60,13 +61,15 @@ py::object get_one_zero(TensorObject* t) {
   return py::bool_(one && real_at(a.bytes(), a.dtype()) == 0.0);
 }
 
-// A parameter that is overwritten is a constant from then on.
+// Would what is overwritten with the value lose a derivative that somebody asks for? ac.trace shows the change.
+bool loses_derivative(const TensorObject* t) { return is_transformed(t) && !thread_state().features->reads; }
+
 py::object check_constant(TensorObject* t, PyObject* who) {
-  check_may_leave(t, std::string(py::str(py::handle(who))).c_str());
+  if (loses_derivative(t)) check_may_leave(t, std::string(py::str(py::handle(who))).c_str());
   return py::none();
 }
 
-py::object get_is_transformed(TensorObject* t) { return py::bool_(is_transformed(t)); }
+py::object get_is_transformed(TensorObject* t) { return py::bool_(loses_derivative(t)); }
 
 // They do not leave, so it does not matter who follows the Tensor.
 py::object get_bytes(TensorObject* t) {
@@ -129,7 +132,7 @@ void add_reading(TypeMaker<TensorObject>& type) {
       .getter<is_readable>("_readable", "Whether the elements may be read here: not while they are only being traced.")
       .getter<get_one_zero>("_one_zero", "Whether all elements are one zero in memory.")
       .getter<get_bytes>("_bytes", "The elements of a constant, to compare it with others.")
-      .getter<get_is_transformed>("_is_transformed", "Whether a transform differentiates it, or will.")
+      .getter<get_is_transformed>("_is_transformed", "Whether a transform but ac.trace differentiates it, or will.")
       .method<to_numpy>("_numpy", "A NumPy view; the argument says whether it may be written to.")
       .method<check_constant>("_check_constant",
                               "Raises if a transform differentiates it; an op asks, which errors name.")
