@@ -1,3 +1,4 @@
+// Hot: every call runs through here.
 #include "allocator.h"
 
 #include <sys/mman.h>

@@ -49,11 +49,16 @@ ALICE_HD auto apply(A a, [[maybe_unused]] T b, [[maybe_unused]] T c) {
     return F{}(a);
 }
 
+#if defined(__AVX2__)
+#define ALICE_ALIGNED [[gnu::aligned(32)]]
+#else  // shall be small
+#define ALICE_ALIGNED
+#endif
+
 // Of operands of type T, and a first one that may be of another. Most groups are short: where in a line of the cache
 // their code begins is a twentieth of the time.
 template <class F, int kOperands, class T, class Out = T, class A = T>
-[[gnu::aligned(32)]] void alone(const ArithmeticStep* step, const ArithmeticStep* last, std::byte* registers,
-                                std::int64_t) {
+ALICE_ALIGNED void alone(const ArithmeticStep* step, const ArithmeticStep* last, std::byte* registers, std::int64_t) {
   for (; step != last; ++step)
     *at<Out>(registers, step->out) =
         apply<F, kOperands>(*at<A>(registers, step->a), *at<T>(registers, step->b), *at<T>(registers, step->c));
@@ -127,6 +132,7 @@ constexpr ArithmeticTable kTable = {{
     ALICE_LOGIC(LogicalOr, 2),
     ALICE_LOGIC(LogicalNot, 1),
 }};
+#undef ALICE_ALIGNED
 #undef ALICE_KIND
 #undef ALICE_ALONE
 #undef ALICE_NUMBERS
