@@ -1,4 +1,3 @@
-// Hot: every call runs through here.
 #include "allocator.h"
 
 #include <sys/mman.h>

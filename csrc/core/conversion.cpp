@@ -1,4 +1,3 @@
-// Hot: items are converted here.
 #include "conversion.h"
 
 #include <algorithm>

@@ -1,4 +1,3 @@
-// Hot: every call runs through here.
 #include "scratch.h"
 
 #include <algorithm>

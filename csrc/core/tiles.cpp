@@ -1,4 +1,3 @@
-// Hot: every tile runs through here.
 #include "tiles.h"
 
 #include <algorithm>

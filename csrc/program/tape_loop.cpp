@@ -6,7 +6,7 @@
 namespace alice::program {
 
 void TapeLoop::copy(const Copies& copies, Register* to, const Register* from) {
-  for (const Copy& c : copies) to[c.to] = from[c.from];
+  for (const ArithmeticStep& c : copies) to[c.out] = from[c.a];
 }
 
 TapeLoop::Run::Run(const TapeLoop& loop, std::byte* const* asked, std::byte* const* in)

@@ -33,13 +33,10 @@ class TapeLoop {
 
  private:
   using Move = ScalarTape::Move;
-  struct Copy {
-    std::int32_t to, from;
-  };
-  using Copies = std::vector<Copy>;
+  using Copies = std::vector<ArithmeticStep>;  // out = a, whatever lies there
   TapeLoop(const ScalarTape* condition, const ScalarTape& body, Counts counts);
   void part_steps();
-  void part(const std::vector<char>& is_constant);
+  void part(const std::vector<std::int32_t>& is_constant);
   static void copy(const Copies& copies, Register* to, const Register* from);
 
   const ScalarTape* condition_;
